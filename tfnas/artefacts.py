@@ -1,0 +1,260 @@
+"""Files that are either wholly there or not there at all, and manifests that tell whether they are intact.
+
+Every artefact is written to a temporary name in its own folder, flushed to the disk and renamed. A manifest records
+each file's SHA-256 and size beside what is needed to make the artefact again.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+
+MANIFEST_NAME = "manifest.json"
+RUN_NAME = "run.json"
+_VERSIONED_PACKAGES = ("tfnas", "tensorflow", "tf_keras", "tensorflow-gnn", "tensorflow-probability", "numpy")
+
+PathLike = str | os.PathLike[str]
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def atomic_file(path: PathLike) -> Iterator[BinaryIO]:
+    """Opens a binary file that appears under `path` only if the block ends without an exception."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: PathLike) -> Iterator[pathlib.Path]:
+    """Gives an empty folder that takes the name `path`, replacing what was there, if the block succeeds."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+        os.chmod(temporary, 0o755)
+        if path.exists():
+            retired = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+            os.replace(path, retired / path.name)
+            os.replace(temporary, path)
+            shutil.rmtree(retired)
+        else:
+            os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_json(path: PathLike, value: Any) -> None:
+    """Writes `value` as indented JSON with sorted keys, atomically."""
+    with atomic_file(path) as file:
+        file.write((json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: PathLike) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+      CorruptArtefactError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CorruptArtefactError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CorruptArtefactError(f"{path}: not a JSON file ({error})") from error
+
+
+def write_npz(path: PathLike, **arrays: np.ndarray) -> None:
+    """Writes arrays as a compressed `.npz`, atomically and with the same bytes for the same content.
+
+    Raises:
+      TypeError: an array has object type, which could only be stored as a pickle.
+    """
+    with (
+        atomic_file(path) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        for name in sorted(arrays):
+            array = np.asanyarray(arrays[name])
+            if array.dtype.hasobject:
+                raise TypeError(
+                    f"array {name!r} has object type; an artefact holds plain numbers and strings only"
+                )
+            entry = zipfile.ZipInfo(f"{name}.npy")  # the fixed default date keeps the bytes reproducible
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def read_npz(path: PathLike) -> dict[str, np.ndarray]:
+    """Reads every array of an `.npz` file, refusing pickled objects.
+
+    Raises:
+      CorruptArtefactError: the file is missing, truncated, damaged, or holds objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise CorruptArtefactError(f"{path}: no such file") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error, AttributeError) as error:
+        raise CorruptArtefactError(f"{path}: not a readable .npz file of plain arrays ({error})") from error
+
+
+def sha256(path: PathLike) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide numbers."""
+    found = {"python": platform.python_version()}
+    for package in _VERSIONED_PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def write_manifest(folder: PathLike, *, kind: str, **facts: Any) -> dict[str, Any]:
+    """Writes `manifest.json` over every other file in `folder`.
+
+    Args:
+      folder: the artefact's folder; its files are hashed recursively.
+      kind: what the artefact is, for example `"arch2vec_encoder"`.
+      **facts: record counts, flags, seed and whatever else makes the artefact reproducible; JSON values.
+
+    Returns:
+      The manifest.
+    """
+    folder = pathlib.Path(folder)
+    files = {
+        str(file.relative_to(folder)): {"sha256": sha256(file), "bytes": file.stat().st_size}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name not in (MANIFEST_NAME, "README.md")
+    }
+    manifest = {"kind": kind, "files": files, "versions": versions(), **facts}
+    write_json(folder / MANIFEST_NAME, manifest)
+    return manifest
+
+
+def read_manifest(folder: PathLike, *, kind: str | None = None) -> dict[str, Any]:
+    """Reads a folder's manifest and checks every file that it names.
+
+    Raises:
+      CorruptArtefactError: no manifest, another kind, or a file that is missing, truncated or changed.
+    """
+    folder = pathlib.Path(folder)
+    manifest = read_json(folder / MANIFEST_NAME)
+    if not isinstance(manifest, Mapping) or not isinstance(manifest.get("files"), Mapping):
+        raise CorruptArtefactError(f"{folder / MANIFEST_NAME}: not a tfnas manifest (no table of files)")
+    if kind is not None and manifest.get("kind") != kind:
+        raise CorruptArtefactError(
+            f"{folder}: expected an artefact of kind {kind!r}, found {manifest.get('kind')!r}"
+        )
+    for name, facts in manifest["files"].items():
+        file = folder / name
+        if not file.is_file():
+            raise CorruptArtefactError(f"{file}: named in the manifest but missing")
+        if file.stat().st_size != facts["bytes"]:
+            raise CorruptArtefactError(
+                f"{file}: {file.stat().st_size} bytes, the manifest says {facts['bytes']}"
+            )
+        if sha256(file) != facts["sha256"]:
+            raise CorruptArtefactError(f"{file}: content differs from the manifest's SHA-256")
+    return dict(manifest)
+
+
+def fingerprint(manifest: Mapping[str, Any]) -> str:
+    """One SHA-256 over an artefact's files, by which another artefact can say what it was made from."""
+    return hashlib.sha256(json.dumps(manifest["files"], sort_keys=True).encode()).hexdigest()
+
+
+def prepare_output_folder(
+    path: PathLike, settings: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+) -> pathlib.Path:
+    """Makes an output folder ready, so that no earlier result is lost unasked.
+
+    Args:
+      path: the folder.
+      settings: JSON values that decide the run's result. They are kept in the folder's `run.json`; a run can only be
+        resumed with the settings it was started with.
+      resume: continue what the folder holds.
+      overwrite: delete what the folder holds, provided that tfnas made it.
+
+    Raises:
+      ConfigurationError: the folder is not empty and neither `resume` nor `overwrite` was given, both were, the
+        settings changed, or the folder can't be written.
+    """
+    folder = pathlib.Path(path)
+    if resume and overwrite:
+        raise ConfigurationError("--resume and --overwrite exclude each other")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"--output_dir={folder} is a file, expected a folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        if overwrite:
+            if not (folder / RUN_NAME).is_file():
+                raise ConfigurationError(
+                    f"--output_dir={folder} has no {RUN_NAME}, so tfnas did not make it; --overwrite won't delete it"
+                )
+            shutil.rmtree(folder)
+        elif not resume:
+            raise ConfigurationError(f"--output_dir={folder} is not empty; pass --resume or --overwrite")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigurationError(f"--output_dir={folder} can't be written: {error.strerror}") from error
+    run = {"settings": json.loads(json.dumps(settings)), "versions": versions()}
+    if resume and (folder / RUN_NAME).is_file():
+        _check_same_settings(folder, read_json(folder / RUN_NAME).get("settings", {}), run["settings"])
+    else:
+        write_json(folder / RUN_NAME, run)
+    return folder
+
+
+def _check_same_settings(folder: pathlib.Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            raise ConfigurationError(
+                f"--resume: {folder} was started with {name}={before.get(name)!r}, not {now.get(name)!r}"
+            )

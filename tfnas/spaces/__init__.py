@@ -1,0 +1,34 @@
+"""What an architecture is: search spaces over cells. NumPy only."""
+
+from tfnas.errors import ConfigurationError
+from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
+from tfnas.spaces.darts import Darts
+from tfnas.spaces.nasbench101 import NASBench101
+from tfnas.spaces.nasbench201 import NASBench201
+
+_SPACES: dict[str, type[Space]] = {space.name: space for space in (NASBench101, NASBench201, Darts)}
+SPACE_NAMES = tuple(_SPACES)
+
+
+def get_space(name: str) -> Space:
+    """The space of that name.
+
+    Raises:
+      ConfigurationError: there is none.
+    """
+    if name not in _SPACES:
+        raise ConfigurationError(f"unknown space {name!r}, expected one of {', '.join(SPACE_NAMES)}")
+    return _SPACES[name]()
+
+
+__all__ = [
+    "ABSENT",
+    "SPACE_NAMES",
+    "Architecture",
+    "CellTable",
+    "Darts",
+    "NASBench101",
+    "NASBench201",
+    "Space",
+    "get_space",
+]

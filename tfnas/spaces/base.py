@@ -1,0 +1,251 @@
+"""What every search space answers, and the two forms an architecture takes: one object, or a row of a table."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfnas.errors import InvalidArchitectureError
+
+ABSENT = 255
+"""Operation code of a vertex that a smaller cell does not have."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Architecture:
+    """One cell: a directed acyclic graph with an operation on every vertex.
+
+    Attributes:
+      operations: operation name of each of the V vertices, in topological order.
+      adjacency: uint8 `[V, V]`, upper triangular; entry (i, j) is 1 where vertex i feeds vertex j. Read-only.
+
+    Raises:
+      InvalidArchitectureError: the matrix is not square, binary, strictly upper triangular and of V rows.
+    """
+
+    operations: tuple[str, ...]
+    adjacency: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operations", tuple(self.operations))
+        object.__setattr__(self, "adjacency", check_adjacency(self.adjacency, len(self.operations)))
+
+    @property
+    def num_vertices(self) -> int:
+        """V."""
+        return len(self.operations)
+
+    @property
+    def edges(self) -> list[tuple[int, int]]:
+        """Pairs (source, target), in row order."""
+        return [(int(i), int(j)) for i, j in np.argwhere(self.adjacency)]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Architecture):
+            return NotImplemented
+        return self.operations == other.operations and np.array_equal(self.adjacency, other.adjacency)
+
+    def __hash__(self) -> int:
+        return hash((self.operations, self.adjacency.tobytes()))
+
+
+def check_adjacency(adjacency: np.ndarray, num_vertices: int) -> np.ndarray:
+    """Returns a read-only uint8 copy of an adjacency matrix after checking it.
+
+    Raises:
+      InvalidArchitectureError: not `[V, V]`, not finite, not 0 or 1, or not strictly upper triangular.
+    """
+    matrix = np.asarray(adjacency)
+    if matrix.shape != (num_vertices, num_vertices):
+        raise InvalidArchitectureError(
+            f"adjacency has shape {matrix.shape}, expected ({num_vertices}, {num_vertices}) for {num_vertices} operations"
+        )
+    if matrix.dtype.kind not in "buif":
+        raise InvalidArchitectureError(f"adjacency has type {matrix.dtype}, expected numbers")
+    if matrix.dtype.kind == "f" and not np.isfinite(matrix).all():
+        raise InvalidArchitectureError("adjacency holds NaN or infinity, expected 0 and 1")
+    if not np.isin(matrix, (0, 1)).all():
+        raise InvalidArchitectureError("adjacency holds values other than 0 and 1")
+    if np.tril(matrix).any():
+        row, column = np.argwhere(np.tril(matrix))[0]
+        raise InvalidArchitectureError(
+            f"adjacency is not strictly upper triangular: entry ({row}, {column}) is set; list vertices in topological order"
+        )
+    checked = matrix.astype(np.uint8)
+    checked.flags.writeable = False
+    return checked
+
+
+@dataclasses.dataclass(frozen=True)
+class CellTable:
+    """N architectures of one space as arrays, padded at the end to the space's largest cell.
+
+    Attributes:
+      operations: uint8 `[N, V]`, index into the space's `operations`, or `ABSENT`.
+      adjacency: uint8 `[N, V, V]`, strictly upper triangular, zero in padded rows and columns.
+    """
+
+    operations: np.ndarray
+    adjacency: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def __getitem__(self, rows: slice | np.ndarray | Sequence[int]) -> "CellTable":
+        """The table of some rows (a slice, an index array or a mask)."""
+        return CellTable(self.operations[rows], self.adjacency[rows])
+
+    @property
+    def vertex_mask(self) -> np.ndarray:
+        """bool `[N, V]`, True where the vertex exists."""
+        return self.operations != ABSENT
+
+    @property
+    def num_vertices(self) -> np.ndarray:
+        """int64 `[N]`."""
+        return self.vertex_mask.sum(axis=1)
+
+    def one_hot(self, num_operations: int) -> np.ndarray:
+        """float32 `[N, V, O]`; rows of absent vertices are zero."""
+        return (self.operations[..., None] == np.arange(num_operations, dtype=np.uint8)).astype(np.float32)
+
+    @classmethod
+    def concatenate(cls, tables: Sequence["CellTable"]) -> "CellTable":
+        """One table out of several of the same width."""
+        return cls(
+            np.concatenate([table.operations for table in tables]),
+            np.concatenate([table.adjacency for table in tables]),
+        )
+
+
+class Space(abc.ABC):
+    """A search space of cells.
+
+    Attributes:
+      name: how flags and manifests call the space.
+      operations: the O operation names, in the column order of the encoding.
+      max_vertices: V, the width of the encoding.
+    """
+
+    name: str
+    operations: tuple[str, ...]
+    max_vertices: int
+
+    @abc.abstractmethod
+    def enumerate(self) -> CellTable:
+        """Every architecture of the space once, in the benchmark's order.
+
+        Raises:
+          ConfigurationError: the space is too large to enumerate; `sample` it.
+        """
+
+    @abc.abstractmethod
+    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+        """`count` architectures that are distinct up to isomorphism, drawn at random.
+
+        Raises:
+          ConfigurationError: the space holds fewer.
+        """
+
+    @abc.abstractmethod
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """A valid architecture one edit (an operation or an edge) away, different from the given one."""
+
+    @abc.abstractmethod
+    def validate(self, architecture: Architecture) -> str | None:
+        """The first rule of the space that the architecture breaks, in words, or None if it is valid."""
+
+    @abc.abstractmethod
+    def validate_many(self, cells: CellTable) -> np.ndarray:
+        """bool `[N]`: what `validate` says of each row, vectorised."""
+
+    @abc.abstractmethod
+    def canonical_hash(self, architecture: Architecture) -> str:
+        """A hash that is equal for, and only for, architectures that compute the same graph.
+
+        Raises:
+          InvalidArchitectureError: the architecture is not valid.
+        """
+
+    @abc.abstractmethod
+    def canonical_hashes(self, cells: CellTable) -> np.ndarray:
+        """uint64 `[N]` for valid rows: equal exactly where `canonical_hash` is equal. Vectorised; a different hash."""
+
+    def encode(self, architecture: Architecture) -> tuple[np.ndarray, np.ndarray]:
+        """Dense encoding, zero-padded at the end.
+
+        Returns:
+          `ops` float32 `[V, O]` one-hot and `adjacency` float32 `[V, V]`.
+
+        Raises:
+          InvalidArchitectureError: the architecture is not valid in this space.
+        """
+        cells = self.to_table([architecture])
+        return cells.one_hot(len(self.operations))[0], cells.adjacency[0].astype(np.float32)
+
+    def decode(self, ops: np.ndarray, adjacency: np.ndarray) -> Architecture:
+        """Inverse of `encode`.
+
+        Args:
+          ops: `[V, O]`, one-hot; all-zero rows at the end are padding.
+          adjacency: `[V, V]` of 0 and 1.
+
+        Raises:
+          InvalidArchitectureError: the arrays are not an encoding, or the architecture is not valid.
+        """
+        ops = np.asarray(ops)
+        if ops.shape != (self.max_vertices, len(self.operations)):
+            raise InvalidArchitectureError(
+                f"ops has shape {ops.shape}, expected ({self.max_vertices}, {len(self.operations)}) in {self.name}"
+            )
+        if ops.dtype.kind == "f" and not np.isfinite(ops).all():
+            raise InvalidArchitectureError("ops holds NaN or infinity, expected 0 and 1")
+        if not np.isin(ops, (0, 1)).all():
+            raise InvalidArchitectureError("ops holds values other than 0 and 1")
+        present = ops.sum(axis=1)
+        if (present > 1).any() or (np.diff(present) > 0).any():
+            raise InvalidArchitectureError("ops is not one-hot with its padding at the end")
+        count = int(present.sum())
+        adjacency = check_adjacency(adjacency, self.max_vertices)
+        if adjacency[count:].any() or adjacency[:, count:].any():
+            raise InvalidArchitectureError("adjacency has an edge at a padded vertex")
+        names = tuple(self.operations[column] for column in ops[:count].argmax(axis=1))
+        architecture = Architecture(names, adjacency[:count, :count])
+        self.require_valid(architecture)
+        return architecture
+
+    def require_valid(self, architecture: Architecture) -> None:
+        """Raises InvalidArchitectureError with the broken rule if the architecture is not valid."""
+        reason = self.validate(architecture)
+        if reason is not None:
+            raise InvalidArchitectureError(f"not a {self.name} architecture: {reason}")
+
+    def to_table(self, architectures: Sequence[Architecture]) -> CellTable:
+        """The padded table of some architectures.
+
+        Raises:
+          InvalidArchitectureError: one of them is not valid in this space.
+        """
+        operations = np.full((len(architectures), self.max_vertices), ABSENT, np.uint8)
+        adjacency = np.zeros((len(architectures), self.max_vertices, self.max_vertices), np.uint8)
+        codes = {name: code for code, name in enumerate(self.operations)}
+        for row, architecture in enumerate(architectures):
+            self.require_valid(architecture)
+            count = architecture.num_vertices
+            operations[row, :count] = [codes[name] for name in architecture.operations]
+            adjacency[row, :count, :count] = architecture.adjacency
+        return CellTable(operations, adjacency)
+
+    def architecture(self, cells: CellTable, row: int) -> Architecture:
+        """One row of a table as an object."""
+        codes = cells.operations[row]
+        count = int((codes != ABSENT).sum())
+        return Architecture(
+            tuple(self.operations[code] for code in codes[:count]), cells.adjacency[row, :count, :count]
+        )
+
+    def to_string(self, architecture: Architecture) -> str:
+        """A short text that names the architecture to people; spaces with a standard notation use that."""
+        edges = " ".join(f"{source}>{target}" for source, target in architecture.edges)
+        return f"{','.join(architecture.operations)} | {edges}"

@@ -1,0 +1,286 @@
+"""The NAS-Bench-101 cell space: 423,624 graphs of at most 7 vertices and 9 edges.
+
+References:
+  Ying et al. 2019, "NAS-Bench-101: Towards Reproducible Neural Architecture Search", sections 2.1-2.4.
+"""
+
+import itertools
+import os
+import pathlib
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from tfnas import artefacts
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
+from tfnas.spaces import isomorphism
+from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
+
+INPUT, CONV1X1, CONV3X3, MAXPOOL3X3, OUTPUT = (
+    "input",
+    "conv1x1-bn-relu",
+    "conv3x3-bn-relu",
+    "maxpool3x3",
+    "output",
+)
+MAX_EDGES = 9
+SIZE = 423_624
+
+# The labels that the benchmark hashes: -1 input, -2 output, and its own order of the interior operations.
+_HASH_LABELS = {INPUT: -1, CONV3X3: 0, CONV1X1: 1, MAXPOOL3X3: 2, OUTPUT: -2}
+
+
+class NASBench101(Space):
+    """Cells whose interior vertices are 3x3 convolutions, 1x1 convolutions or 3x3 max pools.
+
+    Columns of the encoding: input, conv1x1, conv3x3, maxpool, output (the order of arch2vec's published code). The
+    table that `enumerate` returns is sorted by the benchmark's MD5 hash.
+
+    Args:
+      cache_dir: where the enumeration is kept; by default `$TFNAS_CACHE_DIR`, else `~/.cache/tfnas`.
+    """
+
+    name = "nasbench101"
+    operations = (INPUT, CONV1X1, CONV3X3, MAXPOOL3X3, OUTPUT)
+    max_vertices = 7
+
+    def __init__(self, cache_dir: artefacts.PathLike | None = None):
+        default = os.environ.get("TFNAS_CACHE_DIR") or pathlib.Path.home() / ".cache" / "tfnas"
+        self._cache = pathlib.Path(cache_dir or default) / f"nasbench101_cells_v{_CACHE_VERSION}.npz"
+
+    def enumerate(self) -> CellTable:
+        """All 423,624 cells, sorted by MD5 hash; computed once (about a minute), then read from the cache."""
+        return self.enumerate_with_hashes()[0]
+
+    def enumerate_with_hashes(self) -> tuple[CellTable, np.ndarray]:
+        """The table of `enumerate`, and the benchmark's MD5 hashes as raw bytes, uint8 `[N, 16]`."""
+        if not self._cache.is_file():
+            cells, md5 = _enumerate()
+            artefacts.write_npz(
+                self._cache, edge_bits=pack_edges(cells.adjacency), operations=cells.operations, md5=md5
+            )
+            return cells, md5
+        stored = artefacts.read_npz(self._cache)
+        if set(stored) != {"edge_bits", "operations", "md5"} or len(stored["md5"]) != SIZE:
+            raise CorruptArtefactError(
+                f"{self._cache}: not the cache of {SIZE} cells; delete it to compute it again"
+            )
+        return CellTable(stored["operations"], unpack_edges(stored["edge_bits"], self.max_vertices)), stored[
+            "md5"
+        ]
+
+    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+        if count > SIZE:
+            raise ConfigurationError(f"{self.name} holds {SIZE} architectures, {count} were asked for")
+        return self.enumerate()[rng.choice(SIZE, count, replace=False)]
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Flips an edge, changes an interior operation, or puts a new vertex between two others.
+
+        The three kinds of edit are tried with equal chances until one gives a valid cell with another hash; vertices
+        that a removed edge cuts off are pruned.
+
+        References:
+          Ying et al. 2019, appendix S4 (mutation of regularized evolution, which edits a fixed 7-vertex matrix).
+        """
+        before = self.canonical_hash(architecture)
+        edits = (_flip_edge, _change_operation, _insert_vertex)
+        while True:
+            mutated = edits[rng.integers(len(edits))](architecture, rng)
+            if self.validate(mutated) is None:
+                mutated = prune(mutated)
+                if self.canonical_hash(mutated) != before:
+                    return mutated
+
+    def validate(self, architecture: Architecture) -> str | None:
+        """The benchmark's own rules: it prunes vertices off every input-output path before it counts."""
+        names = architecture.operations
+        if len(names) < 2:
+            return f"{len(names)} vertices, expected at least input and output"
+        if names[0] != INPUT:
+            return f"vertex 0 is {names[0]!r}, expected {INPUT!r}"
+        if names[-1] != OUTPUT:
+            return f"the last vertex is {names[-1]!r}, expected {OUTPUT!r}"
+        for vertex, name in enumerate(names[1:-1], start=1):
+            if name not in self.operations[1:-1]:
+                return f"vertex {vertex} is {name!r}, expected one of {', '.join(self.operations[1:-1])}"
+        kept = _on_path(architecture.adjacency[None])[0]
+        if not kept.any():
+            return "no path leads from input to output"
+        edges = int(architecture.adjacency[np.ix_(kept, kept)].sum())
+        if edges > MAX_EDGES:
+            return f"{edges} edges, at most {MAX_EDGES} are allowed"
+        if kept.sum() > self.max_vertices:
+            return f"{int(kept.sum())} vertices, at most {self.max_vertices} are allowed"
+        return None
+
+    def validate_many(self, cells: CellTable) -> np.ndarray:
+        mask = cells.vertex_mask
+        rows = np.arange(len(cells))
+        last = mask.sum(axis=1) - 1
+        contiguous = (mask == (np.arange(mask.shape[1]) <= last[:, None])).all(axis=1)
+        inside = mask & (np.arange(mask.shape[1]) > 0) & (np.arange(mask.shape[1]) < last[:, None])
+        interior_ok = ~(inside & ((cells.operations == 0) | (cells.operations == 4))).any(axis=1)
+        ends_ok = (cells.operations[:, 0] == 0) & (cells.operations[rows, last] == 4)
+        adjacency = cells.adjacency.astype(bool)
+        upper = ~(adjacency & np.tri(mask.shape[1], dtype=bool)).any(axis=(1, 2))
+        kept = _on_path(adjacency, last)
+        edges = (adjacency & kept[:, :, None] & kept[:, None, :]).sum(axis=(1, 2))
+        return (
+            contiguous & (last > 0) & interior_ok & ends_ok & upper & kept.any(axis=1) & (edges <= MAX_EDGES)
+        )
+
+    def canonical_hash(self, architecture: Architecture) -> str:
+        """The benchmark's MD5 hash of the pruned cell."""
+        self.require_valid(architecture)
+        pruned = prune(architecture)
+        return isomorphism.module_hash(pruned.adjacency, [_HASH_LABELS[name] for name in pruned.operations])
+
+    def canonical_hashes(self, cells: CellTable) -> np.ndarray:
+        last = cells.num_vertices - 1
+        kept = _on_path(cells.adjacency.astype(bool), last)
+        adjacency = cells.adjacency * kept[:, :, None] * kept[:, None, :]
+        return isomorphism.fingerprints(adjacency, np.where(kept, cells.operations.astype(np.int64), -1))
+
+
+def _flip_edge(architecture: Architecture, rng: np.random.Generator) -> Architecture:
+    adjacency = architecture.adjacency.copy()
+    adjacency[_random_pair(architecture, rng)] ^= 1
+    return Architecture(architecture.operations, adjacency)
+
+
+def _change_operation(architecture: Architecture, rng: np.random.Generator) -> Architecture:
+    operations = list(architecture.operations)
+    if len(operations) > 2:
+        vertex = int(rng.integers(1, len(operations) - 1))
+        operations[vertex] = _random_operation(rng)
+    return Architecture(tuple(operations), architecture.adjacency)
+
+
+def _insert_vertex(architecture: Architecture, rng: np.random.Generator) -> Architecture:
+    source, target = _random_pair(architecture, rng)
+    vertex = source + 1
+    operations = list(architecture.operations)
+    operations.insert(vertex, _random_operation(rng))
+    adjacency = np.insert(np.insert(architecture.adjacency, vertex, 0, axis=0), vertex, 0, axis=1)
+    adjacency[source, vertex] = adjacency[vertex, target + 1] = 1
+    return Architecture(tuple(operations), adjacency)
+
+
+def _random_pair(architecture: Architecture, rng: np.random.Generator) -> tuple[int, int]:
+    first, second = sorted(rng.choice(architecture.num_vertices, 2, replace=False).tolist())
+    return first, second
+
+
+def _random_operation(rng: np.random.Generator) -> str:
+    return NASBench101.operations[int(rng.integers(1, len(NASBench101.operations) - 1))]
+
+
+def prune(architecture: Architecture) -> Architecture:
+    """The cell without the vertices that lie on no path from input to output."""
+    kept = _on_path(architecture.adjacency[None])[0]
+    names = tuple(name for name, keep in zip(architecture.operations, kept, strict=True) if keep)
+    return Architecture(names, architecture.adjacency[np.ix_(kept, kept)])
+
+
+def _on_path(adjacency: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
+    """bool `[N, V]`: which vertices lie on a path from vertex 0 to vertex `last` (all False where there is none)."""
+    adjacency = adjacency.astype(bool)
+    count, width = adjacency.shape[:2]
+    forward = np.zeros((count, width), bool)
+    forward[:, 0] = True
+    for j in range(1, width):
+        forward[:, j] = (forward[:, :j] & adjacency[:, :j, j]).any(axis=1)
+    backward = np.zeros((count, width), bool)
+    backward[np.arange(count), width - 1 if last is None else last] = True
+    for i in range(width - 2, -1, -1):
+        backward[:, i] |= (backward[:, i + 1 :] & adjacency[:, i, i + 1 :]).any(axis=1)
+    both = forward & backward
+    both[~(both[:, 0])] = False
+    return both
+
+
+def pack_edges(adjacency: np.ndarray) -> np.ndarray:
+    """uint32 `[N]` with edge i -> j at bit `i + j(j-1)/2`, the benchmark's numbering; from `[N, V, V]`."""
+    bits = np.zeros(len(adjacency), np.uint32)
+    for j in range(1, adjacency.shape[1]):
+        for i in range(j):
+            bits |= adjacency[:, i, j].astype(np.uint32) << np.uint32(i + j * (j - 1) // 2)
+    return bits
+
+
+def unpack_edges(edge_bits: np.ndarray, width: int) -> np.ndarray:
+    """Inverse of `pack_edges`: uint8 `[N, width, width]`."""
+    adjacency = np.zeros((len(edge_bits), width, width), np.uint8)
+    for j in range(1, width):
+        for i in range(j):
+            adjacency[:, i, j] = (edge_bits >> np.uint32(i + j * (j - 1) // 2)) & 1
+    return adjacency
+
+
+_CACHE_VERSION = 1
+
+
+def _enumerate() -> tuple[CellTable, np.ndarray]:
+    """Lists one labelled graph per isomorphism class, in the benchmark's order of generation, then sorts by MD5."""
+    width = NASBench101.max_vertices
+    unique = []
+    for vertices in range(2, width + 1):
+        labelled = _labelled_graphs(vertices, width)
+        _, first = np.unique(NASBench101().canonical_hashes(labelled), return_index=True)
+        unique.append(labelled[np.sort(first)])
+    cells = CellTable.concatenate(unique)
+    md5 = _md5_hashes(cells)
+    order = np.lexsort(md5.T[::-1])
+    return cells[order], md5[order]
+
+
+def _labelled_graphs(vertices: int, width: int) -> CellTable:
+    """Every full DAG of at most 9 edges (each vertex has a successor and a predecessor) with every labelling."""
+    bits = np.arange(1 << (vertices * (vertices - 1) // 2), dtype=np.uint32)
+    bits = bits[np.bitwise_count(bits) <= MAX_EDGES]
+    adjacency = unpack_edges(bits, vertices)
+    full = adjacency[:, :-1].any(axis=2).all(axis=1) & adjacency[:, :, 1:].any(axis=1).all(axis=1)
+    bits = bits[full]
+    # The benchmark's generator runs through conv3x3, conv1x1, maxpool (codes 2, 1, 3 here), the last vertex fastest.
+    labellings = np.array(list(itertools.product((2, 1, 3), repeat=vertices - 2)), np.uint8)
+    operations = np.full((len(bits), len(labellings), width), ABSENT, np.uint8)
+    operations[..., 0] = 0
+    operations[..., 1 : vertices - 1] = labellings
+    operations[..., vertices - 1] = 4
+    repeated = np.repeat(unpack_edges(bits, width), len(labellings), axis=0)
+    return CellTable(operations.reshape(-1, width), repeated)
+
+
+def _md5_hashes(cells: CellTable) -> np.ndarray:
+    """uint8 `[N, 16]`, computed by as many processes as there are processors."""
+    parts = [cells[start : start + 4096] for start in range(0, len(cells), 4096)]
+    hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(
+        joblib.delayed(_md5_chunk)(part) for part in parts
+    )
+    return np.concatenate(
+        list(tqdm(hashed, total=len(parts), desc="Hashing NAS-Bench-101 cells", leave=False))
+    )
+
+
+def _md5_chunk(cells: CellTable) -> np.ndarray:
+    labels = np.array([_HASH_LABELS[name] for name in NASBench101.operations])
+    digests = bytearray()
+    for codes, adjacency in zip(cells.operations, cells.adjacency, strict=True):
+        count = int((codes != ABSENT).sum())
+        digests += bytes.fromhex(isomorphism.module_hash(adjacency[:count, :count], labels[codes[:count]]))
+    return np.frombuffer(bytes(digests), np.uint8).reshape(-1, 16)
+
+
+def from_operations_and_matrix(operations: list[str], matrix: np.ndarray) -> Architecture:
+    """An architecture from the benchmark's own two arguments (`ModelSpec(matrix, ops)`), checked.
+
+    Raises:
+      InvalidArchitectureError: it is not in the space.
+    """
+    architecture = Architecture(tuple(operations), np.asarray(matrix))
+    reason = NASBench101().validate(architecture)
+    if reason is not None:
+        raise InvalidArchitectureError(f"not a nasbench101 architecture: {reason}")
+    return architecture
