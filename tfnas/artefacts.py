@@ -115,9 +115,7 @@ def write_npz(path: PathLike, **arrays: np.ndarray) -> None:
         for name in sorted(arrays):
             array = np.asanyarray(arrays[name])
             if array.dtype.hasobject:
-                raise TypeError(
-                    f"array {name!r} has object type; an artefact holds plain numbers and strings only"
-                )
+                raise TypeError(f"array {name!r} has object type; an artefact holds plain numbers and strings only")
             entry = zipfile.ZipInfo(f"{name}.npy")  # the fixed default date keeps the bytes reproducible
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w", force_zip64=True) as member:
@@ -187,17 +185,13 @@ def read_manifest(folder: PathLike, *, kind: str | None = None) -> dict[str, Any
     if not isinstance(manifest, Mapping) or not isinstance(manifest.get("files"), Mapping):
         raise CorruptArtefactError(f"{folder / MANIFEST_NAME}: not a tfnas manifest (no table of files)")
     if kind is not None and manifest.get("kind") != kind:
-        raise CorruptArtefactError(
-            f"{folder}: expected an artefact of kind {kind!r}, found {manifest.get('kind')!r}"
-        )
+        raise CorruptArtefactError(f"{folder}: expected an artefact of kind {kind!r}, found {manifest.get('kind')!r}")
     for name, facts in manifest["files"].items():
         file = folder / name
         if not file.is_file():
             raise CorruptArtefactError(f"{file}: named in the manifest but missing")
         if file.stat().st_size != facts["bytes"]:
-            raise CorruptArtefactError(
-                f"{file}: {file.stat().st_size} bytes, the manifest says {facts['bytes']}"
-            )
+            raise CorruptArtefactError(f"{file}: {file.stat().st_size} bytes, the manifest says {facts['bytes']}")
         if sha256(file) != facts["sha256"]:
             raise CorruptArtefactError(f"{file}: content differs from the manifest's SHA-256")
     return dict(manifest)

@@ -59,7 +59,7 @@ def check_adjacency(adjacency: np.ndarray, num_vertices: int) -> np.ndarray:
     matrix = np.asarray(adjacency)
     if matrix.shape != (num_vertices, num_vertices):
         raise InvalidArchitectureError(
-            f"adjacency has shape {matrix.shape}, expected ({num_vertices}, {num_vertices}) for {num_vertices} operations"
+            f"adjacency has shape {matrix.shape}, expected {(num_vertices, num_vertices)} for {num_vertices} operations"
         )
     if matrix.dtype.kind not in "buif":
         raise InvalidArchitectureError(f"adjacency has type {matrix.dtype}, expected numbers")
@@ -70,7 +70,8 @@ def check_adjacency(adjacency: np.ndarray, num_vertices: int) -> np.ndarray:
     if np.tril(matrix).any():
         row, column = np.argwhere(np.tril(matrix))[0]
         raise InvalidArchitectureError(
-            f"adjacency is not strictly upper triangular: entry ({row}, {column}) is set; list vertices in topological order"
+            f"adjacency is not strictly upper triangular: entry ({row}, {column}) is set; "
+            "list vertices in topological order"
         )
     checked = matrix.astype(np.uint8)
     checked.flags.writeable = False

@@ -151,21 +151,15 @@ class Darts(Space):
             )
         for slot, state in enumerate(states):
             if not 0 <= state < 2 + slot // 2:
-                raise InvalidArchitectureError(
-                    f"block {slot // 2} reads state {state}, expected 0 to {1 + slot // 2}"
-                )
-        architecture = Architecture(
-            (*INPUTS, *operations, OUTPUT), self._adjacency(np.array([states], np.int64))[0]
-        )
+                raise InvalidArchitectureError(f"block {slot // 2} reads state {state}, expected 0 to {1 + slot // 2}")
+        architecture = Architecture((*INPUTS, *operations, OUTPUT), self._adjacency(np.array([states], np.int64))[0])
         self.require_valid(architecture)
         return architecture
 
     def to_genotype(self, architecture: Architecture) -> tuple[list[str], list[int]]:
         """Inverse of `from_genotype`."""
         self.require_valid(architecture)
-        states = [
-            int(self._state_read(architecture.adjacency, vertex)) for vertex in range(2, _OUTPUT_VERTEX)
-        ]
+        states = [int(self._state_read(architecture.adjacency, vertex)) for vertex in range(2, _OUTPUT_VERTEX)]
         return list(architecture.operations[2:_OUTPUT_VERTEX]), states
 
     def _draw(self, count: int, rng: np.random.Generator) -> CellTable:

@@ -52,9 +52,7 @@ def module_hash(adjacency: np.ndarray, labels: Sequence[int]) -> str:
 def _neighbours(matrix: bytes, size: int) -> list[tuple[list[int], list[int]]]:
     """Predecessors and successors of every vertex; graphs that differ in labels only tend to come in a row."""
     adjacency = np.frombuffer(matrix, np.uint8).reshape(size, size)
-    return [
-        (np.flatnonzero(adjacency[:, v]).tolist(), np.flatnonzero(adjacency[v]).tolist()) for v in range(size)
-    ]
+    return [(np.flatnonzero(adjacency[:, v]).tolist(), np.flatnonzero(adjacency[v]).tolist()) for v in range(size)]
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -97,9 +95,7 @@ def _fingerprint_chunk(adjacency: np.ndarray, labels: np.ndarray) -> np.ndarray:
                 edge = edges[i, j]
                 from_before[j] += np.where(edge, spread[i], zero)
                 from_after[i] += np.where(edge, spread[j], zero)
-        colours = np.where(
-            present, _mix(_mix(from_before) + _mix(from_after ^ _GOLDEN) * _GOLDEN + colours), zero
-        )
+        colours = np.where(present, _mix(_mix(from_before) + _mix(from_after ^ _GOLDEN) * _GOLDEN + colours), zero)
     total = np.where(present, _mix(colours), zero).sum(axis=0, dtype=np.uint64)
     return _mix(total + present.sum(axis=0).astype(np.uint64))
 

@@ -63,12 +63,8 @@ class NASBench101(Space):
             return cells, md5
         stored = artefacts.read_npz(self._cache)
         if set(stored) != {"edge_bits", "operations", "md5"} or len(stored["md5"]) != SIZE:
-            raise CorruptArtefactError(
-                f"{self._cache}: not the cache of {SIZE} cells; delete it to compute it again"
-            )
-        return CellTable(stored["operations"], unpack_edges(stored["edge_bits"], self.max_vertices)), stored[
-            "md5"
-        ]
+            raise CorruptArtefactError(f"{self._cache}: not the cache of {SIZE} cells; delete it to compute it again")
+        return CellTable(stored["operations"], unpack_edges(stored["edge_bits"], self.max_vertices)), stored["md5"]
 
     def sample(self, count: int, rng: np.random.Generator) -> CellTable:
         if count > SIZE:
@@ -127,9 +123,7 @@ class NASBench101(Space):
         upper = ~(adjacency & np.tri(mask.shape[1], dtype=bool)).any(axis=(1, 2))
         kept = _on_path(adjacency, last)
         edges = (adjacency & kept[:, :, None] & kept[:, None, :]).sum(axis=(1, 2))
-        return (
-            contiguous & (last > 0) & interior_ok & ends_ok & upper & kept.any(axis=1) & (edges <= MAX_EDGES)
-        )
+        return contiguous & (last > 0) & interior_ok & ends_ok & upper & kept.any(axis=1) & (edges <= MAX_EDGES)
 
     def canonical_hash(self, architecture: Architecture) -> str:
         """The benchmark's MD5 hash of the pruned cell."""
@@ -256,12 +250,8 @@ def _labelled_graphs(vertices: int, width: int) -> CellTable:
 def _md5_hashes(cells: CellTable) -> np.ndarray:
     """uint8 `[N, 16]`, computed by as many processes as there are processors."""
     parts = [cells[start : start + 4096] for start in range(0, len(cells), 4096)]
-    hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(
-        joblib.delayed(_md5_chunk)(part) for part in parts
-    )
-    return np.concatenate(
-        list(tqdm(hashed, total=len(parts), desc="Hashing NAS-Bench-101 cells", leave=False))
-    )
+    hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(_md5_chunk)(part) for part in parts)
+    return np.concatenate(list(tqdm(hashed, total=len(parts), desc="Hashing NAS-Bench-101 cells", leave=False)))
 
 
 def _md5_chunk(cells: CellTable) -> np.ndarray:

@@ -86,7 +86,8 @@ class NASBench201(Space):
         wrong = np.argwhere(architecture.adjacency != ADJACENCY)
         if len(wrong):
             i, j = wrong[0]
-            return f"edge {i} -> {j} is {'missing' if ADJACENCY[i, j] else 'not part of the cell'}; all cells share one graph"
+            fault = "missing" if ADJACENCY[i, j] else "not part of the cell"
+            return f"edge {i} -> {j} is {fault}; all cells share one graph"
         return None
 
     def validate_many(self, cells: CellTable) -> np.ndarray:
@@ -99,11 +100,9 @@ class NASBench201(Space):
         )
 
     def canonical_hash(self, architecture: Architecture) -> str:
-        """The hash of the labelled graph. All 15,625 cells differ in it, also those that `none` makes compute the same."""
+        """The hash of the labelled graph. It tells all 15,625 cells apart, even where `none` makes them equal."""
         self.require_valid(architecture)
-        return isomorphism.module_hash(
-            ADJACENCY, [self.operations.index(name) for name in architecture.operations]
-        )
+        return isomorphism.module_hash(ADJACENCY, [self.operations.index(name) for name in architecture.operations])
 
     def canonical_hashes(self, cells: CellTable) -> np.ndarray:
         return isomorphism.fingerprints(cells.adjacency, cells.operations.astype(np.int64))
@@ -122,9 +121,7 @@ class NASBench201(Space):
         """
         match = _STRING.fullmatch(text)
         if match is None:
-            raise InvalidArchitectureError(
-                f"{text!r} is not of the form '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
-            )
+            raise InvalidArchitectureError(f"{text!r} is not of the form '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'")
         architecture = Architecture((INPUT, *match.groups(), OUTPUT), ADJACENCY)
         self.require_valid(architecture)
         return architecture
