@@ -1,0 +1,112 @@
+"""Settings of arch2vec, and the three presets: the paper, its published code, and tfnas.
+
+References:
+  Yan et al. 2020, "Does Unsupervised Architecture Representation Learning Help Neural Architecture Search?",
+  sections 3.1-3.2 and appendix.
+"""
+
+import dataclasses
+
+from tfnas.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class Arch2VecConfig:
+    """What decides a pretraining run besides data and seed.
+
+    Attributes:
+      hidden_dims: width of each message-passing layer.
+      mlp_depth: linear, batch-norm, ReLU triplets in each of them.
+      embedding_dim: D.
+      pooling: `sum` or `mean` of the vertex means.
+      mask_padding: vertices that a smaller cell does not have stay out of batch statistics, pooling and loss.
+      operation_likelihood: `softmax` (categorical) or `sigmoid` (one Bernoulli per column).
+      edge_decoder: `inner_product`, or `bilinear` (hidden layer, then one vector as source and one as target of edges).
+      decoder_dim: width of the bilinear decoder's hidden layer and vectors.
+      dropout: share of the latent entries that training zeroes before decoding.
+      average_entries: reconstruction terms are means over all entries of a matrix instead of sums.
+      kl_weight: factor of the Kullback-Leibler term.
+      published_kl: divide that term by the number of vertices and of rows once more, as the published code does.
+      batch_size: cells per update.
+      learning_rate: of Adam.
+      clip_norm: bound on the global gradient norm; 0 for none.
+      shuffle_each_epoch: a new order every epoch instead of one for the whole run.
+      training_mode_epochs: epochs with batch statistics, noise and dropout; later ones train the network in inference
+        mode, as the published code does from its second epoch on; 0 for all epochs in training mode.
+    """
+
+    hidden_dims: tuple[int, ...] = (128, 128, 128, 128)
+    mlp_depth: int = 2
+    embedding_dim: int = 16
+    pooling: str = "sum"
+    mask_padding: bool = True
+    operation_likelihood: str = "softmax"
+    edge_decoder: str = "bilinear"
+    decoder_dim: int = 64
+    dropout: float = 0.0
+    average_entries: bool = False
+    kl_weight: float = 0.005
+    published_kl: bool = False
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    clip_norm: float = 5.0
+    shuffle_each_epoch: bool = True
+    training_mode_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        for field, allowed in (
+            ("pooling", ("sum", "mean")),
+            ("operation_likelihood", ("softmax", "sigmoid")),
+            ("edge_decoder", ("inner_product", "bilinear")),
+        ):
+            if getattr(self, field) not in allowed:
+                raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(allowed)}")
+        for field in ("mlp_depth", "embedding_dim", "decoder_dim", "batch_size"):
+            if getattr(self, field) < 1:
+                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
+        for field in ("kl_weight", "clip_norm", "training_mode_epochs"):
+            if not getattr(self, field) >= 0:
+                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 0")
+        if not self.learning_rate > 0:
+            raise ConfigurationError(f"learning_rate={self.learning_rate}, expected more than 0")
+        if not 0 <= self.dropout < 1:
+            raise ConfigurationError(f"dropout={self.dropout}, expected in [0, 1)")
+        if not self.hidden_dims or min(self.hidden_dims) < 1:
+            raise ConfigurationError(f"hidden_dims={self.hidden_dims}, expected one or more widths of at least 1")
+
+
+PRESETS = {
+    "tfnas": Arch2VecConfig(),
+    "paper": Arch2VecConfig(
+        hidden_dims=(128, 128, 128, 128, 16),
+        mlp_depth=1,
+        mask_padding=False,
+        edge_decoder="inner_product",
+        kl_weight=1.0,
+        clip_norm=0.0,
+    ),
+    "published_code": Arch2VecConfig(
+        pooling="mean",
+        mask_padding=False,
+        operation_likelihood="sigmoid",
+        edge_decoder="inner_product",
+        dropout=0.3,
+        average_entries=True,
+        kl_weight=1.0,
+        published_kl=True,
+        shuffle_each_epoch=False,
+        training_mode_epochs=1,
+    ),
+}
+"""`paper` follows equations 1-5, `published_code` the released program with its departures, `tfnas` is ours."""
+
+
+def preset(name: str, **changes: object) -> Arch2VecConfig:
+    """A preset with some fields changed.
+
+    Raises:
+      ConfigurationError: no such preset, or a value out of range.
+    """
+    if name not in PRESETS:
+        raise ConfigurationError(f"unknown preset {name!r}, expected one of {', '.join(PRESETS)}")
+    return dataclasses.replace(PRESETS[name], **changes)

@@ -1,0 +1,128 @@
+"""How well an autoencoder of cells reconstructs, and what its decoder makes of samples.
+
+Strict definitions: a cell is reconstructed if every operation and every edge between its vertices is; a sample is
+valid if it keeps every rule of the space.
+
+References:
+  Yan et al. 2020 (arch2vec), section 4.1 and appendix B.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas.encoders.arch2vec.model import Arch2Vec
+from tfnas.spaces import Space
+from tfnas.spaces.base import ABSENT, CellTable
+
+_BATCH = 2048
+
+
+def evaluate(
+    model: Arch2Vec,
+    space: Space,
+    train_cells: CellTable,
+    test_cells: CellTable,
+    num_samples: int,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """Every metric of the paper's table 1, as fractions.
+
+    Returns:
+      `reconstruction_accuracy` (whole graphs), `operation_accuracy` and `edge_accuracy` (entries) on `test_cells`;
+      `validity` and `uniqueness` of `num_samples` prior samples.
+    """
+    result = reconstruction(model, test_cells)
+    mean, stddev = latent_statistics(model, train_cells)
+    samples = sample_cells(model, space, mean, stddev, num_samples, rng)
+    valid = space.validate_many(samples)
+    distinct = len(np.unique(space.canonical_hashes(samples[valid]))) if valid.any() else 0
+    result["validity"] = float(valid.mean())
+    result["uniqueness"] = distinct / max(int(valid.sum()), 1)
+    return result
+
+
+def posterior_means(model: Arch2Vec, cells: CellTable) -> np.ndarray:
+    """Vertex means float32 `[N, V, D]`."""
+    encode = _compiled_encoder(model)
+    parts = []
+    for start in range(0, len(cells), _BATCH):
+        rows = np.minimum(np.arange(start, start + _BATCH), len(cells) - 1)
+        part = encode(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
+        parts.append(part.numpy()[: len(cells) - start])
+    return np.concatenate(parts)
+
+
+def _compiled_encoder(model: Arch2Vec) -> tf.types.experimental.GenericFunction:
+    if not hasattr(model, "compiled_means"):
+
+        @tf.function(jit_compile=True)
+        def means(operations: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
+            ops = tf.one_hot(tf.cast(operations, tf.int32), model.num_operations)
+            return model.encode(ops, tf.cast(adjacency, tf.float32)).mean
+
+        model.compiled_means = means
+    return model.compiled_means
+
+
+def reconstruction(model: Arch2Vec, cells: CellTable) -> dict[str, float]:
+    """Accuracy of decoding the posterior means of `cells`."""
+    operation_logits, edge_logits = (part.numpy() for part in model.decode(tf.constant(posterior_means(model, cells))))
+    exists = cells.vertex_mask
+    operation_right = operation_logits.argmax(axis=-1) == cells.operations
+    pairs = exists[:, :, None] & exists[:, None, :] & np.triu(np.ones(cells.adjacency.shape[1:], bool), 1)
+    edge_right = (edge_logits > 0) == (cells.adjacency > 0)
+    whole = (operation_right | ~exists).all(axis=1) & (edge_right | ~pairs).all(axis=(1, 2))
+    return {
+        "reconstruction_accuracy": float(whole.mean()),
+        "operation_accuracy": float(operation_right[exists].mean()),
+        "edge_accuracy": float(edge_right[pairs].mean()),
+    }
+
+
+def latent_statistics(model: Arch2Vec, cells: CellTable) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the vertex means over `cells`, float32 `[V, D]` each, per vertex position.
+
+    Cells without a vertex at a position do not count there, if the model masks padding.
+    """
+    means = posterior_means(model, cells)
+    if not model.config.mask_padding:
+        return means.mean(axis=0), means.std(axis=0)
+    weights = cells.vertex_mask[..., None].astype(np.float32)
+    count = np.maximum(weights.sum(axis=0), 1)
+    mean = (means * weights).sum(axis=0) / count
+    return mean, np.sqrt((((means - mean) ** 2) * weights).sum(axis=0) / count)
+
+
+def sample_cells(
+    model: Arch2Vec, space: Space, mean: np.ndarray, stddev: np.ndarray, count: int, rng: np.random.Generator
+) -> CellTable:
+    """Decodes prior samples that are moved and scaled to the training cells' latent statistics.
+
+    Args:
+      model: the autoencoder.
+      space: the space of its cells.
+      mean: float32 `[V, D]`.
+      stddev: float32 `[V, D]`.
+      count: number of samples.
+      rng: source of the samples.
+    """
+    latent = mean + stddev * rng.standard_normal((count, *mean.shape), dtype=np.float32)
+    operation_logits, edge_logits = model.decode(tf.constant(latent))
+    return cells_from_logits(space, operation_logits.numpy(), edge_logits.numpy())
+
+
+def cells_from_logits(space: Space, operation_logits: np.ndarray, edge_logits: np.ndarray) -> CellTable:
+    """The most likely cells, which need not be valid.
+
+    A cell ends with its first output vertex; what the decoder says of later vertices is ignored.
+
+    Args:
+      space: gives the meaning of the columns.
+      operation_logits: `[N, V, O]`.
+      edge_logits: `[N, V, V]`.
+    """
+    codes = operation_logits.argmax(axis=-1).astype(np.uint8)
+    is_output = codes == len(space.operations) - 1
+    after = np.cumsum(is_output, axis=1) - is_output > 0
+    adjacency = np.triu(edge_logits > 0, 1) & ~after[:, :, None] & ~after[:, None, :]
+    return CellTable(np.where(after, ABSENT, codes).astype(np.uint8), adjacency.astype(np.uint8))

@@ -1,0 +1,166 @@
+"""The variational graph-isomorphism autoencoder.
+
+References:
+  Yan et al. 2020 (arch2vec), equations 1-4.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_gnn as tfgnn
+
+from tfnas.encoders.arch2vec.config import Arch2VecConfig
+from tfnas.encoders.layers import GraphIsomorphismLayer, linear
+from tfnas.graphs import cells as cell_graphs
+
+MEAN, LOG_STDDEV, EMBEDDING = "mean", "log_stddev", "embedding"
+
+
+class Posterior(NamedTuple):
+    """Diagonal Gaussian of every vertex: `mean` and `log_stddev`, each float32 `[..., D]`."""
+
+    mean: tf.Tensor
+    log_stddev: tf.Tensor
+
+
+class Arch2Vec(tf.keras.Model):
+    """Encoder q(Z | X, A) and decoder p(X, A | Z) of cells with up to V vertices and O operations.
+
+    Calling the model on a GraphTensor of cells gives the same GraphTensor with the features `mean` and `log_stddev`
+    on its vertices and `embedding` on its context. `encode` does the same on the dense view, which trains faster.
+
+    Args:
+      config: architecture of the network.
+      num_vertices: V of the dense view.
+      num_operations: O.
+      seed: seed of the initial weights.
+    """
+
+    def __init__(self, config: Arch2VecConfig, num_vertices: int, num_operations: int, seed: int = 0):
+        super().__init__(name="arch2vec")
+        self.config = config
+        self.num_vertices = num_vertices
+        self.num_operations = num_operations
+        depth, seeds = config.mlp_depth, 1000 * seed
+        widths = (num_operations, *config.hidden_dims)
+        self.graph_layers = [
+            GraphIsomorphismLayer(inputs, units, depth, seeds + 10 * i, name=f"layer_{i}")
+            for i, (inputs, units) in enumerate(itertools.pairwise(widths))
+        ]
+        self.mean_head = linear(widths[-1], config.embedding_dim, seeds + 900, "mean")
+        self.log_stddev_head = linear(widths[-1], config.embedding_dim, seeds + 901, "log_stddev")
+        self.operation_head = linear(config.embedding_dim, num_operations, seeds + 902, "operations")
+        if config.edge_decoder == "bilinear":
+            self.edge_hidden = linear(config.embedding_dim, config.decoder_dim, seeds + 903, "edge_hidden")
+            self.edge_source = linear(config.decoder_dim, config.decoder_dim, seeds + 904, "edge_source")
+            self.edge_target = linear(config.decoder_dim, config.decoder_dim, seeds + 905, "edge_target")
+        zeros = tf.zeros([1, num_vertices, num_operations]), tf.zeros([1, num_vertices, num_vertices])
+        self.decode(self.encode(*zeros).mean)  # creates every variable
+
+    def call(self, graph: tfgnn.GraphTensor, training: bool = False) -> tfgnn.GraphTensor:
+        """Encodes cells.
+
+        Args:
+          graph: GraphTensor of shape `[B]` or `[]` (merged components) with the schema `graphs/schemas/cell.pbtxt`.
+          training: batch statistics in the normalisation.
+
+        Returns:
+          The merged graph (shape `[]`, B components) with the new features.
+
+        Raises:
+          ValueError: the configuration counts padded vertices, which a GraphTensor does not have.
+        """
+        if not self.config.mask_padding:
+            raise ValueError("mask_padding=False counts padded vertices: use `encode` on the dense view")
+        if graph.shape.rank:
+            graph = graph.merge_batch_to_components()
+        vertices = graph.node_sets[cell_graphs.VERTEX]
+        ops = tf.one_hot(vertices[cell_graphs.OPERATION], self.num_operations)
+
+        def neighbour_sum(features: tf.Tensor) -> tf.Tensor:
+            total = 0.0
+            for sender, receiver in ((tfgnn.SOURCE, tfgnn.TARGET), (tfgnn.TARGET, tfgnn.SOURCE)):
+                messages = tfgnn.broadcast_node_to_edges(graph, cell_graphs.FLOW, sender, feature_value=features)
+                total += tfgnn.pool_edges_to_node(
+                    graph, cell_graphs.FLOW, receiver, reduce_type="sum", feature_value=messages
+                )
+            return total
+
+        posterior = self._posterior(ops, neighbour_sum, None, training)
+        embedding = tfgnn.pool_nodes_to_context(
+            graph, cell_graphs.VERTEX, reduce_type=self.config.pooling, feature_value=posterior.mean
+        )
+        features = dict(vertices.features) | {MEAN: posterior.mean, LOG_STDDEV: posterior.log_stddev}
+        return graph.replace_features(
+            context=dict(graph.context.features) | {EMBEDDING: embedding},
+            node_sets={cell_graphs.VERTEX: features},
+        )
+
+    def encode(
+        self, ops: tf.Tensor, adjacency: tf.Tensor, row_weights: tf.Tensor | None = None, training: bool = False
+    ) -> Posterior:
+        """Encodes the dense view.
+
+        Args:
+          ops: float32 `[B, V, O]`, zero rows for absent vertices.
+          adjacency: float32 `[B, V, V]`, directed; messages flow both ways.
+          row_weights: float32 `[B]`, 0 for rows that only fill the batch; None if there are none.
+          training: batch statistics in the normalisation.
+
+        References:
+          Yan et al. 2020 (arch2vec), equations 1-3.
+        """
+        augmented = adjacency + tf.linalg.matrix_transpose(adjacency)
+        # Cells are so small that one fused multiply-and-sum is faster than a batch of matrix products.
+        return self._posterior(
+            ops,
+            lambda features: tf.reduce_sum(augmented[..., None] * features[:, None], axis=2),
+            self._row_mask(ops, row_weights),
+            training,
+        )
+
+    def decode(self, latent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Logits of operations `[B, V, O]` and of edges `[B, V, V]` (only i < j has a meaning) from `[B, V, D]`.
+
+        References:
+          Yan et al. 2020 (arch2vec), equation 4.
+        """
+        if self.config.edge_decoder == "inner_product":
+            edges = tf.matmul(latent, latent, transpose_b=True)
+        else:
+            hidden = tf.nn.relu(self.edge_hidden(latent))
+            edges = tf.matmul(self.edge_source(hidden), self.edge_target(hidden), transpose_b=True)
+        return self.operation_head(latent), edges
+
+    def embed(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tuple[tf.Tensor, Posterior]:
+        """The embedding `[B, D]` that search uses, pooled from the vertex means, and the posterior itself."""
+        posterior = self.encode(ops, adjacency)
+        if not self.config.mask_padding:
+            pool = tf.reduce_sum if self.config.pooling == "sum" else tf.reduce_mean
+            return pool(posterior.mean, axis=1), posterior
+        mask = self.vertex_mask(ops)[..., None]
+        total = tf.reduce_sum(posterior.mean * mask, axis=1)
+        return (total if self.config.pooling == "sum" else total / tf.reduce_sum(mask, axis=1)), posterior
+
+    def vertex_mask(self, ops: tf.Tensor) -> tf.Tensor:
+        """float32 `[B, V]`: 1 for vertices that count, which without `mask_padding` are all."""
+        return tf.reduce_sum(ops, axis=-1) if self.config.mask_padding else tf.ones_like(ops[..., 0])
+
+    def _row_mask(self, ops: tf.Tensor, row_weights: tf.Tensor | None) -> tf.Tensor | None:
+        if row_weights is None and not self.config.mask_padding:
+            return None
+        mask = self.vertex_mask(ops)
+        return (mask if row_weights is None else mask * row_weights[:, None])[..., None]
+
+    def _posterior(
+        self,
+        features: tf.Tensor,
+        neighbour_sum: Callable[[tf.Tensor], tf.Tensor],
+        row_mask: tf.Tensor | None,
+        training: bool,
+    ) -> Posterior:
+        for layer in self.graph_layers:
+            features = layer(features, neighbour_sum(features), row_mask=row_mask, training=training)
+        return Posterior(self.mean_head(features), self.log_stddev_head(features))

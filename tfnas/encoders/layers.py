@@ -1,0 +1,153 @@
+"""Keras layers that several encoders share."""
+
+import math
+
+import tensorflow as tf
+
+
+class FanInUniform(tf.keras.initializers.Initializer):
+    """Uniform in +-1/sqrt(fan_in), PyTorch's default for the weights and biases of linear layers.
+
+    Args:
+      fan_in: number of inputs; by default the first dimension of the weight matrix.
+      seed: seed of the draw; required, so that nobody initialises by accident of global state.
+    """
+
+    def __init__(self, seed: int, fan_in: int | None = None):
+        self.seed = seed
+        self.fan_in = fan_in
+
+    def __call__(self, shape: tuple[int, ...], dtype: tf.DType | None = None, **kwargs: object) -> tf.Tensor:
+        limit = 1.0 / math.sqrt(self.fan_in or shape[0])
+        return tf.random.stateless_uniform(shape, (self.seed, 0), -limit, limit, dtype or tf.float32)
+
+    def get_config(self) -> dict[str, int | None]:
+        """Arguments that recreate the initialiser."""
+        return {"seed": self.seed, "fan_in": self.fan_in}
+
+
+def linear(inputs: int, units: int, seed: int, name: str) -> tf.keras.layers.Dense:
+    """A fully connected layer without activation, initialised as PyTorch does."""
+    return tf.keras.layers.Dense(
+        units,
+        kernel_initializer=FanInUniform(2 * seed, inputs),
+        bias_initializer=FanInUniform(2 * seed + 1, inputs),
+        name=name,
+    )
+
+
+class MaskedBatchNormalization(tf.keras.layers.Layer):
+    """Batch normalisation over rows, of which some may not exist, with statistics shared by all replicas.
+
+    Keras 2 has neither the mask nor, on the default strategy, equal statistics for equal global batches. Momentum,
+    epsilon and the unbiased running variance are PyTorch's.
+
+    Args:
+      momentum: weight of the new batch in the running statistics.
+      epsilon: added to the variance.
+    """
+
+    def __init__(self, momentum: float = 0.1, epsilon: float = 1e-5, **kwargs: object):
+        super().__init__(**kwargs)
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Creates scale, offset and running statistics, each `[D]`."""
+        size = (input_shape[-1],)
+        shared = {"synchronization": tf.VariableSynchronization.ON_READ, "aggregation": tf.VariableAggregation.MEAN}
+        self.gamma = self.add_weight(name="gamma", shape=size, initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=size, initializer="zeros")
+        self.moving_mean = self.add_weight(
+            name="moving_mean", shape=size, initializer="zeros", trainable=False, **shared
+        )
+        self.moving_variance = self.add_weight(
+            name="moving_variance", shape=size, initializer="ones", trainable=False, **shared
+        )
+
+    def call(self, inputs: tf.Tensor, row_mask: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Normalises.
+
+        Args:
+          inputs: float32 `[..., D]`.
+          row_mask: float32 `[..., 1]`, 1 where the row exists; None if all do.
+          training: use, and update the running ones by, the statistics of this batch.
+        """
+        if not training:
+            return self._normalise(inputs, self.moving_mean, self.moving_variance)
+        axes = list(range(inputs.shape.rank - 1))
+        if row_mask is None:
+            count = tf.cast(tf.size(inputs) / inputs.shape[-1], tf.float32)
+            total = tf.reduce_sum(inputs, axes)
+        else:
+            count = tf.reduce_sum(row_mask)
+            total = tf.reduce_sum(inputs * row_mask, axes)
+        count, total = _sum_over_replicas([count, total])
+        count = tf.maximum(count, 1.0)
+        mean = total / count
+        squares = tf.math.squared_difference(inputs, mean)
+        if row_mask is not None:
+            squares *= row_mask
+        (spread,) = _sum_over_replicas([tf.reduce_sum(squares, axes)])
+        unbiased = spread / tf.maximum(count - 1.0, 1.0)
+        self.moving_mean.assign_add(self.momentum * (mean - self.moving_mean))
+        self.moving_variance.assign_add(self.momentum * (unbiased - self.moving_variance))
+        return self._normalise(inputs, mean, spread / count)
+
+    def _normalise(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+        scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+        return inputs * scale + (self.beta - mean * scale)
+
+
+def _sum_over_replicas(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tensors
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+class GraphIsomorphismLayer(tf.keras.layers.Layer):
+    """One message-passing step: `MLP((1 + epsilon) h + sum of the neighbours' h)` with a trainable epsilon.
+
+    The MLP is a chain of linear, batch-norm, ReLU triplets.
+
+    Args:
+      inputs: width of the incoming vertex features.
+      units: width of every triplet.
+      depth: number of triplets.
+      seed: seed of the initial weights.
+
+    References:
+      Xu et al. 2019, "How Powerful are Graph Neural Networks?", equation 4.1.
+      Yan et al. 2020 (arch2vec), equation 2.
+    """
+
+    def __init__(self, inputs: int, units: int, depth: int, seed: int, **kwargs: object):
+        super().__init__(**kwargs)
+        widths = [inputs] + [units] * (depth - 1)
+        self.linears = [linear(width, units, seed + i, f"linear_{i}") for i, width in enumerate(widths)]
+        self.norms = [MaskedBatchNormalization(name=f"norm_{i}") for i in range(depth)]
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Creates epsilon, a scalar that starts at 0."""
+        self.epsilon = self.add_weight(name="epsilon", shape=(), initializer="zeros")
+
+    def call(
+        self,
+        features: tf.Tensor,
+        neighbour_sum: tf.Tensor,
+        row_mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Updates vertex features.
+
+        Args:
+          features: float32 `[..., D]`.
+          neighbour_sum: float32 `[..., D]`, the sum of the neighbours' features for each vertex.
+          row_mask: float32 `[..., 1]`, 1 where the vertex exists; None if all do.
+          training: batch statistics in the normalisation.
+        """
+        features = (1.0 + self.epsilon) * features + neighbour_sum
+        for dense, norm in zip(self.linears, self.norms, strict=True):
+            features = tf.nn.relu(norm(dense(features), row_mask=row_mask, training=training))
+        return features
