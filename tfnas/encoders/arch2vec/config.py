@@ -29,6 +29,7 @@ class Arch2VecConfig:
       published_kl: divide that term by the number of vertices and of rows once more, as the published code does.
       batch_size: cells per update.
       learning_rate: of Adam.
+      decay_learning_rate: let it fall to 0 along a cosine instead of keeping it constant.
       clip_norm: bound on the global gradient norm; 0 for none.
       shuffle_each_epoch: a new order every epoch instead of one for the whole run.
       training_mode_epochs: epochs with batch statistics, noise and dropout; later ones train the network in inference
@@ -43,12 +44,13 @@ class Arch2VecConfig:
     operation_likelihood: str = "softmax"
     edge_decoder: str = "bilinear"
     decoder_dim: int = 64
-    dropout: float = 0.0
+    dropout: float = 0.1
     average_entries: bool = False
-    kl_weight: float = 0.005
+    kl_weight: float = 0.1
     published_kl: bool = False
     batch_size: int = 32
     learning_rate: float = 1e-3
+    decay_learning_rate: bool = True
     clip_norm: float = 5.0
     shuffle_each_epoch: bool = True
     training_mode_epochs: int = 0
@@ -82,7 +84,9 @@ PRESETS = {
         mlp_depth=1,
         mask_padding=False,
         edge_decoder="inner_product",
+        dropout=0.0,
         kl_weight=1.0,
+        decay_learning_rate=False,
         clip_norm=0.0,
     ),
     "published_code": Arch2VecConfig(
@@ -93,6 +97,7 @@ PRESETS = {
         dropout=0.3,
         average_entries=True,
         kl_weight=1.0,
+        decay_learning_rate=False,
         published_kl=True,
         shuffle_each_epoch=False,
         training_mode_epochs=1,

@@ -112,14 +112,18 @@ class Arch2Vec(tf.keras.Model):
         References:
           Yan et al. 2020 (arch2vec), equations 1-3.
         """
-        augmented = adjacency + tf.linalg.matrix_transpose(adjacency)
-        # Cells are so small that one fused multiply-and-sum is faster than a batch of matrix products.
-        return self._posterior(
-            ops,
-            lambda features: tf.reduce_sum(augmented[..., None] * features[:, None], axis=2),
-            self._row_mask(ops, row_weights),
-            training,
-        )
+        vertices = self.num_vertices
+        augmented = (adjacency + tf.linalg.matrix_transpose(adjacency))[..., None]
+
+        def neighbour_sum(features: tf.Tensor) -> tf.Tensor:
+            # Cells are so small that one fused multiply-and-sum is faster than a batch of matrix products.
+            grouped = tf.reshape(features, [-1, 1, vertices, features.shape[-1]])
+            return tf.reshape(tf.reduce_sum(augmented * grouped, axis=2), [-1, features.shape[-1]])
+
+        # Layers work on rows: with [B, V, D] tensors the same program is a third slower.
+        rows = tf.reshape(ops, [-1, self.num_operations])
+        posterior = self._posterior(rows, neighbour_sum, self._row_mask(ops, row_weights), training)
+        return Posterior(*(tf.reshape(part, [-1, vertices, self.config.embedding_dim]) for part in posterior))
 
     def decode(self, latent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits of operations `[B, V, O]` and of edges `[B, V, V]` (only i < j has a meaning) from `[B, V, D]`.
@@ -127,12 +131,15 @@ class Arch2Vec(tf.keras.Model):
         References:
           Yan et al. 2020 (arch2vec), equation 4.
         """
-        if self.config.edge_decoder == "inner_product":
-            edges = tf.matmul(latent, latent, transpose_b=True)
-        else:
-            hidden = tf.nn.relu(self.edge_hidden(latent))
-            edges = tf.matmul(self.edge_source(hidden), self.edge_target(hidden), transpose_b=True)
-        return self.operation_head(latent), edges
+        rows = tf.reshape(latent, [-1, self.config.embedding_dim])
+        source = target = latent
+        if self.config.edge_decoder == "bilinear":
+            hidden = tf.nn.relu(self.edge_hidden(rows))
+            shape = [-1, self.num_vertices, self.config.decoder_dim]
+            source = tf.reshape(self.edge_source(hidden), shape)
+            target = tf.reshape(self.edge_target(hidden), shape)
+        operations = tf.reshape(self.operation_head(rows), [-1, self.num_vertices, self.num_operations])
+        return operations, tf.matmul(source, target, transpose_b=True)
 
     def embed(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tuple[tf.Tensor, Posterior]:
         """The embedding `[B, D]` that search uses, pooled from the vertex means, and the posterior itself."""
@@ -152,7 +159,7 @@ class Arch2Vec(tf.keras.Model):
         if row_weights is None and not self.config.mask_padding:
             return None
         mask = self.vertex_mask(ops)
-        return (mask if row_weights is None else mask * row_weights[:, None])[..., None]
+        return tf.reshape(mask if row_weights is None else mask * row_weights[:, None], [-1, 1])
 
     def _posterior(
         self,

@@ -22,6 +22,7 @@ class Arch2VecTask(Task):
       train_cells: N cells.
       test_cells: held-out cells for reconstruction accuracy.
       seed: seed of the initial weights and of the samples drawn in evaluation.
+      epochs: length of the run, over which the learning rate falls.
       num_samples: prior samples for validity and uniqueness.
     """
 
@@ -34,13 +35,18 @@ class Arch2VecTask(Task):
         train_cells: CellTable,
         test_cells: CellTable,
         seed: int,
+        epochs: int,
         num_samples: int = 10_000,
     ):
         self.config = config
         self.space = space
         self.model = Arch2Vec(config, space.max_vertices, len(space.operations), seed)
+        learning_rate = config.learning_rate
+        if config.decay_learning_rate:
+            steps = epochs * -(-len(train_cells) // config.batch_size)
+            learning_rate = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         # The loop compiles the update together with everything else; a jitted optimizer inside would be a second one.
-        self.optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-8, jit_compile=False)
+        self.optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-8, jit_compile=False)
         self.num_examples = len(train_cells)
         self.data = (tf.constant(train_cells.operations), tf.constant(train_cells.adjacency))
         self._train_cells, self._test_cells = train_cells, test_cells
@@ -50,7 +56,7 @@ class Arch2VecTask(Task):
         shape = [steps, batch_size, self.space.max_vertices, self.config.embedding_dim]
         draws = {"noise": tf.random.stateless_normal(shape, seed)}
         if self.config.dropout:
-            kept = tf.random.stateless_uniform(shape, seed + [0, 1 << 19]) >= self.config.dropout
+            kept = tf.random.stateless_uniform(shape, tf.add(seed, [0, 1 << 19])) >= self.config.dropout
             draws["kept"] = tf.cast(kept, tf.float32) / (1.0 - self.config.dropout)
         return draws
 
