@@ -4,6 +4,7 @@ An architecture becomes a graph, a graph becomes an embedding, and search, predi
 embeddings. Importing this package does not import TensorFlow; the subpackages do so when they need it.
 """
 
+import importlib as _importlib
 import os as _os
 import sys as _sys
 
@@ -18,3 +19,27 @@ if "tensorflow" in _sys.modules and _os.environ.get(_LEGACY_KERAS) != "1":
     )
 _os.environ[_LEGACY_KERAS] = "1"
 _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+_SUBPACKAGES = (
+    "artefacts",
+    "benchmarks",
+    "encoders",
+    "errors",
+    "graphs",
+    "networks",
+    "predictors",
+    "reports",
+    "search",
+    "spaces",
+    "training",
+)
+
+
+def __getattr__(name: str) -> object:
+    if name in _SUBPACKAGES:
+        return _importlib.import_module(f"tfnas.{name}")
+    raise AttributeError(f"module 'tfnas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_SUBPACKAGES])

@@ -14,7 +14,7 @@ import platform
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -86,6 +86,13 @@ def write_json(path: PathLike, value: Any) -> None:
     """Writes `value` as indented JSON with sorted keys, atomically."""
     with atomic_file(path) as file:
         file.write((json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def write_json_lines(path: PathLike, records: Iterable[Mapping[str, Any]]) -> None:
+    """Writes one JSON object per line, atomically."""
+    with atomic_file(path) as file:
+        for record in records:
+            file.write((json.dumps(record, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: PathLike) -> Any:

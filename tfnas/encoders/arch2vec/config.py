@@ -82,7 +82,6 @@ PRESETS = {
     "paper": Arch2VecConfig(
         hidden_dims=(128, 128, 128, 128, 16),
         mlp_depth=1,
-        mask_padding=False,
         edge_decoder="inner_product",
         dropout=0.0,
         kl_weight=1.0,

@@ -1,0 +1,1 @@
+"""Trainable Keras networks of architectures."""

@@ -1,0 +1,171 @@
+"""The network around a NAS-Bench-201 cell: stem, three stages of cells with two reductions between them, classifier.
+
+References:
+  Dong and Yang 2020, "NAS-Bench-201", section 2.1 and figure 1.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tfnas.errors import ConfigurationError
+from tfnas.spaces import Architecture, NASBench201
+from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES, NONE, SKIP
+
+EDGE_OPERATIONS = (CONV1X1, CONV3X3, AVERAGE_POOL, SKIP, NONE)
+"""What an edge can hold; the number of an operation in this tuple is its code in `call`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Skeleton:
+    """The part of the network that is the same for all cells.
+
+    Attributes:
+      num_classes: width of the classifier.
+      channels: width of the first stage; each later stage is twice as wide as the one before.
+      cells_per_stage: the paper uses 5.
+      stages: the paper uses 3.
+    """
+
+    num_classes: int = 10
+    channels: int = 16
+    cells_per_stage: int = 5
+    stages: int = 3
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) < 1:
+                raise ConfigurationError(f"{field.name}={getattr(self, field.name)}, expected at least 1")
+
+
+def _norm() -> tf.keras.layers.BatchNormalization:
+    return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+
+
+def _convolution(channels: int, size: int, strides: int = 1) -> tf.keras.layers.Conv2D:
+    return tf.keras.layers.Conv2D(
+        channels, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
+    )
+
+
+class _Edge(tf.keras.layers.Layer):
+    """One edge of the cell: its fixed operation, or all five with the choice left to `call`."""
+
+    def __init__(self, channels: int, operation: str | None):
+        super().__init__()
+        kept = EDGE_OPERATIONS if operation is None else (operation,)
+        self.operation = operation
+        self.convolutions = {
+            name: (_convolution(channels, size), _norm()) for name, size in ((CONV1X1, 1), (CONV3X3, 3)) if name in kept
+        }
+        for name, (convolution, norm) in self.convolutions.items():
+            setattr(self, f"{name}_convolution", convolution)
+            setattr(self, f"{name}_norm", norm)
+        self.pool = tf.keras.layers.AveragePooling2D(3, 1, "same")
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        # All operations keep the shape. Without this, only the branch that runs first would get its weights.
+        for convolution, norm in self.convolutions.values():
+            convolution.build(input_shape)
+            norm.build(input_shape)
+
+    def call(self, inputs: tf.Tensor, code: tf.Tensor | None, training: bool) -> tf.Tensor:
+        if self.operation is not None:
+            return self._apply(self.operation, inputs, training)
+        branches = [lambda name=name: self._apply(name, inputs, training) for name in EDGE_OPERATIONS]
+        return tf.switch_case(code, branches)
+
+    def _apply(self, name: str, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        if name in self.convolutions:
+            convolution, norm = self.convolutions[name]
+            return norm(convolution(tf.nn.relu(inputs)), training=training)
+        if name == AVERAGE_POOL:
+            return self.pool(inputs)
+        return tf.identity(inputs) if name == SKIP else tf.zeros_like(inputs)
+
+
+class _Cell(tf.keras.layers.Layer):
+    def __init__(self, channels: int, operations: tuple[str | None, ...]):
+        super().__init__()
+        self.edges = [_Edge(channels, operation) for operation in operations]
+
+    def call(self, inputs: tf.Tensor, codes: tf.Tensor | None, training: bool) -> tf.Tensor:
+        nodes: list[tf.Tensor | None] = [inputs, None, None, None]
+        for number, (source, target) in enumerate(NODE_EDGES):
+            code = None if codes is None else codes[number]
+            value = self.edges[number](nodes[source], code, training=training)
+            nodes[target] = value if nodes[target] is None else nodes[target] + value
+        return nodes[-1]
+
+
+class _Reduction(tf.keras.layers.Layer):
+    """Residual block that halves the image and doubles the channels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first, self.first_norm = _convolution(channels, 3, strides=2), _norm()
+        self.second, self.second_norm = _convolution(channels, 3), _norm()
+        self.pool, self.shortcut = tf.keras.layers.AveragePooling2D(2, 2, "same"), _convolution(channels, 1)
+
+    def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        outputs = self.first_norm(self.first(tf.nn.relu(inputs)), training=training)
+        outputs = self.second_norm(self.second(tf.nn.relu(outputs)), training=training)
+        return outputs + self.shortcut(self.pool(inputs))
+
+
+class NASBench201Network(tf.keras.Model):
+    """Classifier of images with one cell repeated in every stage.
+
+    Args:
+      skeleton: the part that does not depend on the cell.
+      architecture: the cell; None for a network that takes the operations of the cell as data, so that one traced
+        program trains every cell of the space. Weights of operations that are not chosen get no gradient.
+    """
+
+    def __init__(self, skeleton: Skeleton, architecture: Architecture | None = None):
+        super().__init__()
+        if architecture is None:
+            operations: tuple[str | None, ...] = (None,) * len(NODE_EDGES)
+        else:
+            NASBench201().require_valid(architecture)
+            operations = architecture.operations[1:-1]
+        self.takes_operations = architecture is None
+        self.stem, self.stem_norm = _convolution(skeleton.channels, 3), _norm()
+        self.blocks = []
+        for stage in range(skeleton.stages):
+            channels = skeleton.channels * 2**stage
+            if stage:
+                self.blocks.append(_Reduction(channels))
+            self.blocks.extend(_Cell(channels, operations) for _ in range(skeleton.cells_per_stage))
+        self.last_norm = _norm()
+        self.pool = tf.keras.layers.GlobalAveragePooling2D()
+        self.classifier = tf.keras.layers.Dense(skeleton.num_classes)
+
+    def call(self, images: tf.Tensor, codes: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Logits float32 `[B, classes]`.
+
+        Args:
+          images: float32 `[B, height, width, channels]`.
+          codes: int32 `[6]`, indices into `EDGE_OPERATIONS`; only for a network without a fixed architecture.
+          training: batch statistics in the normalisation.
+        """
+        if (codes is not None) != self.takes_operations:
+            raise ValueError("give `codes` to a network without an architecture, and to no other")
+        features = self.stem_norm(self.stem(images), training=training)
+        for block in self.blocks:
+            if isinstance(block, _Cell):
+                features = block(features, codes, training=training)
+            else:
+                features = block(features, training=training)
+        features = tf.nn.relu(self.last_norm(features, training=training))
+        return self.classifier(self.pool(features))
+
+
+def operation_codes(architecture: Architecture) -> list[int]:
+    """The six codes that `NASBench201Network.call` takes.
+
+    Raises:
+      InvalidArchitectureError: the architecture is not a NAS-Bench-201 cell.
+    """
+    NASBench201().require_valid(architecture)
+    return [EDGE_OPERATIONS.index(name) for name in architecture.operations[1:-1]]

@@ -1,0 +1,1 @@
+"""Embeddings in, mean and standard deviation of the score out."""

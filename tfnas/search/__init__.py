@@ -1,0 +1,42 @@
+"""Finding good architectures with few queries."""
+
+from tfnas.errors import ConfigurationError
+from tfnas.search.base import Candidates, RandomSearch, Strategy
+from tfnas.search.bayesian import BayesianOptimization
+from tfnas.search.evolution import RegularizedEvolution
+from tfnas.search.reinforce import Reinforce
+
+_STRATEGIES: dict[str, type[Strategy]] = {
+    strategy.name: strategy for strategy in (RandomSearch, RegularizedEvolution, Reinforce, BayesianOptimization)
+}
+STRATEGY_NAMES = tuple(_STRATEGIES)
+
+
+def check_strategies(names: list[str]) -> None:
+    """Raises ConfigurationError unless every name is a strategy."""
+    for name in names:
+        if name not in _STRATEGIES:
+            raise ConfigurationError(f"unknown strategy {name!r}, expected one of {', '.join(STRATEGY_NAMES)}")
+
+
+def get_strategy(name: str, candidates: Candidates, seed: int) -> Strategy:
+    """A new strategy of that name with its default settings.
+
+    Raises:
+      ConfigurationError: no such strategy.
+    """
+    check_strategies([name])
+    return _STRATEGIES[name](candidates, seed)
+
+
+__all__ = [
+    "STRATEGY_NAMES",
+    "BayesianOptimization",
+    "Candidates",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "Reinforce",
+    "Strategy",
+    "check_strategies",
+    "get_strategy",
+]

@@ -1,0 +1,42 @@
+"""Embeds every cell of a search space with an exported encoder.
+
+  python -m trainers.embed --encoder=saved_models/arch2vec_nasbench201 --output_dir=OUT
+
+OUT gets the table OUT/embeddings, map.png, metrics.jsonl and summary.json.
+"""
+
+from absl import flags
+
+import tfnas
+from tfnas import flags as tfnas_flags
+
+_ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder.", required=True)
+_CORPUS = flags.DEFINE_string("corpus", None, "Folder of TFRecord shards to embed, instead of the whole space.")
+_NUM_CELLS = flags.DEFINE_integer("num_cells", 600_000, "Cells to sample from a space that can't be enumerated.")
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of that sample.", lower_bound=0)
+tfnas_flags.define_output()
+
+
+def main() -> None:
+    """Flags -> `tfnas.encoders.embedding.embed_cells`."""
+    manifest = tfnas.artefacts.read_manifest(_ENCODER.value)
+
+    from tfnas.encoders import embedding, sources
+
+    space, cells = sources.cells_of(manifest.get("space", ""), _CORPUS.value, _NUM_CELLS.value, _SEED.value)
+    settings = {
+        "program": "embed",
+        "encoder": tfnas.artefacts.fingerprint(manifest),
+        "corpus": _CORPUS.value,
+        "num_cells": len(cells),
+        "seed": _SEED.value,
+    }
+    output_dir = tfnas.artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
+    )
+    summary = embedding.embed_cells(_ENCODER.value, space, cells, output_dir)
+    print(f"{summary['cells']:,} cells in {summary['load_and_embed_seconds']:.1f} s (encoder loaded and compiled)")
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)

@@ -1,0 +1,32 @@
+"""Exports the encoder of a pretraining run from its last checkpoint, finished or not.
+
+  python -m trainers.export --run_dir=RUN --output_dir=OUT
+
+OUT gets the SavedModel OUT/encoder, training.png, metrics.jsonl and summary.json.
+"""
+
+from absl import flags
+
+import tfnas
+from tfnas import flags as tfnas_flags
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Output folder of trainers.pretrain_arch2vec.", required=True)
+tfnas_flags.define_output()
+
+
+def main() -> None:
+    """Flags -> `tfnas.encoders.arch2vec.pretrain.export_checkpoint`."""
+    from tfnas.encoders.arch2vec import pretrain
+
+    output_dir = tfnas.artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir,
+        {"program": "export", "run_dir": _RUN_DIR.value},
+        resume=flags.FLAGS.resume,
+        overwrite=flags.FLAGS.overwrite,
+    )
+    summary = pretrain.export_checkpoint(_RUN_DIR.value, output_dir)
+    print(f"{output_dir / 'encoder'}: weights after epoch {summary['epoch']}")
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)
