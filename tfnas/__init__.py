@@ -29,6 +29,7 @@ _SUBPACKAGES = (
     "networks",
     "predictors",
     "reports",
+    "runtime",
     "search",
     "spaces",
     "training",

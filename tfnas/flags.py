@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from tfnas.errors import TfnasError
 
@@ -69,6 +69,7 @@ def run(main: Callable[[], Mapping[str, Any] | None]) -> None:
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:
             raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags start with --")
+        logging.set_verbosity(logging.WARNING)
         try:
             main()
         except TfnasError as error:

@@ -23,6 +23,7 @@ tfnas_flags.define_output()
 def main() -> None:
     """Pretrains on the 15,625 NAS-Bench-201 cells and compares latent Bayesian optimisation with random search."""
     started = time.monotonic()
+    tfnas.runtime.one_thread_per_operation()
 
     from tfnas.benchmarks.digits import DigitsEvaluator
     from tfnas.encoders import embedding, saved

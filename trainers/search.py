@@ -23,6 +23,8 @@ tfnas_flags.define_output()
 
 def main() -> None:
     """Flags -> `tfnas.search.experiment.compare`."""
+    tfnas.runtime.one_thread_per_operation()
+
     from tfnas.encoders import saved, sources
     from tfnas.search import Candidates, check_strategies, experiment
 

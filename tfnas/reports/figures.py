@@ -88,7 +88,7 @@ def embedding_map(
         figure.colorbar(dots, label="validation accuracy")
         best = points[rows[int(np.argmax(scores))]]
         axes.scatter(*best, s=160, facecolors="none", edgecolors=_COLOURS[2], linewidths=1.8, label="best found")
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2)
     axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
     _save(figure, path)
 
