@@ -58,9 +58,8 @@ def main() -> None:
         strategy=get_strategy("default"),
         resume=resume,
     )
-    print(
-        f"     whole cells reconstructed {summary['reconstruction_accuracy']:.2%}, samples valid {summary['validity']:.2%}"
-    )
+    accuracy, validity = summary["reconstruction_accuracy"], summary["validity"]
+    print(f"     held-out cells reconstructed: {accuracy:.2%}; prior samples that are valid cells: {validity:.2%}")
     print("2/3  Embedding the whole space with the exported SavedModel")
     encoder_dir = output_dir / "pretrain" / "encoder"
     embedding.embed_cells(encoder_dir, space, cells, output_dir / "embed")

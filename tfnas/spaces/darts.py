@@ -95,6 +95,8 @@ class Darts(Space):
         for vertex in range(2, _OUTPUT_VERTEX):
             if names[vertex] not in CELL_OPERATIONS:
                 return f"vertex {vertex} is {names[vertex]!r}, expected one of {', '.join(CELL_OPERATIONS)}"
+        if adjacency[0, 1]:
+            return "vertex 1 is an input of the cell, but has a predecessor"
         for vertex in range(2, self.max_vertices):
             if not adjacency[:, vertex].any():
                 return f"vertex {vertex} has no predecessor"

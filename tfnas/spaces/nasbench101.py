@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
+from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.spaces import isomorphism
 from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
 
@@ -216,15 +216,18 @@ def unpack_edges(edge_bits: np.ndarray, width: int) -> np.ndarray:
 _CACHE_VERSION = 1
 
 
-def _enumerate() -> tuple[CellTable, np.ndarray]:
-    """Lists one labelled graph per isomorphism class, in the benchmark's order of generation, then sorts by MD5."""
-    width = NASBench101.max_vertices
+def unique_cells(largest: int = NASBench101.max_vertices) -> CellTable:
+    """One cell per isomorphism class, of 2 to `largest` vertices, in the benchmark's order of generation."""
     unique = []
-    for vertices in range(2, width + 1):
-        labelled = _labelled_graphs(vertices, width)
+    for vertices in range(2, largest + 1):
+        labelled = _labelled_graphs(vertices, NASBench101.max_vertices)
         _, first = np.unique(NASBench101().canonical_hashes(labelled), return_index=True)
         unique.append(labelled[np.sort(first)])
-    cells = CellTable.concatenate(unique)
+    return CellTable.concatenate(unique)
+
+
+def _enumerate() -> tuple[CellTable, np.ndarray]:
+    cells = unique_cells()
     md5 = _md5_hashes(cells)
     order = np.lexsort(md5.T[::-1])
     return cells[order], md5[order]
@@ -261,16 +264,3 @@ def _md5_chunk(cells: CellTable) -> np.ndarray:
         count = int((codes != ABSENT).sum())
         digests += bytes.fromhex(isomorphism.module_hash(adjacency[:count, :count], labels[codes[:count]]))
     return np.frombuffer(bytes(digests), np.uint8).reshape(-1, 16)
-
-
-def from_operations_and_matrix(operations: list[str], matrix: np.ndarray) -> Architecture:
-    """An architecture from the benchmark's own two arguments (`ModelSpec(matrix, ops)`), checked.
-
-    Raises:
-      InvalidArchitectureError: it is not in the space.
-    """
-    architecture = Architecture(tuple(operations), np.asarray(matrix))
-    reason = NASBench101().validate(architecture)
-    if reason is not None:
-        raise InvalidArchitectureError(f"not a nasbench101 architecture: {reason}")
-    return architecture

@@ -1,0 +1,49 @@
+# `make demo` and `make test` are all that a new user needs; both build the environment first.
+
+PYTHON ?= $(shell for name in python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$name && break; done)
+# The driver answers `nvidia-smi -L` with a line per GPU; without one the CPU requirements are enough.
+REQUIREMENTS ?= $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
+OUTPUT ?= demo_output
+BIN := .venv/bin
+
+.PHONY: demo test test-all lint requirements perf clean
+
+.venv: .venv/ready
+
+.venv/ready: $(REQUIREMENTS) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed; pass PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r $(REQUIREMENTS)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv
+	$(BIN)/python -m trainers.demo --output_dir=$(OUTPUT) --overwrite
+
+test: .venv
+	$(BIN)/python -m pytest
+
+test-all: .venv
+	$(BIN)/python -m pytest -m ""
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+requirements: .venv
+	for extra in "" "--extra gpu --no-strip-extras"; do \
+		name=requirements$${extra:+-gpu}.txt; \
+		{ echo "# Made by \`make requirements\` from pyproject.toml, for Python 3.11 and 3.12 on Linux."; \
+		$(BIN)/uv pip compile --quiet --universal --only-binary :all: --no-annotate --no-header --extra dev $$extra \
+			pyproject.toml | sed -E "s/ ?(;|and) *(python_full_version < '3.13' and )?sys_platform == 'linux'$$//"; \
+		} > $$name.new && mv $$name.new $$name; done
+
+perf: .venv
+	$(PYTHON) -m venv .venv-perf
+	.venv-perf/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
+	$(BIN)/python perf/arch2vec.py --torch_python=.venv-perf/bin/python
+
+clean:
+	rm -rf .venv .venv-perf demo_output .pytest_cache .ruff_cache .hypothesis

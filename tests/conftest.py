@@ -1,0 +1,58 @@
+"""Shared fixtures. tfnas comes first, because it decides which Keras TensorFlow loads."""
+
+import os
+import pathlib
+
+import tfnas  # isort: skip
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfnas.spaces import Darts, NASBench101, NASBench201
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Two logical CPUs, so that MirroredStrategy has replicas to talk to."""
+    assert tfnas.__version__
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> pathlib.Path:
+    """The folder of measured benchmark files."""
+    folder = os.environ.get("TFNAS_DATA_DIR")
+    if folder is None:
+        pytest.skip("TFNAS_DATA_DIR is not set")
+    return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_nasbench101(tmp_path_factory: pytest.TempPathFactory) -> "SmallNASBench101":
+    """NAS-Bench-101 cut down to its cells of at most 5 vertices, so that enumerating it takes no time."""
+    return SmallNASBench101(tmp_path_factory.mktemp("cache"))
+
+
+class SmallNASBench101(NASBench101):
+    """2,532 cells of at most 5 vertices in the encoding of the whole space."""
+
+    def enumerate(self):
+        from tfnas.spaces import nasbench101
+
+        return nasbench101.unique_cells(largest=5)
+
+    def sample(self, count, rng):
+        cells = self.enumerate()
+        return cells[rng.choice(len(cells), count, replace=False)]
+
+
+@pytest.fixture(scope="session", params=["nasbench101", "nasbench201", "darts"])
+def space(request: pytest.FixtureRequest, small_nasbench101: SmallNASBench101):
+    """Every space in turn."""
+    return {"nasbench101": small_nasbench101, "nasbench201": NASBench201(), "darts": Darts()}[request.param]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded generator."""
+    return np.random.default_rng(0)
