@@ -128,8 +128,8 @@ def train(
             f"batch_size={config.batch_size} can't be split over {strategy.num_replicas_in_sync} replicas"
         )
     chief = is_chief(strategy)
+    progress = _Progress(len(task.metric_names))
     with strategy.scope():
-        progress = _Progress(len(task.metric_names))
         task.optimizer.build(task.model.trainable_variables)
     checkpoint = tf.train.Checkpoint(model=task.model, optimizer=task.optimizer, progress=progress)
     manager = tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), max_to_keep=2)

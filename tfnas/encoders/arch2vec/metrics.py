@@ -54,8 +54,8 @@ def posterior_means(model: Arch2Vec, cells: CellTable) -> np.ndarray:
 
 def _compiled_encoder(model: Arch2Vec) -> tf.types.experimental.GenericFunction:
     if not hasattr(model, "compiled_means"):
-
-        @tf.function(jit_compile=True)
+        # XLA can't read variables of several devices.
+        @tf.function(jit_compile=model.distribute_strategy.num_replicas_in_sync == 1)
         def means(operations: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
             ops = tf.one_hot(tf.cast(operations, tf.int32), model.num_operations)
             return model.encode(ops, tf.cast(adjacency, tf.float32)).mean

@@ -1,0 +1,201 @@
+"""The autoencoder against its NumPy twin, and its loss against numbers worked out by hand."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_gnn as tfgnn
+
+from tests.reference import arch2vec as reference
+from tests.reference import graphs
+from tfnas.encoders.arch2vec import losses, metrics
+from tfnas.encoders.arch2vec.config import PRESETS, Arch2VecConfig, preset
+from tfnas.encoders.arch2vec.model import Arch2Vec, Posterior
+from tfnas.errors import ConfigurationError
+from tfnas.graphs import cells as cell_graphs
+from tfnas.spaces import Architecture, NASBench201
+from tfnas.spaces.base import ABSENT
+
+SMALL = {"hidden_dims": (12, 10), "embedding_dim": 4, "decoder_dim": 6}
+
+
+def small_model(name, space, seed=1):
+    """A small model whose batch-norm statistics and epsilons are not the initial ones."""
+    model = Arch2Vec(preset(name, **SMALL), space.max_vertices, len(space.operations), seed)
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        if "moving" in variable.name or "epsilon" in variable.name:
+            variable.assign(rng.uniform(0.1, 1.0, variable.shape))
+    return model
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_encoder_agrees_with_numpy(name, space, rng):
+    model = small_model(name, space)
+    cells = space.sample(6, rng)
+    ops, adjacency = cells.one_hot(len(space.operations)), cells.adjacency.astype(np.float32)
+    posterior = model.encode(ops, adjacency)
+    for row in range(6):
+        mean, log_stddev = reference.encode(model, ops[row], adjacency[row])
+        np.testing.assert_allclose(posterior.mean[row], mean, atol=1e-5)
+        np.testing.assert_allclose(posterior.log_stddev[row], log_stddev, atol=1e-5)
+        count = int(cells.num_vertices[row]) if model.config.mask_padding else space.max_vertices
+        pooled = mean[:count].sum(0) if model.config.pooling == "sum" else mean[:count].mean(0)
+        np.testing.assert_allclose(model.embed(ops, adjacency)[0][row], pooled, atol=1e-5)
+
+
+def test_graph_tensor_and_dense_view_agree(space, rng):
+    model = small_model("tfnas", space)
+    cells = space.sample(9, rng)
+    ops, adjacency = cells.one_hot(len(space.operations)), cells.adjacency.astype(np.float32)
+    encoded = model(cell_graphs.to_graph_tensor(cells))
+    embedding, posterior = model.embed(ops, adjacency)
+    np.testing.assert_allclose(encoded.context["embedding"], embedding, atol=1e-5)
+    np.testing.assert_allclose(
+        encoded.node_sets["vertex"]["mean"], posterior.mean.numpy()[cells.vertex_mask], atol=1e-5
+    )
+    assert isinstance(encoded, tfgnn.GraphTensor)
+
+
+def test_gradients_of_both_views_agree(small_nasbench101, rng):
+    space = small_nasbench101
+    model = small_model("tfnas", space)
+    cells = space.sample(9, rng)
+    ops, adjacency = cells.one_hot(5), cells.adjacency.astype(np.float32)
+    weights = [w for w in model.trainable_variables if w.name.split("/")[0].startswith(("layer", "arch2vec", "mean"))]
+    weights = model.graph_layers[0].trainable_variables + model.mean_head.trainable_variables
+    with tf.GradientTape() as tape:
+        dense = tf.reduce_sum(model.embed(ops, adjacency)[0] ** 2)
+    dense_gradients = tape.gradient(dense, weights)
+    with tf.GradientTape() as tape:
+        ragged = tf.reduce_sum(model(cell_graphs.to_graph_tensor(cells)).context["embedding"] ** 2)
+    for first, second in zip(dense_gradients, tape.gradient(ragged, weights), strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-3)
+
+
+def test_padding_presets_refuse_graph_tensors(rng):
+    space = NASBench201()
+    with pytest.raises(ValueError, match="padded vertices"):
+        small_model("published_code", space)(cell_graphs.to_graph_tensor(space.sample(2, rng)))
+
+
+def test_isomorphic_cells_have_one_embedding(small_nasbench101, rng):
+    """Every topological order of a cell gives the embedding of the cell."""
+    space = small_nasbench101
+    model = small_model("tfnas", space)
+    cells = space.sample(20, rng)
+    for row in range(20):
+        cell = space.architecture(cells, row)
+        order = random_topological_order(cell, rng)
+        twin = Architecture(tuple(cell.operations[i] for i in order), cell.adjacency[np.ix_(order, order)])
+        assert graphs.isomorphic(cell, twin)
+        pair = [np.stack(part) for part in zip(space.encode(cell), space.encode(twin), strict=True)]
+        embedding, _ = model.embed(*pair)
+        np.testing.assert_allclose(embedding[0], embedding[1], atol=1e-5)
+
+
+def random_topological_order(cell, rng):
+    """Vertices in a random order in which every edge points forward, input first and output last."""
+    remaining, order = list(range(cell.num_vertices)), []
+    while remaining:
+        ready = [v for v in remaining if not cell.adjacency[remaining, v].any()]
+        ready = [v for v in ready if v != cell.num_vertices - 1] or ready
+        order.append(int(rng.choice(ready)))
+        remaining.remove(order[-1])
+    return order
+
+
+def test_published_loss_agrees_with_numpy(rng):
+    space = NASBench201()
+    config = preset("published_code")
+    cells = space.sample(5, rng)
+    ops, adjacency = cells.one_hot(7), cells.adjacency.astype(np.float32)
+    mean, log_stddev = (rng.normal(size=(5, 8, 16)).astype(np.float32) for _ in range(2))
+    operation_logits = rng.normal(size=(5, 8, 7)).astype(np.float32)
+    edge_logits = rng.normal(size=(5, 8, 8)).astype(np.float32)
+    mask = tf.ones([5, 8])
+    terms = losses.loss_terms(config, ops, adjacency, mask, Posterior(mean, log_stddev), operation_logits, edge_logits)
+    ours = losses.batch_loss(config, terms, tf.ones([5]), tf.constant(5.0))
+    theirs = reference.published_loss(ops, adjacency, mean, log_stddev, operation_logits, edge_logits)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_loss_by_hand():
+    """One cell of two vertices, both logits 0: ln 2 per Bernoulli, ln O per vertex; KL of N(1, 1) is 1/2 per entry."""
+    config = Arch2VecConfig(kl_weight=0.5)
+    ops = tf.constant([[[1.0, 0, 0], [0, 0, 1.0], [0, 0, 0]]])
+    adjacency = tf.constant([[[0.0, 1, 0], [0, 0, 0], [0, 0, 0]]])
+    mask = tf.constant([[1.0, 1.0, 0.0]])
+    posterior = Posterior(tf.ones([1, 3, 4]), tf.zeros([1, 3, 4]))
+    terms = losses.loss_terms(config, ops, adjacency, mask, posterior, tf.zeros([1, 3, 3]), tf.zeros([1, 3, 3]))
+    np.testing.assert_allclose(terms.operations, [2 * np.log(3)], rtol=1e-6)
+    np.testing.assert_allclose(terms.edges, [np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(terms.divergence, [0.5 * 2 * 4], rtol=1e-6)
+    loss = losses.batch_loss(config, terms, tf.ones([1]), tf.constant(1.0))
+    np.testing.assert_allclose(loss, 2 * np.log(3) + np.log(2) + 0.5 * 4, rtol=1e-6)
+
+
+def test_filling_rows_do_not_change_loss_or_statistics(rng):
+    space = NASBench201()
+    cells = space.sample(8, rng)
+    ops, adjacency = cells.one_hot(7), cells.adjacency.astype(np.float32)
+    results = []
+    for rows, weights in ((slice(0, 5), np.ones(5)), (slice(0, 8), np.array([1.0] * 5 + [0.0] * 3))):
+        model = small_model("tfnas", space)
+        weights = tf.constant(weights, tf.float32)
+        posterior = model.encode(ops[rows], adjacency[rows], weights, training=True)
+        terms = losses.loss_terms(
+            model.config,
+            ops[rows],
+            adjacency[rows],
+            model.vertex_mask(ops[rows]),
+            posterior,
+            *model.decode(posterior.mean),
+        )
+        loss = losses.batch_loss(model.config, terms, weights, tf.reduce_sum(weights))
+        results.append([loss.numpy(), *(v.numpy() for v in model.variables if "moving" in v.name)])
+    for first, second in zip(*results, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-5)
+
+
+def test_cells_end_with_their_first_output(small_nasbench101):
+    space = small_nasbench101
+    logits = np.full((1, 7, 5), -1.0)
+    for vertex, code in enumerate([0, 2, 4, 1, 4, 4, 0]):
+        logits[0, vertex, code] = 1
+    cells = metrics.cells_from_logits(space, logits, np.ones((1, 7, 7)))
+    assert cells.operations[0].tolist() == [0, 2, 4, ABSENT, ABSENT, ABSENT, ABSENT]
+    assert cells.adjacency[0].sum() == 3
+    assert space.validate_many(cells).all()
+
+
+def test_presets_follow_the_facts():
+    paper, published, ours = (PRESETS[name] for name in ("paper", "published_code", "tfnas"))
+    assert (paper.hidden_dims, paper.pooling, paper.operation_likelihood) == ((128,) * 4 + (16,), "sum", "softmax")
+    assert (published.pooling, published.operation_likelihood, published.dropout) == ("mean", "sigmoid", 0.3)
+    assert (published.training_mode_epochs, published.shuffle_each_epoch) == (1, False)
+    assert {config.batch_size for config in (paper, published, ours)} == {32}
+    counts = {}
+    for name, operations, vertices in (("nasbench101", 5, 7), ("nasbench201", 7, 8), ("darts", 11, 11)):
+        model = Arch2Vec(published, vertices, operations)
+        counts[name] = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    assert counts == {"nasbench101": 122_617, "nasbench201": 122_907, "darts": 123_487}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pooling": "max"},
+        {"dropout": 1.0},
+        {"kl_weight": float("nan")},
+        {"learning_rate": 0.0},
+        {"hidden_dims": ()},
+        {"batch_size": 0},
+    ],
+)
+def test_bad_settings(changes):
+    with pytest.raises(ConfigurationError, match=next(iter(changes))):
+        dataclasses.replace(Arch2VecConfig(), **changes)
+    with pytest.raises(ConfigurationError, match="unknown preset"):
+        preset("tfans")

@@ -1,0 +1,37 @@
+"""Rules of the house that a program can check."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+SOURCES = [*ROOT.glob("tfnas/**/*.py"), *ROOT.glob("trainers/*.py")]
+
+
+def test_no_pickle():
+    """No module imports a pickling package or lets NumPy read pickles."""
+    assert len(SOURCES) > 30
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not {name.split(".")[0] for name in names} & {"pickle", "dill", "cloudpickle", "shelve"}, path
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                assert node.value.value is False, path
+
+
+def test_spaces_do_not_import_tensorflow():
+    program = "import sys, tfnas.spaces; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_import_after_tensorflow_says_what_to_do():
+    program = "import os; os.environ.pop('TF_USE_LEGACY_KERAS', None); import tensorflow; import tfnas"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode != 0
+    assert "import tfnas before tensorflow" in done.stderr

@@ -1,0 +1,129 @@
+"""The loop: replicas equal one device, interrupted equals uninterrupted, threads don't matter."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfnas.encoders.arch2vec.config import preset
+from tfnas.encoders.arch2vec.task import Arch2VecTask
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.spaces import NASBench201
+from tfnas.training import loop
+from tfnas.training.log import MetricsLog, read_metrics
+from tfnas.training.strategies import get_strategy
+
+CELLS = NASBench201().enumerate()[:250]
+SMALL = {"hidden_dims": (8,), "embedding_dim": 4, "decoder_dim": 4}
+
+
+def make_task(strategy, epochs, **changes):
+    with strategy.scope():
+        config = preset("tfnas", **(SMALL | changes))
+        return Arch2VecTask(config, NASBench201(), CELLS[:210], CELLS[210:], 1, epochs, num_samples=50)
+
+
+def run(folder, strategy=None, epochs=3, resume=False, **changes):
+    strategy = strategy or get_strategy("default")
+    task = make_task(strategy, 3, **changes)
+    config = loop.TrainingConfig(epochs=epochs, batch_size=32, seed=5, clip_norm=1.0, steps_per_call=3)
+    folder.mkdir(exist_ok=True)
+    loop.train(task, config, folder, strategy, resume=resume)
+    return [v.numpy() for v in task.model.variables]
+
+
+def test_two_replicas_equal_one_device(tmp_path):
+    """The same global batches (the last one short) give the same losses and weights up to rounding."""
+    one = run(tmp_path / "one", epochs=1)
+    two = run(tmp_path / "two", tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), epochs=1)
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_allclose(first, second, atol=2e-4)
+    losses = [read_metrics(tmp_path / name / "metrics.jsonl")[0]["loss"] for name in ("one", "two")]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_resumed_run_equals_uninterrupted_run(tmp_path):
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "parts", epochs=1)
+    resumed = run(tmp_path / "parts", resume=True)
+    for first, second in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert read_metrics(tmp_path / "whole" / "metrics.jsonl") == read_metrics(tmp_path / "parts" / "metrics.jsonl")
+
+
+def test_interrupted_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
+    """A checkpoint between two calls of one epoch carries order, noise and running sums."""
+    whole = run(tmp_path / "whole")
+    monkeypatch.setattr(loop.TrainingConfig, "checkpoint_seconds", -1.0)
+    monkeypatch.setattr(loop.TrainingConfig.__init__, "__defaults__", (0.0, True, 100, -1.0))
+    save, saves = tf.train.CheckpointManager.save, []
+
+    def interrupt(self, *arguments, **options):
+        save(self, *arguments, **options)
+        saves.append(1)
+        if len(saves) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts")
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
+    assert not read_metrics(tmp_path / "parts" / "metrics.jsonl")
+    resumed = run(tmp_path / "parts", resume=True)
+    for first, second in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert read_metrics(tmp_path / "whole" / "metrics.jsonl") == read_metrics(tmp_path / "parts" / "metrics.jsonl")
+
+
+def test_published_code_stops_its_noise_after_an_epoch(tmp_path):
+    """Later epochs run in inference mode: batch-norm statistics stay as they are."""
+    task = make_task(get_strategy("default"), 3, training_mode_epochs=1)
+    assert [task.training_mode(epoch) for epoch in (1, 2, 3)] == [True, False, False]
+    run(tmp_path / "a", epochs=1, training_mode_epochs=1)
+    moving = run(tmp_path / "a", epochs=1, resume=True, training_mode_epochs=1)
+    later = run(tmp_path / "a", epochs=3, resume=True, training_mode_epochs=1)
+    names = [v.name for v in task.model.variables]
+    for name, before, after in zip(names, moving, later, strict=True):
+        if "moving" in name:
+            np.testing.assert_array_equal(before, after)
+    assert any((before != after).any() for before, after in zip(moving, later, strict=True))
+
+
+def test_training_learns(tmp_path):
+    run(tmp_path / "a")
+    losses = [record["loss"] for record in read_metrics(tmp_path / "a" / "metrics.jsonl")]
+    assert losses[-1] < losses[1] < losses[0]
+
+
+def test_damaged_checkpoint(tmp_path):
+    run(tmp_path / "a", epochs=1)
+    index = next((tmp_path / "a" / "checkpoints").glob("*.index"))
+    index.write_bytes(index.read_bytes()[:40])
+    with pytest.raises(CorruptArtefactError, match="checkpoint"):
+        run(tmp_path / "a", resume=True)
+
+
+def test_batch_that_can_not_be_split(tmp_path):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    config = loop.TrainingConfig(epochs=1, batch_size=33, seed=0)
+    with pytest.raises(ConfigurationError, match="33 can't be split over 2"):
+        loop.train(make_task(strategy, 1), config, tmp_path, strategy)
+
+
+def test_unknown_strategy():
+    with pytest.raises(ConfigurationError, match="default, mirrored, multi_worker"):
+        get_strategy("tpu_pod")
+
+
+def test_log_drops_a_torn_line_and_later_epochs(tmp_path):
+    log = MetricsLog(tmp_path)
+    log.write(1, {"loss": 2.0})
+    log.write(2, {"loss": 1.0})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "lo')
+    MetricsLog(tmp_path, resume_after=1)
+    assert read_metrics(tmp_path / "metrics.jsonl") == [{"epoch": 1, "loss": 2.0}]
+    (tmp_path / "metrics.jsonl").write_text("garbage\n" + json.dumps({"epoch": 1}) + "\n")
+    with pytest.raises(CorruptArtefactError, match="line 1"):
+        read_metrics(tmp_path / "metrics.jsonl")
