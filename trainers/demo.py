@@ -14,7 +14,7 @@ from tfnas.encoders.arch2vec.config import PRESETS
 from tfnas.spaces import NASBench201
 
 _EPOCHS = flags.DEFINE_integer("epochs", 10, "Pretraining epochs.", lower_bound=1)
-_QUERIES = flags.DEFINE_integer("queries", 40, "Networks trained per run and strategy.", lower_bound=1)
+_QUERIES = flags.DEFINE_integer("queries", 50, "Networks trained per run and strategy.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 5, "Independent search runs per strategy.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides everything random.", lower_bound=0)
 tfnas_flags.define_output()
