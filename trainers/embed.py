@@ -20,6 +20,7 @@ tfnas_flags.define_output()
 def main() -> None:
     """Flags -> `tfnas.encoders.embedding.embed_cells`."""
     manifest = tfnas.artefacts.read_manifest(_ENCODER.value)
+    tfnas.runtime.one_thread_per_operation()
 
     from tfnas.encoders import embedding, sources
 

@@ -16,7 +16,7 @@ from tfnas.spaces.base import CellTable
 
 KIND_PREFIX = "encoder/"
 TABLE_KIND = "embedding_table"
-_CHUNK = 4096
+_CHUNK = 1024
 
 
 class SavedEncoder:

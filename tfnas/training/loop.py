@@ -148,8 +148,8 @@ def train(
         epoch = int(progress.epoch) + 1
         training = task.training_mode(epoch)
         if training not in programs:
-            programs[training] = _compile(task, config, strategy, steps_per_call, training)
-        indices, weights = _epoch_batches(task.num_examples, config, epoch)
+            programs[training] = compile_steps(task, config, strategy, steps_per_call, training)
+        indices, weights = epoch_batches(task.num_examples, config, epoch)
         with tqdm(
             total=steps_per_epoch,
             initial=int(progress.step),
@@ -199,7 +199,7 @@ def _restore(checkpoint: tf.train.Checkpoint, manager: tf.train.CheckpointManage
         raise CorruptArtefactError(f"{manager.latest_checkpoint}: not a checkpoint of this run ({reason})") from error
 
 
-def _epoch_batches(num_examples: int, config: TrainingConfig, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+def epoch_batches(num_examples: int, config: TrainingConfig, epoch: int) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers int32 `[steps, batch]` and weights float32 of the same shape; the last batch may be filled up."""
     order = np.random.default_rng([config.seed, epoch if config.shuffle_each_epoch else 0]).permutation(num_examples)
     missing = -num_examples % config.batch_size
@@ -212,10 +212,22 @@ def _pad(rows: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([rows, np.zeros((count - len(rows), *rows.shape[1:]), rows.dtype)])
 
 
-def _compile(
+def compile_steps(
     task: Task, config: TrainingConfig, strategy: tf.distribute.Strategy, steps_per_call: int, training: bool
 ) -> tf.types.experimental.GenericFunction:
-    """A function of `[steps, batch]` rows and weights, draws and the number of steps to do; returns metric sums."""
+    """The compiled updates.
+
+    Args:
+      task: model, data and loss.
+      config: batch size and clipping.
+      strategy: the strategy whose scope the model was created in.
+      steps_per_call: S, the length of the arguments.
+      training: whether the model runs in training mode.
+
+    Returns:
+      A function of row numbers int32 `[S, batch]`, row weights float32 `[S, batch]`, the task's draws, and the number
+      of steps to do (at most S; the same program serves all); it returns the sums of the metrics over these steps.
+    """
     replicas = strategy.num_replicas_in_sync
     rows = config.batch_size // replicas
     variables = task.model.trainable_variables
