@@ -23,10 +23,10 @@ demo: .venv
 	$(BIN)/python -m trainers.demo --output_dir=$(OUTPUT) --overwrite
 
 test: .venv
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-all: .venv
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -n 2 -m ""
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -52,6 +52,12 @@ def space(request: pytest.FixtureRequest, small_nasbench101: SmallNASBench101):
     return {"nasbench101": small_nasbench101, "nasbench201": NASBench201(), "darts": Darts()}[request.param]
 
 
+@pytest.fixture(scope="session")
+def two_replicas() -> tf.distribute.MirroredStrategy:
+    """Two logical CPUs. One strategy serves all tests: two in one process would share the keys of their collectives."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A seeded generator."""

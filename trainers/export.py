@@ -18,6 +18,7 @@ def main() -> None:
     """Flags -> `tfnas.encoders.arch2vec.pretrain.export_checkpoint`."""
     from tfnas.encoders.arch2vec import pretrain
 
+    pretrain.read_run(_RUN_DIR.value)  # before the output folder is made
     output_dir = tfnas.artefacts.prepare_output_folder(
         flags.FLAGS.output_dir,
         {"program": "export", "run_dir": _RUN_DIR.value},

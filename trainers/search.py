@@ -25,11 +25,14 @@ def main() -> None:
     """Flags -> `tfnas.search.experiment.compare`."""
     tfnas.runtime.one_thread_per_operation()
 
+    from tfnas.benchmarks.digits import DigitsEvaluator
     from tfnas.encoders import saved, sources
     from tfnas.search import Candidates, check_strategies, experiment
 
     check_strategies(_STRATEGY.value)
     encoder = saved.SavedEncoder(_ENCODER.value)
+    evaluator = DigitsEvaluator()
+    evaluator.check_space(tfnas.spaces.get_space(encoder.manifest["space"]))
     if _EMBEDDINGS.value is None:
         space, cells = sources.cells_of(encoder.manifest["space"], None, 0, 0)
         encoder.check_space(space)
@@ -37,10 +40,6 @@ def main() -> None:
     else:
         space = tfnas.spaces.get_space(encoder.manifest["space"])
         cells, values = saved.read_embedding_table(_EMBEDDINGS.value, encoder)
-    from tfnas.benchmarks.digits import DigitsEvaluator
-
-    evaluator = DigitsEvaluator()
-    evaluator.check_space(space)
     settings = {
         "program": "search",
         "encoder": encoder.fingerprint,

@@ -24,10 +24,9 @@ def test_agrees_with_keras_without_mask(rng):
     np.testing.assert_allclose(ours(rows, training=True), keras(rows, training=True), atol=1e-5)
 
 
-def test_replicas_share_statistics(rng):
+def test_replicas_share_statistics(rng, two_replicas):
     rows = rng.normal(size=(8, 3)).astype(np.float32)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with strategy.scope():
+    with two_replicas.scope():
         layer = MaskedBatchNormalization()
         layer.build(tf.TensorShape([None, 3]))
 
@@ -37,9 +36,9 @@ def test_replicas_share_statistics(rng):
             start = 4 * tf.distribute.get_replica_context().replica_id_in_sync_group
             return layer(tf.constant(rows)[start : start + 4], training=True)
 
-        return strategy.run(step)
+        return two_replicas.run(step)
 
-    parts = strategy.experimental_local_results(run())
+    parts = two_replicas.experimental_local_results(run())
     single = MaskedBatchNormalization()(rows, training=True)
     np.testing.assert_allclose(np.concatenate(parts), single, atol=1e-6)
 

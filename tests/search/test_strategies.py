@@ -69,11 +69,11 @@ def test_state_round_trip_continues_exactly(candidates, name):
     assert len(whole) == 55
 
 
-@pytest.mark.parametrize("name", ["evolution", "bo"])
-def test_better_than_random(candidates, name):
+@pytest.mark.parametrize(("name", "queries"), [("evolution", 150), ("bo", 40)])
+def test_better_than_random(candidates, name, queries):
     best = {
         strategy: np.mean(
-            [max(score(candidates, drive(get_strategy(strategy, candidates, seed), 60))) for seed in range(5)]
+            [max(score(candidates, drive(get_strategy(strategy, candidates, seed), queries))) for seed in range(5)]
         )
         for strategy in (name, "random")
     }
@@ -84,9 +84,9 @@ def test_evolution_suggests_children_of_good_parents(candidates):
     strategy = RegularizedEvolution(candidates, 0, population_size=10, tournament_size=10)
     drive(strategy, 10)
     (child,) = strategy.suggest(1)
-    parent = strategy.rows[int(np.argmax(strategy.scores))]
-    difference = candidates.cells.operations[child] != candidates.cells.operations[parent]
-    assert difference.sum() == 1
+    parents = np.array(strategy.rows)[np.array(strategy.scores) == max(strategy.scores)]
+    differences = candidates.cells.operations[child] != candidates.cells.operations[parents]
+    assert differences.sum(axis=1).min() == 1
 
 
 def test_reinforce_moves_towards_rewarded_actions(candidates):

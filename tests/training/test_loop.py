@@ -33,10 +33,10 @@ def run(folder, strategy=None, epochs=3, resume=False, **changes):
     return [v.numpy() for v in task.model.variables]
 
 
-def test_two_replicas_equal_one_device(tmp_path):
+def test_two_replicas_equal_one_device(tmp_path, two_replicas):
     """The same global batches (the last one short) give the same losses and weights up to rounding."""
     one = run(tmp_path / "one", epochs=1)
-    two = run(tmp_path / "two", tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), epochs=1)
+    two = run(tmp_path / "two", two_replicas, epochs=1)
     for first, second in zip(one, two, strict=True):
         np.testing.assert_allclose(first, second, atol=1e-3)  # Adam magnifies the rounding of zero gradients
     losses = [read_metrics(tmp_path / name / "metrics.jsonl")[0]["loss"] for name in ("one", "two")]
@@ -104,11 +104,10 @@ def test_damaged_checkpoint(tmp_path):
         run(tmp_path / "a", resume=True)
 
 
-def test_batch_that_can_not_be_split(tmp_path):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def test_batch_that_can_not_be_split(tmp_path, two_replicas):
     config = loop.TrainingConfig(epochs=1, batch_size=33, seed=0)
     with pytest.raises(ConfigurationError, match="33 can't be split over 2"):
-        loop.train(make_task(strategy, 1), config, tmp_path, strategy)
+        loop.train(make_task(two_replicas, 1), config, tmp_path, two_replicas)
 
 
 def test_unknown_strategy():

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import os
 import queue
 import time
@@ -72,27 +73,33 @@ class DigitsEvaluator(Evaluator):
     def __init__(self, config: DigitsConfig | None = None, workers: int | None = None):
         self.space = NASBench201()
         self.config = config or DigitsConfig()
-        images = Images(self.config.train_images, self.config.seed)
-        count = workers or os.cpu_count() or 1
-        self._idle: queue.SimpleQueue[_Trainer] = queue.SimpleQueue()
-        for _ in range(count):
-            self._idle.put(_Trainer(self.config, images))
-        self._pool = concurrent.futures.ThreadPoolExecutor(count)
+        self._count = workers or os.cpu_count() or 1
         self._known: dict[str, Score] = {}
+
+    @functools.cached_property
+    def _idle(self) -> "queue.SimpleQueue[_Trainer]":
+        images = Images(self.config.train_images, self.config.seed)
+        trainers: queue.SimpleQueue[_Trainer] = queue.SimpleQueue()
+        for _ in range(self._count):
+            trainers.put(_Trainer(self.config, images))
+        return trainers
 
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
         hashes = [self.space.canonical_hash(architecture) for architecture in architectures]
         missing = {h: a for h, a in zip(hashes, architectures, strict=True) if h not in self._known}
-        for found, score in zip(missing, self._pool.map(self._train, missing.values()), strict=True):
-            self._known[found] = score
+        trainers = self._idle  # made here, on one thread
+        with concurrent.futures.ThreadPoolExecutor(self._count) as pool:
+            trained = pool.map(lambda architecture: self._train(architecture, trainers), missing.values())
+            self._known.update(zip(missing, trained, strict=True))
         return [self._known[h] for h in hashes]
 
-    def _train(self, architecture: Architecture) -> Score:
-        trainer = self._idle.get()
+    @staticmethod
+    def _train(architecture: Architecture, idle: "queue.SimpleQueue[_Trainer]") -> Score:
+        trainer = idle.get()
         try:
             return trainer.train(architecture)
         finally:
-            self._idle.put(trainer)
+            idle.put(trainer)
 
 
 class _Trainer:

@@ -92,6 +92,23 @@ def pretrain(
     return summary
 
 
+def read_run(run_dir: artefacts.PathLike) -> tuple[dict[str, Any], str, list[dict[str, Any]]]:
+    """Settings, path of the last checkpoint, and metrics of a pretraining run.
+
+    Raises:
+      CorruptArtefactError: `run_dir` is not the output folder of such a run, or no epoch is finished.
+    """
+    run_dir = pathlib.Path(run_dir)
+    settings = artefacts.read_json(run_dir / artefacts.RUN_NAME).get("settings", {})
+    if settings.get("program") != "pretrain_arch2vec":
+        raise CorruptArtefactError(f"{run_dir}: not an output folder of trainers.pretrain_arch2vec")
+    path = tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
+    history = read_metrics(run_dir / "metrics.jsonl")
+    if path is None or not history:
+        raise CorruptArtefactError(f"{run_dir}: holds no finished epoch")
+    return settings, path, history
+
+
 def export_checkpoint(run_dir: artefacts.PathLike, output_dir: pathlib.Path) -> dict[str, Any]:
     """Exports the model of a pretraining run as its last checkpoint holds it.
 
@@ -105,14 +122,7 @@ def export_checkpoint(run_dir: artefacts.PathLike, output_dir: pathlib.Path) -> 
     Raises:
       CorruptArtefactError: `run_dir` is not such a folder, or holds no readable checkpoint.
     """
-    run_dir = pathlib.Path(run_dir)
-    settings = artefacts.read_json(run_dir / artefacts.RUN_NAME).get("settings", {})
-    if settings.get("program") != "pretrain_arch2vec":
-        raise CorruptArtefactError(f"{run_dir}: not an output folder of trainers.pretrain_arch2vec")
-    path = tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
-    history = read_metrics(run_dir / "metrics.jsonl")
-    if path is None or not history:
-        raise CorruptArtefactError(f"{run_dir}: holds no finished epoch")
+    settings, path, history = read_run(run_dir)
     fields = settings["config"]
     config = Arch2VecConfig(**{**fields, "hidden_dims": tuple(fields["hidden_dims"])})
     space = get_space(settings["space"])
