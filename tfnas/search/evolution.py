@@ -15,6 +15,7 @@ class RegularizedEvolution(Strategy):
       seed: decides every suggestion, given the scores.
       population_size: members kept.
       tournament_size: members drawn for each parent.
+      batch: children per suggestion; more than one can be scored side by side, but know nothing of each other.
 
     The population is the tail of the history, so the state holds nothing else.
 
@@ -24,8 +25,16 @@ class RegularizedEvolution(Strategy):
 
     name = "evolution"
 
-    def __init__(self, candidates: Candidates, seed: int, population_size: int = 20, tournament_size: int = 5):
+    def __init__(
+        self,
+        candidates: Candidates,
+        seed: int,
+        population_size: int = 20,
+        tournament_size: int = 5,
+        batch: int = 1,
+    ):
         super().__init__(candidates, seed)
+        self.batch = batch
         self.population_size = population_size
         self.tournament_size = tournament_size
 
@@ -34,7 +43,7 @@ class RegularizedEvolution(Strategy):
         if waiting > 0 or not self.rows:
             return self._random_rows(min(count, max(waiting, 1)))
         rows: list[int] = []
-        while len(rows) < count:
+        while len(rows) < min(count, self.batch):
             rows.append(self._child(rows))
         return rows
 

@@ -14,6 +14,8 @@ from tfnas.errors import CorruptArtefactError
 from tfnas.search import get_strategy
 from tfnas.search.base import Candidates, Strategy
 
+_BATCH = 8  # at most so many trainings are lost if the process dies
+
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
@@ -59,7 +61,7 @@ def run_search(strategy: Strategy, evaluator: Evaluator, queries: int, folder: p
     _write_trials(log, trials)
     bar.update(len(trials))
     while len(trials) < queries:
-        rows = strategy.suggest(queries - len(trials))
+        rows = strategy.suggest(min(queries - len(trials), _BATCH))
         batch = _score(rows, known, strategy.candidates, evaluator)
         with log.open("a", encoding="utf-8") as file:
             file.writelines(_line(trial) for trial in batch)
