@@ -120,3 +120,12 @@ def test_darts_is_not_enumerable():
 def test_a_space_has_no_more_than_it_has(rng):
     with pytest.raises(ConfigurationError, match="15625"):
         NASBench201().sample(15_626, rng)
+
+
+def test_drawing_shows_every_operation(space, rng, tmp_path):
+    cell = space.architecture(space.sample(1, rng), 0)
+    space.draw(cell, tmp_path / "cell.png")
+    assert (tmp_path / "cell.png").stat().st_size > 1000
+    svg = (tmp_path / "cell.svg").read_text()
+    for name in set(cell.operations):
+        assert svg.count(f"<!-- {name} -->") == cell.operations.count(name)

@@ -24,10 +24,12 @@ def make_task(strategy, epochs, **changes):
         return Arch2VecTask(config, NASBench201(), CELLS[:210], CELLS[210:], 1, epochs, num_samples=50)
 
 
-def run(folder, strategy=None, epochs=3, resume=False, **changes):
+def run(folder, strategy=None, epochs=3, resume=False, checkpoint_seconds=60.0, **changes):
     strategy = strategy or get_strategy("default")
     task = make_task(strategy, 3, **changes)
-    config = loop.TrainingConfig(epochs=epochs, batch_size=32, seed=5, clip_norm=1.0, steps_per_call=3)
+    config = loop.TrainingConfig(
+        epochs, batch_size=32, seed=5, clip_norm=1.0, steps_per_call=3, checkpoint_seconds=checkpoint_seconds
+    )
     folder.mkdir(exist_ok=True)
     loop.train(task, config, folder, strategy, resume=resume)
     return [v.numpy() for v in task.model.variables]
@@ -55,8 +57,6 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path):
 def test_interrupted_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
     """A checkpoint between two calls of one epoch carries order, noise and running sums."""
     whole = run(tmp_path / "whole")
-    monkeypatch.setattr(loop.TrainingConfig, "checkpoint_seconds", -1.0)
-    monkeypatch.setattr(loop.TrainingConfig.__init__, "__defaults__", (0.0, True, 100, -1.0))
     save, saves = tf.train.CheckpointManager.save, []
 
     def interrupt(self, *arguments, **options):
@@ -67,7 +67,7 @@ def test_interrupted_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tf.train.CheckpointManager, "save", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "parts")
+        run(tmp_path / "parts", checkpoint_seconds=-1.0)
     monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
     assert not read_metrics(tmp_path / "parts" / "metrics.jsonl")
     resumed = run(tmp_path / "parts", resume=True)

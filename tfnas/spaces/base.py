@@ -2,6 +2,8 @@
 
 import abc
 import dataclasses
+import os
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -245,6 +247,17 @@ class Space(abc.ABC):
         return Architecture(
             tuple(self.operations[code] for code in codes[:count]), cells.adjacency[row, :count, :count]
         )
+
+    def draw(self, architecture: Architecture, path: str | os.PathLike[str]) -> None:
+        """Draws the cell as a graph, from input to output, to `path` as PNG and, beside it, as SVG.
+
+        Raises:
+          InvalidArchitectureError: the architecture is not valid in this space.
+        """
+        from tfnas.reports import figures  # matplotlib takes a second to import
+
+        self.require_valid(architecture)
+        figures.draw_architecture(architecture, pathlib.Path(path), title=self.to_string(architecture))
 
     def to_string(self, architecture: Architecture) -> str:
         """A short text that names the architecture to people; spaces with a standard notation use that."""
