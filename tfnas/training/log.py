@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError
 
 
@@ -22,8 +23,7 @@ class MetricsLog:
     def __init__(self, folder: pathlib.Path, resume_after: int | None = None):
         self._path = folder / "metrics.jsonl"
         kept = [] if resume_after is None else [r for r in read_metrics(self._path) if r["epoch"] <= resume_after]
-        text = "".join(json.dumps(record, sort_keys=True) + "\n" for record in kept)
-        self._path.write_text(text, encoding="utf-8")
+        artefacts.write_json_lines(self._path, kept)
         self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
     def write(self, epoch: int, values: Mapping[str, float]) -> None:
