@@ -30,7 +30,7 @@ def test_the_whole_space(tmp_path):
 @pytest.mark.data
 def test_hashes_and_operations_of_the_benchmark(data_dir, rng):
     """2,000 random rows of the measured table: our hash of their cell is the benchmark's."""
-    table = np.load(data_dir / "nasbench101.npz")
+    table = dict(np.load(data_dir / "nasbench101.npz"))
     labels = np.array([CONV3X3, CONV1X1, MAXPOOL3X3])
     space = NASBench101()
     for row in rng.choice(len(table["md5"]), 2000, replace=False):
