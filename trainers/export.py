@@ -26,7 +26,9 @@ def main() -> None:
         overwrite=flags.FLAGS.overwrite,
     )
     summary = pretrain.export_checkpoint(_RUN_DIR.value, output_dir)
-    print(f"{output_dir / 'encoder'}: weights after epoch {summary['epoch']}")
+    print(
+        f"{output_dir / 'encoder'}: weights after epoch {summary['epoch']} and {summary['steps_beyond_epoch']} updates"
+    )
 
 
 if __name__ == "__main__":

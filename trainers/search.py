@@ -43,6 +43,7 @@ def main() -> None:
     settings = {
         "program": "search",
         "encoder": encoder.fingerprint,
+        "embeddings": _EMBEDDINGS.value,
         "benchmark": _BENCHMARK.value,
         "strategy": _STRATEGY.value,
         "queries": _QUERIES.value,

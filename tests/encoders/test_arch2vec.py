@@ -63,7 +63,6 @@ def test_gradients_of_both_views_agree(small_nasbench101, rng):
     model = small_model("tfnas", space)
     cells = space.sample(9, rng)
     ops, adjacency = cells.one_hot(5), cells.adjacency.astype(np.float32)
-    weights = [w for w in model.trainable_variables if w.name.split("/")[0].startswith(("layer", "arch2vec", "mean"))]
     weights = model.graph_layers[0].trainable_variables + model.mean_head.trainable_variables
     with tf.GradientTape() as tape:
         dense = tf.reduce_sum(model.embed(ops, adjacency)[0] ** 2)

@@ -52,21 +52,16 @@ def test_seed_decides(candidates, name):
 
 @pytest.mark.parametrize("name", STRATEGY_NAMES)
 def test_state_round_trip_continues_exactly(candidates, name):
-    whole = drive(get_strategy(name, candidates, 3), 55)
     first = get_strategy(name, candidates, 3)
     head = drive(first, 30)
     state = {key: np.asarray(value) for key, value in first.state().items()}
-    second = get_strategy(name, candidates, 99)
-    if name == "bo":
-        second = get_strategy(name, candidates, 3)  # its seed also names the regression's initial weights
+    # The seed of BO also names its regression's initial weights; everything else is in the state.
+    second = get_strategy(name, candidates, 3 if name == "bo" else 99)
     second.load_state(state)
     assert second.scores == first.scores
     tail = drive(second, 25)
-    whole_in_two = drive(get_strategy(name, candidates, 3), 30)
-    assert head == whole_in_two
-    assert head + tail == head + drive(first, 25)
+    assert tail == drive(first, 25)
     assert len(set(head + tail)) == 55
-    assert len(whole) == 55
 
 
 @pytest.mark.parametrize(("name", "queries"), [("evolution", 150), ("bo", 40)])

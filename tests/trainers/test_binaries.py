@@ -89,6 +89,8 @@ def test_chain(pretrained, corpus, tmp_path):
     results = json.loads((tmp_path / "search" / "results.json").read_text())
     assert len(results["random"]["scores"][0]) == 3
     run("export", f"--run_dir={pretrained}", f"--output_dir={tmp_path / 'again'}")
+    exported = json.loads((tmp_path / "again" / "summary.json").read_text())
+    assert (exported["epoch"], exported["steps_beyond_epoch"]) == (6, 0)
     first, second = (
         tf.saved_model.load(str(folder)).signatures["encode"](
             ops=tf.one_hot([[0, 1, 2, 3, 4, 5, 1, 6]], 7), adjacency=tf.ones([1, 8, 8])
@@ -120,7 +122,7 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
         }
         for folder in (pretrained, tmp_path / "out")
     ]
-    assert weights[0].keys() - {"save_counter/.ATTRIBUTES/VARIABLE_VALUE"}
+    assert len(weights[0]) > 20
     for name, value in weights[0].items():
         if not name.startswith("save_counter"):
             np.testing.assert_array_equal(value, weights[1][name], err_msg=name)

@@ -93,7 +93,7 @@ def pretrain(
 
 
 def read_run(run_dir: artefacts.PathLike) -> tuple[dict[str, Any], str, list[dict[str, Any]]]:
-    """Settings, path of the last checkpoint, and metrics of a pretraining run.
+    """Settings, path of the last checkpoint, and metrics up to that checkpoint of a pretraining run.
 
     Raises:
       CorruptArtefactError: `run_dir` is not the output folder of such a run, or no epoch is finished.
@@ -103,10 +103,21 @@ def read_run(run_dir: artefacts.PathLike) -> tuple[dict[str, Any], str, list[dic
     if settings.get("program") != "pretrain_arch2vec":
         raise CorruptArtefactError(f"{run_dir}: not an output folder of trainers.pretrain_arch2vec")
     path = tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
-    history = read_metrics(run_dir / "metrics.jsonl")
-    if path is None or not history:
+    if path is None:
+        raise CorruptArtefactError(f"{run_dir}: holds no checkpoint")
+    # A run that was killed may have logged an epoch that its last checkpoint does not hold.
+    finished = _progress(path, "epoch")
+    history = [record for record in read_metrics(run_dir / "metrics.jsonl") if record["epoch"] <= finished]
+    if not history:
         raise CorruptArtefactError(f"{run_dir}: holds no finished epoch")
     return settings, path, history
+
+
+def _progress(checkpoint: str, name: str) -> int:
+    try:
+        return int(tf.train.load_variable(checkpoint, f"progress/{name}/.ATTRIBUTES/VARIABLE_VALUE"))
+    except (tf.errors.OpError, ValueError) as error:
+        raise CorruptArtefactError(f"{checkpoint}: not a readable checkpoint ({str(error).splitlines()[0]})") from error
 
 
 def export_checkpoint(run_dir: artefacts.PathLike, output_dir: pathlib.Path) -> dict[str, Any]:
@@ -117,7 +128,8 @@ def export_checkpoint(run_dir: artefacts.PathLike, output_dir: pathlib.Path) -> 
       output_dir: gets `encoder/`, `training.png`, `metrics.jsonl` and `summary.json`.
 
     Returns:
-      The summary: the last logged metrics.
+      The summary: the metrics of the last finished `epoch`, and how many updates the weights are beyond it
+      (`steps_beyond_epoch`; 0 unless the run was killed in the middle of an epoch).
 
     Raises:
       CorruptArtefactError: `run_dir` is not such a folder, or holds no readable checkpoint.
@@ -131,7 +143,12 @@ def export_checkpoint(run_dir: artefacts.PathLike, output_dir: pathlib.Path) -> 
         tf.train.Checkpoint(model=model).restore(path).expect_partial().assert_existing_objects_matched()
     except (tf.errors.OpError, AssertionError, ValueError) as error:
         raise CorruptArtefactError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]})") from error
-    summary = {"space": space.name, "seed": settings["seed"], **history[-1]}
+    summary = {
+        "space": space.name,
+        "seed": settings["seed"],
+        "steps_beyond_epoch": _progress(path, "step"),
+        **history[-1],
+    }
     export.export(model, space, output_dir / "encoder", config=fields, training=summary)
     figures.training_curves(history, output_dir / "training.png", title=f"arch2vec on {space.name}")
     artefacts.write_json_lines(output_dir / "metrics.jsonl", history)
