@@ -26,6 +26,7 @@ INPUT, CONV1X1, CONV3X3, MAXPOOL3X3, OUTPUT = (
 )
 MAX_EDGES = 9
 SIZE = 423_624
+_CACHE_VERSION = 1
 
 # The labels that the benchmark hashes: -1 input, -2 output, and its own order of the interior operations.
 _HASH_LABELS = {INPUT: -1, CONV3X3: 0, CONV1X1: 1, MAXPOOL3X3: 2, OUTPUT: -2}
@@ -211,9 +212,6 @@ def unpack_edges(edge_bits: np.ndarray, width: int) -> np.ndarray:
         for i in range(j):
             adjacency[:, i, j] = (edge_bits >> np.uint32(i + j * (j - 1) // 2)) & 1
     return adjacency
-
-
-_CACHE_VERSION = 1
 
 
 def unique_cells(largest: int = NASBench101.max_vertices) -> CellTable:
