@@ -7,6 +7,7 @@ each file's SHA-256 and size beside what is needed to make the artefact again.
 import contextlib
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import pathlib
@@ -115,10 +116,19 @@ def write_npz(path: PathLike, **arrays: np.ndarray) -> None:
     Raises:
       TypeError: an array has object type, which could only be stored as a pickle.
     """
-    with (
-        atomic_file(path) as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-    ):
+    with atomic_file(path) as file:
+        _write_arrays(file, arrays, compresslevel=1)
+
+
+def npz_bytes(**arrays: np.ndarray) -> bytes:
+    """The content of an `.npz` file for the repository or for keeping: as `write_npz`, smaller and slower to make."""
+    content = io.BytesIO()
+    _write_arrays(content, arrays, compresslevel=9)
+    return content.getvalue()
+
+
+def _write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray], compresslevel: int) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=compresslevel) as archive:
         for name in sorted(arrays):
             array = np.asanyarray(arrays[name])
             if array.dtype.hasobject:

@@ -4,8 +4,10 @@ import abc
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from tfnas.errors import MismatchError
-from tfnas.spaces import Architecture, Space
+from tfnas.spaces import Architecture, CellTable, Space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +18,46 @@ class Score:
       validation: accuracy in [0, 1] that a search may look at.
       test: accuracy in [0, 1] that only the report looks at.
       cost_seconds: what the query cost, or would have cost, in training time.
+      failure: why there is no accuracy (both are then 0), or "".
     """
 
     validation: float
     test: float
     cost_seconds: float
+    failure: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Results of n architectures as arrays.
+
+    Attributes:
+      validation: float64 `[n]`, in [0, 1].
+      test: float64 `[n]`, in [0, 1].
+      cost_seconds: float64 `[n]`.
+      failed: bool `[n]`; where True, both accuracies are 0.
+    """
+
+    validation: np.ndarray
+    test: np.ndarray
+    cost_seconds: np.ndarray
+    failed: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.validation)
+
+    def __getitem__(self, rows: np.ndarray) -> "Scores":
+        return Scores(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+
+    @classmethod
+    def of(cls, scores: Sequence[Score]) -> "Scores":
+        """Arrays of single scores."""
+        return cls(
+            np.array([score.validation for score in scores], np.float64),
+            np.array([score.test for score in scores], np.float64),
+            np.array([score.cost_seconds for score in scores], np.float64),
+            np.array([bool(score.failure) for score in scores], bool),
+        )
 
 
 class Evaluator(abc.ABC):
@@ -28,9 +65,11 @@ class Evaluator(abc.ABC):
 
     Attributes:
       space: the space whose architectures it scores.
+      batch: so many architectures are worth asking for at once; what is asked at once is lost if the process dies.
     """
 
     space: Space
+    batch: int = 8
 
     def check_space(self, space: Space) -> None:
         """Raises MismatchError unless the benchmark scores architectures of that space."""
@@ -44,3 +83,7 @@ class Evaluator(abc.ABC):
         Raises:
           InvalidArchitectureError: one of them is not in the space.
         """
+
+    def query_cells(self, cells: CellTable) -> Scores:
+        """The same for the rows of a table; benchmarks that look up override this with something faster."""
+        return Scores.of(self.query([self.space.architecture(cells, row) for row in range(len(cells))]))

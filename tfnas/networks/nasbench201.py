@@ -6,6 +6,7 @@ References:
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
@@ -169,3 +170,34 @@ def operation_codes(architecture: Architecture) -> list[int]:
     """
     NASBench201().require_valid(architecture)
     return [EDGE_OPERATIONS.index(name) for name in architecture.operations[1:-1]]
+
+
+def work(skeleton: Skeleton, codes: np.ndarray, image_shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Size of the networks of some cells, without building them.
+
+    Args:
+      skeleton: the network around the cells.
+      codes: int `[N, 6]`, indices into `EDGE_OPERATIONS`.
+      image_shape: height, width and channels.
+
+    Returns:
+      Trainable parameters int64 `[N]`, and multiply-adds of convolutions and classifier for one image int64 `[N]`
+      (which the benchmark calls FLOPs).
+    """
+    height, width, image_channels = image_shape
+    channels = skeleton.channels
+    parameters = np.full(len(codes), 9 * image_channels * channels + 2 * channels, np.int64)
+    operations = np.full(len(codes), 9 * image_channels * channels * height * width, np.int64)
+    weights = 9 * (codes == EDGE_OPERATIONS.index(CONV3X3)) + (codes == EDGE_OPERATIONS.index(CONV1X1))
+    for stage in range(skeleton.stages):
+        if stage:
+            height, width = -(-height // 2), -(-width // 2)
+            kernels = (9 + 18 + 1) * channels * (2 * channels)
+            channels *= 2
+            parameters += kernels + 4 * channels
+            operations += kernels * height * width
+        kernels = skeleton.cells_per_stage * weights.sum(axis=1) * channels**2
+        parameters += kernels + skeleton.cells_per_stage * (weights > 0).sum(axis=1) * 2 * channels
+        operations += kernels * height * width
+    classifier = channels * skeleton.num_classes
+    return parameters + classifier + skeleton.num_classes + 2 * channels, operations + classifier

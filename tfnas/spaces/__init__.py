@@ -5,8 +5,12 @@ from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
 from tfnas.spaces.darts import Darts
 from tfnas.spaces.nasbench101 import NASBench101
 from tfnas.spaces.nasbench201 import NASBench201
+from tfnas.spaces.nasbench301 import NASBench301
+from tfnas.spaces.nats_size import NATSSize
 
-_SPACES: dict[str, type[Space]] = {space.name: space for space in (NASBench101, NASBench201, Darts)}
+_SPACES: dict[str, type[Space]] = {
+    space.name: space for space in (NASBench101, NASBench201, Darts, NATSSize, NASBench301)
+}
 SPACE_NAMES = tuple(_SPACES)
 
 
@@ -29,6 +33,8 @@ __all__ = [
     "Darts",
     "NASBench101",
     "NASBench201",
+    "NASBench301",
+    "NATSSize",
     "Space",
     "get_space",
 ]

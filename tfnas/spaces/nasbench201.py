@@ -7,10 +7,12 @@ References:
   Yan et al. 2020 (arch2vec), appendix B, for the encoding with 8 vertices.
 """
 
+import collections
 import functools
 import itertools
 import random
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -126,10 +128,43 @@ class NASBench201(Space):
         self.require_valid(architecture)
         return architecture
 
+    def from_strings(self, texts: Sequence[str]) -> CellTable:
+        """Reads many cells in the benchmark's notation.
+
+        Raises:
+          InvalidArchitectureError: see `from_string`.
+        """
+        codes = {name: code for code, name in enumerate(self.operations[1:-1], start=1)}
+        interior = np.zeros((len(texts), len(NODE_EDGES)), np.uint8)
+        for row, text in enumerate(texts):
+            match = _STRING.fullmatch(text)
+            found = [codes.get(name, 0) for name in match.groups()] if match else [0]
+            if not all(found):
+                self.from_string(text)
+            interior[row] = found
+        return self._table(interior)
+
     def index(self, architecture: Architecture) -> int:
         """The benchmark's number of the cell, 0 to 15,624."""
         self.require_valid(architecture)
         return _cell_numbers()[tuple(self.operations.index(name) for name in architecture.operations[1:-1])]
+
+    def functional_hashes(self, cells: CellTable) -> np.ndarray:
+        """uint64 `[N]` for valid rows: equal exactly for cells that compute the same function of their weights.
+
+        Edges with `none`, edges that start at a sum of nothing and edges that don't reach the output are removed;
+        `skip_connect` edges are contracted, where several paths of them count as so many summands. What remains, a
+        graph of convolutions and pools, is hashed up to isomorphism. The whole space has 5,425 such graphs.
+        """
+        graphs = [_data_flow(tuple(codes)) for codes in cells.operations[:, 1:-1].tolist()]
+        width = max(len(labels) for labels, _ in graphs)
+        labels = np.full((len(graphs), width), -1, np.int64)
+        adjacency = np.zeros((len(graphs), width, width), np.uint8)
+        for row, (names, edges) in enumerate(graphs):
+            labels[row, : len(names)] = names
+            for source, target in edges:
+                adjacency[row, source, target] = 1
+        return isomorphism.fingerprints(adjacency, labels)
 
     def _table(self, interior: np.ndarray) -> CellTable:
         operations = np.empty((len(interior), 8), np.uint8)
@@ -153,3 +188,38 @@ def _cell_codes() -> tuple[tuple[int, ...], ...]:
 @functools.cache
 def _cell_numbers() -> dict[tuple[int, ...], int]:
     return {codes: number for number, codes in enumerate(_cell_codes())}
+
+
+def _data_flow(codes: tuple[int, ...]) -> tuple[list[int], list[tuple[int, int]]]:
+    """Labels and edges of what a cell computes; a vertex of its own stands for a value that is added several times."""
+    names = NASBench201.operations
+    summands: list[collections.Counter[int]] = [collections.Counter([0]), *(collections.Counter() for _ in range(3))]
+    inputs: dict[int, collections.Counter[int]] = {}
+    for edge, (source, target) in enumerate(NODE_EDGES, start=1):
+        operation = names[codes[edge - 1]]
+        if operation == SKIP:
+            summands[target] += summands[source]
+        elif operation != NONE and summands[source]:
+            inputs[edge] = summands[source]
+            summands[target] += collections.Counter([edge])
+    inputs[7] = summands[3]
+    needed = {7}
+    for vertex in reversed(range(8)):
+        if vertex in needed:
+            needed.update(inputs.get(vertex, ()))
+    labels: list[int] = []
+    edges: list[tuple[int, int]] = []
+    places: dict[int, int] = {}
+
+    def place(label: int, sources: list[int]) -> int:
+        edges.extend((source, len(labels)) for source in sources)
+        labels.append(label)
+        return len(labels) - 1
+
+    for vertex in sorted(needed | {0}):
+        sources = [
+            places[source] if times == 1 else place(100 + times, [places[source]])
+            for source, times in sorted(inputs.get(vertex, {}).items())
+        ]
+        places[vertex] = place({0: 0, 7: 6}.get(vertex, codes[vertex - 1] if 0 < vertex < 7 else 0), sources)
+    return labels, edges

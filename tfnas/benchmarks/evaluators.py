@@ -1,0 +1,217 @@
+"""Evaluators over what is already measured, and over what still has to be trained."""
+
+import dataclasses
+import json
+import math
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas import artefacts
+from tfnas.benchmarks.base import Evaluator, Score, Scores
+from tfnas.benchmarks.images import ImageData
+from tfnas.benchmarks.table import CompactTable
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.spaces import Architecture, CellTable, Space
+
+_UNMEASURED = "the table has no value"
+
+
+class TableEvaluator(Evaluator):
+    """Answers from a compact table.
+
+    Args:
+      table: the table.
+      validation: column that a search looks at.
+      test: column that only the report looks at.
+      seconds: column of training times; None if queries cost nothing.
+      seconds_share: the share of that time that the training behind `validation` takes.
+
+    Raises:
+      ConfigurationError: no such column.
+    """
+
+    batch = 1 << 30
+
+    def __init__(
+        self, table: CompactTable, validation: str, test: str, seconds: str | None = None, seconds_share: float = 1.0
+    ):
+        self.space, self.table = table.space, table
+        cost = np.zeros(len(table)) if seconds is None else np.nan_to_num(table.values(seconds)) * seconds_share
+        validations, tests = table.values(validation), table.values(test)
+        failed = ~np.isfinite(validations) | ~np.isfinite(tests)
+        self.scores = Scores(np.where(failed, 0.0, validations), np.where(failed, 0.0, tests), cost, failed)
+
+    def query(self, architectures: Sequence[Architecture]) -> list[Score]:
+        scores = []
+        for architecture in architectures:
+            row = self.table.row(architecture)
+            numbers = (self.scores.validation, self.scores.test, self.scores.cost_seconds)
+            failure = _UNMEASURED if self.scores.failed[row] else ""
+            scores.append(Score(*(float(column[row]) for column in numbers), failure))
+        return scores
+
+    def query_cells(self, cells: CellTable) -> Scores:
+        rows = self.table.rows(cells)
+        if (rows < 0).any():
+            architecture = self.space.architecture(cells, int(np.argmin(rows)))
+            raise InvalidArchitectureError(f"the table has no row for {self.space.to_string(architecture)}")
+        return self.scores[rows]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedConfig:
+    """How `TrainedEvaluator` trains.
+
+    Attributes:
+      epochs: passes over the training images.
+      batch_size: images per update.
+      learning_rate: of SGD with Nesterov momentum 0.9, falling to 0 along a cosine.
+      weight_decay: subtracted in every update, times learning rate and weight.
+      seed: decides initial weights and order.
+      time_limit_seconds: a training that takes longer is stopped and recorded as failed; 0 for no limit.
+    """
+
+    epochs: int = 12
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    weight_decay: float = 0.0
+    seed: int = 0
+    time_limit_seconds: float = 0.0
+
+
+class TrainedEvaluator(Evaluator):
+    """Trains the Keras network of every queried architecture from scratch on a set of images.
+
+    A training that fails (an exception, a loss that is not finite, too much time) is a score of 0 with the reason in
+    `failure`; the search goes on. Answers are kept by canonical hash, and in a file if one is given.
+
+    Args:
+      space: the search space.
+      build: gives the Keras model (version 2 or 3) of an architecture for some image shape and number of classes. It
+        maps images float32 `[B, height, width, channels]` to logits `[B, classes]`.
+      data: the images.
+      config: how to train.
+      cache: JSON lines; answers in it are not computed again.
+
+    Raises:
+      MismatchError: the cache was made with other data, another space or another configuration.
+    """
+
+    batch = 1
+
+    def __init__(
+        self,
+        space: Space,
+        build: Callable[[Architecture, tuple[int, int, int], int], tf.keras.Model],
+        data: ImageData,
+        config: TrainedConfig | None = None,
+        cache: artefacts.PathLike | None = None,
+    ):
+        self.space, self.data = space, data
+        self.config = config or TrainedConfig()
+        self._build = build
+        self._known: dict[str, Score] = {}
+        self._cache = None if cache is None else pathlib.Path(cache)
+        if self._cache is not None:
+            self._open_cache(self._cache)
+
+    def query(self, architectures: Sequence[Architecture]) -> list[Score]:
+        hashes = [self.space.canonical_hash(architecture) for architecture in architectures]
+        for key, architecture in zip(hashes, architectures, strict=True):
+            if key not in self._known:
+                self._known[key] = self._train(architecture)
+                if self._cache is not None:
+                    with self._cache.open("a", encoding="utf-8") as file:
+                        file.write(_cache_line(key, self._known[key]))
+        return [self._known[key] for key in hashes]
+
+    def _train(self, architecture: Architecture) -> Score:
+        started = time.perf_counter()
+        try:
+            validation, test = self._fit(architecture, started)
+            failure = ""
+        except Exception as error:  # whatever a user's model raises is its own failure, not the search's
+            validation = test = 0.0
+            failure = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return Score(validation, test, time.perf_counter() - started, failure)
+
+    def _fit(self, architecture: Architecture, started: float) -> tuple[float, float]:
+        config, data = self.config, self.data
+        tf.keras.utils.set_random_seed(config.seed)
+        model = self._build(architecture, data.train[0].shape[1:], data.num_classes)
+        keras = _keras_of(model)
+        steps = config.epochs * math.ceil(len(data.train[1]) / config.batch_size)
+        schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        model.compile(
+            keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=config.weight_decay or None),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        limit = config.time_limit_seconds
+        history = model.fit(
+            *data.train,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            verbose=0,
+            callbacks=[_stopwatch(keras, started + limit)] if limit else [],
+        )
+        loss = history.history["loss"][-1]
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss}")
+        return _accuracy(model, *data.validation), _accuracy(model, *data.test)
+
+    def _open_cache(self, path: pathlib.Path) -> None:
+        header = {
+            "space": self.space.name,
+            "data": self.data.fingerprint,
+            "config": dataclasses.asdict(self.config),
+        }
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        kept = [json.dumps(header, sort_keys=True) + "\n"]
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+                if number == 1:
+                    if record != header:
+                        raise MismatchError(f"{path}: made with {record}, not with {header}")
+                    continue
+                self._known[record.pop("hash")] = Score(**record)
+                kept.append(line)
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+                if number == len(lines):  # torn by a killed process
+                    break
+                raise CorruptArtefactError(f"{path}, line {number}: not a cached score") from error
+        with artefacts.atomic_file(path) as file:
+            file.writelines(line.encode() for line in kept)
+
+
+def _cache_line(key: str, score: Score) -> str:
+    return json.dumps({"hash": key, **dataclasses.asdict(score)}, sort_keys=True) + "\n"
+
+
+def _keras_of(model: object):
+    """The Keras that made a model: version 2 inside tfnas, maybe version 3 outside."""
+    if isinstance(model, tf.keras.Model):
+        return tf.keras
+    import keras
+
+    if isinstance(model, keras.Model):
+        return keras
+    raise ConfigurationError(f"the builder returned {type(model).__name__}, expected a Keras model")
+
+
+def _stopwatch(keras, deadline: float):
+    class Stopwatch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+            if time.perf_counter() > deadline:
+                raise TimeoutError(f"time limit reached in batch {batch + 1}")
+
+    return Stopwatch()
+
+
+def _accuracy(model, images: np.ndarray, labels: np.ndarray) -> float:
+    logits = model.predict(images, batch_size=256, verbose=0)
+    return float((np.argmax(logits, axis=-1) == labels).mean())
