@@ -1,9 +1,12 @@
 """Searches for good architectures in the embedding space of an exported encoder.
 
-  python -m trainers.search --encoder=saved_models/arch2vec_nasbench201 --strategy=bo,random --benchmark=digits \
-      --queries=40 --runs=3 --output_dir=OUT
+  python -m trainers.search --strategy=random,evolution,reinforce,bo --benchmark=digits201 --runs=500 --queries=150 \
+      --output_dir=OUT
+  python -m trainers.search --benchmark=trained --data=images.npz --queries=40 --output_dir=OUT
 
-OUT gets results.json, results.md, summary.json, metrics.jsonl, every trial under OUT/runs, and three figures.
+Benchmarks: `digits201` ships with tfnas; `digits` trains the same networks when asked; `trained` trains on your images;
+the others look for their table in the folder TFNAS_DATA_DIR; `table` takes any compact table. OUT gets results.json,
+results.md, summary.json, metrics.jsonl, every query under OUT/strategies, and three figures.
 """
 
 from absl import flags
@@ -11,10 +14,22 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 
-_ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder.", required=True)
+_BENCHMARKS = ("digits201", "digits", "trained", "table", "nasbench101", "nasbench201_cifar10", "nasbench201_cifar100")
+_BENCHMARKS += ("nasbench201_imagenet16_120", "nats_size", "nasbench301")
+
+_ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
 _EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
 _STRATEGY = flags.DEFINE_list("strategy", "bo", "One or more of random, evolution, reinforce, bo.")
-_BENCHMARK = flags.DEFINE_enum("benchmark", "digits", ["digits"], "What scores an architecture.")
+_BENCHMARK = flags.DEFINE_enum("benchmark", "digits", _BENCHMARKS, "What scores an architecture.")
+_TABLE = flags.DEFINE_string("table", None, "Compact table to use instead of the benchmark's own.")
+_VALIDATION = flags.DEFINE_string("validation_column", None, "Column that the search sees.")
+_TEST = flags.DEFINE_string("test_column", None, "Column that only the report sees.")
+_DATA = flags.DEFINE_string("data", None, "For --benchmark=trained: images as .npz, or a folder per class.")
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Resize images of a folder to so many pixels.", lower_bound=1)
+_TRAIN_EPOCHS = flags.DEFINE_integer("train_epochs", 12, "Epochs of every training.", lower_bound=1)
+_CHANNELS = flags.DEFINE_integer("channels", 16, "Width of the trained networks' first stage.", lower_bound=1)
+_CELLS = flags.DEFINE_integer("cells_per_stage", 5, "Cells in each of their three stages.", lower_bound=1)
+_TIME_LIMIT = flags.DEFINE_float("time_limit_seconds", 0.0, "Longest training; 0 for no limit.", lower_bound=0.0)
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run; later runs count up.", lower_bound=0)
@@ -25,37 +40,37 @@ def main() -> None:
     """Flags -> `tfnas.search.experiment.compare`."""
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.benchmarks.digits import DigitsEvaluator
-    from tfnas.encoders import saved, sources
-    from tfnas.search import Candidates, check_strategies, experiment
+    from tfnas.benchmarks import registry
+    from tfnas.benchmarks.evaluators import TrainedConfig
+    from tfnas.encoders.saved import open_encoder
+    from tfnas.networks.nasbench201 import Skeleton
+    from tfnas.search import check_strategies, experiment
 
     check_strategies(_STRATEGY.value)
-    encoder = saved.SavedEncoder(_ENCODER.value)
-    evaluator = DigitsEvaluator()
-    evaluator.check_space(tfnas.spaces.get_space(encoder.manifest["space"]))
-    if _EMBEDDINGS.value is None:
-        space, cells = sources.cells_of(encoder.manifest["space"], None, 0, 0)
-        encoder.check_space(space)
-        values = encoder.embed(cells)
-    else:
-        space = tfnas.spaces.get_space(encoder.manifest["space"])
-        cells, values = saved.read_embedding_table(_EMBEDDINGS.value, encoder)
+    evaluator = registry.evaluator(
+        _BENCHMARK.value,
+        table=_TABLE.value,
+        validation=_VALIDATION.value,
+        test=_TEST.value,
+        data=_DATA.value,
+        image_size=_IMAGE_SIZE.value,
+        training=TrainedConfig(epochs=_TRAIN_EPOCHS.value, time_limit_seconds=_TIME_LIMIT.value),
+        skeleton=Skeleton(channels=_CHANNELS.value, cells_per_stage=_CELLS.value),
+    )
+    encoder = open_encoder(_ENCODER.value, evaluator.space)
     settings = {
         "program": "search",
         "encoder": encoder.fingerprint,
-        "embeddings": _EMBEDDINGS.value,
-        "benchmark": _BENCHMARK.value,
-        "strategy": _STRATEGY.value,
-        "queries": _QUERIES.value,
-        "runs": _RUNS.value,
-        "seed": _SEED.value,
+        **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _TABLE, _VALIDATION, _TEST, _DATA, _IMAGE_SIZE)},
+        **{flag.name: flag.value for flag in (_TRAIN_EPOCHS, _CHANNELS, _CELLS, _TIME_LIMIT)},
+        **{flag.name: flag.value for flag in (_STRATEGY, _QUERIES, _RUNS, _SEED)},
     }
     output_dir = tfnas.artefacts.prepare_output_folder(
         flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
     )
     experiment.compare(
         _STRATEGY.value,
-        Candidates(space, cells, values),
+        experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value),
         evaluator,
         output_dir,
         queries=_QUERIES.value,

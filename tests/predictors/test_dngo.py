@@ -1,7 +1,8 @@
-"""DNGO: the regression against scikit-learn, the whole against a function it must learn."""
+"""DNGO: the regression against scikit-learn and scipy, the whole against a function it must learn."""
 
 import numpy as np
 import pytest
+import scipy.optimize
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import DotProduct
 
@@ -9,23 +10,50 @@ from tfnas.errors import ConfigurationError
 from tfnas.predictors.dngo import DNGO
 
 
+def _features(model, inputs, run=0):
+    hidden = np.tanh((inputs - model._shift[run]) / model._scale[run] @ model._kernel[run] + model._bias[run])
+    return np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
+
+
 def test_regression_equals_the_gaussian_process_with_its_kernel(rng):
     """With precisions alpha and beta, Bayesian linear regression is a GP with the kernel phi(x) phi(y) / alpha."""
     inputs, targets = rng.normal(size=(40, 3)), rng.normal(size=40)
     model = DNGO(units=8, epochs=5).fit(inputs, targets)
-    features = model._features(inputs)
-    scaled = (targets - targets.mean()) / targets.std()
-    precision = model._cholesky @ model._cholesky.T
-    alpha = np.linalg.eigvalsh(precision - model._noise_precision * features.T @ features).mean()
-    kernel = DotProduct(0.0, "fixed")
-    process = GaussianProcessRegressor(kernel, alpha=alpha / model._noise_precision, optimizer=None)
-    process.fit(features, scaled)
+    alpha, beta = model._prior_precision[0], model._noise_precision[0]
+    process = GaussianProcessRegressor(DotProduct(0.0, "fixed"), alpha=alpha / beta, optimizer=None)
+    process.fit(_features(model, inputs), (targets - targets.mean()) / targets.std())
     points = rng.normal(size=(10, 3))
-    mean, stddev = process.predict(model._features(points), return_std=True)
+    mean, stddev = process.predict(_features(model, points), return_std=True)
     ours_mean, ours_stddev = model.predict(points)
-    np.testing.assert_allclose(ours_mean, mean * targets.std() + targets.mean(), rtol=1e-5)
-    variance = stddev**2 / alpha + 1 / model._noise_precision
-    np.testing.assert_allclose(ours_stddev, np.sqrt(variance) * targets.std(), rtol=1e-5)
+    np.testing.assert_allclose(ours_mean, mean * targets.std() + targets.mean(), rtol=1e-4)
+    np.testing.assert_allclose(ours_stddev, np.sqrt(stddev**2 / alpha + 1 / beta) * targets.std(), rtol=1e-4)
+
+
+def test_precisions_maximise_the_marginal_likelihood(rng):
+    """The log density of the targets under N(0, 1/beta + Phi Phi' / alpha), maximised by scipy."""
+    inputs = rng.normal(size=(30, 2))
+    targets = np.sin(inputs[:, 0]) + rng.normal(0, 0.3, 30)
+    model = DNGO(units=6, epochs=3).fit(inputs, targets)
+    features, scaled = _features(model, inputs), (targets - targets.mean()) / targets.std()
+
+    def negative_log_density(logs):
+        covariance = np.eye(30) / np.exp(logs[1]) + features @ features.T / np.exp(logs[0])
+        return 0.5 * (scaled @ np.linalg.solve(covariance, scaled) + np.linalg.slogdet(covariance)[1])
+
+    found = scipy.optimize.minimize(negative_log_density, [0.0, 1.0], method="Nelder-Mead", options={"xatol": 1e-6})
+    ours = np.log([model._prior_precision[0], model._noise_precision[0]])
+    np.testing.assert_allclose(ours, found.x, atol=1e-3)
+
+
+def test_many_data_sets_at_once_equal_one_by_one(rng):
+    """More than a chunk, and a number of points that fills neither a batch nor the padding."""
+    inputs, targets = rng.normal(size=(70, 23, 3)), rng.normal(size=(70, 23))
+    seeds = list(range(100, 170))
+    together = DNGO(units=16, epochs=4, seed=seeds).fit(inputs, targets)
+    points = rng.normal(size=(9, 3))
+    for run in (0, 63, 64, 69):
+        alone = DNGO(units=16, epochs=4, seed=seeds[run]).fit(inputs[run], targets[run])
+        np.testing.assert_array_equal(together.predict(points, run), alone.predict(points))
 
 
 def test_learns_a_smooth_function_and_knows_its_noise(rng):
@@ -55,7 +83,12 @@ def test_constant_targets_stay_finite(rng):
 
 @pytest.mark.parametrize(
     ("inputs", "targets"),
-    [(np.ones((1, 2)), np.ones(1)), (np.ones((3, 2)), np.ones(2)), (np.full((3, 2), np.nan), np.ones(3))],
+    [
+        (np.ones((1, 2)), np.ones(1)),
+        (np.ones((3, 2)), np.ones(2)),
+        (np.full((3, 2), np.nan), np.ones(3)),
+        (np.ones((2, 3, 2)), np.ones((2, 3))),
+    ],
 )
 def test_bad_data(inputs, targets):
     with pytest.raises(ConfigurationError):

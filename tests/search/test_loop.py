@@ -1,4 +1,4 @@
-"""The search loop: logs, resumption, comparison."""
+"""The search loop: states, resumption, comparison."""
 
 import json
 
@@ -7,6 +7,7 @@ import pytest
 from tqdm import tqdm
 
 from tests.search.test_strategies import SPACE, candidates  # noqa: F401 (a fixture)
+from tfnas import artefacts
 from tfnas.benchmarks import Evaluator, Score
 from tfnas.errors import CorruptArtefactError
 from tfnas.search import experiment, get_strategy, loop
@@ -28,71 +29,85 @@ class Counting(Evaluator):
                 raise KeyboardInterrupt
             self.asked += 1
             value = 0.5 + 0.05 * architecture.operations.count("nor_conv_3x3")
-            scores.append(Score(value, value - 0.1, 1.0))
+            failure = "too many" if architecture.operations.count("none") > 4 else ""
+            scores.append(Score(0.0, 0.0, 1.0, failure) if failure else Score(value, value - 0.1, 1.0))
         return scores
 
 
 def run(candidates, folder, evaluator, name="bo"):  # noqa: F811
     with tqdm(disable=True) as bar:
-        return loop.run_search(get_strategy(name, candidates, 7), evaluator, 30, folder, bar)
+        return loop.run_search(get_strategy(name, candidates, [7, 8]), evaluator, 30, folder, bar)
 
 
 @pytest.mark.parametrize("name", ["random", "evolution", "reinforce", "bo"])
 def test_killed_and_resumed_equals_uninterrupted(candidates, tmp_path, name):  # noqa: F811
     whole = run(candidates, tmp_path / "whole", Counting(), name)
     with pytest.raises(KeyboardInterrupt):
-        run(candidates, tmp_path / "parts", Counting(fail_after=22), name)
+        run(candidates, tmp_path / "parts", Counting(fail_after=45), name)
     evaluator = Counting()
-    assert run(candidates, tmp_path / "parts", evaluator, name) == whole
-    assert evaluator.asked <= 30
-    assert (tmp_path / "parts" / "trials.jsonl").read_bytes() == (tmp_path / "whole" / "trials.jsonl").read_bytes()
+    resumed = run(candidates, tmp_path / "parts", evaluator, name)
+    assert evaluator.asked < 60
+    np.testing.assert_array_equal(resumed.rows, whole.rows)
+    for part in ("validation", "test", "cost_seconds", "failed"):
+        np.testing.assert_array_equal(getattr(resumed.scores, part), getattr(whole.scores, part))
 
 
-def test_logged_scores_are_not_paid_for_again(candidates, tmp_path):  # noqa: F811
-    """A run that died between writing the trials and saving the state."""
-    whole = run(candidates, tmp_path / "a", Counting())
-    (tmp_path / "a" / "state.npz").unlink()
-    log = tmp_path / "a" / "trials.jsonl"
-    log.write_text("".join(log.read_text().splitlines(keepends=True)[:20]) + '{"row": 3, "archit')
-    evaluator = Counting()
-    assert run(candidates, tmp_path / "a", evaluator) == whole
-    assert evaluator.asked == 10
+def test_answers_are_those_of_the_suggested_rows(candidates, tmp_path):  # noqa: F811
+    history = run(candidates, tmp_path, Counting())
+    assert history.rows.shape == (2, 30)
+    asked = Counting().query_cells(candidates.cells[history.rows.ravel()])
+    np.testing.assert_array_equal(history.scores.validation.ravel(), asked.validation)
+    np.testing.assert_array_equal(history.at_best(history.scores.validation), history.scores.validation.max(axis=1))
 
 
-def test_damaged_log(candidates, tmp_path):  # noqa: F811
-    run(candidates, tmp_path / "a", Counting())
-    log = tmp_path / "a" / "trials.jsonl"
-    lines = log.read_text().splitlines(keepends=True)
-    log.write_text("".join(["{}\n", *lines[1:]]))
-    with pytest.raises(CorruptArtefactError, match="line 1"):
-        run(candidates, tmp_path / "a", Counting())
-    log.write_text("".join(lines[:-3]))
-    with pytest.raises(CorruptArtefactError, match="does not hold the trials"):
-        run(candidates, tmp_path / "a", Counting())
+def test_damaged_state(candidates, tmp_path):  # noqa: F811
+    run(candidates, tmp_path, Counting())
+    path = tmp_path / "state.npz"
+    state = artefacts.read_npz(path)
+    artefacts.write_npz(path, **{**state, "outcome_validation": state["outcome_validation"] + 0.1})
+    with pytest.raises(CorruptArtefactError, match="not those that the strategy was told"):
+        run(candidates, tmp_path, Counting())
+    artefacts.write_npz(path, **{name: part for name, part in state.items() if name != "rows"})
+    with pytest.raises(CorruptArtefactError, match="not a saved bo search"):
+        run(candidates, tmp_path, Counting())
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(CorruptArtefactError, match=r"state.npz"):
+        run(candidates, tmp_path, Counting())
 
 
 def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path, capsys):  # noqa: F811
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         summary = experiment.compare(
-            ["random", "bo"],
-            candidates,
-            Counting(),
-            tmp_path / name,
-            queries=20,
-            runs=2,
-            seed=1,
-            benchmark="counting",
+            ["random", "bo"], candidates, Counting(), tmp_path / name, queries=20, runs=2, seed=1, benchmark="counting"
         )
     first, second = ((tmp_path / name / "results.json").read_bytes() for name in ("first", "second"))
     assert first == second
     results = json.loads(first)
     for name, result in results.items():
-        best = [max(scores) for scores in result["scores"]]
-        assert result["validation"] == best
-        np.testing.assert_allclose(result["test"], np.array(best) - 0.1)
-        assert summary[name]["validation_mean"] == pytest.approx(np.mean(best))
+        history = artefacts.read_npz(tmp_path / "first" / "strategies" / name / "history.npz")
+        assert result["validation"] == history["validation"].max(axis=1).tolist()
+        np.testing.assert_allclose(result["test"], np.array(result["validation"]) - 0.1)
+        assert summary[name]["validation_mean"] == pytest.approx(np.mean(result["validation"]))
+        assert summary[name]["validation_std"] == pytest.approx(np.std(result["validation"]))
         assert summary[name]["seconds_mean"] == 20
+        assert summary[name]["failed"] == history["failed"].sum()
+        best = [SPACE.from_string(text) for text in result["best"]]
+        assert [score.validation for score in Counting().query(best)] == result["validation"]
     for name in ("search.png", "search.svg", "map.png", "best_cell.png", "results.md", "summary.json", "metrics.jsonl"):
         assert (tmp_path / "first" / name).stat().st_size > 0
     assert "| strategy |" in capsys.readouterr().out
+    assert not list((tmp_path / "first").rglob("state.npz"))
+
+
+def test_finished_strategies_are_not_run_again(candidates, tmp_path):  # noqa: F811
+    settings = {"queries": 12, "runs": 2, "seed": 1}
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_experiment(["random", "evolution"], candidates, Counting(fail_after=30), tmp_path, **settings)
+    evaluator = Counting()
+    resumed = loop.run_experiment(["random", "evolution"], candidates, evaluator, tmp_path, **settings)
+    assert evaluator.asked <= 24
+    (tmp_path / "whole").mkdir()
+    whole = loop.run_experiment(["random", "evolution"], candidates, Counting(), tmp_path / "whole", **settings)
+    for name in whole:
+        np.testing.assert_array_equal(resumed[name].rows, whole[name].rows)

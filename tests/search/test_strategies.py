@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import integrate, stats
 
+from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.search import STRATEGY_NAMES, Candidates, RegularizedEvolution, Reinforce, get_strategy
 from tfnas.search.bayesian import expected_improvement, log_expected_improvement
+from tfnas.search.reinforce import Policies
 from tfnas.spaces import NASBench201
 
 SPACE = NASBench201()
@@ -24,82 +27,123 @@ def candidates():
 def score(candidates, rows):
     """A smooth objective with its best at many 3x3 convolutions and no `none`."""
     counts = candidates.cells.one_hot(7).sum(axis=1)[rows]
-    return (0.5 + 0.05 * counts[:, 2] - 0.06 * counts[:, 5]).tolist()
+    return 0.5 + 0.05 * counts[..., 2] - 0.06 * counts[..., 5]
 
 
 def drive(strategy, queries):
-    rows = []
-    while len(rows) < queries:
-        new = strategy.suggest(queries - len(rows))
+    """Rows `[R, queries]`."""
+    before = strategy.rows.shape[1]
+    while strategy.rows.shape[1] < before + queries:
+        new = strategy.suggest(before + queries - strategy.rows.shape[1])
         strategy.update(new, score(strategy.candidates, new))
-        rows.extend(new)
-    return rows
+    return strategy.rows[:, before:]
 
 
 @pytest.mark.parametrize("name", STRATEGY_NAMES)
 def test_distinct_suggestions_within_budget(candidates, name):
-    rows = drive(get_strategy(name, candidates, seed=1), 60)
-    assert len(rows) == len(set(rows)) == 60
-    assert min(rows) >= 0
-    assert max(rows) < len(candidates)
+    rows = drive(get_strategy(name, candidates, [1, 2, 3]), 60)
+    assert rows.shape == (3, 60)
+    assert all(len(set(run)) == 60 for run in rows.tolist())
+    assert rows.min() >= 0
+    assert rows.max() < len(candidates)
 
 
 @pytest.mark.parametrize("name", STRATEGY_NAMES)
 def test_seed_decides(candidates, name):
-    assert drive(get_strategy(name, candidates, 1), 25) == drive(get_strategy(name, candidates, 1), 25)
-    assert drive(get_strategy(name, candidates, 1), 25) != drive(get_strategy(name, candidates, 2), 25)
+    first, second = (drive(get_strategy(name, candidates, [1, 2]), 25) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert (first[0] != first[1]).any()
 
 
 @pytest.mark.parametrize("name", STRATEGY_NAMES)
-def test_state_round_trip_continues_exactly(candidates, name):
-    first = get_strategy(name, candidates, 3)
+def test_a_run_is_the_same_alone_and_among_others(candidates, name):
+    together = drive(get_strategy(name, candidates, range(70)), 33)
+    alone = drive(get_strategy(name, candidates, [68]), 33)
+    np.testing.assert_array_equal(together[68], alone[0])
+
+
+@pytest.mark.parametrize("name", STRATEGY_NAMES)
+def test_state_resumes_exactly(candidates, name, tmp_path):
+    first = get_strategy(name, candidates, [3, 4])
     head = drive(first, 30)
-    state = {key: np.asarray(value) for key, value in first.state().items()}
-    # The seed of BO also names its regression's initial weights; everything else is in the state.
-    second = get_strategy(name, candidates, 3 if name == "bo" else 99)
-    second.load_state(state)
-    assert second.scores == first.scores
+    artefacts.write_npz(tmp_path / "state.npz", **first.state())
+    second = get_strategy(name, candidates, [90, 91])
+    second.load_state(artefacts.read_npz(tmp_path / "state.npz"))
+    np.testing.assert_array_equal(second.scores, first.scores)
     tail = drive(second, 25)
-    assert tail == drive(first, 25)
-    assert len(set(head + tail)) == 55
+    np.testing.assert_array_equal(tail, drive(first, 25))
+    assert len(set(head[0]) | set(tail[0])) == 55
 
 
 @pytest.mark.parametrize(("name", "queries"), [("evolution", 150), ("bo", 40)])
 def test_better_than_random(candidates, name, queries):
     best = {
-        strategy: np.mean(
-            [max(score(candidates, drive(get_strategy(strategy, candidates, seed), queries))) for seed in range(5)]
-        )
+        strategy: score(candidates, drive(get_strategy(strategy, candidates, range(5)), queries)).max(axis=1).mean()
         for strategy in (name, "random")
     }
     assert best[name] > best["random"]
 
 
 def test_evolution_suggests_children_of_good_parents(candidates):
-    strategy = RegularizedEvolution(candidates, 0, population_size=10, tournament_size=10)
+    strategy = RegularizedEvolution(candidates, [0, 1], population_size=10, tournament_size=10)
     drive(strategy, 10)
-    (child,) = strategy.suggest(1)
-    parents = np.array(strategy.rows)[np.array(strategy.scores) == max(strategy.scores)]
-    differences = candidates.cells.operations[child] != candidates.cells.operations[parents]
-    assert differences.sum(axis=1).min() == 1
+    for run, (child,) in enumerate(strategy.suggest(1)):
+        parents = strategy.rows[run][strategy.scores[run] == strategy.scores[run].max()]
+        differences = candidates.cells.operations[child] != candidates.cells.operations[parents]
+        assert differences.sum(axis=1).min() == 1
+
+
+def test_evolution_siblings_differ(candidates):
+    strategy = RegularizedEvolution(candidates, [0, 1], population_size=5, batch=6)
+    drive(strategy, 5)
+    rows = strategy.suggest(6)
+    assert all(len(set(run)) == 6 for run in rows.tolist())
 
 
 def test_reinforce_moves_towards_rewarded_actions(candidates):
-    """One update raises the likelihood of actions with positive advantage."""
-    policy = Reinforce(candidates, 0)._policy
+    """One update raises the likelihood of actions with positive advantage, in each policy by its own episode."""
+    policies = Policies(11, 32, 1e-2, [0, 1])
     rng = np.random.default_rng(0)
-    states, actions = (rng.normal(size=(4, 11)).astype(np.float32) for _ in range(2))
+    states, actions = (rng.normal(size=(2, 4, 11)).astype(np.float32) for _ in range(2))
 
-    def distance():
-        memory, total = policy.initial_memory(), 0.0
-        for state, action in zip(states, actions, strict=True):
-            mean, memory = policy.step(state, memory)
-            total += ((mean - action) ** 2).sum()
+    def distances():
+        memory, total = policies.initial_memory(), 0.0
+        for step in range(4):
+            mean, memory = policies.step(states[:, step], memory)
+            total += ((mean - actions[:, step]) ** 2).sum(axis=1)
         return total
 
-    before = distance()
-    policy.update(states, actions, np.ones(4, np.float32))
-    assert distance() < before
+    before = distances()
+    policies.update(states, actions, np.array([[1.0] * 4, [-1.0] * 4], np.float32))
+    after = distances()
+    assert after[0] < before[0]
+    assert after[1] > before[1]
+
+
+def test_policy_is_the_keras_lstm_cell(candidates):
+    policies = Policies(3, 5, 1e-2, [7])
+    cell = tf.keras.layers.LSTMCell(5, unit_forget_bias=False)
+    cell.build([None, 3])
+    gates, bias, mean, mean_bias = (np.asarray(part)[0] for part in policies._weights)
+    forget = np.repeat([0.0, 1.0, 0.0, 0.0], 5)
+    cell.set_weights([gates[:3], gates[3:], bias + forget])
+    memory = policies.initial_memory()
+    expected_memory = [tf.zeros([1, 5]), tf.zeros([1, 5])]
+    for state in np.random.default_rng(0).normal(size=(4, 1, 3)).astype(np.float32):
+        ours, memory = policies.step(state, memory)
+        output, expected_memory = cell(state, expected_memory)
+        np.testing.assert_allclose(ours, output @ mean + mean_bias, atol=1e-5)
+
+
+def test_reinforce_takes_the_nearest_free_candidate(candidates):
+    strategy = Reinforce(candidates, [0, 1])
+    points = np.random.default_rng(1).normal(size=(2, 11)).astype(np.float32)
+    distances = ((candidates.standardised[None] - points[:, None]) ** 2).sum(axis=2)
+    first = strategy._nearest(points, np.zeros((2, 0), np.int64))
+    np.testing.assert_array_equal(first, distances.argmin(axis=1))
+    second = strategy._nearest(points, first[:, None])
+    np.put_along_axis(distances, first[:, None], np.inf, axis=1)
+    np.testing.assert_array_equal(second, distances.argmin(axis=1))
 
 
 def test_expected_improvement_by_integration():
@@ -121,27 +165,29 @@ def test_log_expected_improvement_ranks_where_the_plain_one_is_zero():
 
 def test_bad_use(candidates):
     candidates = Candidates(SPACE, candidates.cells[:1000], candidates.embeddings[:1000])
-    strategy = get_strategy("random", candidates, 0)
+    strategy = get_strategy("random", candidates, [0])
     with pytest.raises(ConfigurationError, match="at least 1"):
         strategy.suggest(0)
     with pytest.raises(ConfigurationError, match="never suggested"):
-        strategy.update([1], [0.5])
+        strategy.update([[1]], [[0.5]])
     rows = strategy.suggest(3)
-    with pytest.raises(ConfigurationError, match="finite"):
-        strategy.update(rows, [0.1, float("nan"), 0.2])
-    assert strategy.rows == []
-    assert len(strategy.suggest(5000)) == 997
+    with pytest.raises(ConfigurationError, match="expected a number"):
+        strategy.update(rows, [[0.1, float("nan"), 0.2]])
+    with pytest.raises(ConfigurationError, match=r"expected \[1, k\]"):
+        strategy.update(rows, [[0.1, 0.2]])
+    assert strategy.rows.shape == (1, 0)
+    assert strategy.suggest(5000).shape == (1, 997)
     with pytest.raises(ConfigurationError, match="all 1000 candidates"):
         strategy.suggest(1)
-    with pytest.raises(CorruptArtefactError, match="rng"):
+    with pytest.raises(CorruptArtefactError, match="seeds"):
         strategy.load_state({})
     with pytest.raises(ConfigurationError, match="random, evolution, reinforce, bo"):
-        get_strategy("grid", candidates, 0)
+        get_strategy("grid", candidates, [0])
     with pytest.raises(ConfigurationError, match="3 embeddings"):
         Candidates(SPACE, candidates.cells, candidates.embeddings[:3])
 
 
-def test_row_of_an_architecture(candidates):
-    assert candidates.row(candidates.architecture(17)) == 17
+def test_rows_of_architectures(candidates):
     part = Candidates(SPACE, candidates.cells[:1000], candidates.embeddings[:1000])
-    assert part.row(candidates.architecture(5000)) is None
+    wanted = [candidates.architecture(row) for row in (17, 5000, 999)]
+    assert part.rows(wanted).tolist() == [17, -1, 999]

@@ -1,5 +1,5 @@
 """What an architecture scores."""
 
-from tfnas.benchmarks.base import Evaluator, Score
+from tfnas.benchmarks.base import Evaluator, Score, Scores
 
-__all__ = ["Evaluator", "Score"]
+__all__ = ["Evaluator", "Score", "Scores"]

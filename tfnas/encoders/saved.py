@@ -10,12 +10,13 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfnas import artefacts
-from tfnas.errors import CorruptArtefactError, MismatchError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.spaces import Space
 from tfnas.spaces.base import CellTable
 
 KIND_PREFIX = "encoder/"
 TABLE_KIND = "embedding_table"
+SHIPPED = pathlib.Path(__file__).parents[2] / "saved_models"
 _CHUNK = 1024
 
 
@@ -84,6 +85,23 @@ class SavedEncoder:
             for future in tqdm(futures, desc="Embedding", unit="chunk", disable=not progress):
                 future.result()
         return result
+
+
+def open_encoder(folder: artefacts.PathLike | None, space: Space) -> SavedEncoder:
+    """The exported encoder in `folder`, or the arch2vec encoder that ships for the space.
+
+    Raises:
+      ConfigurationError: no folder was given, and none ships.
+      CorruptArtefactError: see `SavedEncoder`.
+      MismatchError: the encoder is of another space.
+    """
+    if folder is None:
+        folder = SHIPPED / f"arch2vec_{space.name}"
+        if not folder.is_dir():
+            raise ConfigurationError(f"no encoder of {space.name} ships with tfnas ({folder}); pass --encoder")
+    encoder = SavedEncoder(folder)
+    encoder.check_space(space)
+    return encoder
 
 
 def write_embedding_table(

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError
-from tfnas.spaces import Darts, Space, get_space
+from tfnas.spaces import Space, get_space
 from tfnas.spaces.base import CellTable
 
 
@@ -27,7 +27,7 @@ def cells_of(name: str, corpus: artefacts.PathLike | None, num_cells: int, seed:
         from tfnas.graphs import records
 
         return space, records.load_cells(corpus, space)
-    if not isinstance(space, Darts):
+    if space.enumerable:
         return space, space.enumerate()
     if num_cells < 1:
         raise ConfigurationError(f"num_cells={num_cells}, expected at least 1")

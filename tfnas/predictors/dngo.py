@@ -5,29 +5,34 @@ References:
   Bishop 2006, "Pattern Recognition and Machine Learning", equations 3.49-3.59 and 3.86.
 """
 
+import concurrent.futures
 import functools
+import os
+from collections.abc import Sequence
 
 import numpy as np
-import scipy.linalg
-import scipy.optimize
 import tensorflow as tf
 
-from tfnas.encoders.layers import linear
 from tfnas.errors import ConfigurationError
+
+_CHUNK = 64  # data sets in one compiled training program; always so many, so that each is rounded the same way
+_LOG_RATIOS = np.linspace(-15.0, 10.0, 51)  # of the precisions of prior and noise
+_LOG_NOISE_PRECISION = (-5.0, 10.0)
+_GOLDEN = (np.sqrt(5.0) - 1) / 2
 
 
 class DNGO:
-    """Regression with uncertainty.
+    """Regression with uncertainty, for one data set or for R data sets of one shape at the price of far fewer.
 
     Inputs and targets are standardised. The network is trained anew by every `fit`, from weights that the seed
     decides. The precisions of prior and noise maximise the marginal likelihood.
 
     Args:
-      units: width of the hidden tanh layer, which is also the number of basis functions.
+      units: width of the hidden tanh layer; with a constant it makes the basis functions.
       epochs: passes over the data.
       batch_size: points per update.
       learning_rate: of Adam.
-      seed: decides initial weights and order.
+      seed: decides initial weights and order; one number, or one per data set.
     """
 
     def __init__(
@@ -36,126 +41,189 @@ class DNGO:
         epochs: int = 100,
         batch_size: int = 10,
         learning_rate: float = 1e-2,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
     ):
         self.units, self.epochs, self.batch_size = units, epochs, batch_size
-        self.learning_rate, self.seed = learning_rate, seed
+        self.learning_rate = learning_rate
+        self.seeds = list(seed) if isinstance(seed, Sequence) else [seed]
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray) -> "DNGO":
-        """Fits to float `[n, D]` and `[n]`.
+        """Fits to float `[n, D]` and `[n]`, or to R data sets `[R, n, D]` and `[R, n]`.
 
         Raises:
-          ConfigurationError: fewer than two points, other shapes, NaN or infinity.
+          ConfigurationError: fewer than two points, other shapes, another number of seeds, NaN or infinity.
         """
         inputs, targets = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
-        if inputs.ndim != 2 or targets.shape != (len(inputs),) or len(inputs) < 2:
-            raise ConfigurationError(f"inputs {inputs.shape} and targets {targets.shape}, expected [n, D], [n], n >= 2")
+        self._single = inputs.ndim == 2
+        if self._single:
+            inputs, targets = inputs[None], targets[None]
+        if inputs.ndim != 3 or targets.shape != inputs.shape[:2] or inputs.shape[1] < 2:
+            raise ConfigurationError(
+                f"inputs {inputs.shape} and targets {targets.shape}, expected [R, n, D], [R, n], n >= 2"
+            )
+        if len(inputs) != len(self.seeds):
+            raise ConfigurationError(f"{len(inputs)} data sets and {len(self.seeds)} seeds")
         if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
             raise ConfigurationError("inputs or targets hold NaN or infinity")
-        self._shift, self._scale = inputs.mean(axis=0), _positive(inputs.std(axis=0))
-        self._target_shift, self._target_scale = targets.mean(), _positive(targets.std())
-        scaled = (targets - self._target_shift) / self._target_scale
-        self._train_network((inputs - self._shift) / self._scale, scaled)
-        self._fit_regression(self._features(inputs), scaled)
+        self._shift, self._scale = inputs.mean(axis=1), _positive(inputs.std(axis=1))
+        self._target_shift, self._target_scale = targets.mean(axis=1), _positive(targets.std(axis=1))
+        standard = (inputs - self._shift[:, None]) / self._scale[:, None]
+        standard_targets = (targets - self._target_shift[:, None]) / self._target_scale[:, None]
+        self._kernel, self._bias = self._train_networks(standard, standard_targets)
+        hidden = np.tanh(standard @ self._kernel + self._bias[:, None])
+        features = np.concatenate([hidden, np.ones((*hidden.shape[:2], 1))], axis=2)
+        self._fit_regressions(features, standard_targets)
         return self
 
-    def predict(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Predictive mean and standard deviation, float64 `[n]` each, in the units of the targets."""
-        features = self._features(np.asarray(inputs, np.float64))
-        mean = features @ self._weights
-        spread = scipy.linalg.solve_triangular(self._cholesky, features.T, lower=True)
-        variance = 1.0 / self._noise_precision + (spread**2).sum(axis=0)
-        return mean * self._target_scale + self._target_shift, np.sqrt(variance) * self._target_scale
+    def predict(self, inputs: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Predictive mean and standard deviation, float32 `[m]` each, in the units of the targets.
 
-    def _features(self, inputs: np.ndarray) -> np.ndarray:
-        hidden = np.tanh((inputs - self._shift) / self._scale @ self._kernel + self._bias)
-        return np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
+        Args:
+          inputs: `[m, D]`.
+          run: which of the R data sets predicts.
+        """
+        kernel = self._kernel[run] / self._scale[run][:, None]
+        bias = self._bias[run] - self._shift[run] @ kernel
+        parts = (kernel, bias, self._weights[run], self._root[run])
+        mean, variance = _predict(tf.cast(inputs, tf.float32), *(tf.constant(part, tf.float32) for part in parts))
+        spread = np.sqrt(variance.numpy() + np.float32(1.0 / self._noise_precision[run]))
+        scale, shift = np.float32(self._target_scale[run]), np.float32(self._target_shift[run])
+        return mean.numpy() * scale + shift, spread * scale
 
-    def _train_network(self, inputs: np.ndarray, targets: np.ndarray) -> None:
-        count = len(inputs)
-        capacity = max(64, 1 << (count - 1).bit_length())  # few shapes, so few compilations
-        steps = -(-count // self.batch_size)
-        rng = np.random.default_rng(self.seed)
+    def _train_networks(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights `[R, D, units]` and biases `[R, units]` of the hidden layers."""
+        count, points, size = inputs.shape
+        capacity = max(64, 1 << (points - 1).bit_length())  # few shapes, so few compilations
+        padded = np.zeros((count, capacity, size), np.float32)
+        padded_targets = np.zeros((count, capacity), np.float32)
+        padded[:, :points], padded_targets[:, :points] = inputs, targets
+        program = _training_program(self.learning_rate)
+
+        def train(start: int) -> tuple[np.ndarray, np.ndarray]:
+            chosen = np.arange(start, start + _CHUNK) % count  # the last chunk is filled up from the front
+            weights = [self._initial_weights(self.seeds[run], size) for run in chosen]
+            orders, counted = zip(*(self._order(self.seeds[run], points, capacity) for run in chosen), strict=True)
+            kernel, bias = program(
+                [tf.constant(np.stack(part)) for part in zip(*weights, strict=True)],
+                tf.constant(padded[chosen]),
+                tf.constant(padded_targets[chosen]),
+                tf.constant(np.stack(orders, axis=1)),
+                tf.constant(counted[0]),
+                tf.constant(self.epochs * -(-points // self.batch_size)),
+            )
+            return kernel.numpy(), bias.numpy()
+
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            parts = list(pool.map(train, range(0, count, _CHUNK)))
+        kernels, biases = (np.concatenate(part)[:count].astype(np.float64) for part in zip(*parts, strict=True))
+        return kernels, biases
+
+    def _initial_weights(self, seed: int, size: int) -> list[np.ndarray]:
+        rng = np.random.default_rng(seed)
+        shapes = [((size, self.units), size), ((self.units,), size), ((self.units,), self.units), ((), self.units)]
+        return [
+            rng.uniform(-1 / np.sqrt(fan_in), 1 / np.sqrt(fan_in), shape).astype(np.float32) for shape, fan_in in shapes
+        ]
+
+    def _order(self, seed: int, points: int, capacity: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers of every update int32 `[steps, batch]`, and which of them count, float32 likewise."""
+        per_epoch = -(-points // self.batch_size)
+        steps = self.epochs * per_epoch
         rows = np.zeros((self.epochs * -(-capacity // self.batch_size), self.batch_size), np.int32)
-        weights = np.zeros(rows.shape, np.float32)
-        for epoch in range(self.epochs):
-            order = np.concatenate([rng.permutation(count), np.zeros(-count % self.batch_size, np.int64)])
-            rows[epoch * steps : (epoch + 1) * steps] = order.reshape(steps, -1)
-            kept = np.arange(steps * self.batch_size) < count
-            weights[epoch * steps : (epoch + 1) * steps] = kept.reshape(steps, -1)
-        padded = np.zeros((capacity, inputs.shape[1]), np.float32)
-        padded[:count] = inputs
-        padded_targets = np.zeros(capacity, np.float32)
-        padded_targets[:count] = targets
-        trainer = _trainer(inputs.shape[1], self.units, self.learning_rate)
-        self._kernel, self._bias = trainer.train(self.seed, padded, padded_targets, rows, weights, self.epochs * steps)
+        counted = np.zeros(rows.shape, np.float32)
+        order = np.random.default_rng(seed).random((self.epochs, points)).argsort(axis=1)
+        filled = np.zeros((self.epochs, per_epoch * self.batch_size), np.int32)
+        filled[:, :points] = order
+        rows[:steps] = filled.reshape(steps, -1)
+        kept = np.arange(per_epoch * self.batch_size) < points
+        counted[:steps] = np.tile(kept, (self.epochs, 1)).reshape(steps, -1)
+        return rows, counted
 
-    def _fit_regression(self, features: np.ndarray, targets: np.ndarray) -> None:
-        count, size = features.shape
-        gram = features.T @ features
-        eigenvalues, vectors = scipy.linalg.eigh(gram)
+    def _fit_regressions(self, features: np.ndarray, targets: np.ndarray) -> None:
+        """Posterior over the weights of basis functions `[R, n, F]`, at the precisions that explain the targets."""
+        points = features.shape[1]
+        transposed = features.transpose(0, 2, 1)
+        eigenvalues, vectors = np.linalg.eigh(transposed @ features)
         eigenvalues = np.maximum(eigenvalues, 0.0)
-        projected = vectors.T @ (features.T @ targets)
-        energy = targets @ targets
+        projected = np.einsum("rfg,rf->rg", vectors, np.einsum("rnf,rn->rf", features, targets))
+        energy = (targets**2).sum(axis=1)
 
-        def negative_evidence(logs: np.ndarray) -> float:
-            alpha, beta = np.exp(logs)
-            precision = alpha + beta * eigenvalues
-            fit = beta * energy - beta**2 * (projected**2 / precision).sum()
-            return 0.5 * (fit + np.log(precision).sum() - size * logs[0] - count * logs[1])
+        def residual(log_ratio: np.ndarray) -> np.ndarray:
+            fit = (projected**2 / (np.exp(log_ratio)[:, None] + eigenvalues)).sum(axis=1)
+            return np.maximum(energy - fit, 1e-10)
 
-        found = scipy.optimize.minimize(
-            negative_evidence, np.array([0.0, np.log(100.0)]), method="L-BFGS-B", bounds=[(-10, 10), (-5, 10)]
-        )
-        alpha, beta = np.exp(found.x)
-        self._noise_precision = beta
-        self._cholesky = scipy.linalg.cholesky(alpha * np.eye(size) + beta * gram, lower=True)
-        self._weights = beta * scipy.linalg.cho_solve((self._cholesky, True), features.T @ targets)
+        def negative_evidence(log_ratio: np.ndarray) -> np.ndarray:
+            """Of one ratio for each data set, at the noise precision n / residual, which is then the best."""
+            determinant = np.log1p(eigenvalues / np.exp(log_ratio)[:, None]).sum(axis=1)
+            return points * np.log(residual(log_ratio)) + determinant
+
+        log_ratio = _minimum(negative_evidence, len(features))
+        noise = np.clip(points / residual(log_ratio), *np.exp(_LOG_NOISE_PRECISION))
+        precision = noise[:, None] * (np.exp(log_ratio)[:, None] + eigenvalues)
+        self._noise_precision, self._prior_precision = noise, noise * np.exp(log_ratio)
+        self._weights = np.einsum("rfg,rg->rf", vectors, noise[:, None] * projected / precision)
+        self._root = vectors / np.sqrt(precision)[:, None, :]  # root root' is the posterior covariance
+
+
+def _minimum(function, count: int) -> np.ndarray:
+    """Where `function`, of one number for each of `count` data sets, is smallest: a grid, then golden sections."""
+    values = np.stack([function(np.full(count, ratio)) for ratio in _LOG_RATIOS])
+    best = values.argmin(axis=0)
+    low, high = _LOG_RATIOS[np.maximum(best - 1, 0)], _LOG_RATIOS[np.minimum(best + 1, len(_LOG_RATIOS) - 1)]
+    for _ in range(25):
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        keep_left = function(left) < function(right)
+        low, high = np.where(keep_left, low, left), np.where(keep_left, right, high)
+    return (low + high) / 2
 
 
 def _positive(deviation: np.ndarray) -> np.ndarray:
     return np.where(deviation > 0, deviation, 1.0)
 
 
-class _Trainer:
-    """A network of one shape with its compiled training run, kept for all fits."""
-
-    def __init__(self, size: int, units: int, learning_rate: float):
-        self._hidden, self._output = linear(size, units, 0, "hidden"), linear(units, 1, 1, "output")
-        self._hidden.build([None, size])
-        self._output.build([None, units])
-        self._variables = [*self._hidden.trainable_variables, *self._output.trainable_variables]
-        self._optimizer = tf.keras.optimizers.Adam(learning_rate, jit_compile=False)
-        self._optimizer.build(self._variables)
-        self._run = tf.function(self._steps, jit_compile=True)
-
-    def train(
-        self, seed: int, inputs: np.ndarray, targets: np.ndarray, rows: np.ndarray, weights: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights `[D, units]` and biases `[units]` of the hidden layer after `count` updates."""
-        rng = np.random.default_rng(seed)
-        for variable, fan_in in zip(self._variables, [inputs.shape[1]] * 2 + [self._hidden.units] * 2, strict=True):
-            limit = 1.0 / np.sqrt(fan_in)
-            variable.assign(rng.uniform(-limit, limit, variable.shape).astype(np.float32))
-        for variable in self._optimizer.variables:
-            if variable is not self._optimizer.learning_rate:
-                variable.assign(tf.zeros_like(variable))
-        self._run(*(tf.constant(part) for part in (inputs, targets, rows, weights, count)))
-        return tuple(variable.numpy().astype(np.float64) for variable in self._hidden.trainable_variables)
-
-    def _steps(
-        self, inputs: tf.Tensor, targets: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, count: tf.Tensor
-    ) -> None:
-        for step in tf.range(count):
-            chosen = rows[step]
-            with tf.GradientTape() as tape:
-                predicted = self._output(tf.tanh(self._hidden(tf.gather(inputs, chosen))))[:, 0]
-                squares = weights[step] * (predicted - tf.gather(targets, chosen)) ** 2
-                loss = tf.reduce_sum(squares) / tf.reduce_sum(weights[step])
-            gradients = tape.gradient(loss, self._variables)
-            self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+@tf.function(jit_compile=True, reduce_retracing=True)
+def _predict(
+    inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, weights: tf.Tensor, root: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and variance of the noiseless function, `[m]` each."""
+    hidden = tf.tanh(inputs @ kernel + bias)
+    mean = tf.linalg.matvec(hidden, weights[:-1]) + weights[-1]
+    return mean, tf.reduce_sum((hidden @ root[:-1] + root[-1]) ** 2, axis=1)
 
 
 @functools.cache
-def _trainer(size: int, units: int, learning_rate: float) -> _Trainer:
-    return _Trainer(size, units, learning_rate)
+def _training_program(learning_rate: float):
+    """Adam on the squared error, for all data sets of a chunk in one program."""
+
+    @tf.function(jit_compile=True)
+    def train(
+        weights: list[tf.Tensor],
+        inputs: tf.Tensor,
+        targets: tf.Tensor,
+        rows: tf.Tensor,
+        counted: tf.Tensor,
+        steps: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        first, second = ([tf.zeros_like(part) for part in weights] for _ in range(2))
+        for step in tf.range(steps):
+            chosen, share = rows[step], counted[step] / tf.reduce_sum(counted[step])
+            batch = tf.gather(inputs, chosen, batch_dims=1)
+            wanted = tf.gather(targets, chosen, batch_dims=1)
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                kernel, bias, output, offset = weights
+                hidden = tf.tanh(batch @ kernel + bias[:, None])
+                predicted = tf.reduce_sum(hidden * output[:, None], axis=2) + offset[:, None]
+                loss = tf.reduce_sum(share * (predicted - wanted) ** 2)  # the data sets share no weights
+            gradients = tape.gradient(loss, weights)
+            first = [0.9 * old + 0.1 * new for old, new in zip(first, gradients, strict=True)]
+            second = [0.999 * old + 0.001 * new**2 for old, new in zip(second, gradients, strict=True)]
+            time = tf.cast(step + 1, tf.float32)
+            rate = learning_rate * tf.sqrt(1 - 0.999**time) / (1 - 0.9**time)
+            weights = [
+                part - rate * mean / (tf.sqrt(square) + 1e-7)
+                for part, mean, square in zip(weights, first, second, strict=True)
+            ]
+        return weights[0], weights[1]
+
+    return train

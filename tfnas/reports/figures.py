@@ -2,7 +2,6 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib
 
@@ -47,18 +46,44 @@ def training_curves(history: Sequence[Mapping[str, float]], path: pathlib.Path, 
     _save(figure, path)
 
 
-def search_curves(results: Mapping[str, Any], path: pathlib.Path, *, title: str) -> None:
-    """Best validation accuracy so far against queries: mean over runs, with a band of one standard deviation."""
+def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title: str) -> None:
+    """Best validation accuracy so far against queries: mean over runs, with a band of one standard deviation.
+
+    Args:
+      scores: per strategy, the validation accuracies `[runs, queries]`.
+      path: where.
+      title: above the figure.
+    """
     figure, axes = plt.subplots(figsize=(6.4, 4))
-    for colour, (name, result) in zip(_COLOURS, results.items(), strict=False):
-        traces = np.maximum.accumulate(np.array(result["scores"]), axis=1)
+    for colour, (name, values) in zip(_COLOURS, scores.items(), strict=False):
+        traces = np.maximum.accumulate(values, axis=1)
         queries = np.arange(1, traces.shape[1] + 1)
         mean, spread = traces.mean(axis=0), traces.std(axis=0)
         axes.plot(queries, mean, color=colour, label=f"{name} ({len(traces)} runs)")
         axes.fill_between(queries, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel="architectures trained", ylabel="best validation accuracy", title=title)
+    axes.set(xlabel="architectures queried", ylabel="best validation accuracy", title=title)
     axes.legend(frameon=False, loc="lower right")
     _tidy(axes)
+    _save(figure, path)
+
+
+def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *, title: str) -> None:
+    """How far architectures lie apart, and how much of that is chance.
+
+    Args:
+      first: test accuracies `[N]`; NaN where nothing was trained.
+      second: the same with another seed; NaN for most.
+      path: where.
+      title: above the figure.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+    left.hist(first[np.isfinite(first)], bins=60, color=_COLOURS[0])
+    left.set(xlabel="test accuracy", ylabel="cells", title=title)
+    right.scatter(first, second, s=6, color=_COLOURS[1], linewidths=0, alpha=0.6)
+    both = np.isfinite(first) & np.isfinite(second)
+    right.set(xlabel="test accuracy, seed 0", ylabel="seed 1", title=f"{both.sum():,} cells trained twice")
+    for axes in (left, right):
+        _tidy(axes)
     _save(figure, path)
 
 

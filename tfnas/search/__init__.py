@@ -1,5 +1,7 @@
 """Finding good architectures with few queries."""
 
+from collections.abc import Sequence
+
 from tfnas.errors import ConfigurationError
 from tfnas.search.base import Candidates, RandomSearch, Strategy
 from tfnas.search.bayesian import BayesianOptimization
@@ -19,14 +21,14 @@ def check_strategies(names: list[str]) -> None:
             raise ConfigurationError(f"unknown strategy {name!r}, expected one of {', '.join(STRATEGY_NAMES)}")
 
 
-def get_strategy(name: str, candidates: Candidates, seed: int) -> Strategy:
-    """A new strategy of that name with its default settings.
+def get_strategy(name: str, candidates: Candidates, seeds: Sequence[int]) -> Strategy:
+    """A new strategy of that name with its default settings, for one run per seed.
 
     Raises:
       ConfigurationError: no such strategy.
     """
     check_strategies([name])
-    return _STRATEGIES[name](candidates, seed)
+    return _STRATEGIES[name](candidates, seeds)
 
 
 __all__ = [

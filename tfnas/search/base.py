@@ -1,4 +1,7 @@
-"""Search strategies: they suggest rows of a candidate table and learn from the scores of what they suggested."""
+"""Search strategies: they suggest rows of a candidate table and learn from the scores of what they suggested.
+
+A strategy drives R independent runs in step, each with a seed of its own, so that 500 runs cost a few tensor programs.
+"""
 
 import abc
 import dataclasses
@@ -42,15 +45,18 @@ class Candidates:
         """The candidate of that row."""
         return self.space.architecture(self.cells, row)
 
-    def row(self, architecture: Architecture) -> int | None:
-        """The row of an architecture that is isomorphic to the given one, or None."""
-        key = int(self.space.canonical_hashes(self.space.to_table([architecture]))[0])
-        return self._rows.get(key)
+    def rows(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """int64 `[n]`: the row of a candidate isomorphic to each architecture, or -1."""
+        order, hashes = self._index
+        wanted = self.space.canonical_hashes(self.space.to_table(architectures))
+        places = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+        return np.where(hashes[places] == wanted, order[places], -1)
 
     @functools.cached_property
-    def _rows(self) -> dict[int, int]:
-        hashes = self.space.canonical_hashes(self.cells).tolist()
-        return {key: row for row, key in reversed(list(enumerate(hashes)))}
+    def _index(self) -> tuple[np.ndarray, np.ndarray]:
+        hashes = self.space.canonical_hashes(self.cells)
+        order = np.argsort(hashes, kind="stable")
+        return order, hashes[order]
 
     @functools.cached_property
     def standardised(self) -> np.ndarray:
@@ -60,88 +66,111 @@ class Candidates:
 
 
 class Strategy(abc.ABC):
-    """Ask for rows with `suggest`, answer with `update`. No row is suggested twice.
+    """Ask for rows with `suggest`, answer with `update`. No run is given a row twice.
 
     Args:
       candidates: what can be suggested.
-      seed: decides every suggestion, given the scores.
+      seeds: one for each of the R runs; it decides the run's suggestions, given its scores.
+
+    Attributes:
+      rows: int64 `[R, n]`, what was scored, in order.
+      scores: float64 `[R, n]`, the validation accuracies.
     """
 
     name: str
 
-    def __init__(self, candidates: Candidates, seed: int):
+    def __init__(self, candidates: Candidates, seeds: Sequence[int]):
         self.candidates = candidates
-        self.rng = np.random.default_rng(seed)
-        self.rows: list[int] = []
-        self.scores: list[float] = []
-        self._suggested = np.zeros(len(candidates), bool)
+        self.seeds = list(seeds)
+        self.rngs = [np.random.default_rng(seed) for seed in self.seeds]
+        self.rows = np.zeros((len(self.seeds), 0), np.int64)
+        self.scores = np.zeros((len(self.seeds), 0))
+        self._suggested = np.zeros((len(self.seeds), len(candidates)), bool)
+        self._count = 0
 
-    def suggest(self, count: int) -> list[int]:
-        """At most `count` rows to score next; at least one.
+    @property
+    def runs(self) -> int:
+        """R."""
+        return len(self.seeds)
+
+    def suggest(self, count: int) -> np.ndarray:
+        """Rows to score next, int64 `[R, k]` with 1 <= k <= `count`.
 
         Raises:
           ConfigurationError: `count` is below 1, or every candidate was suggested already.
         """
         if count < 1:
             raise ConfigurationError(f"{count} suggestions were asked for, expected at least 1")
-        count = min(count, len(self.candidates) - int(self._suggested.sum()))
+        count = min(count, len(self.candidates) - self._count)
         if count == 0:
             raise ConfigurationError(f"all {len(self.candidates)} candidates were suggested; ask for fewer queries")
         rows = self._suggest(count)
-        self._suggested[rows] = True
+        np.put_along_axis(self._suggested, rows, True, axis=1)
+        self._count += rows.shape[1]
         return rows
 
-    def update(self, rows: Sequence[int], scores: Sequence[float]) -> None:
-        """Takes the validation accuracies (in [0, 1]) of suggested rows.
+    def update(self, rows: np.ndarray, scores: np.ndarray) -> None:
+        """Takes the validation accuracies `[R, k]` (in [0, 1]) of suggested rows.
 
         Raises:
-          ConfigurationError: a row was not suggested, or a score is not finite.
+          ConfigurationError: a row was not suggested, a score is not finite, or the shapes are others.
         """
-        for row, score in zip(rows, scores, strict=True):
-            if not self._suggested[row]:
-                raise ConfigurationError(f"candidate {row} was scored but never suggested")
-            if not np.isfinite(score):
-                raise ConfigurationError(f"candidate {row} has score {score}, expected a finite number")
-        self.rows.extend(int(row) for row in rows)
-        self.scores.extend(float(score) for score in scores)
-        self._learn(list(rows), list(scores))
+        rows, scores = np.asarray(rows, np.int64), np.asarray(scores, np.float64)
+        if rows.ndim != 2 or len(rows) != self.runs or rows.shape != scores.shape:
+            raise ConfigurationError(f"rows {rows.shape} and scores {scores.shape}, expected [{self.runs}, k] both")
+        unasked = ~np.take_along_axis(self._suggested, rows, axis=1)
+        if unasked.any():
+            raise ConfigurationError(f"candidate {rows[unasked][0]} was scored but never suggested")
+        if not np.isfinite(scores).all():
+            wrong = ~np.isfinite(scores)
+            raise ConfigurationError(f"candidate {rows[wrong][0]} has score {scores[wrong][0]}, expected a number")
+        self.rows = np.concatenate([self.rows, rows], axis=1)
+        self.scores = np.concatenate([self.scores, scores], axis=1)
+        self._learn(scores)
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that later suggestions depend on, as plain arrays."""
         return {
-            "rng": np.array(json.dumps(self.rng.bit_generator.state)),
-            "rows": np.array(self.rows, np.int64),
-            "scores": np.array(self.scores, np.float64),
-            "suggested": np.flatnonzero(self._suggested),
+            "seeds": np.array(self.seeds, np.int64),
+            "rngs": np.array([json.dumps(rng.bit_generator.state) for rng in self.rngs]),
+            "rows": self.rows,
+            "scores": self.scores,
+            "suggested": np.nonzero(self._suggested)[1].reshape(self.runs, self._count),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from what `state` returned.
 
         Raises:
-          CorruptArtefactError: an entry is missing.
+          CorruptArtefactError: an entry is missing, or of another number of runs.
         """
         try:
-            self.rng.bit_generator.state = json.loads(str(state["rng"]))
-            self.rows, self.scores = state["rows"].tolist(), state["scores"].tolist()
+            for rng, text in zip(self.rngs, state["rngs"], strict=True):
+                rng.bit_generator.state = json.loads(str(text))
+            self.seeds = state["seeds"].tolist()
+            self.rows, self.scores = state["rows"], state["scores"]
             self._suggested[:] = False
-            self._suggested[state["suggested"]] = True
+            np.put_along_axis(self._suggested, state["suggested"], True, axis=1)
+            self._count = state["suggested"].shape[1]
         except (KeyError, IndexError, ValueError) as error:
             raise CorruptArtefactError(f"not a state of the strategy {self.name!r} ({error})") from error
 
     @abc.abstractmethod
-    def _suggest(self, count: int) -> list[int]:
-        """1 to `count` distinct rows that were not suggested yet."""
+    def _suggest(self, count: int) -> np.ndarray:
+        """`[R, k]`: 1 to `count` rows per run, distinct and not suggested yet."""
 
-    def _learn(self, rows: list[int], scores: list[float]) -> None:  # noqa: B027 (optional hook)
-        """Called after `rows` and `scores` were added to the history."""
+    def _learn(self, scores: np.ndarray) -> None:  # noqa: B027 (optional hook)
+        """Called after new scores `[R, k]` were added to the history."""
 
-    def _random_rows(self, count: int) -> list[int]:
-        """Distinct rows that were not suggested yet, uniformly."""
+    def _random_rows(self, count: int) -> np.ndarray:
+        """Distinct rows that were not suggested yet, uniformly: `[R, count]`."""
+        return np.stack([self._draw(run, count, ()) for run in range(self.runs)])
+
+    def _draw(self, run: int, count: int, taken: Sequence[int]) -> list[int]:
         rows: list[int] = []
         while len(rows) < count:
-            row = int(self.rng.integers(len(self.candidates)))
-            if not self._suggested[row] and row not in rows:
+            row = int(self.rngs[run].integers(len(self.candidates)))
+            if not self._suggested[run, row] and row not in rows and row not in taken:
                 rows.append(row)
         return rows
 
@@ -151,5 +180,5 @@ class RandomSearch(Strategy):
 
     name = "random"
 
-    def _suggest(self, count: int) -> list[int]:
+    def _suggest(self, count: int) -> np.ndarray:
         return self._random_rows(count)

@@ -1,10 +1,18 @@
 """Bayesian optimisation over a table of embeddings."""
 
+import concurrent.futures
+import os
+from collections.abc import Sequence
+
 import numpy as np
+import scipy.special
 import scipy.stats
+import tensorflow as tf
 
 from tfnas.predictors.dngo import DNGO
 from tfnas.search.base import Candidates, Strategy
+
+_LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 
 
 class BayesianOptimization(Strategy):
@@ -12,7 +20,7 @@ class BayesianOptimization(Strategy):
 
     Args:
       candidates: what can be suggested.
-      seed: decides every suggestion, given the scores.
+      seeds: one for each run.
       initial: random candidates before the first prediction.
       batch: suggestions per fit.
       incumbent: the score to improve on; None for the best one seen. (arch2vec sets 0.95 on NAS-Bench-101 and 1.0 on
@@ -28,27 +36,33 @@ class BayesianOptimization(Strategy):
     def __init__(
         self,
         candidates: Candidates,
-        seed: int,
+        seeds: Sequence[int],
         initial: int = 16,
         batch: int = 5,
         incumbent: float | None = None,
     ):
-        super().__init__(candidates, seed)
+        super().__init__(candidates, seeds)
         self.initial, self.batch, self.incumbent = initial, batch, incumbent
-        self._seed = seed
 
-    def _suggest(self, count: int) -> list[int]:
-        waiting = self.initial - int(self._suggested.sum())
-        if waiting > 0 or len(self.rows) < 2:
+    def _suggest(self, count: int) -> np.ndarray:
+        waiting = self.initial - self._count
+        scored = self.rows.shape[1]
+        if waiting > 0 or scored < 2:
             return self._random_rows(min(count, max(waiting, 1)))
         inputs = self.candidates.standardised
-        model = DNGO(seed=self._seed + len(self.rows)).fit(inputs[self.rows], np.array(self.scores))
-        incumbent = max(self.scores) if self.incumbent is None else self.incumbent
-        gain = log_expected_improvement(*model.predict(inputs), incumbent)
-        gain[self._suggested] = -np.inf
-        count = min(count, self.batch)
-        best = np.argpartition(-gain, count - 1)[:count]
-        return best[np.lexsort((best, -gain[best]))].tolist()
+        model = DNGO(seed=[seed + scored for seed in self.seeds]).fit(inputs[self.rows], self.scores)
+        on_device = tf.constant(inputs)
+
+        def best(run: int) -> np.ndarray:
+            incumbent = self.scores[run].max() if self.incumbent is None else self.incumbent
+            gain = log_expected_improvement(*model.predict(on_device, run), incumbent)
+            gain[self._suggested[run]] = -np.inf
+            size = min(count, self.batch)
+            top = np.argpartition(-gain, size - 1)[:size]
+            return top[np.lexsort((top, -gain[top]))]
+
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.stack(list(pool.map(best, range(self.runs))))
 
 
 def expected_improvement(mean: np.ndarray, stddev: np.ndarray, incumbent: float) -> np.ndarray:
@@ -70,9 +84,10 @@ def log_expected_improvement(mean: np.ndarray, stddev: np.ndarray, incumbent: fl
     References:
       Ament et al. 2023, "Unexpected Improvements to Expected Improvement for Bayesian Optimization", section 4.1.
     """
-    excess = (mean - incumbent) / stddev
+    excess = (np.asarray(mean, np.float64) - incumbent) / stddev
     near = np.maximum(excess, -6.0)
-    direct = np.log(near * scipy.stats.norm.cdf(near) + scipy.stats.norm.pdf(near))
+    density = np.exp(-0.5 * near**2 - _LOG_ROOT_TWO_PI)
+    direct = np.log(near * scipy.special.ndtr(near) + density)
     far = np.minimum(excess, -6.0)
-    tail = scipy.stats.norm.logpdf(far) - 2 * np.log(-far) + np.log1p(-3 / far**2)
+    tail = -0.5 * far**2 - _LOG_ROOT_TWO_PI - 2 * np.log(-far) + np.log1p(-3 / far**2)
     return np.log(stddev) + np.where(excess > -6.0, direct, tail)

@@ -1,8 +1,11 @@
 """Regularized evolution on the architectures themselves."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfnas.search.base import Candidates, Strategy
+from tfnas.spaces import Architecture
 
 _ATTEMPTS = 50
 
@@ -12,7 +15,7 @@ class RegularizedEvolution(Strategy):
 
     Args:
       candidates: what can be suggested; mutants outside it are drawn again.
-      seed: decides every suggestion, given the scores.
+      seeds: one for each run.
       population_size: members kept.
       tournament_size: members drawn for each parent.
       batch: children per suggestion; more than one can be scored side by side, but know nothing of each other.
@@ -28,31 +31,44 @@ class RegularizedEvolution(Strategy):
     def __init__(
         self,
         candidates: Candidates,
-        seed: int,
+        seeds: Sequence[int],
         population_size: int = 20,
         tournament_size: int = 5,
         batch: int = 1,
     ):
-        super().__init__(candidates, seed)
+        super().__init__(candidates, seeds)
         self.batch = batch
         self.population_size = population_size
         self.tournament_size = tournament_size
 
-    def _suggest(self, count: int) -> list[int]:
-        waiting = self.population_size - int(self._suggested.sum())
-        if waiting > 0 or not self.rows:
+    def _suggest(self, count: int) -> np.ndarray:
+        waiting = self.population_size - self._count
+        if waiting > 0 or not self.rows.shape[1]:
             return self._random_rows(min(count, max(waiting, 1)))
-        rows: list[int] = []
-        while len(rows) < min(count, self.batch):
-            rows.append(self._child(rows))
+        rows = np.zeros((self.runs, 0), np.int64)
+        while rows.shape[1] < min(count, self.batch):
+            rows = np.concatenate([rows, self._children(rows)[:, None]], axis=1)
         return rows
 
-    def _child(self, taken: list[int]) -> int:
-        population = np.arange(max(0, len(self.rows) - self.population_size), len(self.rows))
+    def _children(self, taken: np.ndarray) -> np.ndarray:
+        """One new candidate per run, none of `taken` `[R, t]`."""
+        children = np.full(self.runs, -1, np.int64)
+        waiting = np.arange(self.runs)
         for _ in range(_ATTEMPTS):
-            drawn = self.rng.choice(population, min(self.tournament_size, len(population)), replace=False)
-            parent = self.rows[max(drawn, key=lambda member: self.scores[member])]
-            row = self.candidates.row(self.candidates.space.mutate(self.candidates.architecture(parent), self.rng))
-            if row is not None and not self._suggested[row] and row not in taken:
-                return row
-        return next(row for row in self._random_rows(len(taken) + 1) if row not in taken)
+            rows = self.candidates.rows([self._mutant(run) for run in waiting.tolist()])
+            fresh = (rows >= 0) & ~self._suggested[waiting, rows] & (rows[:, None] != taken[waiting]).all(axis=1)
+            children[waiting[fresh]] = rows[fresh]
+            waiting = waiting[~fresh]
+            if not len(waiting):
+                return children
+        for run in waiting.tolist():
+            children[run] = self._draw(run, 1, taken[run].tolist())[0]
+        return children
+
+    def _mutant(self, run: int) -> Architecture:
+        rng, scores = self.rngs[run], self.scores[run]
+        first = max(0, len(scores) - self.population_size)
+        members = len(scores) - first
+        drawn = first + rng.choice(members, min(self.tournament_size, members), replace=False)
+        parent = self.rows[run, drawn[scores[drawn].argmax()]]
+        return self.candidates.space.mutate(self.candidates.architecture(parent), rng)

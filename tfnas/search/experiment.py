@@ -1,17 +1,43 @@
 """A comparison of strategies with its table and figures: what `trainers.search` and the demo call."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
+from tfnas.benchmarks.evaluators import TableEvaluator
+from tfnas.encoders.saved import SavedEncoder, read_embedding_table
 from tfnas.reports import figures, tables
 from tfnas.search import loop
 from tfnas.search.base import Candidates
 
 
+def candidates_of(
+    evaluator: Evaluator, encoder: SavedEncoder, embeddings: artefacts.PathLike | None = None
+) -> Candidates:
+    """What a search chooses from: an embedding table, the rows of the benchmark's table, or the whole space.
+
+    Args:
+      evaluator: the benchmark.
+      encoder: embeds what is not embedded yet.
+      embeddings: table that `trainers.embed` wrote.
+
+    Raises:
+      ConfigurationError: the space can't be listed, and nothing lists candidates.
+      MismatchError: encoder, embeddings and benchmark don't belong together.
+    """
+    encoder.check_space(evaluator.space)
+    if embeddings is not None:
+        return Candidates(evaluator.space, *read_embedding_table(embeddings, encoder))
+    cells = evaluator.table.cells if isinstance(evaluator, TableEvaluator) else evaluator.space.enumerate()
+    return Candidates(evaluator.space, cells, encoder.embed(cells))
+
+
 def compare(
-    names: list[str],
+    names: Sequence[str],
     candidates: Candidates,
     evaluator: Evaluator,
     output_dir: pathlib.Path,
@@ -39,36 +65,41 @@ def compare(
     Returns:
       The summary.
     """
-    results = loop.run_experiment(names, candidates, evaluator, output_dir, queries=queries, runs=runs, seed=seed)
-    summary = loop.summarise(results)
+    histories = loop.run_experiment(names, candidates, evaluator, output_dir, queries=queries, runs=runs, seed=seed)
+    summary = loop.summarise(histories)
     table = tables.search_table(summary)
     records = [
-        {"strategy": name, "seed": seed + run, **{key: result[key][run] for key in ("validation", "test", "seconds")}}
-        for name, result in results.items()
-        for run in range(runs)
+        {"strategy": name, "seed": seed + run, "validation": validation, "test": test, "seconds": seconds}
+        for name, history in histories.items()
+        for run, (validation, test, seconds) in enumerate(
+            zip(
+                history.at_best(history.scores.validation).tolist(),
+                history.at_best(history.scores.test).tolist(),
+                history.scores.cost_seconds.sum(axis=1).tolist(),
+                strict=True,
+            )
+        )
     ]
     space = candidates.space
-    name, run = max(((n, r) for n in names for r in range(runs)), key=lambda nr: results[nr[0]]["validation"][nr[1]])
-    best_validation, best_test = results[name]["validation"][run], results[name]["test"][run]
-    found = [
-        (row, score)
-        for result in results.values()
-        for rows, scores in zip(result["rows"], result["scores"], strict=True)
-        for row, score in zip(rows, scores, strict=True)
-    ]
-    best_row = max(found, key=lambda pair: pair[1])[0]
-    figures.search_curves(results, output_dir / "search.png", title=f"{space.name} on {benchmark}")
+    best = max(records, key=lambda record: record["validation"])
+    history, run = histories[best["strategy"]], best["seed"] - seed
+    best_row = int(history.at_best(history.rows)[run])
+    best_name = space.to_string(candidates.architecture(best_row))
+    rows, first = np.unique(np.concatenate([history.rows.ravel() for history in histories.values()]), return_index=True)
+    scores = np.concatenate([history.scores.validation.ravel() for history in histories.values()])[first]
+    curves = {name: history.scores.validation for name, history in histories.items()}
+    figures.search_curves(curves, output_dir / "search.png", title=f"{space.name} on {benchmark}")
     figures.embedding_map(
         candidates.embeddings,
-        [row for row, _ in found],
-        [score for _, score in found],
+        rows,
+        scores,
         output_dir / "map.png",
-        title=f"{space.name}: {len(set(found)):,} cells trained",
+        title=f"{space.name}: {len(rows):,} cells queried",
     )
     figures.draw_architecture(
         candidates.architecture(best_row),
         output_dir / "best_cell.png",
-        title=f"{results[name]['best'][run]}\nvalidation {best_validation:.2%}, test {best_test:.2%}",
+        title=f"{best_name}\nvalidation {best['validation']:.2%}, test {best['test']:.2%}",
     )
     artefacts.write_json_lines(output_dir / "metrics.jsonl", records)
     with artefacts.atomic_file(output_dir / "results.md") as file:
@@ -81,12 +112,7 @@ def compare(
             "candidates": len(candidates),
             "seed": seed,
             "strategies": summary,
-            "best": {
-                "architecture": results[name]["best"][run],
-                "strategy": name,
-                "validation": best_validation,
-                "test": best_test,
-            },
+            "best": {"architecture": best_name} | {key: best[key] for key in ("strategy", "validation", "test")},
         },
     )
     print(table)

@@ -1,79 +1,86 @@
-"""The one loop that runs strategies: ask, evaluate, tell, log; killed at any point, it resumes to the same result."""
+"""The one loop that runs strategies: ask, evaluate, tell, save; killed at any point, it resumes to the same result."""
 
 import dataclasses
-import json
 import pathlib
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from tfnas import artefacts
-from tfnas.benchmarks import Evaluator, Score
+from tfnas.benchmarks import Evaluator, Scores
 from tfnas.errors import CorruptArtefactError
 from tfnas.search import get_strategy
 from tfnas.search.base import Candidates, Strategy
 
-_BATCH = 8  # at most so many trainings are lost if the process dies
+_SECONDS_BETWEEN_STATES = 20.0
+_OUTCOME = "outcome_"
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
-    """One query.
+class History:
+    """All queries of R runs.
 
     Attributes:
-      row: which candidate.
-      architecture: its name for people.
-      score: what the benchmark answered.
+      rows: int64 `[R, queries]`, which candidates.
+      scores: what the benchmark answered, arrays `[R, queries]`.
     """
 
-    row: int
-    architecture: str
-    score: Score
+    rows: np.ndarray
+    scores: Scores
+
+    @property
+    def best(self) -> np.ndarray:
+        """int64 `[R]`: the query with the highest validation accuracy, the first of equal ones."""
+        return self.scores.validation.argmax(axis=1)
+
+    def at_best(self, values: np.ndarray) -> np.ndarray:
+        """`[R]` out of `[R, queries]`."""
+        return np.take_along_axis(values, self.best[:, None], axis=1)[:, 0]
 
 
-def run_search(strategy: Strategy, evaluator: Evaluator, queries: int, folder: pathlib.Path, bar: tqdm) -> list[Trial]:
-    """Spends `queries` queries, continuing what `folder` holds.
+def run_search(strategy: Strategy, evaluator: Evaluator, queries: int, folder: pathlib.Path, bar: tqdm) -> History:
+    """Spends `queries` queries in every run, continuing what `folder` holds.
 
-    Writes `trials.jsonl`, a line per query, and `state.npz`, the strategy after its last whole batch.
+    Writes `state.npz`: the strategy and all answers so far. After every batch if architectures are trained, so that
+    at most one batch is lost; every 20 seconds if answers are looked up.
 
     Args:
-      strategy: a fresh strategy.
+      strategy: a fresh strategy for R runs.
       evaluator: the benchmark.
-      queries: the budget, what is already in `folder` included.
-      folder: the run's own folder.
+      queries: the budget of each run, what is already in `folder` included.
+      folder: the strategy's own folder.
       bar: progress over all queries.
 
-    Returns:
-      All trials, in order.
+    Raises:
+      CorruptArtefactError: `folder` holds the state of something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    log, state = folder / "trials.jsonl", folder / "state.npz"
-    logged = _read_trials(log)
-    trials: list[Trial] = []
-    if state.exists():
-        strategy.load_state(artefacts.read_npz(state))
-        trials = logged[: len(strategy.rows)]
-        if [trial.row for trial in trials] != strategy.rows:
-            raise CorruptArtefactError(f"{log}: does not hold the trials that {state} was saved after")
-    # Trials that were logged after the last state will be suggested again: their scores are known.
-    known = {trial.row: trial for trial in logged[len(trials) :]}
-    _write_trials(log, trials)
-    bar.update(len(trials))
-    while len(trials) < queries:
-        rows = strategy.suggest(min(queries - len(trials), _BATCH))
-        batch = _score(rows, known, strategy.candidates, evaluator)
-        with log.open("a", encoding="utf-8") as file:
-            file.writelines(_line(trial) for trial in batch)
-        strategy.update(rows, [trial.score.validation for trial in batch])
-        trials.extend(batch)
-        artefacts.write_npz(state, **strategy.state())
-        bar.update(len(batch))
-    return trials
+    path = folder / "state.npz"
+    answers: list[Scores] = []
+    if path.exists():
+        state = artefacts.read_npz(path)
+        answers = [_outcome(path, state, strategy)]
+        bar.update(answers[0].validation.size)
+    looked_up = evaluator.batch > queries
+    saved = time.monotonic()
+    while strategy.rows.shape[1] < queries:
+        rows = strategy.suggest(min(queries - strategy.rows.shape[1], evaluator.batch))
+        scores = evaluator.query_cells(strategy.candidates.cells[rows.ravel()])
+        answers.append(_reshaped(scores, rows.shape))
+        strategy.update(rows, answers[-1].validation)
+        bar.update(rows.size)
+        if not looked_up or time.monotonic() - saved > _SECONDS_BETWEEN_STATES:
+            outcome = dataclasses.asdict(_joined(answers))
+            artefacts.write_npz(path, **strategy.state(), **{_OUTCOME + name: part for name, part in outcome.items()})
+            saved = time.monotonic()
+    return History(strategy.rows, _joined(answers))
 
 
 def run_experiment(
-    names: list[str],
+    names: Sequence[str],
     candidates: Candidates,
     evaluator: Evaluator,
     output_dir: pathlib.Path,
@@ -81,85 +88,89 @@ def run_experiment(
     queries: int,
     runs: int,
     seed: int,
-) -> dict[str, Any]:
+) -> dict[str, History]:
     """Compares strategies over independent runs with the seeds `seed`, `seed + 1`, ...
 
     Args:
       names: strategies.
       candidates: what they choose from.
       evaluator: the benchmark; it may remember what it answered.
-      output_dir: gets `results.json` (the same bytes for the same seed) and a folder per run under `runs/`.
+      output_dir: gets `results.json` (per strategy and run the `validation` and `test` accuracy of the best candidate
+        and its name; the same bytes for the same seed), and for every strategy a folder with `history.npz`.
       queries: budget of every run.
       runs: runs per strategy.
       seed: of the first run.
-
-    Returns:
-      Per strategy and run: the candidates queried (`rows`) and their validation accuracies (`scores`), the
-      `validation` and `test` accuracy of the best one, its name (`best`), and the `seconds` of training.
     """
-    results: dict[str, Any] = {}
-    seconds: dict[str, list[float]] = {}
-    with tqdm(total=queries * runs * len(names), desc="Searching", unit="query") as bar:
+    histories: dict[str, History] = {}
+    with tqdm(total=queries * runs * len(names), desc="Searching", unit="query", unit_scale=True) as bar:
         for name in names:
-            results[name] = {"validation": [], "test": [], "best": [], "rows": [], "scores": []}
-            seconds[name] = []
-            for run in range(runs):
-                strategy = get_strategy(name, candidates, seed + run)
-                trials = run_search(strategy, evaluator, queries, output_dir / "runs" / f"{name}-{seed + run}", bar)
-                best = max(trials, key=lambda trial: trial.score.validation)
-                results[name]["validation"].append(best.score.validation)
-                results[name]["test"].append(best.score.test)
-                results[name]["best"].append(best.architecture)
-                results[name]["rows"].append([trial.row for trial in trials])
-                results[name]["scores"].append([trial.score.validation for trial in trials])
-                seconds[name].append(sum(trial.score.cost_seconds for trial in trials))
+            folder = output_dir / "strategies" / name
+            finished = folder / "history.npz"
+            if finished.exists():
+                histories[name] = _read_history(finished)
+                bar.update(histories[name].rows.size)
+                continue
+            strategy = get_strategy(name, candidates, range(seed, seed + runs))
+            histories[name] = run_search(strategy, evaluator, queries, folder, bar)
+            outcome = dataclasses.asdict(histories[name].scores)
+            artefacts.write_npz(finished, rows=histories[name].rows, **outcome)
+            (folder / "state.npz").unlink(missing_ok=True)
+    results = {
+        name: {
+            "validation": history.at_best(history.scores.validation).tolist(),
+            "test": history.at_best(history.scores.test).tolist(),
+            "best": [
+                candidates.space.to_string(candidates.architecture(row))
+                for row in history.at_best(history.rows).tolist()
+            ],
+        }
+        for name, history in histories.items()
+    }
     artefacts.write_json(output_dir / "results.json", results)
-    return {name: {**results[name], "seconds": seconds[name]} for name in names}
+    return histories
 
 
-def summarise(results: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation over runs of what `run_experiment` returned, per strategy."""
+def summarise(histories: Mapping[str, History]) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation over runs, per strategy."""
     summary = {}
-    for name, result in results.items():
-        row: dict[str, float] = {"runs": len(result["validation"]), "queries": len(result["scores"][0])}
-        for key in ("validation", "test", "seconds"):
-            row[f"{key}_mean"] = float(np.mean(result[key]))
-            row[f"{key}_std"] = float(np.std(result[key]))
+    for name, history in histories.items():
+        row: dict[str, float] = {"runs": history.rows.shape[0], "queries": history.rows.shape[1]}
+        for key, values in (
+            ("validation", history.at_best(history.scores.validation)),
+            ("test", history.at_best(history.scores.test)),
+            ("seconds", history.scores.cost_seconds.sum(axis=1)),
+        ):
+            row[f"{key}_mean"] = float(np.mean(values))
+            row[f"{key}_std"] = float(np.std(values))
+        row["failed"] = int(history.scores.failed.sum())
         summary[name] = row
     return summary
 
 
-def _score(rows: list[int], known: dict[int, Trial], candidates: Candidates, evaluator: Evaluator) -> list[Trial]:
-    new = [row for row in rows if row not in known]
-    architectures = [candidates.architecture(row) for row in new]
-    fresh = {
-        row: Trial(row, candidates.space.to_string(architecture), score)
-        for row, architecture, score in zip(new, architectures, evaluator.query(architectures), strict=True)
-    }
-    return [known.get(row) or fresh[row] for row in rows]
+def _reshaped(scores: Scores, shape: tuple[int, ...]) -> Scores:
+    return Scores(*(getattr(scores, field.name).reshape(shape) for field in dataclasses.fields(Scores)))
 
 
-def _line(trial: Trial) -> str:
-    return json.dumps(dataclasses.asdict(trial), sort_keys=True) + "\n"
+def _joined(answers: list[Scores]) -> Scores:
+    names = [field.name for field in dataclasses.fields(Scores)]
+    return Scores(*(np.concatenate([getattr(part, name) for part in answers], axis=1) for name in names))
 
 
-def _write_trials(path: pathlib.Path, trials: list[Trial]) -> None:
-    with artefacts.atomic_file(path) as file:
-        file.writelines(_line(trial).encode() for trial in trials)
+def _outcome(path: pathlib.Path, state: Mapping[str, Any], strategy: Strategy) -> Scores:
+    """Loads the strategy's state and returns the answers beside it."""
+    try:
+        scores = Scores(*(state[_OUTCOME + field.name] for field in dataclasses.fields(Scores)))
+        strategy.load_state({name: part for name, part in state.items() if not name.startswith(_OUTCOME)})
+    except (KeyError, CorruptArtefactError) as error:
+        raise CorruptArtefactError(f"{path}: not a saved {strategy.name} search ({error})") from error
+    if not np.array_equal(scores.validation, strategy.scores):
+        raise CorruptArtefactError(f"{path}: its answers are not those that the strategy was told")
+    return scores
 
 
-def _read_trials(path: pathlib.Path) -> list[Trial]:
-    """Every whole line; a torn last line, left by a killed process, is dropped."""
-    if not path.exists():
-        return []
-    trials = []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-            trials.append(Trial(record["row"], record["architecture"], Score(**record["score"])))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            if number == len(lines):
-                break
-            raise CorruptArtefactError(f"{path}, line {number}: not a trial") from error
-    return trials
+def _read_history(path: pathlib.Path) -> History:
+    arrays = artefacts.read_npz(path)
+    try:
+        return History(arrays["rows"], Scores(*(arrays[field.name] for field in dataclasses.fields(Scores))))
+    except KeyError as error:
+        raise CorruptArtefactError(f"{path}: not the history of a search ({error} is missing)") from error

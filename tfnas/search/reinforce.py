@@ -1,13 +1,15 @@
 """REINFORCE in the embedding space: an LSTM walks from one architecture's embedding to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfnas.encoders.layers import FanInUniform, linear
+from tfnas.errors import CorruptArtefactError
 from tfnas.search.base import Candidates, Strategy
+
+_DISTANCES = 1 << 25  # numbers in one matrix of distances
 
 
 class Reinforce(Strategy):
@@ -18,7 +20,7 @@ class Reinforce(Strategy):
 
     Args:
       candidates: what can be suggested.
-      seed: decides every suggestion, given the scores.
+      seeds: one for each run.
       units: width of the LSTM.
       episode_length: steps between updates of the policy.
       discount: weight of the next return.
@@ -34,129 +36,200 @@ class Reinforce(Strategy):
     def __init__(
         self,
         candidates: Candidates,
-        seed: int,
+        seeds: Sequence[int],
         units: int = 128,
         episode_length: int = 16,
         discount: float = 0.8,
         learning_rate: float = 1e-2,
         baseline_momentum: float = 0.9,
     ):
-        super().__init__(candidates, seed)
+        super().__init__(candidates, seeds)
         self.episode_length = episode_length
         self.discount = discount
         self.baseline_momentum = baseline_momentum
-        self._policy = _Policy(candidates.embeddings.shape[1], units, learning_rate, seed)
-        self._state = candidates.standardised[int(self.rng.integers(len(candidates)))]
-        self._memory = self._policy.initial_memory()
-        self._baseline = np.float64("nan")
         size = candidates.embeddings.shape[1]
-        self._states, self._actions = np.zeros((0, size), np.float32), np.zeros((0, size), np.float32)
-        self._rewards: list[float] = []
+        self._policy = Policies(size, units, learning_rate, self.seeds)
+        starts = [int(rng.integers(len(candidates))) for rng in self.rngs]
+        self._position = candidates.standardised[starts]
+        self._memory = self._policy.initial_memory()
+        self._baseline = np.full(self.runs, np.nan)
+        self._states = np.zeros((self.runs, 0, size), np.float32)
+        self._actions = np.zeros((self.runs, 0, size), np.float32)
+        self._rewards = np.zeros((self.runs, 0))
 
-    def _suggest(self, count: int) -> list[int]:
-        rows: list[int] = []
-        for _ in range(min(count, self.episode_length - len(self._states))):
-            mean, self._memory = self._policy.step(self._state, self._memory)
-            action = mean + self.rng.standard_normal(mean.shape, dtype=np.float32)
-            row = self._nearest(action, rows)
-            self._states = np.concatenate([self._states, self._state[None]])
-            self._actions = np.concatenate([self._actions, action[None]])
-            self._state = self.candidates.standardised[row]
-            rows.append(row)
+    def _suggest(self, count: int) -> np.ndarray:
+        rows = np.zeros((self.runs, 0), np.int64)
+        for _ in range(min(count, self.episode_length - self._states.shape[1])):
+            mean, self._memory = self._policy.step(self._position, self._memory)
+            noise = np.stack([rng.standard_normal(mean.shape[1], dtype=np.float32) for rng in self.rngs])
+            action = mean + noise
+            nearest = self._nearest(action, rows)
+            self._states = np.concatenate([self._states, self._position[:, None]], axis=1)
+            self._actions = np.concatenate([self._actions, action[:, None]], axis=1)
+            self._position = self.candidates.standardised[nearest]
+            rows = np.concatenate([rows, nearest[:, None]], axis=1)
         return rows
 
-    def _nearest(self, point: np.ndarray, taken: list[int]) -> int:
-        distances = ((self.candidates.standardised - point) ** 2).sum(axis=1)
-        distances[self._suggested] = np.inf
-        distances[taken] = np.inf
-        return int(distances.argmin())
+    def _nearest(self, points: np.ndarray, taken: np.ndarray) -> np.ndarray:
+        """The closest candidate to each point `[R, D]` that its run was not given yet."""
+        table = self.candidates.standardised
+        lengths = (table**2).sum(axis=1)
+        nearest = np.zeros(self.runs, np.int64)
+        width = max(1, _DISTANCES // len(table))
+        for start in range(0, self.runs, width):
+            part = slice(start, start + width)
+            distances = lengths - 2 * points[part] @ table.T  # the point's own length changes no order
+            distances[self._suggested[part]] = np.inf
+            np.put_along_axis(distances, taken[part], np.inf, axis=1)
+            nearest[part] = distances.argmin(axis=1)
+        return nearest
 
-    def _learn(self, rows: list[int], scores: list[float]) -> None:
-        self._rewards.extend(scores)
-        if len(self._rewards) < self.episode_length:
+    def _learn(self, scores: np.ndarray) -> None:
+        self._rewards = np.concatenate([self._rewards, scores], axis=1)
+        if self._rewards.shape[1] < self.episode_length:
             return
-        returns = np.zeros(self.episode_length)
-        following = 0.0
+        returns = np.zeros_like(self._rewards)
+        following = np.zeros(self.runs)
         for step in reversed(range(self.episode_length)):
-            returns[step] = following = self._rewards[step] + self.discount * following
-        baseline = returns.mean() if np.isnan(self._baseline) else self._baseline
-        self._baseline = self.baseline_momentum * baseline + (1 - self.baseline_momentum) * returns.mean()
-        self._policy.update(self._states, self._actions, (returns - baseline).astype(np.float32))
+            returns[:, step] = following = self._rewards[:, step] + self.discount * following
+        mean = returns.mean(axis=1)
+        baseline = np.where(np.isnan(self._baseline), mean, self._baseline)
+        self._baseline = self.baseline_momentum * baseline + (1 - self.baseline_momentum) * mean
+        advantages = (returns - baseline[:, None]).astype(np.float32)
+        self._policy.update(self._states, self._actions, advantages)
         self._memory = self._policy.initial_memory()
-        self._states, self._actions, self._rewards = self._states[:0], self._actions[:0], []
+        self._states, self._actions = self._states[:, :0], self._actions[:, :0]
+        self._rewards = self._rewards[:, :0]
 
     def state(self) -> dict[str, np.ndarray]:
         own = {
-            "position": self._state,
+            "position": self._position,
             "memory": self._memory,
-            "baseline": np.asarray(self._baseline),
+            "baseline": self._baseline,
             "states": self._states,
             "actions": self._actions,
-            "rewards": np.array(self._rewards, np.float64),
+            "rewards": self._rewards,
         }
-        weights = {f"weight_{i:02d}": value for i, value in enumerate(self._policy.get_weights())}
-        return super().state() | own | weights
+        return super().state() | own | self._policy.state()
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
-        self._state, self._memory, self._baseline = state["position"], state["memory"], state["baseline"][()]
-        self._states, self._actions, self._rewards = state["states"], state["actions"], state["rewards"].tolist()
-        self._policy.set_weights([state[name] for name in sorted(state) if name.startswith("weight_")])
+        try:
+            self._position, self._memory, self._baseline = state["position"], state["memory"], state["baseline"]
+            self._states, self._actions, self._rewards = state["states"], state["actions"], state["rewards"]
+            self._policy.load_state(state)
+        except KeyError as error:
+            raise CorruptArtefactError(f"not a state of the strategy {self.name!r} ({error})") from error
 
 
-class _Policy:
-    """LSTM cell and a linear layer that gives the mean of a Gaussian with unit variance."""
+class Policies:
+    """R LSTM cells, each with a linear layer that gives the mean of a Gaussian with unit variance.
 
-    def __init__(self, size: int, units: int, learning_rate: float, seed: int):
-        self._units = units
-        self._cell = tf.keras.layers.LSTMCell(
-            units,
-            kernel_initializer=FanInUniform(4000 + seed, units),
-            recurrent_initializer=FanInUniform(5000 + seed, units),
-        )
-        self._head = linear(units, size, 6000 + seed, "mean")
-        self._cell.build([None, size])
-        self._head.build([None, units])
-        self._variables = [*self._cell.trainable_variables, *self._head.trainable_variables]
-        self._optimizer = tf.keras.optimizers.Adam(learning_rate, jit_compile=False)
-        self._optimizer.build(self._variables)
-        self._step = tf.function(self._one_step)
-        self._update = tf.function(self._policy_gradient)
+    Args:
+      size: D, of states and actions.
+      units: U, width of the LSTMs.
+      learning_rate: of Adam.
+      seeds: one for each policy.
+    """
+
+    _NAMES = ("gates", "gates_bias", "mean", "mean_bias")
+
+    def __init__(self, size: int, units: int, learning_rate: float, seeds: Sequence[int]):
+        self._units, self._learning_rate = units, learning_rate
+        limit = 1 / np.sqrt(units)
+        shapes = [(size + units, 4 * units), (4 * units,), (units, size), (size,)]
+        drawn = []
+        for seed in seeds:
+            rng = np.random.default_rng([seed, 1])
+            drawn.append([rng.uniform(-limit, limit, shape).astype(np.float32) for shape in shapes])
+        self._weights = [np.stack(part) for part in zip(*drawn, strict=True)]
+        self._first = [np.zeros_like(part) for part in self._weights]
+        self._second = [np.zeros_like(part) for part in self._weights]
+        self._updates = 0
 
     def initial_memory(self) -> np.ndarray:
-        """LSTM output and cell state float32 `[2, units]`."""
-        return np.zeros((2, self._units), np.float32)
+        """Outputs and cell states of the LSTMs, float32 `[2, R, U]`."""
+        return np.zeros((2, len(self._weights[0]), self._units), np.float32)
 
-    def step(self, state: np.ndarray, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of the next action `[D]` and the new memory."""
-        mean, memory = self._step(tf.constant(state), tf.constant(memory))
+    def step(self, states: np.ndarray, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means of the next actions `[R, D]` and the new memory, from states `[R, D]`."""
+        mean, memory = _step(self._weights, tf.constant(states), tf.constant(memory))
         return mean.numpy(), memory.numpy()
 
     def update(self, states: np.ndarray, actions: np.ndarray, advantages: np.ndarray) -> None:
-        """One gradient step on an episode: `[T, D]`, `[T, D]`, `[T]`."""
-        self._update(tf.constant(states), tf.constant(actions), tf.constant(advantages))
+        """One gradient step on an episode of each policy: `[R, T, D]`, `[R, T, D]`, `[R, T]`."""
+        self._updates += 1
+        weights, first, second = _policy_gradient(
+            self._weights,
+            self._first,
+            self._second,
+            tf.constant(self.initial_memory()),
+            tf.constant(states),
+            tf.constant(actions),
+            tf.constant(advantages),
+            tf.constant(float(self._updates)),
+            tf.constant(self._learning_rate),
+        )
+        self._weights, self._first, self._second = weights, first, second
 
-    def get_weights(self) -> list[np.ndarray]:
+    def state(self) -> dict[str, np.ndarray]:
         """Weights and optimizer state."""
-        return [variable.numpy() for variable in [*self._variables, *self._optimizer.variables]]
+        groups = {"weight": self._weights, "first": self._first, "second": self._second}
+        arrays = {
+            f"{group}_{name}": np.asarray(part)
+            for group, parts in groups.items()
+            for name, part in zip(self._NAMES, parts, strict=True)
+        }
+        return arrays | {"updates": np.array(self._updates)}
 
-    def set_weights(self, values: list[np.ndarray]) -> None:
-        """Inverse of `get_weights`."""
-        for variable, value in zip([*self._variables, *self._optimizer.variables], values, strict=True):
-            variable.assign(value)
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state`."""
+        self._weights, self._first, self._second = (
+            [state[f"{group}_{name}"] for name in self._NAMES] for group in ("weight", "first", "second")
+        )
+        self._updates = int(state["updates"])
 
-    def _one_step(self, state: tf.Tensor, memory: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        output, memory = self._cell(state[None], [memory[:1], memory[1:]])
-        return self._head(output)[0], tf.concat(memory, axis=0)
 
-    def _policy_gradient(self, states: tf.Tensor, actions: tf.Tensor, advantages: tf.Tensor) -> None:
-        with tf.GradientTape() as tape:
-            memory = tf.constant(self.initial_memory())
-            means = []
-            for state in tf.unstack(states):
-                mean, memory = self._one_step(state, memory)
-                means.append(mean)
-            log_likelihood = -0.5 * tf.reduce_sum((actions - tf.stack(means)) ** 2, axis=1)
-            loss = -tf.reduce_mean(log_likelihood * advantages)
-        gradients = tape.gradient(loss, self._variables)
-        self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+def _cell(weights: list[tf.Tensor], states: tf.Tensor, memory: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    gates, gates_bias, mean, mean_bias = weights
+    outputs, cells = memory[0], memory[1]
+    values = tf.einsum("rd,rdu->ru", tf.concat([states, outputs], axis=1), gates) + gates_bias
+    enter, forget, candidate, leave = tf.split(values, 4, axis=1)
+    # The forget gate starts open.
+    cells = tf.sigmoid(forget + 1.0) * cells + tf.sigmoid(enter) * tf.tanh(candidate)
+    outputs = tf.sigmoid(leave) * tf.tanh(cells)
+    return tf.einsum("ru,rud->rd", outputs, mean) + mean_bias, tf.stack([outputs, cells])
+
+
+_step = tf.function(_cell)
+
+
+@tf.function
+def _policy_gradient(
+    weights: list[tf.Tensor],
+    first: list[tf.Tensor],
+    second: list[tf.Tensor],
+    memory: tf.Tensor,
+    states: tf.Tensor,
+    actions: tf.Tensor,
+    advantages: tf.Tensor,
+    updates: tf.Tensor,
+    learning_rate: tf.Tensor,
+) -> tuple[list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
+    """Weights and moments of Adam after one step up the expected return."""
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        means = []
+        for state in tf.unstack(states, axis=1):
+            mean, memory = _cell(weights, state, memory)
+            means.append(mean)
+        log_likelihood = -0.5 * tf.reduce_sum((actions - tf.stack(means, axis=1)) ** 2, axis=2)
+        loss = -tf.reduce_sum(tf.reduce_mean(log_likelihood * advantages, axis=1))  # policies share no weights
+    gradients = tape.gradient(loss, weights)
+    first = [0.9 * old + 0.1 * new for old, new in zip(first, gradients, strict=True)]
+    second = [0.999 * old + 0.001 * new**2 for old, new in zip(second, gradients, strict=True)]
+    rate = learning_rate * tf.sqrt(1 - 0.999**updates) / (1 - 0.9**updates)
+    moved = [
+        part - rate * mean / (tf.sqrt(square) + 1e-7) for part, mean, square in zip(weights, first, second, strict=True)
+    ]
+    return moved, first, second

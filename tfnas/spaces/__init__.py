@@ -3,6 +3,7 @@
 from tfnas.errors import ConfigurationError
 from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
 from tfnas.spaces.darts import Darts
+from tfnas.spaces.finite import FiniteSpace
 from tfnas.spaces.nasbench101 import NASBench101
 from tfnas.spaces.nasbench201 import NASBench201
 from tfnas.spaces.nasbench301 import NASBench301
@@ -31,6 +32,7 @@ __all__ = [
     "Architecture",
     "CellTable",
     "Darts",
+    "FiniteSpace",
     "NASBench101",
     "NASBench201",
     "NASBench301",

@@ -129,11 +129,13 @@ class Space(abc.ABC):
       name: how flags and manifests call the space.
       operations: the O operation names, in the column order of the encoding.
       max_vertices: V, the width of the encoding.
+      enumerable: whether `enumerate` lists the space; if not, it can be sampled.
     """
 
     name: str
     operations: tuple[str, ...]
     max_vertices: int
+    enumerable: bool = True
 
     @abc.abstractmethod
     def enumerate(self) -> CellTable:

@@ -49,6 +49,7 @@ class Darts(Space):
     name = "darts"
     operations = (*INPUTS, *CELL_OPERATIONS, OUTPUT)
     max_vertices = 11
+    enumerable = False
 
     def enumerate(self) -> CellTable:
         raise ConfigurationError("darts holds about 10^10 cells and can't be enumerated; sample it")

@@ -26,6 +26,7 @@ class NASBench301(Space):
     name = "nasbench301"
     operations = Darts.operations
     max_vertices = 2 * _HALF
+    enumerable = False
 
     def __init__(self) -> None:
         self._darts = Darts()

@@ -1,0 +1,75 @@
+"""A search space of your own in one file: multilayer perceptrons, pretrained, embedded and searched without labels.
+
+  python examples/own_space.py OUT
+
+List the architectures, say how one becomes a Keras model, choose the data; nothing in tfnas changes.
+"""
+
+import itertools
+import pathlib
+import sys
+
+import tfnas  # isort: skip (before TensorFlow, because it decides which Keras is loaded)
+import numpy as np
+import tensorflow as tf
+
+from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
+from tfnas.benchmarks.images import ImageData
+from tfnas.encoders.arch2vec.config import PRESETS
+from tfnas.encoders.arch2vec.pretrain import pretrain
+from tfnas.encoders.saved import SavedEncoder
+from tfnas.search import experiment
+from tfnas.spaces import Architecture, FiniteSpace
+from tfnas.training.strategies import get_strategy
+
+LAYERS = {"relu_8": (8, "relu"), "relu_64": (64, "relu"), "tanh_8": (8, "tanh"), "tanh_64": (64, "tanh")}
+
+
+def architectures():
+    """One to four layers in a chain, with or without a connection from the input to the output."""
+    for depth, skip in itertools.product((1, 2, 3, 4), (0, 1)):
+        for names in itertools.product(LAYERS, repeat=depth):
+            adjacency = np.eye(depth + 2, k=1, dtype=np.uint8)
+            adjacency[0, -1] = skip
+            yield Architecture(("input", *names, "output"), adjacency)
+
+
+SPACE = FiniteSpace("mlp", architectures())
+
+
+def build(architecture, image_shape, num_classes):
+    """The Keras model of an architecture: images to logits."""
+    inputs = tf.keras.Input(image_shape)
+    values = pixels = tf.keras.layers.Flatten()(inputs)
+    for name in architecture.operations[1:-1]:
+        units, activation = LAYERS[name]
+        values = tf.keras.layers.Dense(units, activation)(values)
+    if architecture.adjacency[0, -1]:
+        values = tf.keras.layers.Concatenate()([values, pixels])
+    return tf.keras.Model(inputs, tf.keras.layers.Dense(num_classes)(values))
+
+
+def main(output_dir: pathlib.Path, epochs: int = 40, queries: int = 30) -> None:
+    for name in ("pretrain", "search"):
+        (output_dir / name).mkdir(parents=True)
+    pretrain(
+        PRESETS["tfnas"],
+        SPACE,
+        SPACE.enumerate(),
+        output_dir / "pretrain",
+        epochs=epochs,
+        seed=1,
+        strategy=get_strategy("default"),
+    )
+    encoder = SavedEncoder(output_dir / "pretrain" / "encoder")
+    evaluator = TrainedEvaluator(
+        SPACE, build, ImageData.digits(), TrainedConfig(epochs=5), output_dir / "trained.jsonl"
+    )
+    candidates = experiment.candidates_of(evaluator, encoder)
+    settings = {"queries": queries, "runs": 2, "seed": 1, "benchmark": "digits"}
+    experiment.compare(["bo", "random"], candidates, evaluator, output_dir / "search", **settings)
+
+
+if __name__ == "__main__":
+    tfnas.runtime.one_thread_per_operation()
+    main(pathlib.Path(sys.argv[1]))
