@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfnas.spaces import Darts, NASBench101, NASBench201
+from tfnas.spaces import FiniteSpace, NASBench101, get_space
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,10 +46,13 @@ class SmallNASBench101(NASBench101):
         return cells[rng.choice(len(cells), count, replace=False)]
 
 
-@pytest.fixture(scope="session", params=["nasbench101", "nasbench201", "darts"])
+@pytest.fixture(scope="session", params=["nasbench101", "nasbench201", "darts", "nats_size", "nasbench301", "finite"])
 def space(request: pytest.FixtureRequest, small_nasbench101: SmallNASBench101):
     """Every space in turn."""
-    return {"nasbench101": small_nasbench101, "nasbench201": NASBench201(), "darts": Darts()}[request.param]
+    if request.param == "finite":
+        cells = small_nasbench101.enumerate()[:1200]
+        return FiniteSpace("finite", [small_nasbench101.architecture(cells, row) for row in range(1200)])
+    return small_nasbench101 if request.param == "nasbench101" else get_space(request.param)
 
 
 @pytest.fixture(scope="session")

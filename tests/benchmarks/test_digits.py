@@ -1,28 +1,21 @@
-"""The benchmark that trains."""
+"""The benchmark that trains small networks on digits."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
-from tfnas.benchmarks.digits import DigitsConfig, DigitsEvaluator, Images
+from tfnas.benchmarks.digits import DigitsConfig, DigitsEvaluator, PopulationTrainer
 from tfnas.errors import InvalidArchitectureError, MismatchError
 from tfnas.networks.nasbench201 import Skeleton
 from tfnas.spaces import Architecture, Darts, NASBench201
 
+CONFIG = DigitsConfig(Skeleton(channels=8, cells_per_stage=1, stages=1), group=4)
+
 
 @pytest.fixture(scope="module")
 def evaluator():
-    return DigitsEvaluator(DigitsConfig(Skeleton(channels=8, cells_per_stage=1, stages=1)), workers=1)
-
-
-def test_splits_are_disjoint_and_balanced():
-    images = Images(200, seed=0)
-    parts = [images.train, images.validation, images.test]
-    assert [len(part[1]) for part in parts] == [200, 798, 799]
-    everything = np.concatenate([part[0].reshape(len(part[0]), -1) for part in parts])
-    assert len(np.unique(everything, axis=0)) == 1797
-    for _, labels in parts:
-        shares = np.bincount(labels, minlength=10) / len(labels)
-        np.testing.assert_allclose(shares, 0.1, atol=0.015)
+    return DigitsEvaluator(CONFIG, workers=1)
 
 
 def test_a_network_that_sees_nothing_guesses_and_one_that_sees_learns(evaluator):
@@ -37,21 +30,30 @@ def test_a_network_that_sees_nothing_guesses_and_one_that_sees_learns(evaluator)
     assert second.cost_seconds > 0
 
 
-def test_same_answer_whatever_was_trained_before(evaluator):
-    space = NASBench201()
-    cells = space.sample(3, np.random.default_rng(1))
-    architectures = [space.architecture(cells, row) for row in range(3)]
-    before = [score.validation for score in evaluator.query(architectures)]
-    evaluator._known.clear()
-    after = [score.validation for score in reversed(evaluator.query(architectures[::-1]))]
-    assert before == after
+def test_neighbours_do_not_matter(rng):
+    """Bit for bit: another place in the group, other neighbours, another size of the group."""
+    codes = rng.integers(0, 5, (4, 6))
+    config = dataclasses.replace(CONFIG, epochs=2)
+    whole = PopulationTrainer(config).train(codes, every_epoch=True)
+    moved = PopulationTrainer(config).train(codes[::-1], every_epoch=True)
+    alone = PopulationTrainer(dataclasses.replace(config, group=2)).train(codes[2:3], every_epoch=True)
+    np.testing.assert_array_equal(whole.validation, moved.validation[::-1])
+    np.testing.assert_array_equal(whole.test[2:3], alone.test)
+    assert whole.validation.shape == (4, 2)
+
+
+def test_last_epoch_of_the_curve_is_the_answer(rng):
+    codes = rng.integers(0, 5, (3, 6))
+    trainer = PopulationTrainer(dataclasses.replace(CONFIG, epochs=3))
+    curves, final = (trainer.train(codes, every_epoch=every) for every in (True, False))
+    np.testing.assert_array_equal(curves.test[:, -1:], final.test)
 
 
 def test_known_architectures_are_not_trained_again(evaluator, monkeypatch):
     space = NASBench201()
     architecture = space.architecture(space.enumerate(), 5)
     score = evaluator.query([architecture])[0]
-    monkeypatch.setattr(evaluator, "_train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(evaluator._trainer, "train", lambda *_: pytest.fail("trained again"))
     assert evaluator.query([architecture, architecture]) == [score, score]
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfnas import artefacts
 from tfnas.graphs import records
 from tfnas.spaces import NASBench201
 
-BINARIES = ("pretrain_arch2vec", "embed", "export", "search", "demo")
+BINARIES = ("pretrain_arch2vec", "embed", "export", "search", "demo", "build_digits201", "convert_benchmark")
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -86,8 +87,8 @@ def test_chain(pretrained, corpus, tmp_path):
         f"--output_dir={tmp_path / 'search'}",
     ]
     assert "| random" in run("search", *search).stdout
-    results = json.loads((tmp_path / "search" / "results.json").read_text())
-    assert len(results["random"]["scores"][0]) == 3
+    history = artefacts.read_npz(tmp_path / "search" / "strategies" / "random" / "history.npz")
+    assert history["rows"].shape == (1, 3)
     run("export", f"--run_dir={pretrained}", f"--output_dir={tmp_path / 'again'}")
     exported = json.loads((tmp_path / "again" / "summary.json").read_text())
     assert (exported["epoch"], exported["steps_beyond_epoch"]) == (6, 0)
@@ -142,8 +143,16 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
         ("pretrain_arch2vec", ["--space=nasbench201", "--epoch=3"], "epoch"),
         ("embed", ["--encoder=/nothing"], "/nothing/manifest.json: no such file"),
         ("search", ["--encoder=/nothing"], "/nothing/manifest.json: no such file"),
+        ("search", ["--benchmark=trained"], "the benchmark 'trained' needs it"),
+        ("search", ["--benchmark=trained", "--data=/nothing.npz"], "/nothing.npz: no such file"),
+        ("search", ["--benchmark=digits201", "--test_column=x"], "no column 'x' in the table, expected one of flops"),
+        ("search", ["--benchmark=table", "--table=/nothing.npz"], "needs a file, a validation column"),
         ("search", ["--encoder=saved_models/arch2vec_nasbench201", "--strategy=bo,magic"], "unknown strategy 'magic'"),
-        ("search", ["--encoder=saved_models/arch2vec_nasbench101"], "scores nasbench201"),
+        (
+            "search",
+            ["--encoder=saved_models/arch2vec_nasbench101"],
+            "an encoder of nasbench101, expected one of nasbench201",
+        ),
         ("export", ["--run_dir=/nothing"], "/nothing/run.json: no such file"),
         ("embed", ["--encoder=saved_models/arch2vec_nasbench201", "stray"], "stray"),
     ],
@@ -154,6 +163,58 @@ def test_one_line_for_a_mistake(name, arguments, message, tmp_path):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_search_on_the_shipped_table_gives_the_same_bytes(tmp_path):
+    for name in ("first", "second"):
+        flags = ["--benchmark=digits201", "--strategy=random,evolution,reinforce,bo", "--runs=3", "--queries=30"]
+        printed = run("search", *flags, f"--output_dir={tmp_path / name}").stdout
+    assert all(f"| {strategy} " in printed for strategy in ("random", "evolution", "reinforce", "bo"))
+    first, second = ((tmp_path / name / "results.json").read_bytes() for name in ("first", "second"))
+    assert first == second
+    summary = json.loads((tmp_path / "first" / "summary.json").read_text())
+    assert summary["strategies"]["bo"]["runs"] == 3
+
+
+def test_conversion_and_check(tmp_path):
+    """An official file through the binaries; a pickle is not opened unasked."""
+    from tests.benchmarks.test_nasbench101 import CELLS
+    from tests.benchmarks.test_nasbench101 import records as official_records
+    from tfnas.benchmarks.nasbench101 import write_official
+
+    source = tmp_path / "small.tfrecord"
+    count = write_official(source, official_records(np.random.default_rng(0), CELLS))
+    flags = ["--kind=nasbench101", f"--source={source}", f"--output_dir={tmp_path / 'out'}"]
+    assert "say how many records" in run("convert_benchmark", *flags, check=False).stderr
+    assert f"{len(CELLS)} architectures" in run("convert_benchmark", *flags, f"--records={count}", "--resume").stdout
+    table = tmp_path / "out" / "nasbench101.npz"
+    printed = run("check_table", f"--table={table}").stdout
+    assert f"{len(CELLS)} nasbench101 architectures, all valid" in printed
+    assert "| halfway_train_accuracy_36 " in printed
+    table.write_bytes(table.read_bytes()[:-9])
+    damaged = run("check_table", f"--table={table}", check=False)
+    assert damaged.returncode == 1
+    assert "nasbench101.npz: " in damaged.stderr
+    assert "Traceback" not in damaged.stderr
+    flags = ["--kind=nats_tss", f"--source={tmp_path}", f"--output_dir={tmp_path / 'nats'}"]
+    assert "are pickles; allow them" in run("convert_benchmark", *flags, check=False).stderr
+
+
+def test_own_space_in_one_file(tmp_path):
+    """The documented example, with fewer epochs and queries."""
+    program = f"""
+import sys
+sys.path.insert(0, "examples")
+import pathlib
+import own_space
+own_space.main(pathlib.Path({str(tmp_path)!r}) / "out", epochs=2, queries=4)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "| bo " in done.stdout
+    summary = json.loads((tmp_path / "out" / "search" / "summary.json").read_text())
+    assert summary["space"] == "mlp"
+    assert summary["best"]["validation"] > 0.5
 
 
 def test_output_folder_that_can_not_be_used(tmp_path):

@@ -152,8 +152,8 @@ def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = No
     space = NASBench201()
     cells = space.enumerate()
     representatives, _ = distinct_cells()
-    order = np.random.default_rng(config.split_seed).permutation(len(representatives))[:limit]
-    groups = [order[start : start + config.group] for start in range(0, len(order), config.group)]
+    order = np.random.default_rng(config.split_seed).permutation(len(representatives))
+    groups = [order[start : start + config.group] for start in range(0, limit or len(order), config.group)]
     folder.mkdir(parents=True, exist_ok=True)
 
     def train(trainer: PopulationTrainer, number: int) -> int:
@@ -173,7 +173,7 @@ def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = No
 
     trainers = [PopulationTrainer(dataclasses.replace(config, epochs=epochs)) for epochs in LENGTHS]
     with (
-        tqdm(total=len(order) * len(LENGTHS), desc="Training cells", unit="cell", smoothing=0.05) as bar,
+        tqdm(total=sum(map(len, groups)) * len(LENGTHS), desc="Training cells", unit="cell", smoothing=0.05) as bar,
         concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool,
     ):
         futures = [pool.submit(train, trainer, number) for number in range(len(groups)) for trainer in trainers]

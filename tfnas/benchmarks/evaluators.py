@@ -178,7 +178,8 @@ class TrainedEvaluator(Evaluator):
                     if record != header:
                         raise MismatchError(f"{path}: made with {record}, not with {header}")
                     continue
-                self._known[record.pop("hash")] = Score(**record)
+                key = record.pop("hash")
+                self._known[key] = Score(**record)
                 kept.append(line)
             except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
                 if number == len(lines):  # torn by a killed process

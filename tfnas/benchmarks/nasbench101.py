@@ -94,25 +94,22 @@ def _batches(path: pathlib.Path) -> Iterator[tuple[int, int, list[bytes]]]:
             offset += sum(map(len, rows)) + _FRAME * len(rows)
     except tf.errors.DataLossError as error:
         match = re.search(r"at (\d+)", error.message)
-        at = int(match[1]) if match else offset
-        number = first + _records_between(path, offset, at)
-        raise CorruptArtefactError(f"{path}: record {number} at byte {at} is damaged or cut off") from error
+        number, start = _record_around(path, offset, int(match[1]) if match else offset)
+        raise CorruptArtefactError(f"{path}: record {first + number} at byte {start} is damaged or cut off") from error
     if offset != path.stat().st_size:
         raise CorruptArtefactError(f"{path}: record {first} at byte {offset} is cut off inside its header")
 
 
-def _records_between(path: pathlib.Path, start: int, end: int) -> int:
-    """How many records begin between two offsets, of which the first is the beginning of one."""
-    count = 0
+def _record_around(path: pathlib.Path, start: int, place: int) -> tuple[int, int]:
+    """Which record holds a byte, counted from the one that begins at `start`, and where it begins."""
+    number = 0
     with path.open("rb") as file:
-        while start < end:
+        while True:
             file.seek(start)
-            header = file.read(8)
-            if len(header) < 8:
-                break
-            start += struct.unpack("<Q", header)[0] + _FRAME
-            count += 1
-    return count
+            end = start + int.from_bytes(file.read(8), "little") + _FRAME
+            if end > place:
+                return number, start
+            number, start = number + 1, end
 
 
 def _assemble(source: pathlib.Path, rows: Rows) -> tuple[CellTable, dict[str, np.ndarray]]:

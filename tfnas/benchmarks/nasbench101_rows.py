@@ -222,7 +222,8 @@ def _metrics(text: bytes, quotes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     _first(((accuracies < 0) | (accuracies > 1)).any(axis=(1, 2)), "an accuracy is not in [0, 1]")
     _first((metrics.reshape(-1, 2, 4)[:, :, 0] < 0).any(axis=1), "a training time is negative")
     _first((parameters < 0) | (parameters >= 1 << 31), "the number of parameters is not a positive 32-bit number")
-    single = metrics.astype(np.float32)
+    with np.errstate(over="ignore"):
+        single = metrics.astype(np.float32)
     return (single if (single == metrics).all() else metrics), parameters.astype(np.int32)
 
 

@@ -116,6 +116,8 @@ def convert(
 
 def _measurements(results: Any, epochs: int, seeds: dict[str, list[int]]) -> Iterator[tuple[str, int | None, float]]:
     """Column, repeat (None where there is one value) and value."""
+    if not results.dataset_seed:
+        raise KeyError("no data set")
     for data_set, (name, validation, test) in _DATA_SETS.items():
         for seed in results.dataset_seed.get(data_set, []):
             known = seeds.setdefault(name, [])

@@ -1,0 +1,72 @@
+"""The table that ships, and the program that makes it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tfnas.benchmarks import digits201, registry
+from tfnas.benchmarks.digits import DigitsConfig, PopulationTrainer
+from tfnas.benchmarks.table import check_table, read_table
+from tfnas.networks.nasbench201 import Skeleton, operation_codes
+from tfnas.spaces import NASBench201
+
+
+@pytest.fixture(scope="module")
+def table():
+    return registry.load_table("digits201")
+
+
+def test_shipped_table(table):
+    report = check_table(table)
+    assert report["rows"] == 15_625
+    assert registry.find_table("digits201").stat().st_size < 1_000_000
+    final = table.values("test_accuracy_curve_12")
+    assert np.isfinite(final).all()
+    assert np.quantile(final, 0.9) - np.quantile(final, 0.1) > 0.1
+    assert table.columns["validation_accuracy_curve_4"].shape == (15_625, 4)
+
+
+def test_one_row_for_all_cells_of_one_function(table):
+    space = NASBench201()
+    hashes = space.functional_hashes(space.enumerate())
+    representatives, places = digits201.distinct_cells()
+    assert len(representatives) == len(np.unique(hashes)) == 5425
+    np.testing.assert_array_equal(hashes[representatives[places]], hashes)
+    np.testing.assert_array_equal(table.columns["trained_as"], representatives[places])
+    for name in ("test_accuracy_curve_12", "parameters", "flops", "training_seconds_4"):
+        column = table.columns[name]
+        np.testing.assert_array_equal(column, column[table.columns["trained_as"]])
+
+
+def test_shipped_numbers_come_out_again(table):
+    """Trains three cells for the short length with the shipped configuration."""
+    rows = [int(row) for row in digits201.distinct_cells()[0][[0, 2000, 4000]]]
+    config = dataclasses.replace(digits201.CONFIG, epochs=digits201.LENGTHS[0])
+    codes = np.array([operation_codes(table.architecture(row)) for row in rows])
+    curves = PopulationTrainer(config).train(codes, every_epoch=True)
+    # Not bit for bit: other processors round differently, and a rounding can turn one image of 799.
+    np.testing.assert_allclose(curves.test, table.columns["test_accuracy_curve_4"][rows], atol=0.02)
+    np.testing.assert_allclose(curves.validation, table.columns["validation_accuracy_curve_4"][rows], atol=0.02)
+
+
+def test_interrupted_and_continued(tmp_path, monkeypatch):
+    """Part of the cells first, more of them later; the part that was trained is not trained again."""
+    tiny = DigitsConfig(Skeleton(channels=2, cells_per_stage=1, stages=1), group=4)
+    monkeypatch.setattr(digits201, "CONFIG", tiny)
+    monkeypatch.setattr(digits201, "LENGTHS", (1, 2))
+    first = digits201.build(tmp_path, sample=4, limit=6)
+    assert (first["trained_cells"], first["distinct_cells"]) == (8, 5425)  # whole groups
+    before = read_table(tmp_path / "digits201.npz")
+    second = digits201.build(tmp_path, sample=4, limit=12)
+    after = read_table(tmp_path / "digits201.npz")
+    assert second["trained_cells"] == 12
+    assert second["epochs_2"]["cells_with_two_seeds"] == 4
+    known = np.isfinite(before.columns["test_accuracy_curve_2"][:, -1])
+    np.testing.assert_array_equal(
+        after.columns["test_accuracy_curve_2"][known], before.columns["test_accuracy_curve_2"][known]
+    )
+    np.testing.assert_array_equal(
+        after.columns["training_seconds_2"][known], before.columns["training_seconds_2"][known]
+    )
+    assert (tmp_path / "digits201.png").stat().st_size > 0

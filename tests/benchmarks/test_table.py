@@ -1,0 +1,255 @@
+"""Compact tables: round trips, damage, checks, published layouts, look-ups."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tfnas import artefacts
+from tfnas.benchmarks import registry
+from tfnas.benchmarks.evaluators import TableEvaluator
+from tfnas.benchmarks.table import (
+    CompactTable,
+    _with_checksum,
+    check_table,
+    pack_edges,
+    read_table,
+    unpack_edges,
+    write_table,
+)
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, TfnasError
+from tfnas.spaces import Architecture, Darts, FiniteSpace, NASBench201
+
+SPACE = NASBench201()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    target = tmp_path_factory.mktemp("table") / "table.npz"
+    columns = {
+        "validation_accuracy_12": np.array([[0.5, 0.7, np.nan], [np.nan] * 3, *rng.random((198, 3))], np.float32),
+        "test_accuracy_curve_4": rng.random((200, 4)).astype(np.float32),
+        "training_seconds": rng.random(200) * 100,
+        "md5": rng.integers(0, 255, (200, 16), np.uint8),
+    }
+    write_table(target, SPACE, SPACE.enumerate()[:200], columns, source="a test")
+    return target
+
+
+def test_round_trip(path, space, rng, tmp_path):
+    cells = space.sample(50, rng)
+    column = rng.random(50)
+    write_table(tmp_path / "a.npz", space, cells, {"test_accuracy": column}, source="x", more=[1, 2])
+    write_table(tmp_path / "b.npz", space, cells, {"test_accuracy": column}, source="x", more=[1, 2])
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    table = read_table(tmp_path / "a.npz", space)
+    np.testing.assert_array_equal(table.cells.operations, cells.operations)
+    np.testing.assert_array_equal(table.cells.adjacency, cells.adjacency)
+    np.testing.assert_array_equal(table.columns["test_accuracy"], column)
+    assert (table.facts["source"], table.facts["more"]) == ("x", [1, 2])
+    assert check_table(table)["rows"] == 50
+    assert table.rows(cells).tolist() == list(range(50))
+
+
+@pytest.mark.parametrize("width", [2, 3, 7, 22])
+def test_packed_edges(width, rng):
+    adjacency = np.triu(rng.integers(0, 2, (9, width, width), np.uint8), 1)
+    np.testing.assert_array_equal(unpack_edges(pack_edges(adjacency), width), adjacency)
+
+
+def test_values(path):
+    table = read_table(path)
+    values = table.values("validation_accuracy_12")
+    assert values[0] == pytest.approx(0.6)
+    assert np.isnan(values[1])
+    np.testing.assert_allclose(values[2:], table.columns["validation_accuracy_12"][2:].mean(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(table.values("test_accuracy_curve_4"), table.columns["test_accuracy_curve_4"][:, -1])
+    with pytest.raises(ConfigurationError, match="expected one of md5, test_accuracy_curve_4"):
+        table.values("accuracy")
+
+
+def test_no_damage_goes_unnoticed(path):
+    """A thousand flipped bits and a thousand truncations, anywhere in the file."""
+    rng = np.random.default_rng(0)
+    content = path.read_bytes()
+    damaged = path.with_name("damaged.npz")
+    for place, bit in zip(rng.integers(0, len(content), 1000), rng.integers(0, 8, 1000), strict=True):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(bit)
+        damaged.write_bytes(changed)
+        with pytest.raises(CorruptArtefactError, match=r"damaged\.npz.*byte"):
+            read_table(damaged)
+    for length in rng.integers(0, len(content), 1000):
+        damaged.write_bytes(content[:length])
+        with pytest.raises(CorruptArtefactError, match=r"damaged\.npz.*byte"):
+            read_table(damaged)
+
+
+def _forged(path, **changes):
+    """A file with other arrays and a right checksum."""
+    arrays = {**artefacts.read_npz(path), **changes}
+    forged = path.with_name("forged.npz")
+    kept = {name: array for name, array in arrays.items() if array is not None}
+    forged.write_bytes(_with_checksum(artefacts.npz_bytes(**kept)))
+    return forged
+
+
+def test_files_that_are_no_tables(path, tmp_path):
+    header = json.loads(str(artefacts.read_npz(path)["header"]))
+
+    def with_header(**changes):
+        return {"header": np.array(json.dumps({**header, **changes}))}
+
+    for changes, message in (
+        ({"header": np.array("no")}, "header is not a JSON object"),
+        (with_header(version=2), "expected .'tfnas-table', 1"),
+        (with_header(space="mars"), "unknown space 'mars'"),
+        ({"edges": None}, "not a table of nasbench201: 'edges'"),
+        ({"operations": np.zeros((3, 8), np.uint8)}, "not a table of nasbench201"),
+        ({"hashes": np.zeros(3, np.uint64)}, "not a table of nasbench201"),
+        ({"header": None}, "no header, and arrays .* of no known layout"),
+    ):
+        with pytest.raises(TfnasError, match=message):
+            read_table(_forged(path, **changes))
+    with pytest.raises(CorruptArtefactError, match="no such file"):
+        read_table(tmp_path / "none.npz")
+    with pytest.raises(ConfigurationError, match="a table of nasbench201, expected darts"):
+        read_table(path, Darts())
+    np.savez(tmp_path / "objects.npz", header=np.array([{}], object))
+    with pytest.raises(CorruptArtefactError, match="header"):
+        read_table(tmp_path / "objects.npz")
+
+
+def test_checks(path):
+    arrays = artefacts.read_npz(path)
+    operations = arrays["operations"].copy()
+    operations[7, 3] = 6
+    accuracy = arrays["validation_accuracy_12"].copy()
+    accuracy[9, 1] = 1.2
+    hashes = arrays["hashes"].copy()
+    hashes[4] += 1
+    twice = {name: np.concatenate([array, array[3:4]]) for name, array in arrays.items() if array.ndim}
+    for changes, message in (
+        ({"operations": operations}, "row 7: not a nasbench201 architecture: vertex 3"),
+        ({"validation_accuracy_12": accuracy}, r"row 9: validation_accuracy_12 is .*1.2.* expected 0 to 1"),
+        ({"training_seconds": -arrays["training_seconds"]}, "row 0: training_seconds is -"),
+        ({"hashes": hashes}, "row 4: another hash"),
+        (twice, "rows 3 and 200 are the same architecture"),
+    ):
+        with pytest.raises(CorruptArtefactError, match=message):
+            check_table(read_table(_forged(path, **changes)))
+
+
+def test_bad_columns(path):
+    cells = SPACE.enumerate()[:4]
+    for column in (np.zeros(3), np.zeros(4, object), np.zeros((3, 4))):
+        with pytest.raises(ConfigurationError, match="'accuracy'"):
+            CompactTable(SPACE, cells, {"accuracy": column}, SPACE.canonical_hashes(cells))
+    wrong = Darts().sample(2, np.random.default_rng(0))
+    with pytest.raises(InvalidArchitectureError):
+        write_table(path.with_name("x.npz"), Darts(), wrong[:0].concatenate([wrong, _broken(wrong)]), {})
+
+
+def _broken(cells):
+    adjacency = cells.adjacency.copy()
+    adjacency[:, 0, 10] = 1
+    return type(cells)(cells.operations, adjacency)
+
+
+def test_look_up_of_isomorphic_and_absent_cells(small_nasbench101, tmp_path):
+    cells = small_nasbench101.enumerate()[:2000]
+    write_table(tmp_path / "t.npz", small_nasbench101, cells, {"test_accuracy": np.arange(2000) / 2000})
+    table = read_table(tmp_path / "t.npz", small_nasbench101)
+    names = ("input", "conv1x1-bn-relu", "conv3x3-bn-relu", "output")
+    adjacency = np.array([[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
+    first = table.row(Architecture(names, adjacency))
+    assert first == table.row(Architecture((names[0], names[2], names[1], names[3]), adjacency))
+    absent = small_nasbench101.architecture(small_nasbench101.enumerate(), 2300)
+    with pytest.raises(InvalidArchitectureError, match="the table has no row"):
+        table.row(absent)
+    with pytest.raises(InvalidArchitectureError, match="expected"):
+        table.row(Architecture(("input", "tea", "output"), np.eye(3, k=1)))
+
+
+def test_evaluator(path):
+    table = read_table(path)
+    evaluator = TableEvaluator(table, "validation_accuracy_12", "test_accuracy_curve_4", "training_seconds", 0.5)
+    first, second = evaluator.query([table.architecture(0), table.architecture(1)])
+    assert first.validation == pytest.approx(0.6)
+    assert first.test == pytest.approx(float(table.columns["test_accuracy_curve_4"][0, -1]))
+    assert first.cost_seconds == pytest.approx(table.columns["training_seconds"][0] / 2)
+    assert first.failure == ""
+    assert (second.validation, second.test, second.failure) == (0.0, 0.0, "the table has no value")
+    many = evaluator.query_cells(table.cells)
+    scores = evaluator.query([table.architecture(row) for row in range(200)])
+    for name in ("validation", "test", "cost_seconds"):
+        np.testing.assert_array_equal(getattr(many, name), [getattr(score, name) for score in scores])
+    np.testing.assert_array_equal(many.failed, [bool(score.failure) for score in scores])
+    with pytest.raises(InvalidArchitectureError, match="no row for"):
+        evaluator.query_cells(SPACE.enumerate()[150:300])
+
+
+def test_own_space_needs_the_space(tmp_path):
+    cells = [Architecture(("in", name, "out"), np.eye(3, k=1)) for name in ("a", "b", "c")]
+    space = FiniteSpace("own", cells)
+    write_table(tmp_path / "own.npz", space, space.enumerate(), {"test_accuracy": np.array([0.1, 0.2, 0.3])})
+    with pytest.raises(ConfigurationError, match="unknown space 'own'"):
+        read_table(tmp_path / "own.npz")
+    evaluator = registry.table_benchmark(
+        "table", table=tmp_path / "own.npz", validation="test_accuracy", test="test_accuracy", space=space
+    )
+    assert [score.test for score in evaluator.query(cells)] == [0.1, 0.2, 0.3]
+
+
+def test_named_benchmarks(monkeypatch, tmp_path):
+    monkeypatch.delenv("TFNAS_DATA_DIR", raising=False)
+    for name, message in (
+        ("nasbench101", "set TFNAS_DATA_DIR"),
+        ("magic", "unknown benchmark"),
+        ("table", "needs a file"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            registry.table_benchmark(name)
+    monkeypatch.setenv("TFNAS_DATA_DIR", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"nasbench101\.npz: no such file"):
+        registry.table_benchmark("nasbench101")
+    for arguments, message in (
+        ({"name": "trained"}, "needs it"),
+        ({"name": "digits", "data": "x"}, "no other"),
+        ({"name": "digits", "table": "x"}, "has none"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            registry.evaluator(**arguments)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "rows", "best_test"),
+    [
+        ("nasbench101", 423_624, 0.94661),
+        ("nasbench201_cifar10", 15_625, 0.9441),
+        ("nasbench201_cifar100", 15_625, 0.7366),
+        ("nasbench201_imagenet16_120", 15_625, 0.4733),
+        ("nats_size", 32_768, None),
+        ("nasbench301", 325, None),
+    ],
+)
+def test_best_cells_of_the_measured_tables(data_dir, name, rows, best_test):
+    evaluator = registry.table_benchmark(name)
+    table = evaluator.table
+    assert check_table(table)["rows"] == rows
+    best = int(evaluator.scores.test.argmax())
+    (score,) = evaluator.query([table.architecture(best)])
+    if best_test is not None:
+        assert score.test == pytest.approx(best_test, abs=5e-5)
+    assert 0 <= evaluator.scores.validation.min() <= evaluator.scores.validation.max() <= 1
+    assert table.row(table.architecture(rows // 2)) == rows // 2
+
+
+@pytest.mark.data
+def test_published_best_validation_means(data_dir):
+    """Best mean validation accuracies of NAS-Bench-201, from the data's README."""
+    for data_set, best in (("cifar10", 0.91607), ("cifar100", 0.73493), ("imagenet16_120", 0.46733)):
+        evaluator = registry.table_benchmark(f"nasbench201_{data_set}")
+        assert evaluator.scores.validation.max() == pytest.approx(best, abs=5e-6)
