@@ -1,6 +1,7 @@
 """Compact tables: round trips, damage, checks, published layouts, look-ups."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -253,3 +254,13 @@ def test_published_best_validation_means(data_dir):
     for data_set, best in (("cifar10", 0.91607), ("cifar100", 0.73493), ("imagenet16_120", 0.46733)):
         evaluator = registry.table_benchmark(f"nasbench201_{data_set}")
         assert evaluator.scores.validation.max() == pytest.approx(best, abs=5e-6)
+
+
+def test_a_table_of_version_1_stays_readable():
+    """A file written once and kept; another writer or reader must not change what it means."""
+    table = read_table(pathlib.Path(__file__).parents[1] / "golden" / "table_v1.npz")
+    assert [table.space.index(table.architecture(row)) for row in range(3)] == [0, 1, 2]
+    np.testing.assert_array_equal(table.values("cifar10_test_accuracy_200"), [0.375, 0.75, 0.5])
+    np.testing.assert_array_equal(table.values("training_seconds"), [1.0, 2.0, 3.0])
+    assert table.facts["source"] == "golden"
+    assert check_table(table)["rows"] == 3

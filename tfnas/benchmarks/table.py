@@ -33,6 +33,7 @@ from tfnas import artefacts
 from tfnas.benchmarks import layouts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.spaces import Architecture, CellTable, Space, get_space
+from tfnas.spaces.nasbench101 import md5_hashes
 
 FORMAT, VERSION = "tfnas-table", 1
 _COMMENT = b"sha256:"
@@ -240,6 +241,10 @@ def check_table(table: CompactTable) -> dict[str, Any]:
     if (ordered[1:] == ordered[:-1]).any():
         first, second = np.flatnonzero(hashes == ordered[1:][ordered[1:] == ordered[:-1]][0])[:2]
         raise CorruptArtefactError(f"rows {first} and {second} are the same architecture")
+    if table.space.name == "nasbench101" and "md5" in table.columns:
+        wrong = (md5_hashes(table.cells) != table.columns["md5"]).any(axis=1)
+        if wrong.any():
+            raise CorruptArtefactError(f"row {int(np.argmax(wrong))}: another MD5 hash than its architecture's")
     report: dict[str, Any] = {"space": table.space.name, "rows": len(table), "columns": {}}
     for name, column in table.columns.items():
         if column.dtype.kind not in "buif":

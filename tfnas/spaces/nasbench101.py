@@ -226,7 +226,7 @@ def unique_cells(largest: int = NASBench101.max_vertices) -> CellTable:
 
 def _enumerate() -> tuple[CellTable, np.ndarray]:
     cells = unique_cells()
-    md5 = _md5_hashes(cells)
+    md5 = md5_hashes(cells)
     order = np.lexsort(md5.T[::-1])
     return cells[order], md5[order]
 
@@ -248,8 +248,8 @@ def _labelled_graphs(vertices: int, width: int) -> CellTable:
     return CellTable(operations.reshape(-1, width), repeated)
 
 
-def _md5_hashes(cells: CellTable) -> np.ndarray:
-    """uint8 `[N, 16]`, computed by as many processes as there are processors."""
+def md5_hashes(cells: CellTable) -> np.ndarray:
+    """The benchmark's hashes of N pruned cells, uint8 `[N, 16]`, by as many processes as there are processors."""
     parts = [cells[start : start + 4096] for start in range(0, len(cells), 4096)]
     hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(_md5_chunk)(part) for part in parts)
     return np.concatenate(list(tqdm(hashed, total=len(parts), desc="Hashing NAS-Bench-101 cells", leave=False)))
