@@ -44,6 +44,7 @@ perf: .venv
 	$(PYTHON) -m venv .venv-perf
 	.venv-perf/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
 	$(BIN)/python perf/arch2vec.py --torch_python=.venv-perf/bin/python
+	$(BIN)/python perf/nasbench101.py
 
 clean:
 	rm -rf .venv .venv-perf demo_output .pytest_cache .ruff_cache .hypothesis

@@ -65,11 +65,12 @@ class Evaluator(abc.ABC):
 
     Attributes:
       space: the space whose architectures it scores.
-      batch: so many architectures are worth asking for at once; what is asked at once is lost if the process dies.
+      batch: so many architectures are worth asking for at once, and are lost if the process dies meanwhile; None if
+        answers cost nothing.
     """
 
     space: Space
-    batch: int = 8
+    batch: int | None = 8
 
     def check_space(self, space: Space) -> None:
         """Raises MismatchError unless the benchmark scores architectures of that space."""

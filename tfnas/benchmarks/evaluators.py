@@ -34,7 +34,7 @@ class TableEvaluator(Evaluator):
       ConfigurationError: no such column.
     """
 
-    batch = 1 << 30
+    batch = None
 
     def __init__(
         self, table: CompactTable, validation: str, test: str, seconds: str | None = None, seconds_share: float = 1.0

@@ -64,15 +64,14 @@ def run_search(strategy: Strategy, evaluator: Evaluator, queries: int, folder: p
         state = artefacts.read_npz(path)
         answers = [_outcome(path, state, strategy)]
         bar.update(answers[0].validation.size)
-    looked_up = evaluator.batch > queries
     saved = time.monotonic()
     while strategy.rows.shape[1] < queries:
-        rows = strategy.suggest(min(queries - strategy.rows.shape[1], evaluator.batch))
+        rows = strategy.suggest(min(queries - strategy.rows.shape[1], evaluator.batch or queries))
         scores = evaluator.query_cells(strategy.candidates.cells[rows.ravel()])
         answers.append(_reshaped(scores, rows.shape))
         strategy.update(rows, answers[-1].validation)
         bar.update(rows.size)
-        if not looked_up or time.monotonic() - saved > _SECONDS_BETWEEN_STATES:
+        if evaluator.batch or time.monotonic() - saved > _SECONDS_BETWEEN_STATES:
             outcome = dataclasses.asdict(_joined(answers))
             artefacts.write_npz(path, **strategy.state(), **{_OUTCOME + name: part for name, part in outcome.items()})
             saved = time.monotonic()
