@@ -16,9 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfnas.errors import ConfigurationError, InvalidArchitectureError
+from tfnas.errors import InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import Architecture, CellTable, Space
+from tfnas.spaces.base import Architecture, CellTable
+from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 INPUT, OUTPUT = "input", "output"
 CONV1X1, CONV3X3, AVERAGE_POOL, SKIP, NONE = (
@@ -47,8 +48,10 @@ ADJACENCY.flags.writeable = False
 _STRING = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
 
 
-class NASBench201(Space):
+class NASBench201(FixedGraphSpace):
     """Cells of the topology search space, in the order in which the benchmark numbers them.
+
+    Hashes tell all cells apart, even where `none` makes them equal; `functional_hashes` does not.
 
     Columns of the encoding: input, 1x1 convolution, 3x3 convolution, average pool, skip, none, output (the order of
     arch2vec's published code).
@@ -58,56 +61,10 @@ class NASBench201(Space):
     operations = (INPUT, CONV1X1, CONV3X3, AVERAGE_POOL, SKIP, NONE, OUTPUT)
     max_vertices = 8
     size = 15_625
+    graph = ADJACENCY
 
     def enumerate(self) -> CellTable:
         return self._table(np.array(_cell_codes(), np.uint8))
-
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
-        if count > self.size:
-            raise ConfigurationError(f"{self.name} holds {self.size} architectures, {count} were asked for")
-        return self.enumerate()[rng.choice(self.size, count, replace=False)]
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Replaces the operation of one edge by another, both drawn uniformly."""
-        self.require_valid(architecture)
-        operations = list(architecture.operations)
-        vertex = 1 + int(rng.integers(6))
-        others = [name for name in self.operations[1:-1] if name != operations[vertex]]
-        operations[vertex] = others[int(rng.integers(len(others)))]
-        return Architecture(tuple(operations), ADJACENCY)
-
-    def validate(self, architecture: Architecture) -> str | None:
-        names = architecture.operations
-        if len(names) != 8:
-            return f"{len(names)} vertices, expected 8"
-        if names[0] != INPUT or names[-1] != OUTPUT:
-            return f"the ends are {names[0]!r} and {names[-1]!r}, expected {INPUT!r} and {OUTPUT!r}"
-        for vertex, name in enumerate(names[1:-1], start=1):
-            if name not in self.operations[1:-1]:
-                return f"vertex {vertex} is {name!r}, expected one of {', '.join(self.operations[1:-1])}"
-        wrong = np.argwhere(architecture.adjacency != ADJACENCY)
-        if len(wrong):
-            i, j = wrong[0]
-            fault = "missing" if ADJACENCY[i, j] else "not part of the cell"
-            return f"edge {i} -> {j} is {fault}; all cells share one graph"
-        return None
-
-    def validate_many(self, cells: CellTable) -> np.ndarray:
-        interior = cells.operations[:, 1:-1]
-        return (
-            (cells.operations[:, 0] == 0)
-            & (cells.operations[:, -1] == 6)
-            & ((interior >= 1) & (interior <= 5)).all(axis=1)
-            & (cells.adjacency == ADJACENCY).all(axis=(1, 2))
-        )
-
-    def canonical_hash(self, architecture: Architecture) -> str:
-        """The hash of the labelled graph. It tells all 15,625 cells apart, even where `none` makes them equal."""
-        self.require_valid(architecture)
-        return isomorphism.module_hash(ADJACENCY, [self.operations.index(name) for name in architecture.operations])
-
-    def canonical_hashes(self, cells: CellTable) -> np.ndarray:
-        return isomorphism.fingerprints(cells.adjacency, cells.operations.astype(np.int64))
 
     def to_string(self, architecture: Architecture) -> str:
         """The benchmark's notation, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
@@ -165,11 +122,6 @@ class NASBench201(Space):
             for source, target in edges:
                 adjacency[row, source, target] = 1
         return isomorphism.fingerprints(adjacency, labels)
-
-    def _table(self, interior: np.ndarray) -> CellTable:
-        operations = np.empty((len(interior), 8), np.uint8)
-        operations[:, 0], operations[:, 1:-1], operations[:, -1] = 0, interior, 6
-        return CellTable(operations, np.broadcast_to(ADJACENCY, (len(interior), 8, 8)).copy())
 
 
 @functools.cache

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.spaces import isomorphism
-from tfnas.spaces.base import Architecture, CellTable, Space
+from tfnas.errors import InvalidArchitectureError
+from tfnas.spaces.base import Architecture, CellTable
+from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 INPUT, OUTPUT = "input", "output"
 CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
@@ -24,59 +24,17 @@ ADJACENCY = np.eye(_WIDTH, k=1, dtype=np.uint8)
 ADJACENCY.flags.writeable = False
 
 
-class NATSSize(Space):
+class NATSSize(FixedGraphSpace):
     """Widths of five stages. `enumerate` runs through them with the last stage fastest."""
 
     name = "nats_size"
     operations = (INPUT, *(f"channels_{channels}" for channels in CHANNELS), OUTPUT)
     max_vertices = _WIDTH
     size = len(CHANNELS) ** NUM_STAGES
+    graph = ADJACENCY
 
     def enumerate(self) -> CellTable:
         return self._table(np.array(list(itertools.product(range(1, 9), repeat=NUM_STAGES)), np.uint8))
-
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
-        if count > self.size:
-            raise ConfigurationError(f"{self.name} holds {self.size} architectures, {count} were asked for")
-        return self.enumerate()[rng.choice(self.size, count, replace=False)]
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Gives one stage another width, both drawn uniformly."""
-        self.require_valid(architecture)
-        names = list(architecture.operations)
-        stage = 1 + int(rng.integers(NUM_STAGES))
-        others = [name for name in self.operations[1:-1] if name != names[stage]]
-        names[stage] = others[int(rng.integers(len(others)))]
-        return Architecture(tuple(names), ADJACENCY)
-
-    def validate(self, architecture: Architecture) -> str | None:
-        names = architecture.operations
-        if len(names) != _WIDTH:
-            return f"{len(names)} vertices, expected {_WIDTH}"
-        if names[0] != INPUT or names[-1] != OUTPUT:
-            return f"the ends are {names[0]!r} and {names[-1]!r}, expected {INPUT!r} and {OUTPUT!r}"
-        for stage, name in enumerate(names[1:-1], start=1):
-            if name not in self.operations[1:-1]:
-                return f"stage {stage} is {name!r}, expected one of {', '.join(self.operations[1:-1])}"
-        if not np.array_equal(architecture.adjacency, ADJACENCY):
-            return "the stages don't form a chain"
-        return None
-
-    def validate_many(self, cells: CellTable) -> np.ndarray:
-        stages = cells.operations[:, 1:-1]
-        return (
-            (cells.operations[:, 0] == 0)
-            & (cells.operations[:, -1] == len(self.operations) - 1)
-            & ((stages >= 1) & (stages <= len(CHANNELS))).all(axis=1)
-            & (cells.adjacency == ADJACENCY).all(axis=(1, 2))
-        )
-
-    def canonical_hash(self, architecture: Architecture) -> str:
-        self.require_valid(architecture)
-        return isomorphism.module_hash(ADJACENCY, [self.operations.index(name) for name in architecture.operations])
-
-    def canonical_hashes(self, cells: CellTable) -> np.ndarray:
-        return isomorphism.fingerprints(cells.adjacency, cells.operations.astype(np.int64))
 
     def to_string(self, architecture: Architecture) -> str:
         """The benchmark's notation: the widths, joined by colons."""
@@ -109,8 +67,3 @@ class NATSSize(Space):
                 self.from_string(text)
             stages[row] = found
         return self._table(stages)
-
-    def _table(self, stages: np.ndarray) -> CellTable:
-        operations = np.zeros((len(stages), _WIDTH), np.uint8)
-        operations[:, 1:-1], operations[:, -1] = stages, len(self.operations) - 1
-        return CellTable(operations, np.broadcast_to(ADJACENCY, (len(stages), _WIDTH, _WIDTH)).copy())
