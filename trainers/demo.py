@@ -87,9 +87,8 @@ def main() -> None:
         seed=_SEED.value,
         benchmark="Digits-201",
     )
-    print(
-        f"Tables and figures are in {output_dir}/search and {output_dir}/digits201. The demo took {time.monotonic() - started:.0f} s."
-    )
+    seconds = time.monotonic() - started
+    print(f"Tables and figures are in {output_dir}/search and {output_dir}/digits201. The demo took {seconds:.0f} s.")
 
 
 if __name__ == "__main__":
