@@ -5,13 +5,13 @@ import pickle
 
 import numpy as np
 import pytest
+from nats_bench import api_utils as official
 
 from tfnas.benchmarks import nats_bench
 from tfnas.benchmarks.table import check_table
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.spaces import NASBench201, NATSSize
 
-official = pytest.importorskip("nats_bench.api_utils")
 LENGTHS = {"tss": (12, 200), "sss": (1, 12, 90)}
 
 

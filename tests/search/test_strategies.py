@@ -179,7 +179,7 @@ def test_bad_use(candidates):
     assert strategy.suggest(5000).shape == (1, 997)
     with pytest.raises(ConfigurationError, match="all 1000 candidates"):
         strategy.suggest(1)
-    with pytest.raises(CorruptArtefactError, match="seeds"):
+    with pytest.raises(CorruptArtefactError, match="rngs"):
         strategy.load_state({})
     with pytest.raises(ConfigurationError, match="random, evolution, reinforce, bo"):
         get_strategy("grid", candidates, [0])
