@@ -25,7 +25,7 @@ def small_model(name, space, seed=1):
     model = Arch2Vec(preset(name, **SMALL), space.max_vertices, len(space.operations), seed)
     rng = np.random.default_rng(seed)
     for variable in model.variables:
-        if "moving" in variable.name or "epsilon" in variable.name:
+        if any(part in variable.name for part in ("moving", "epsilon", "successor")):
             variable.assign(rng.uniform(0.1, 1.0, variable.shape))
     return model
 

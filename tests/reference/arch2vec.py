@@ -21,9 +21,8 @@ def batch_norm(layer, x, rows=None):
 def encode(model, ops, adjacency):
     """Vertex means and log deviations of one cell `[V, O]`, `[V, V]` in inference mode."""
     x = ops.astype(np.float64)
-    both_ways = adjacency + adjacency.T
     for layer in model.graph_layers:
-        x = (1 + float(layer.epsilon)) * x + both_ways @ x
+        x = (1 + float(layer.epsilon)) * x + (adjacency.T + float(layer.successor_weight) * adjacency) @ x
         for dense, norm in zip(layer.linears, layer.norms, strict=True):
             x = np.maximum(batch_norm(norm, linear(dense, x)), 0)
     return linear(model.mean_head, x), linear(model.log_stddev_head, x)

@@ -116,14 +116,24 @@ class GraphIsomorphismLayer(tf.keras.layers.Layer):
       units: width of every triplet.
       depth: number of triplets.
       seed: seed of the initial weights.
+      directed: give the sum over successors a trainable weight of its own, so that the layer can tell an edge from its
+        reverse. Without it both directions count the same.
+
+    Attributes:
+      successor_weight: that weight; it starts at 0.5. 1.0 if the layer is not directed.
 
     References:
       Xu et al. 2019, "How Powerful are Graph Neural Networks?", equation 4.1.
       Yan et al. 2020 (arch2vec), equation 2.
     """
 
-    def __init__(self, inputs: int, units: int, depth: int, seed: int, **kwargs: object):
+    def __init__(self, inputs: int, units: int, depth: int, seed: int, directed: bool = False, **kwargs: object):
         super().__init__(**kwargs)
+        self.successor_weight: tf.Variable | float = 1.0
+        if directed:  # here and not in `build`, because the neighbours are summed before the layer is called
+            self.successor_weight = self.add_weight(
+                name="successor_weight", shape=(), initializer=tf.keras.initializers.Constant(0.5)
+            )
         widths = [inputs] + [units] * (depth - 1)
         self.linears = [linear(width, units, seed + i, f"linear_{i}") for i, width in enumerate(widths)]
         self.norms = [MaskedBatchNormalization(name=f"norm_{i}") for i in range(depth)]

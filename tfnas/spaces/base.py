@@ -130,12 +130,14 @@ class Space(abc.ABC):
       operations: the O operation names, in the column order of the encoding.
       max_vertices: V, the width of the encoding.
       enumerable: whether `enumerate` lists the space; if not, it can be sampled.
+      size: how many architectures it holds, if known.
     """
 
     name: str
     operations: tuple[str, ...]
     max_vertices: int
     enumerable: bool = True
+    size: int | None = None
 
     @abc.abstractmethod
     def enumerate(self) -> CellTable:

@@ -31,6 +31,7 @@ class FiniteSpace(Space):
         table = self._encoded(listed)
         _, first = np.unique(self.canonical_hashes(table), return_index=True)
         self._cells = table[np.sort(first)]
+        self.size = len(self._cells)
 
     def enumerate(self) -> CellTable:
         return self._cells

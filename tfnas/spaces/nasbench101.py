@@ -45,6 +45,7 @@ class NASBench101(Space):
     name = "nasbench101"
     operations = (INPUT, CONV1X1, CONV3X3, MAXPOOL3X3, OUTPUT)
     max_vertices = 7
+    size = SIZE
 
     def __init__(self, cache_dir: artefacts.PathLike | None = None):
         default = os.environ.get("TFNAS_CACHE_DIR") or pathlib.Path.home() / ".cache" / "tfnas"

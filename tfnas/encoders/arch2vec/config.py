@@ -17,6 +17,8 @@ class Arch2VecConfig:
     Attributes:
       hidden_dims: width of each message-passing layer.
       mlp_depth: linear, batch-norm, ReLU triplets in each of them.
+      directed_messages: weigh messages from successors apart from those of predecessors. Without it (the paper's
+        A + A') cells that differ in the direction of edges alone can look the same.
       embedding_dim: D.
       pooling: `sum` or `mean` of the vertex means.
       mask_padding: vertices that a smaller cell does not have stay out of batch statistics, pooling and loss.
@@ -38,6 +40,7 @@ class Arch2VecConfig:
 
     hidden_dims: tuple[int, ...] = (128, 128, 128, 128)
     mlp_depth: int = 2
+    directed_messages: bool = True
     embedding_dim: int = 16
     pooling: str = "sum"
     mask_padding: bool = True
@@ -82,6 +85,7 @@ PRESETS = {
     "paper": Arch2VecConfig(
         hidden_dims=(128, 128, 128, 128, 16),
         mlp_depth=1,
+        directed_messages=False,
         edge_decoder="inner_product",
         dropout=0.0,
         kl_weight=1.0,
@@ -89,6 +93,7 @@ PRESETS = {
         clip_norm=0.0,
     ),
     "published_code": Arch2VecConfig(
+        directed_messages=False,
         pooling="mean",
         mask_padding=False,
         operation_likelihood="sigmoid",

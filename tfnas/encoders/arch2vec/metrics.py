@@ -7,6 +7,8 @@ References:
   Yan et al. 2020 (arch2vec), section 4.1 and appendix B.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -29,16 +31,27 @@ def evaluate(
 
     Returns:
       `reconstruction_accuracy` (whole graphs), `operation_accuracy` and `edge_accuracy` (entries) on `test_cells`;
-      `validity` and `uniqueness` of `num_samples` prior samples.
+      `validity`, `uniqueness` and (for spaces of known size) `relative_uniqueness`, its ratio to what uniform draws
+      from the space would give, of `num_samples` prior samples; the same with `independent_` before, for samples whose
+      entries are drawn independently, as the published code draws them.
     """
     result = reconstruction(model, test_cells)
-    mean, stddev = latent_statistics(model, train_cells)
-    samples = sample_cells(model, space, mean, stddev, num_samples, rng)
-    valid = space.validate_many(samples)
-    distinct = len(np.unique(space.canonical_hashes(samples[valid]))) if valid.any() else 0
-    result["validity"] = float(valid.mean())
-    result["uniqueness"] = distinct / max(int(valid.sum()), 1)
+    statistics = latent_statistics(model, train_cells)
+    for prefix, joint in (("", True), ("independent_", False)):
+        samples = sample_cells(model, space, statistics, num_samples, rng, joint=joint)
+        valid = space.validate_many(samples)
+        count = max(int(valid.sum()), 1)
+        distinct = len(np.unique(space.canonical_hashes(samples[valid]))) if valid.any() else 0
+        result[f"{prefix}validity"] = float(valid.mean())
+        result[f"{prefix}uniqueness"] = distinct / count
+        if space.size is not None:
+            result[f"{prefix}relative_uniqueness"] = distinct / count / expected_uniqueness(space.size, count)
     return result
+
+
+def expected_uniqueness(size: int, draws: int) -> float:
+    """Expected share of distinct ones among uniform draws with replacement from `size` things."""
+    return size * -np.expm1(draws * np.log1p(-1 / size)) / draws
 
 
 def posterior_means(model: Arch2Vec, cells: CellTable) -> np.ndarray:
@@ -79,35 +92,67 @@ def reconstruction(model: Arch2Vec, cells: CellTable) -> dict[str, float]:
     }
 
 
-def latent_statistics(model: Arch2Vec, cells: CellTable) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the vertex means over `cells`, float32 `[V, D]` each, per vertex position.
+@dataclasses.dataclass(frozen=True)
+class LatentStatistics:
+    """How the vertex means of training cells are distributed.
 
-    Cells without a vertex at a position do not count there, if the model masks padding.
+    Attributes:
+      mean: float32 `[V, D]`, over the cells that have a vertex at the position, if the model masks padding.
+      stddev: float32 `[V, D]`, likewise.
+      joint_mean: float32 `[V D]`, over all cells. What the encoder says of an absent vertex counts: it is the same for
+        all of them, and tells the decoder where a cell ends.
+      joint_root: float32 `[V D, V D]`, a square root of the covariance of all entries.
     """
+
+    mean: np.ndarray
+    stddev: np.ndarray
+    joint_mean: np.ndarray
+    joint_root: np.ndarray
+
+
+def latent_statistics(model: Arch2Vec, cells: CellTable) -> LatentStatistics:
+    """Moments of the vertex means over `cells`."""
     means = posterior_means(model, cells)
-    if not model.config.mask_padding:
-        return means.mean(axis=0), means.std(axis=0)
-    weights = cells.vertex_mask[..., None].astype(np.float32)
+    weights = np.ones_like(means[..., :1])
+    if model.config.mask_padding:
+        weights = cells.vertex_mask[..., None].astype(np.float32)
     count = np.maximum(weights.sum(axis=0), 1)
     mean = (means * weights).sum(axis=0) / count
-    return mean, np.sqrt((((means - mean) ** 2) * weights).sum(axis=0) / count)
+    stddev = np.sqrt((((means - mean) ** 2) * weights).sum(axis=0) / count)
+    flat = means.reshape(len(means), -1)
+    joint_mean = flat.mean(axis=0)
+    centred = flat - joint_mean
+    eigenvalues, vectors = np.linalg.eigh(centred.T.astype(np.float64) @ centred / len(flat))
+    root = (vectors * np.sqrt(np.maximum(eigenvalues, 0))).astype(np.float32)
+    return LatentStatistics(mean, stddev, joint_mean, root)
 
 
 def sample_cells(
-    model: Arch2Vec, space: Space, mean: np.ndarray, stddev: np.ndarray, count: int, rng: np.random.Generator
+    model: Arch2Vec,
+    space: Space,
+    statistics: LatentStatistics,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    joint: bool = True,
 ) -> CellTable:
     """Decodes prior samples that are moved and scaled to the training cells' latent statistics.
 
     Args:
       model: the autoencoder.
       space: the space of its cells.
-      mean: float32 `[V, D]`.
-      stddev: float32 `[V, D]`.
+      statistics: of the training cells.
       count: number of samples.
       rng: source of the samples.
+      joint: scale with the covariance of all latent entries of a cell; otherwise every entry on its own, as the
+        published code does.
     """
-    latent = mean + stddev * rng.standard_normal((count, *mean.shape), dtype=np.float32)
-    operation_logits, edge_logits = model.decode(tf.constant(latent))
+    deviates = rng.standard_normal((count, *statistics.mean.shape), dtype=np.float32)
+    if joint:
+        latent = statistics.joint_mean + deviates.reshape(count, -1) @ statistics.joint_root.T
+    else:
+        latent = statistics.mean + statistics.stddev * deviates
+    operation_logits, edge_logits = model.decode(tf.constant(latent.reshape(deviates.shape)))
     return cells_from_logits(space, operation_logits.numpy(), edge_logits.numpy())
 
 

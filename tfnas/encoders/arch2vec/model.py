@@ -46,7 +46,9 @@ class Arch2Vec(tf.keras.Model):
         depth, seeds = config.mlp_depth, 1000 * seed
         widths = (num_operations, *config.hidden_dims)
         self.graph_layers = [
-            GraphIsomorphismLayer(inputs, units, depth, seeds + 10 * i, name=f"layer_{i}")
+            GraphIsomorphismLayer(
+                inputs, units, depth, seeds + 10 * i, directed=config.directed_messages, name=f"layer_{i}"
+            )
             for i, (inputs, units) in enumerate(itertools.pairwise(widths))
         ]
         self.mean_head = linear(widths[-1], config.embedding_dim, seeds + 900, "mean")
@@ -79,11 +81,12 @@ class Arch2Vec(tf.keras.Model):
         vertices = graph.node_sets[cell_graphs.VERTEX]
         ops = tf.one_hot(vertices[cell_graphs.OPERATION], self.num_operations)
 
-        def neighbour_sum(features: tf.Tensor) -> tf.Tensor:
+        def neighbour_sum(features: tf.Tensor, successor_weight: tf.Tensor | float) -> tf.Tensor:
             total = 0.0
-            for sender, receiver in ((tfgnn.SOURCE, tfgnn.TARGET), (tfgnn.TARGET, tfgnn.SOURCE)):
+            ways = ((tfgnn.SOURCE, tfgnn.TARGET, 1.0), (tfgnn.TARGET, tfgnn.SOURCE, successor_weight))
+            for sender, receiver, weight in ways:
                 messages = tfgnn.broadcast_node_to_edges(graph, cell_graphs.FLOW, sender, feature_value=features)
-                total += tfgnn.pool_edges_to_node(
+                total += weight * tfgnn.pool_edges_to_node(
                     graph, cell_graphs.FLOW, receiver, reduce_type="sum", feature_value=messages
                 )
             return total
@@ -113,10 +116,11 @@ class Arch2Vec(tf.keras.Model):
           Yan et al. 2020 (arch2vec), equations 1-3.
         """
         vertices = self.num_vertices
-        augmented = (adjacency + tf.linalg.matrix_transpose(adjacency))[..., None]
+        predecessors = tf.linalg.matrix_transpose(adjacency)
 
-        def neighbour_sum(features: tf.Tensor) -> tf.Tensor:
+        def neighbour_sum(features: tf.Tensor, successor_weight: tf.Tensor | float) -> tf.Tensor:
             # Cells are so small that one fused multiply-and-sum is faster than a batch of matrix products.
+            augmented = (predecessors + successor_weight * adjacency)[..., None]
             grouped = tf.reshape(features, [-1, 1, vertices, features.shape[-1]])
             return tf.reshape(tf.reduce_sum(augmented * grouped, axis=2), [-1, features.shape[-1]])
 
@@ -164,10 +168,11 @@ class Arch2Vec(tf.keras.Model):
     def _posterior(
         self,
         features: tf.Tensor,
-        neighbour_sum: Callable[[tf.Tensor], tf.Tensor],
+        neighbour_sum: Callable[[tf.Tensor, tf.Tensor | float], tf.Tensor],
         row_mask: tf.Tensor | None,
         training: bool,
     ) -> Posterior:
         for layer in self.graph_layers:
-            features = layer(features, neighbour_sum(features), row_mask=row_mask, training=training)
+            neighbours = neighbour_sum(features, layer.successor_weight)
+            features = layer(features, neighbours, row_mask=row_mask, training=training)
         return Posterior(self.mean_head(features), self.log_stddev_head(features))
