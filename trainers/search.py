@@ -19,7 +19,7 @@ _BENCHMARKS += ("nasbench201_imagenet16_120", "nats_size", "nasbench301")
 
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
 _EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
-_STRATEGY = flags.DEFINE_list("strategy", "bo", "One or more of random, evolution, reinforce, bo.")
+_STRATEGY = flags.DEFINE_list("strategy", "bo", "One or more of random, evolution, reinforce, bo, local.")
 _BENCHMARK = flags.DEFINE_enum("benchmark", "digits", _BENCHMARKS, "What scores an architecture.")
 _TABLE = flags.DEFINE_string("table", None, "Compact table to use instead of the benchmark's own.")
 _VALIDATION = flags.DEFINE_string("validation_column", None, "Column that the search sees.")

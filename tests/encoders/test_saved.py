@@ -1,20 +1,17 @@
 """Exported encoders: signatures, plain TensorFlow, tables that belong to their encoder."""
 
-import collections
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 
-import networkx as nx
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.spatial.distance import pdist
 
 from tests.encoders.test_arch2vec import small_model
-from tests.reference import graphs
 from tfnas import artefacts
 from tfnas.encoders import saved
 from tfnas.encoders.arch2vec import export
@@ -127,21 +124,11 @@ def test_wrong_space_and_wrong_artefact(exported, tmp_path):
 
 @pytest.mark.parametrize("space", ["nasbench101", "nasbench201"])
 def test_shipped_encoders(space, small_nasbench101, rng):
-    """Intact, and as good at telling cells apart as four rounds of Weisfeiler-Lehman on undirected graphs."""
+    """Intact, and able to tell all cells apart, those that differ in the direction of an edge included."""
     folder = pathlib.Path(__file__).parents[2] / "saved_models" / f"arch2vec_{space}"
     encoder = saved.SavedEncoder(folder)
     space = {"nasbench101": small_nasbench101, "nasbench201": SPACE}[space]
-    cells = space.sample(500, rng)
-    values = encoder.embed(cells)
-    assert values.shape == (500, 16)
-    groups = collections.defaultdict(list)
-    for row in range(500):
-        cell = space.architecture(cells, row)
-        graph = graphs.labelled_graph(cell.operations, cell.adjacency).to_undirected()
-        groups[nx.weisfeiler_lehman_graph_hash(graph, node_attr="operation", iterations=4)].append(values[row])
-    assert len(groups) > 400
-    for group in groups.values():
-        np.testing.assert_allclose(group, np.broadcast_to(group[0], (len(group), 16)), atol=1e-4)
-    firsts = np.stack([group[0] for group in groups.values()])
-    assert pdist(firsts).min() > 1e-3
+    values = encoder.embed(space.sample(1000, rng))
+    assert values.shape == (1000, 16)
+    assert pdist(values).min() > 1e-3
     assert (folder / "README.md").exists()

@@ -181,7 +181,7 @@ def test_bad_use(candidates):
         strategy.suggest(1)
     with pytest.raises(CorruptArtefactError, match="rngs"):
         strategy.load_state({})
-    with pytest.raises(ConfigurationError, match="random, evolution, reinforce, bo"):
+    with pytest.raises(ConfigurationError, match="random, evolution, reinforce, bo, local"):
         get_strategy("grid", candidates, [0])
     with pytest.raises(ConfigurationError, match="3 embeddings"):
         Candidates(SPACE, candidates.cells, candidates.embeddings[:3])

@@ -38,9 +38,9 @@ class DNGO:
     def __init__(
         self,
         units: int = 128,
-        epochs: int = 100,
+        epochs: int = 30,
         batch_size: int = 10,
-        learning_rate: float = 1e-2,
+        learning_rate: float = 1e-3,
         seed: int | Sequence[int] = 0,
     ):
         self.units, self.epochs, self.batch_size = units, epochs, batch_size

@@ -87,6 +87,25 @@ def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *
     _save(figure, path)
 
 
+def prediction_density(truth: np.ndarray, predicted: np.ndarray, path: pathlib.Path, *, title: str) -> None:
+    """Predicted against measured accuracy of so many architectures that only their density can be seen.
+
+    Args:
+      truth: measured accuracies `[N]`.
+      predicted: predicted accuracies `[N]`.
+      path: where.
+      title: above the figure.
+    """
+    figure, axes = plt.subplots(figsize=(5.4, 5))
+    low, high = np.quantile(np.concatenate([truth, predicted]), (0.001, 0.999))
+    cells = axes.hexbin(truth, predicted, gridsize=70, bins="log", cmap="viridis", extent=(low, high, low, high))
+    axes.plot([low, high], [low, high], color=_COLOURS[2], linewidth=1)
+    figure.colorbar(cells, label="architectures")
+    axes.set(xlabel="measured accuracy", ylabel="predicted accuracy", title=title)
+    _tidy(axes)
+    _save(figure, path)
+
+
 def embedding_map(
     embeddings: np.ndarray, rows: Sequence[int], scores: Sequence[float], path: pathlib.Path, *, title: str
 ) -> None:

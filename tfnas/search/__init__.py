@@ -6,10 +6,12 @@ from tfnas.errors import ConfigurationError
 from tfnas.search.base import Candidates, RandomSearch, Strategy
 from tfnas.search.bayesian import BayesianOptimization
 from tfnas.search.evolution import RegularizedEvolution
+from tfnas.search.local import LatentLocalSearch
 from tfnas.search.reinforce import Reinforce
 
 _STRATEGIES: dict[str, type[Strategy]] = {
-    strategy.name: strategy for strategy in (RandomSearch, RegularizedEvolution, Reinforce, BayesianOptimization)
+    strategy.name: strategy
+    for strategy in (RandomSearch, RegularizedEvolution, Reinforce, BayesianOptimization, LatentLocalSearch)
 }
 STRATEGY_NAMES = tuple(_STRATEGIES)
 
@@ -35,6 +37,7 @@ __all__ = [
     "STRATEGY_NAMES",
     "BayesianOptimization",
     "Candidates",
+    "LatentLocalSearch",
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",

@@ -36,12 +36,30 @@ class History:
         """int64 `[R]`: the query with the highest validation accuracy, the first of equal ones."""
         return self.scores.validation.argmax(axis=1)
 
+    def within(self, budget_seconds: float) -> "History":
+        """The history in which queries that begin after a run's budget is spent have accuracy 0."""
+        begun = np.cumsum(self.scores.cost_seconds, axis=1) - self.scores.cost_seconds < budget_seconds
+        scores = dataclasses.replace(
+            self.scores,
+            validation=np.where(begun, self.scores.validation, 0.0),
+            test=np.where(begun, self.scores.test, 0.0),
+        )
+        return History(self.rows, scores)
+
     def at_best(self, values: np.ndarray) -> np.ndarray:
         """`[R]` out of `[R, queries]`."""
         return np.take_along_axis(values, self.best[:, None], axis=1)[:, 0]
 
 
-def run_search(strategy: Strategy, evaluator: Evaluator, queries: int, folder: pathlib.Path, bar: tqdm) -> History:
+def run_search(
+    strategy: Strategy,
+    evaluator: Evaluator,
+    queries: int,
+    folder: pathlib.Path,
+    bar: tqdm,
+    *,
+    budget_seconds: float | None = None,
+) -> History:
     """Spends `queries` queries in every run, continuing what `folder` holds.
 
     Writes `state.npz`: the strategy and all answers so far. After every batch if architectures are trained, so that
@@ -53,6 +71,7 @@ def run_search(strategy: Strategy, evaluator: Evaluator, queries: int, folder: p
       queries: the budget of each run, what is already in `folder` included.
       folder: the strategy's own folder.
       bar: progress over all queries.
+      budget_seconds: stop as soon as every run has spent so much training time, even before `queries`.
 
     Raises:
       CorruptArtefactError: `folder` holds the state of something else.
@@ -65,11 +84,13 @@ def run_search(strategy: Strategy, evaluator: Evaluator, queries: int, folder: p
         answers = [_outcome(path, state, strategy)]
         bar.update(answers[0].validation.size)
     saved = time.monotonic()
-    while strategy.rows.shape[1] < queries:
+    spent = sum((part.cost_seconds.sum(axis=1) for part in answers), np.zeros(strategy.runs))
+    while strategy.rows.shape[1] < queries and (budget_seconds is None or spent.min() < budget_seconds):
         rows = strategy.suggest(min(queries - strategy.rows.shape[1], evaluator.batch or queries))
         scores = evaluator.query_cells(strategy.candidates.cells[rows.ravel()])
         answers.append(_reshaped(scores, rows.shape))
         strategy.update(rows, answers[-1].validation)
+        spent += answers[-1].cost_seconds.sum(axis=1)
         bar.update(rows.size)
         if evaluator.batch or time.monotonic() - saved > _SECONDS_BETWEEN_STATES:
             outcome = dataclasses.asdict(_joined(answers))

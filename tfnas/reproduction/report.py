@@ -1,0 +1,45 @@
+"""What every experiment leaves behind: a Markdown table, the same as JSON, and lines that compare it with the paper."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfnas import artefacts
+from tfnas.reports import tables
+
+
+def write(
+    output_dir: pathlib.Path,
+    name: str,
+    *,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    comparison: Sequence[str],
+    values: Mapping[str, Any],
+) -> str:
+    """Writes `<name>.md` and `<name>.json`.
+
+    Args:
+      output_dir: an existing folder.
+      name: of the experiment.
+      title: heading of the Markdown file.
+      columns: of the table.
+      rows: of the table.
+      comparison: sentences with our numbers beside the paper's.
+      values: everything unrounded, as JSON values.
+
+    Returns:
+      The Markdown text.
+    """
+    parts = [f"# {title}", tables.markdown(columns, rows), "\n".join(f"- {line}" for line in comparison)]
+    text = "\n\n".join(parts) + "\n"
+    with artefacts.atomic_file(output_dir / f"{name}.md") as file:
+        file.write(text.encode())
+    artefacts.write_json(output_dir / f"{name}.json", dict(values))
+    return text
+
+
+def percent(mean: float, deviation: float) -> str:
+    """Mean and deviation of fractions as percentages."""
+    return f"{100 * mean:.2f} ± {100 * deviation:.2f}"
