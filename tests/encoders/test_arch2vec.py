@@ -198,3 +198,34 @@ def test_bad_settings(changes):
         dataclasses.replace(Arch2VecConfig(), **changes)
     with pytest.raises(ConfigurationError, match="unknown preset"):
         preset("tfans")
+
+
+def test_expected_uniqueness_by_drawing(rng):
+    shares = [len(np.unique(rng.integers(0, 500, 300))) / 300 for _ in range(400)]
+    assert metrics.expected_uniqueness(500, 300) == pytest.approx(np.mean(shares), abs=0.005)
+
+
+def test_joint_samples_have_the_covariance_of_the_means(small_nasbench101, rng):
+    space = small_nasbench101
+    model = small_model("tfnas", space)
+    cells = space.sample(400, rng)
+    statistics = metrics.latent_statistics(model, cells)
+    means = metrics.posterior_means(model, cells).reshape(400, -1)
+    np.testing.assert_allclose(statistics.joint_root @ statistics.joint_root.T, np.cov(means.T, bias=True), atol=1e-4)
+    np.testing.assert_allclose(statistics.joint_mean, means.mean(axis=0), atol=1e-5)
+    present = cells.vertex_mask[:, 4]
+    np.testing.assert_allclose(statistics.mean[4], means.reshape(400, 7, -1)[present, 4].mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(statistics.stddev[4], means.reshape(400, 7, -1)[present, 4].std(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize(("directed", "same"), [(True, False), (False, True)])
+def test_directed_messages_tell_an_edge_from_its_reverse(directed, same):
+    """Two labelled graphs that are equal once the direction of one edge is forgotten."""
+    ops = np.eye(5, dtype=np.float32)[[[0, 1, 1, 4], [0, 1, 1, 4]]]
+    adjacency = np.zeros((2, 4, 4), np.float32)
+    for source, target in ((0, 1), (0, 2), (1, 3), (2, 3)):
+        adjacency[:, source, target] = 1
+    adjacency[0, 0, 3], adjacency[1, 3, 0] = 1, 1
+    model = Arch2Vec(preset("tfnas", **SMALL, directed_messages=directed), 4, 5, seed=1)
+    values = model.embed(ops, adjacency)[0].numpy()
+    assert np.allclose(values[0], values[1], atol=1e-6) == same

@@ -111,3 +111,16 @@ def test_finished_strategies_are_not_run_again(candidates, tmp_path):  # noqa: F
     whole = loop.run_experiment(["random", "evolution"], candidates, Counting(), tmp_path / "whole", **settings)
     for name in whole:
         np.testing.assert_array_equal(resumed[name].rows, whole[name].rows)
+
+
+def test_a_budget_of_time(candidates, tmp_path):  # noqa: F811
+    """Every query of `Counting` takes a second; the search goes on until all runs have spent the budget."""
+    with tqdm(disable=True) as bar:
+        history = loop.run_search(
+            get_strategy("random", candidates, [7, 8]), Counting(), 100, tmp_path, bar, budget_seconds=20.5
+        )
+    assert 21 <= history.rows.shape[1] < 30  # whole batches
+    within = history.within(20.5)
+    np.testing.assert_array_equal(within.scores.validation[:, :21], history.scores.validation[:, :21])
+    assert not within.scores.validation[:, 21:].any()
+    assert (within.best < 21).all()

@@ -7,10 +7,11 @@ from scipy import integrate, stats
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.search import STRATEGY_NAMES, Candidates, RegularizedEvolution, Reinforce, get_strategy
+from tfnas.search import STRATEGY_NAMES, Candidates, LatentLocalSearch, RegularizedEvolution, Reinforce, get_strategy
 from tfnas.search.bayesian import expected_improvement, log_expected_improvement
+from tfnas.search.categorical import CategoricalReinforce
 from tfnas.search.reinforce import Policies
-from tfnas.spaces import NASBench201
+from tfnas.spaces import Darts, NASBench201
 
 SPACE = NASBench201()
 
@@ -91,6 +92,54 @@ def test_evolution_suggests_children_of_good_parents(candidates):
         parents = strategy.rows[run][strategy.scores[run] == strategy.scores[run].max()]
         differences = candidates.cells.operations[child] != candidates.cells.operations[parents]
         assert differences.sum(axis=1).min() == 1
+
+
+def test_local_search_stays_near_the_best_or_asks_strangers(candidates):
+    strategy = LatentLocalSearch(candidates, [0, 1], parents=2, neighbours=20, strangers=0)
+    drive(strategy, 40)
+    distances = ((candidates.standardised[:, None] - candidates.standardised[strategy.rows[0]][None]) ** 2).sum(axis=2)
+    order = np.argsort(-strategy.scores[0], kind="stable")[:2]
+    near = np.argsort(distances[:, order], axis=0)[:20]
+    assert set(strategy.suggest(3)[0].tolist()) <= set(near.ravel().tolist())
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_categorical_reinforce_follows_the_score_function_gradient(candidates, sign):
+    """One update by hand: learning rate times advantage times (one-hot - probabilities), from uniform logits."""
+    strategy = CategoricalReinforce(candidates, [0], learning_rate=0.5)
+    first = strategy.suggest(1)
+    strategy.update(first, [[0.5]])
+    np.testing.assert_array_equal(strategy._logits, 0)  # the first score is its own baseline
+    second = strategy.suggest(1)
+    strategy.update(second, [[0.5 + 0.2 * sign]])
+    codes = candidates.cells.operations[second[0, 0], 1:-1].astype(int) - 1
+    np.testing.assert_allclose(strategy._logits[0], 0.5 * 0.2 * sign * (np.eye(5)[codes] - 0.2))
+
+
+def test_categorical_reinforce_learns(candidates):
+    rows = drive(CategoricalReinforce(candidates, range(8), learning_rate=1.0), 150)
+    scores = score(candidates, rows)
+    assert scores[:, -30:].mean() > scores[:, :30].mean() + 0.1
+
+
+def test_categorical_reinforce_resumes_and_needs_one_graph(candidates):
+    first = CategoricalReinforce(candidates, [3, 4])
+    drive(first, 20)
+    second = CategoricalReinforce(candidates, [5, 6])
+    second.load_state(first.state())
+    np.testing.assert_array_equal(drive(first, 10), drive(second, 10))
+    cells = Darts().sample(20, np.random.default_rng(0))
+    with pytest.raises(ConfigurationError, match="needs a space of one graph"):
+        CategoricalReinforce(Candidates(Darts(), cells, np.zeros((20, 2), np.float32)), [0])
+
+
+def test_a_fixed_baseline(candidates):
+    strategy = Reinforce(candidates, [0], baseline=0.4)
+    np.testing.assert_array_equal(strategy._compared_with(np.array([0.9])), [0.4])
+    moving = Reinforce(candidates, [0])
+    assert moving._compared_with(np.array([0.9])) == [0.9]
+    assert moving._compared_with(np.array([0.5])) == [0.9]
+    assert moving._compared_with(np.array([0.5])) == pytest.approx([0.86])
 
 
 def test_evolution_siblings_differ(candidates):

@@ -17,6 +17,7 @@ from tfnas.graphs import records
 from tfnas.spaces import NASBench201
 
 BINARIES = ("pretrain_arch2vec", "embed", "export", "search", "demo", "build_digits201", "convert_benchmark")
+BINARIES += ("reproduce_arch2vec",)
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -153,6 +154,7 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
             ["--encoder=saved_models/arch2vec_nasbench101"],
             "an encoder of nasbench101, expected one of nasbench201",
         ),
+        ("reproduce_arch2vec", ["--experiment=table9"], "unknown experiment 'table9', expected all or table3, figure2"),
         ("export", ["--run_dir=/nothing"], "/nothing/run.json: no such file"),
         ("embed", ["--encoder=saved_models/arch2vec_nasbench201", "stray"], "stray"),
     ],

@@ -10,7 +10,6 @@ import tensorflow_probability as tfp
 
 from tfnas.errors import ConfigurationError
 
-_JITTER = 1e-6
 _CHUNK = 16_384
 
 
@@ -67,7 +66,6 @@ class GaussianProcess:
                 observation_index_points=self._inputs,
                 observations=self._targets,
                 observation_noise_variance=tf.constant(self.noise**2, tf.float64),
-                jitter=_JITTER,
             )
             means.append(model.mean().numpy())
             variances.append(model.variance().numpy())
@@ -82,6 +80,5 @@ def _negative_log_likelihood(logs: tf.Tensor, inputs: tf.Tensor, targets: tf.Ten
         tfp.math.psd_kernels.ExponentiatedQuadratic(amplitude, length_scale),
         index_points=inputs,
         observation_noise_variance=noise**2,
-        jitter=_JITTER,
     )
     return -process.log_prob(targets)

@@ -68,7 +68,7 @@ class CategoricalReinforce(Strategy):
             before = np.where(np.isnan(self._baseline), score, self._baseline)
             one_hot = np.eye(self._logits.shape[2])[chosen]
             gradient = one_hot - scipy.special.softmax(self._logits, axis=2)
-            self._logits += self.learning_rate * (score - before)[:, None, None] * gradient
+            self._logits = self._logits + self.learning_rate * (score - before)[:, None, None] * gradient
             self._baseline = self.baseline_momentum * before + (1 - self.baseline_momentum) * score
 
     def state(self) -> dict[str, np.ndarray]:
