@@ -7,7 +7,7 @@ REQUIREMENTS ?= $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,req
 OUTPUT ?= demo_output
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint requirements perf clean
+.PHONY: demo test test-all lint requirements perf reproduce-arch2vec clean
 
 .venv: .venv/ready
 
@@ -46,5 +46,10 @@ perf: .venv
 	$(BIN)/python perf/arch2vec.py --torch_python=.venv-perf/bin/python
 	$(BIN)/python perf/nasbench101.py
 
+# DATA is the folder of the benchmark tables.
+reproduce-arch2vec: .venv
+	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
+	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_arch2vec --output_dir=reproduction_output/arch2vec --overwrite
+
 clean:
-	rm -rf .venv .venv-perf demo_output .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-perf demo_output reproduction_output .pytest_cache .ruff_cache .hypothesis

@@ -14,8 +14,18 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 
-_BENCHMARKS = ("digits201", "digits", "trained", "table", "nasbench101", "nasbench201_cifar10", "nasbench201_cifar100")
-_BENCHMARKS += ("nasbench201_imagenet16_120", "nats_size", "nasbench301")
+_BENCHMARKS = (
+    "digits201",
+    "digits",
+    "trained",
+    "table",
+    "nasbench101",
+    "nasbench201_cifar10",
+    "nasbench201_cifar100",
+    "nasbench201_imagenet16_120",
+    "nats_size",
+    "nasbench301",
+)
 
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
 _EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
@@ -41,7 +51,7 @@ def main() -> None:
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas.benchmarks import registry
-    from tfnas.benchmarks.evaluators import TrainedConfig
+    from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
     from tfnas.encoders.saved import open_encoder
     from tfnas.networks.nasbench201 import Skeleton
     from tfnas.search import check_strategies, experiment
@@ -68,6 +78,8 @@ def main() -> None:
     output_dir = tfnas.artefacts.prepare_output_folder(
         flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
     )
+    if isinstance(evaluator, TrainedEvaluator):
+        evaluator.keep_in(output_dir / "trained.jsonl")
     experiment.compare(
         _STRATEGY.value,
         experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value),

@@ -16,8 +16,16 @@ from tfnas import artefacts
 from tfnas.graphs import records
 from tfnas.spaces import NASBench201
 
-BINARIES = ("pretrain_arch2vec", "embed", "export", "search", "demo", "build_digits201", "convert_benchmark")
-BINARIES += ("reproduce_arch2vec",)
+BINARIES = (
+    "pretrain_arch2vec",
+    "embed",
+    "export",
+    "search",
+    "demo",
+    "build_digits201",
+    "convert_benchmark",
+    "reproduce_arch2vec",
+)
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -176,6 +184,24 @@ def test_search_on_the_shipped_table_gives_the_same_bytes(tmp_path):
     assert first == second
     summary = json.loads((tmp_path / "first" / "summary.json").read_text())
     assert summary["strategies"]["bo"]["runs"] == 3
+
+
+def test_search_with_trainings_on_images_of_ones_own(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "images.npz", images=rng.random((60, 8, 8)), labels=np.arange(60) % 3)
+    flags = [
+        "--benchmark=trained",
+        f"--data={tmp_path / 'images.npz'}",
+        "--channels=4",
+        "--cells_per_stage=1",
+        "--train_epochs=1",
+        "--strategy=random",
+        "--queries=2",
+        f"--output_dir={tmp_path / 'out'}",
+    ]
+    assert "| random" in run("search", *flags).stdout
+    assert len((tmp_path / "out" / "trained.jsonl").read_text().splitlines()) == 3
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["strategies"]["random"]["failed"] == 0
 
 
 def test_conversion_and_check(tmp_path):

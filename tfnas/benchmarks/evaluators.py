@@ -95,10 +95,7 @@ class TrainedEvaluator(Evaluator):
         maps images float32 `[B, height, width, channels]` to logits `[B, classes]`.
       data: the images.
       config: how to train.
-      cache: JSON lines; answers in it are not computed again.
-
-    Raises:
-      MismatchError: the cache was made with other data, another space or another configuration.
+      cache: JSON lines; answers in it are not computed again. See `keep_in`.
     """
 
     batch = 1
@@ -115,9 +112,9 @@ class TrainedEvaluator(Evaluator):
         self.config = config or TrainedConfig()
         self._build = build
         self._known: dict[str, Score] = {}
-        self._cache = None if cache is None else pathlib.Path(cache)
-        if self._cache is not None:
-            self._open_cache(self._cache)
+        self._cache: pathlib.Path | None = None
+        if cache is not None:
+            self.keep_in(cache)
 
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
         hashes = [self.space.canonical_hash(architecture) for architecture in architectures]
@@ -163,7 +160,14 @@ class TrainedEvaluator(Evaluator):
             raise FloatingPointError(f"the loss is {loss}")
         return _accuracy(model, *data.validation), _accuracy(model, *data.test)
 
-    def _open_cache(self, path: pathlib.Path) -> None:
+    def keep_in(self, cache: artefacts.PathLike) -> None:
+        """Reads a file of answers, if it exists, and adds every new answer to it from now on.
+
+        Raises:
+          CorruptArtefactError: a line is not an answer; a torn last line is dropped.
+          MismatchError: the answers were made with other data, another space or another configuration.
+        """
+        path = self._cache = pathlib.Path(cache)
         header = {
             "space": self.space.name,
             "data": self.data.fingerprint,

@@ -27,6 +27,9 @@ class DNGO:
     Inputs and targets are standardised. The network is trained anew by every `fit`, from weights that the seed
     decides. The precisions of prior and noise maximise the marginal likelihood.
 
+    The published settings (100 epochs, rate 1e-2) overfit a hundred points. The defaults were chosen by the rank
+    correlation that 30 and 100 random cells of Digits-201 give for all others.
+
     Args:
       units: width of the hidden tanh layer; with a constant it makes the basis functions.
       epochs: passes over the data.
