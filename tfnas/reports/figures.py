@@ -14,6 +14,7 @@ import numpy as np
 from tfnas.spaces import Architecture
 
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2")
+_STYLES = ("-", "--", ":")
 
 
 def _save(figure: plt.Figure, path: pathlib.Path) -> None:
@@ -55,11 +56,12 @@ def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title
       title: above the figure.
     """
     figure, axes = plt.subplots(figsize=(6.4, 4))
-    for colour, (name, values) in zip(_COLOURS, scores.items(), strict=False):
+    for number, (name, values) in enumerate(scores.items()):
+        colour, style = _COLOURS[number % len(_COLOURS)], _STYLES[number // len(_COLOURS) % len(_STYLES)]
         traces = np.maximum.accumulate(values, axis=1)
         queries = np.arange(1, traces.shape[1] + 1)
         mean, spread = traces.mean(axis=0), traces.std(axis=0)
-        axes.plot(queries, mean, color=colour, label=f"{name} ({len(traces)} runs)")
+        axes.plot(queries, mean, color=colour, linestyle=style, label=f"{name} ({len(traces)} runs)")
         axes.fill_between(queries, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="architectures queried", ylabel="best validation accuracy", title=title)
     axes.legend(frameon=False, loc="lower right")
