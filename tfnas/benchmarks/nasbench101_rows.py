@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfnas.errors import CorruptArtefactError
 from tfnas.spaces import ABSENT, NASBench101
 
 QUANTITIES = tuple(
@@ -28,7 +29,7 @@ _MAX_EPOCHS_DIGITS = 4
 _EVALUATIONS = 3
 
 
-class RowError(ValueError):
+class RowError(CorruptArtefactError):
     """A record that can't be read.
 
     Attributes:
