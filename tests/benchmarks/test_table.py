@@ -1,5 +1,6 @@
 """Compact tables: round trips, damage, checks, published layouts, look-ups."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -189,6 +190,19 @@ def test_evaluator(path):
     np.testing.assert_array_equal(many.failed, [bool(score.failure) for score in scores])
     with pytest.raises(InvalidArchitectureError, match="no row for"):
         evaluator.query_cells(SPACE.enumerate()[150:300])
+
+
+def test_a_missing_time_is_not_taken_for_no_time(path):
+    table = read_table(path)
+    seconds = table.columns["training_seconds"].copy()
+    seconds[1] = np.nan  # there is no accuracy either
+    columns = {**table.columns, "training_seconds": seconds}
+    names = ("validation_accuracy_12", "test_accuracy_curve_4", "training_seconds")
+    evaluator = TableEvaluator(dataclasses.replace(table, columns=columns), *names)
+    assert evaluator.scores.cost_seconds[1] == 0
+    seconds[7] = np.nan
+    with pytest.raises(ConfigurationError, match="row 7 has an accuracy but no time in 'training_seconds'"):
+        TableEvaluator(dataclasses.replace(table, columns=columns), *names)
 
 
 def test_own_space_needs_the_space(tmp_path):

@@ -31,7 +31,7 @@ class TableEvaluator(Evaluator):
       seconds_share: the share of that time that the training behind `validation` takes.
 
     Raises:
-      ConfigurationError: no such column.
+      ConfigurationError: no such column, or a training time is missing where an accuracy is not.
     """
 
     batch = None
@@ -40,9 +40,12 @@ class TableEvaluator(Evaluator):
         self, table: CompactTable, validation: str, test: str, seconds: str | None = None, seconds_share: float = 1.0
     ):
         self.space, self.table = table.space, table
-        cost = np.zeros(len(table)) if seconds is None else np.nan_to_num(table.values(seconds)) * seconds_share
         validations, tests = table.values(validation), table.values(test)
         failed = ~np.isfinite(validations) | ~np.isfinite(tests)
+        cost = np.zeros(len(table)) if seconds is None else np.where(failed, 0.0, table.values(seconds) * seconds_share)
+        if not np.isfinite(cost).all():
+            row = int(np.argmin(np.isfinite(cost)))
+            raise ConfigurationError(f"row {row} has an accuracy but no time in {seconds!r}; leave the times out")
         self.scores = Scores(np.where(failed, 0.0, validations), np.where(failed, 0.0, tests), cost, failed)
 
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
