@@ -46,9 +46,10 @@ def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> di
     for seed, count in ((0, limit), (1, sample)):
         train_all(output_dir / f"seed-{seed}", dataclasses.replace(CONFIG, seed=seed), count)
     space = NASBench201()
+    cells = space.enumerate()
     representatives, places = distinct_cells()
     columns = _columns(output_dir, len(representatives))
-    codes = np.array([operation_codes(space.architecture(space.enumerate(), row)) for row in representatives.tolist()])
+    codes = np.array([operation_codes(space.architecture(cells, row)) for row in representatives.tolist()])
     image_shape = ImageData.digits().train[0].shape[1:]
     columns["parameters"], columns["flops"] = work(CONFIG.skeleton, codes, image_shape)
     columns["trained_as"] = representatives
@@ -56,7 +57,7 @@ def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> di
     write_table(
         output_dir / "digits201.npz",
         space,
-        space.enumerate(),
+        cells,
         {name: values[places] for name, values in columns.items()},
         source="tfnas.benchmarks.digits201",
         config={name: value for name, value in config.items() if name != "epochs"},
@@ -133,8 +134,8 @@ def distinct_cells() -> tuple[np.ndarray, np.ndarray]:
     space = NASBench201()
     cells = space.enumerate()
     operations = np.array(space.operations)[cells.operations[:, 1:-1]]
-    work = 10 * (operations == "nor_conv_3x3").sum(axis=1) + (operations == "nor_conv_1x1").sum(axis=1)
-    order = np.lexsort((np.arange(len(cells)), work))
+    cost = 10 * (operations == "nor_conv_3x3").sum(axis=1) + (operations == "nor_conv_1x1").sum(axis=1)
+    order = np.lexsort((np.arange(len(cells)), cost))
     _, first, inverse = np.unique(space.functional_hashes(cells)[order], return_index=True, return_inverse=True)
     places = np.empty(len(cells), np.int64)
     places[order] = inverse

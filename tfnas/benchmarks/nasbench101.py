@@ -153,9 +153,8 @@ def _assemble(source: pathlib.Path, rows: Rows) -> tuple[CellTable, dict[str, np
 
 def _check_same_cell(source: pathlib.Path, rows: Rows, order: np.ndarray, firsts: np.ndarray) -> None:
     """All records of one hash must hold the same cell, up to isomorphism, with the same number of parameters."""
-    same = (rows.edge_bits[order] == rows.edge_bits[firsts]) & (rows.operations[order] == rows.operations[firsts]).all(
-        1
-    )
+    same = (rows.operations[order] == rows.operations[firsts]).all(axis=1)
+    same &= rows.edge_bits[order] == rows.edge_bits[firsts]
     suspicious = np.flatnonzero(~same | (rows.parameters[order] != rows.parameters[firsts]))
     if len(suspicious):
         space = NASBench101()

@@ -57,8 +57,7 @@ class DNGO:
           ConfigurationError: fewer than two points, other shapes, another number of seeds, NaN or infinity.
         """
         inputs, targets = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
-        self._single = inputs.ndim == 2
-        if self._single:
+        if inputs.ndim == 2:
             inputs, targets = inputs[None], targets[None]
         if inputs.ndim != 3 or targets.shape != inputs.shape[:2] or inputs.shape[1] < 2:
             raise ConfigurationError(
@@ -101,17 +100,18 @@ class DNGO:
         padded_targets = np.zeros((count, capacity), np.float32)
         padded[:, :points], padded_targets[:, :points] = inputs, targets
         program = _training_program(self.learning_rate)
+        counted = tf.constant(self._counted(points, capacity))
 
         def train(start: int) -> tuple[np.ndarray, np.ndarray]:
             chosen = np.arange(start, start + _CHUNK) % count  # the last chunk is filled up from the front
             weights = [self._initial_weights(self.seeds[run], size) for run in chosen]
-            orders, counted = zip(*(self._order(self.seeds[run], points, capacity) for run in chosen), strict=True)
+            orders = [self._order(self.seeds[run], points, capacity) for run in chosen]
             kernel, bias = program(
                 [tf.constant(np.stack(part)) for part in zip(*weights, strict=True)],
                 tf.constant(padded[chosen]),
                 tf.constant(padded_targets[chosen]),
                 tf.constant(np.stack(orders, axis=1)),
-                tf.constant(counted[0]),
+                counted,
                 tf.constant(self.epochs * -(-points // self.batch_size)),
             )
             return kernel.numpy(), bias.numpy()
@@ -128,19 +128,24 @@ class DNGO:
             rng.uniform(-1 / np.sqrt(fan_in), 1 / np.sqrt(fan_in), shape).astype(np.float32) for shape, fan_in in shapes
         ]
 
-    def _order(self, seed: int, points: int, capacity: int) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers of every update int32 `[steps, batch]`, and which of them count, float32 likewise."""
+    def _order(self, seed: int, points: int, capacity: int) -> np.ndarray:
+        """Row numbers of every update, int32 `[steps, batch]`, padded to the steps of `capacity` points."""
         per_epoch = -(-points // self.batch_size)
         steps = self.epochs * per_epoch
         rows = np.zeros((self.epochs * -(-capacity // self.batch_size), self.batch_size), np.int32)
-        counted = np.zeros(rows.shape, np.float32)
         order = np.random.default_rng(seed).random((self.epochs, points)).argsort(axis=1)
         filled = np.zeros((self.epochs, per_epoch * self.batch_size), np.int32)
         filled[:, :points] = order
         rows[:steps] = filled.reshape(steps, -1)
+        return rows
+
+    def _counted(self, points: int, capacity: int) -> np.ndarray:
+        """Which entries of `_order` are points and not padding, float32 `[steps, batch]`; the same for all seeds."""
+        per_epoch = -(-points // self.batch_size)
+        counted = np.zeros((self.epochs * -(-capacity // self.batch_size), self.batch_size), np.float32)
         kept = np.arange(per_epoch * self.batch_size) < points
-        counted[:steps] = np.tile(kept, (self.epochs, 1)).reshape(steps, -1)
-        return rows, counted
+        counted[: self.epochs * per_epoch] = np.tile(kept, (self.epochs, 1)).reshape(-1, self.batch_size)
+        return counted
 
     def _fit_regressions(self, features: np.ndarray, targets: np.ndarray) -> None:
         """Posterior over the weights of basis functions `[R, n, F]`, at the precisions that explain the targets."""

@@ -162,6 +162,13 @@ class Strategy(abc.ABC):
     def _learn(self, scores: np.ndarray) -> None:  # noqa: B027 (optional hook)
         """Called after new scores `[R, k]` were added to the history."""
 
+    def _initial_rows(self, count: int, initial: int) -> np.ndarray | None:
+        """Random rows as long as fewer than `initial` were suggested or fewer than two scored; then None."""
+        waiting = initial - self._count
+        if waiting <= 0 and self.rows.shape[1] >= 2:
+            return None
+        return self._random_rows(min(count, max(waiting, 1)))
+
     def _random_rows(self, count: int) -> np.ndarray:
         """Distinct rows that were not suggested yet, uniformly: `[R, count]`."""
         return np.stack([self._draw(run, count, ()) for run in range(self.runs)])

@@ -45,10 +45,10 @@ class BayesianOptimization(Strategy):
         self.initial, self.batch, self.incumbent = initial, batch, incumbent
 
     def _suggest(self, count: int) -> np.ndarray:
-        waiting = self.initial - self._count
+        first = self._initial_rows(count, self.initial)
+        if first is not None:
+            return first
         scored = self.rows.shape[1]
-        if waiting > 0 or scored < 2:
-            return self._random_rows(min(count, max(waiting, 1)))
         inputs = self.candidates.standardised
         model = DNGO(seed=[seed + scored for seed in self.seeds]).fit(inputs[self.rows], self.scores)
         on_device = tf.constant(inputs)

@@ -42,9 +42,9 @@ class RegularizedEvolution(Strategy):
         self.tournament_size = tournament_size
 
     def _suggest(self, count: int) -> np.ndarray:
-        waiting = self.population_size - self._count
-        if waiting > 0 or not self.rows.shape[1]:
-            return self._random_rows(min(count, max(waiting, 1)))
+        first = self._initial_rows(count, self.population_size)
+        if first is not None:
+            return first
         rows = np.zeros((self.runs, 0), np.int64)
         while rows.shape[1] < min(count, self.batch):
             rows = np.concatenate([rows, self._children(rows)[:, None]], axis=1)

@@ -50,10 +50,10 @@ class LatentLocalSearch(Strategy):
         self._known: dict[int, np.ndarray] = {}
 
     def _suggest(self, count: int) -> np.ndarray:
-        waiting = self.initial - self._count
+        first = self._initial_rows(count, self.initial)
+        if first is not None:
+            return first
         scored = self.rows.shape[1]
-        if waiting > 0 or scored < 2:
-            return self._random_rows(min(count, max(waiting, 1)))
         model = DNGO(seed=[seed + scored for seed in self.seeds])
         model.fit(self.candidates.standardised[self.rows], self.scores)
         order = np.argsort(-self.scores, axis=1, kind="stable")[:, : self.parents]
