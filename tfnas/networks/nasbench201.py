@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
+from tfnas.networks.layers import batch_norm, convolution2d
 from tfnas.spaces import Architecture, NASBench201
 from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES, NONE, SKIP
 
@@ -39,16 +40,6 @@ class Skeleton:
                 raise ConfigurationError(f"{field.name}={getattr(self, field.name)}, expected at least 1")
 
 
-def _norm() -> tf.keras.layers.BatchNormalization:
-    return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
-
-
-def _convolution(channels: int, size: int, strides: int = 1) -> tf.keras.layers.Conv2D:
-    return tf.keras.layers.Conv2D(
-        channels, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
-    )
-
-
 class _Edge(tf.keras.layers.Layer):
     """One edge of the cell: its fixed operation, or all five with the choice left to `call`."""
 
@@ -57,7 +48,9 @@ class _Edge(tf.keras.layers.Layer):
         kept = EDGE_OPERATIONS if operation is None else (operation,)
         self.operation = operation
         self.convolutions = {
-            name: (_convolution(channels, size), _norm()) for name, size in ((CONV1X1, 1), (CONV3X3, 3)) if name in kept
+            name: (convolution2d(channels, size), batch_norm())
+            for name, size in ((CONV1X1, 1), (CONV3X3, 3))
+            if name in kept
         }
         for name, (convolution, norm) in self.convolutions.items():
             setattr(self, f"{name}_convolution", convolution)
@@ -104,9 +97,9 @@ class _Reduction(tf.keras.layers.Layer):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.first, self.first_norm = _convolution(channels, 3, strides=2), _norm()
-        self.second, self.second_norm = _convolution(channels, 3), _norm()
-        self.pool, self.shortcut = tf.keras.layers.AveragePooling2D(2, 2, "same"), _convolution(channels, 1)
+        self.first, self.first_norm = convolution2d(channels, 3, strides=2), batch_norm()
+        self.second, self.second_norm = convolution2d(channels, 3), batch_norm()
+        self.pool, self.shortcut = tf.keras.layers.AveragePooling2D(2, 2, "same"), convolution2d(channels, 1)
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         outputs = self.first_norm(self.first(tf.nn.relu(inputs)), training=training)
@@ -131,14 +124,14 @@ class NASBench201Network(tf.keras.Model):
             NASBench201().require_valid(architecture)
             operations = architecture.operations[1:-1]
         self.takes_operations = architecture is None
-        self.stem, self.stem_norm = _convolution(skeleton.channels, 3), _norm()
+        self.stem, self.stem_norm = convolution2d(skeleton.channels, 3), batch_norm()
         self.blocks = []
         for stage in range(skeleton.stages):
             channels = skeleton.channels * 2**stage
             if stage:
                 self.blocks.append(_Reduction(channels))
             self.blocks.extend(_Cell(channels, operations) for _ in range(skeleton.cells_per_stage))
-        self.last_norm = _norm()
+        self.last_norm = batch_norm()
         self.pool = tf.keras.layers.GlobalAveragePooling2D()
         self.classifier = tf.keras.layers.Dense(skeleton.num_classes)
 

@@ -31,16 +31,23 @@ def _tidy(axes: plt.Axes) -> None:
     axes.grid(alpha=0.25)
 
 
-def training_curves(history: Sequence[Mapping[str, float]], path: pathlib.Path, *, title: str) -> None:
-    """Loss on the left, held-out shares (accuracy, validity, uniqueness) on the right, against epochs."""
+def training_curves(
+    history: Sequence[Mapping[str, float]],
+    path: pathlib.Path,
+    *,
+    title: str,
+    shares: Sequence[str] = ("reconstruction_accuracy", "validity", "uniqueness"),
+    shares_title: str = "held-out cells and prior samples",
+) -> None:
+    """Loss on the left, what lies between 0 and 1 on the right, against epochs."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
     epochs = [record["epoch"] for record in history]
     left.plot(epochs, [record["loss"] for record in history], color=_COLOURS[0], marker="o", markersize=3)
     left.set(xlabel="epoch", ylabel="training loss", title=title)
-    for colour, name in zip(_COLOURS, ("reconstruction_accuracy", "validity", "uniqueness"), strict=False):
+    for colour, name in zip(_COLOURS, shares, strict=False):
         values = [record[name] for record in history]
         right.plot(epochs, values, color=colour, marker="o", markersize=3, label=name.replace("_", " "))
-    right.set(xlabel="epoch", ylim=(0, 1.03), title="held-out cells and prior samples")
+    right.set(xlabel="epoch", ylim=(0, 1.03), title=shares_title)
     right.legend(frameon=False)
     for axes in (left, right):
         _tidy(axes)

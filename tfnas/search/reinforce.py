@@ -45,8 +45,10 @@ class Reinforce(Strategy):
         learning_rate: float = 1e-2,
         baseline: float | None = None,
         baseline_momentum: float = 0.9,
+        stddev: float = 1.0,
     ):
         super().__init__(candidates, seeds)
+        self.stddev = stddev
         self.episode_length = episode_length
         self.discount = discount
         self.baseline_momentum = baseline_momentum
@@ -66,7 +68,7 @@ class Reinforce(Strategy):
         for _ in range(min(count, self.episode_length - self._states.shape[1])):
             mean, self._memory = self._policy.step(self._position, self._memory)
             noise = np.stack([rng.standard_normal(mean.shape[1], dtype=np.float32) for rng in self.rngs])
-            action = mean + noise
+            action = mean + self.stddev * noise
             nearest = self._nearest(action, rows)
             self._states = np.concatenate([self._states, self._position[:, None]], axis=1)
             self._actions = np.concatenate([self._actions, action[:, None]], axis=1)
@@ -97,7 +99,7 @@ class Reinforce(Strategy):
         for step in reversed(range(self.episode_length)):
             returns[:, step] = following = self._rewards[:, step] + self.discount * following
         baseline = self._compared_with(returns.mean(axis=1))
-        advantages = (returns - baseline[:, None]).astype(np.float32)
+        advantages = ((returns - baseline[:, None]) / self.stddev**2).astype(np.float32)
         self._policy.update(self._states, self._actions, advantages)
         self._memory = self._policy.initial_memory()
         self._states, self._actions = self._states[:, :0], self._actions[:, :0]

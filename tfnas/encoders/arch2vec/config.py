@@ -15,16 +15,22 @@ class Arch2VecConfig:
     """What decides a pretraining run besides data and seed.
 
     Attributes:
+      message_passing: `gin` (graph isomorphism layers) or `gcn` (graph convolutions, as GAE and VGAE have them).
       hidden_dims: width of each message-passing layer.
-      mlp_depth: linear, batch-norm, ReLU triplets in each of them.
-      directed_messages: weigh messages from successors apart from those of predecessors. Without it (the paper's
-        A + A') cells that differ in the direction of edges alone can look the same.
+      mlp_depth: linear, batch-norm, ReLU triplets in each graph isomorphism layer.
+      directed_messages: in graph isomorphism layers, weigh messages from successors apart from those of predecessors.
+        Without it (the paper's A + A') cells that differ in the direction of edges alone can look the same.
       embedding_dim: D.
       pooling: `sum` or `mean` of the vertex means.
       mask_padding: vertices that a smaller cell does not have stay out of batch statistics, pooling and loss.
       operation_likelihood: `softmax` (categorical) or `sigmoid` (one Bernoulli per column).
-      edge_decoder: `inner_product`, or `bilinear` (hidden layer, then one vector as source and one as target of edges).
-      decoder_dim: width of the bilinear decoder's hidden layer and vectors.
+      variational: draw latents from the posterior and count its divergence; otherwise decode the means, without either.
+      decoder: what an edge is decoded from. `inner_product` (the paper's): the latents of its two vertices; `bilinear`:
+        the same, with a hidden layer and then one vector as source and one as target of edges; `joint`: all latents of
+        the cell, through a hidden layer. Two vertices that a symmetry of the cell exchanges have equal latents, so that
+        from two latents alone nobody can tell which of their edges belong together. An operation is decoded linearly
+        from its vertex's latents.
+      decoder_dim: width of the hidden layer, and of the bilinear decoder's vectors.
       dropout: share of the latent entries that training zeroes before decoding.
       average_entries: reconstruction terms are means over all entries of a matrix instead of sums.
       kl_weight: factor of the Kullback-Leibler term.
@@ -38,6 +44,7 @@ class Arch2VecConfig:
         mode, as the published code does from its second epoch on; 0 for all epochs in training mode.
     """
 
+    message_passing: str = "gin"
     hidden_dims: tuple[int, ...] = (128, 128, 128, 128)
     mlp_depth: int = 2
     directed_messages: bool = True
@@ -45,11 +52,12 @@ class Arch2VecConfig:
     pooling: str = "sum"
     mask_padding: bool = True
     operation_likelihood: str = "softmax"
-    edge_decoder: str = "bilinear"
-    decoder_dim: int = 64
+    variational: bool = True
+    decoder: str = "joint"
+    decoder_dim: int = 512
     dropout: float = 0.1
     average_entries: bool = False
-    kl_weight: float = 0.1
+    kl_weight: float = 0.02
     published_kl: bool = False
     batch_size: int = 32
     learning_rate: float = 1e-3
@@ -60,9 +68,10 @@ class Arch2VecConfig:
 
     def __post_init__(self) -> None:
         for field, allowed in (
+            ("message_passing", ("gin", "gcn")),
             ("pooling", ("sum", "mean")),
             ("operation_likelihood", ("softmax", "sigmoid")),
-            ("edge_decoder", ("inner_product", "bilinear")),
+            ("decoder", ("inner_product", "bilinear", "joint")),
         ):
             if getattr(self, field) not in allowed:
                 raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(allowed)}")
@@ -86,7 +95,7 @@ PRESETS = {
         hidden_dims=(128, 128, 128, 128, 16),
         mlp_depth=1,
         directed_messages=False,
-        edge_decoder="inner_product",
+        decoder="inner_product",
         dropout=0.0,
         kl_weight=1.0,
         decay_learning_rate=False,
@@ -97,7 +106,7 @@ PRESETS = {
         pooling="mean",
         mask_padding=False,
         operation_likelihood="sigmoid",
-        edge_decoder="inner_product",
+        decoder="inner_product",
         dropout=0.3,
         average_entries=True,
         kl_weight=1.0,
@@ -108,6 +117,18 @@ PRESETS = {
     ),
 }
 """`paper` follows equations 1-5, `published_code` the released program with its departures, `tfnas` is ours."""
+
+TABLE1_METHODS: dict[str, dict[str, object]] = {
+    "GAE": {"message_passing": "gcn", "variational": False},
+    "VGAE": {"message_passing": "gcn"},
+    "arch2vec without KL": {"variational": False},
+    "arch2vec": {},
+}
+"""The autoencoders of the paper's table 1 as changes of a preset.
+
+References:
+  Kipf and Welling 2016, "Variational Graph Auto-Encoders".
+"""
 
 
 def preset(name: str, **changes: object) -> Arch2VecConfig:

@@ -72,7 +72,7 @@ def batch_loss(config: Arch2VecConfig, terms: Terms, row_weights: tf.Tensor, tot
       row_weights: float32 `[B]`, 0 for rows that only fill the batch.
       total_weight: their sum over all replicas.
     """
-    kl_weight = config.kl_weight
+    kl_weight = config.kl_weight if config.variational else 0.0
     if config.published_kl:
         kl_weight /= total_weight
     per_cell = terms.operations + terms.edges + kl_weight * terms.divergence

@@ -38,7 +38,7 @@ def evaluate(
     result = reconstruction(model, test_cells)
     statistics = latent_statistics(model, train_cells)
     for prefix, joint in (("", True), ("independent_", False)):
-        samples = sample_cells(model, space, statistics, num_samples, rng, joint=joint)
+        samples = decode_cells(model, space, sample_latents(statistics, num_samples, rng, joint=joint))
         valid = space.validate_many(samples)
         count = max(int(valid.sum()), 1)
         distinct = len(np.unique(space.canonical_hashes(samples[valid]))) if valid.any() else 0
@@ -127,20 +127,12 @@ def latent_statistics(model: Arch2Vec, cells: CellTable) -> LatentStatistics:
     return LatentStatistics(mean, stddev, joint_mean, root)
 
 
-def sample_cells(
-    model: Arch2Vec,
-    space: Space,
-    statistics: LatentStatistics,
-    count: int,
-    rng: np.random.Generator,
-    *,
-    joint: bool = True,
-) -> CellTable:
-    """Decodes prior samples that are moved and scaled to the training cells' latent statistics.
+def sample_latents(
+    statistics: LatentStatistics, count: int, rng: np.random.Generator, *, joint: bool = True
+) -> np.ndarray:
+    """Prior samples that are moved and scaled to the training cells' latent statistics, float32 `[count, V, D]`.
 
     Args:
-      model: the autoencoder.
-      space: the space of its cells.
       statistics: of the training cells.
       count: number of samples.
       rng: source of the samples.
@@ -148,11 +140,15 @@ def sample_cells(
         published code does.
     """
     deviates = rng.standard_normal((count, *statistics.mean.shape), dtype=np.float32)
-    if joint:
-        latent = statistics.joint_mean + deviates.reshape(count, -1) @ statistics.joint_root.T
-    else:
-        latent = statistics.mean + statistics.stddev * deviates
-    operation_logits, edge_logits = model.decode(tf.constant(latent.reshape(deviates.shape)))
+    if not joint:
+        return statistics.mean + statistics.stddev * deviates
+    latents = statistics.joint_mean + deviates.reshape(count, -1) @ statistics.joint_root.T
+    return latents.reshape(deviates.shape)
+
+
+def decode_cells(model: Arch2Vec, space: Space, latents: np.ndarray) -> CellTable:
+    """The most likely cells of latents `[N, V, D]`; see `cells_from_logits`."""
+    operation_logits, edge_logits = model.decode(tf.constant(latents))
     return cells_from_logits(space, operation_logits.numpy(), edge_logits.numpy())
 
 

@@ -49,12 +49,18 @@ class Arch2Vec(tf.keras.Model):
             GraphIsomorphismLayer(
                 inputs, units, depth, seeds + 10 * i, directed=config.directed_messages, name=f"layer_{i}"
             )
+            if config.message_passing == "gin"
+            else linear(inputs, units, seeds + 10 * i, f"layer_{i}")
             for i, (inputs, units) in enumerate(itertools.pairwise(widths))
         ]
         self.mean_head = linear(widths[-1], config.embedding_dim, seeds + 900, "mean")
         self.log_stddev_head = linear(widths[-1], config.embedding_dim, seeds + 901, "log_stddev")
         self.operation_head = linear(config.embedding_dim, num_operations, seeds + 902, "operations")
-        if config.edge_decoder == "bilinear":
+        if config.decoder == "joint":
+            width = config.decoder_dim
+            self.joint_hidden = linear(num_vertices * config.embedding_dim, width, seeds + 906, "joint_hidden")
+            self.joint_edges = linear(width, num_vertices**2, seeds + 907, "joint_edges")
+        if config.decoder == "bilinear":
             self.edge_hidden = linear(config.embedding_dim, config.decoder_dim, seeds + 903, "edge_hidden")
             self.edge_source = linear(config.decoder_dim, config.decoder_dim, seeds + 904, "edge_source")
             self.edge_target = linear(config.decoder_dim, config.decoder_dim, seeds + 905, "edge_target")
@@ -136,13 +142,17 @@ class Arch2Vec(tf.keras.Model):
           Yan et al. 2020 (arch2vec), equation 4.
         """
         rows = tf.reshape(latent, [-1, self.config.embedding_dim])
+        operations = tf.reshape(self.operation_head(rows), [-1, self.num_vertices, self.num_operations])
+        if self.config.decoder == "joint":
+            cells = tf.reshape(latent, [-1, self.num_vertices * self.config.embedding_dim])
+            edges = self.joint_edges(tf.nn.relu(self.joint_hidden(cells)))
+            return operations, tf.reshape(edges, [-1, self.num_vertices, self.num_vertices])
         source = target = latent
-        if self.config.edge_decoder == "bilinear":
+        if self.config.decoder == "bilinear":
             hidden = tf.nn.relu(self.edge_hidden(rows))
             shape = [-1, self.num_vertices, self.config.decoder_dim]
             source = tf.reshape(self.edge_source(hidden), shape)
             target = tf.reshape(self.edge_target(hidden), shape)
-        operations = tf.reshape(self.operation_head(rows), [-1, self.num_vertices, self.num_operations])
         return operations, tf.matmul(source, target, transpose_b=True)
 
     def embed(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tuple[tf.Tensor, Posterior]:
@@ -172,7 +182,14 @@ class Arch2Vec(tf.keras.Model):
         row_mask: tf.Tensor | None,
         training: bool,
     ) -> Posterior:
-        for layer in self.graph_layers:
-            neighbours = neighbour_sum(features, layer.successor_weight)
-            features = layer(features, neighbours, row_mask=row_mask, training=training)
+        if self.config.message_passing == "gcn":
+            # Kipf and Welling 2017, equation 2: D^-1/2 (A + A' + I) D^-1/2 H W.
+            scale = tf.math.rsqrt(1.0 + neighbour_sum(tf.ones_like(features[:, :1]), 1.0))
+            for layer in self.graph_layers:
+                scaled = scale * features
+                features = tf.nn.relu(layer(scale * (scaled + neighbour_sum(scaled, 1.0))))
+        else:
+            for layer in self.graph_layers:
+                neighbours = neighbour_sum(features, layer.successor_weight)
+                features = layer(features, neighbours, row_mask=row_mask, training=training)
         return Posterior(self.mean_head(features), self.log_stddev_head(features))

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfnas.encoders.arch2vec import losses, metrics
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
-from tfnas.encoders.arch2vec.model import Arch2Vec, Posterior
+from tfnas.encoders.arch2vec.model import Arch2Vec
 from tfnas.spaces import Space
 from tfnas.spaces.base import CellTable
 from tfnas.training.loop import Task
@@ -54,7 +54,9 @@ class Arch2VecTask(Task):
 
     def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
         shape = [steps, batch_size, self.space.max_vertices, self.config.embedding_dim]
-        draws = {"noise": tf.random.stateless_normal(shape, seed)}
+        draws = {}
+        if self.config.variational:
+            draws["noise"] = tf.random.stateless_normal(shape, seed)
         if self.config.dropout:
             kept = tf.random.stateless_uniform(shape, tf.add(seed, [0, 1 << 19])) >= self.config.dropout
             draws["kept"] = tf.cast(kept, tf.float32) / (1.0 - self.config.dropout)
@@ -71,7 +73,11 @@ class Arch2VecTask(Task):
         ops = tf.one_hot(tf.cast(batch[0], tf.int32), len(self.space.operations))
         adjacency = tf.cast(batch[1], tf.float32)
         posterior = self.model.encode(ops, adjacency, row_weights, training)
-        latent = self._latent(posterior, draws) if training else posterior.mean
+        latent = posterior.mean
+        if training and self.config.variational:
+            latent += tf.exp(posterior.log_stddev) * draws["noise"]
+        if training and self.config.dropout:
+            latent *= draws["kept"]
         terms = losses.loss_terms(
             self.config, ops, adjacency, self.model.vertex_mask(ops), posterior, *self.model.decode(latent)
         )
@@ -91,8 +97,3 @@ class Arch2VecTask(Task):
             self._num_samples,
             np.random.default_rng([self._seed, epoch]),
         )
-
-    @staticmethod
-    def _latent(posterior: Posterior, draws: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        latent = posterior.mean + tf.exp(posterior.log_stddev) * draws["noise"]
-        return latent * draws["kept"] if "kept" in draws else latent

@@ -1,0 +1,110 @@
+"""Training of DARTS networks on tiny images: augmentation, learning, resumption, the evaluator."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfnas.benchmarks import darts as training
+from tfnas.benchmarks.darts_config import TRAININGS, DartsTraining
+from tfnas.benchmarks.images import ImageData
+from tfnas.errors import ConfigurationError
+from tfnas.networks import darts
+
+SKELETON = darts.DartsSkeleton(num_classes=2, channels=4, layers=3, auxiliary=False)
+TINY = DartsTraining(epochs=3, batch_size=16, learning_rate=0.05, cutout=2, averaged_epochs=2)
+CELL = darts.cell(darts.ARCH2VEC_RL)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Two classes of 8 x 8 images that a colour tells apart."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for count in (48, 24, 24):
+        labels = (np.arange(count) % 2).astype(np.int32)
+        images = rng.normal(0, 1, (count, 8, 8, 3)).astype(np.float32)
+        images[..., 0] += 2.0 * labels[:, None, None] - 1.0
+        parts.append((images, labels))
+    return ImageData(*parts, num_classes=2)
+
+
+def test_a_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
+    whole = darts.DartsNetwork(SKELETON, CELL)
+    history = training.fit(whole, data.train, data.validation, TINY, tmp_path / "whole")
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    assert history[-1]["loss"] < history[0]["loss"]
+    original, calls = training.accuracy, []
+
+    def dies_in_the_third_epoch(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "accuracy", dies_in_the_third_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(darts.DartsNetwork(SKELETON, CELL), data.train, data.validation, TINY, tmp_path / "half")
+    fresh = darts.DartsNetwork(SKELETON, CELL)
+    again = training.fit(fresh, data.train, data.validation, TINY, tmp_path / "half", resume=True)
+    assert again == history
+    for mine, theirs in zip(fresh.trainable_variables, whole.trainable_variables, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_the_evaluator_scores_the_last_epochs(data):
+    evaluator = training.DartsEvaluator(data, SKELETON, TINY)
+    (score,) = evaluator.query([CELL])
+    assert not score.failure
+    assert 0.6 < score.validation <= 1.0
+    assert 0.6 < score.test <= 1.0
+    assert evaluator.query([CELL]) == [score]
+
+
+def test_what_a_training_leaves_behind(data, tmp_path):
+    summary = training.train_cell(CELL, data, SKELETON, TINY, tmp_path, hold_out=False)
+    assert summary["train_images"] == 72
+    assert summary["parameters"] == darts.work(SKELETON, darts._SPACE.to_table([CELL]), 8)[0][0]
+    assert (tmp_path / "training.png").stat().st_size > 0
+
+
+def test_shifts_and_mirrors_move_pixels(rng):
+    images = tf.constant(rng.normal(size=(32, 12, 12, 3)), tf.float32)
+    config = dataclasses.replace(TINY, cutout=0)
+    moved = training.augment(images, config, tf.constant([1, 2])).numpy()
+    np.testing.assert_array_equal(moved, training.augment(images, config, tf.constant([1, 2])))
+    padded = np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)])
+    mirrored = 0
+    for before, after in zip(padded, moved, strict=True):
+        crops = [before[y : y + 12, x : x + 12] for y in range(9) for x in range(9)]
+        straight = any(np.array_equal(after, crop) for crop in crops)
+        mirror = any(np.array_equal(after, crop[:, ::-1]) for crop in crops)
+        assert straight or mirror
+        mirrored += mirror
+    assert 8 <= mirrored <= 24
+
+
+def test_holes(rng):
+    images = tf.ones([64, 12, 12, 3])
+    cut = training.augment(images, dataclasses.replace(TINY, crop=False, cutout=4), tf.constant([1, 2])).numpy()
+    holes = (cut == 0).all(axis=3).sum(axis=(1, 2))
+    assert holes.max() == 16
+    assert holes.min() >= 4
+    np.testing.assert_array_equal(training.augment(images, dataclasses.replace(TINY, crop=False, cutout=0), [1, 2]), 1)
+
+
+def test_the_papers_settings():
+    query, final, imagenet = (TRAININGS[name] for name in ("query", "final", "imagenet"))
+    assert (query.epochs, query.averaged_epochs, final.epochs, imagenet.epochs) == (50, 5, 600, 250)
+    assert {query.batch_size, final.batch_size} == {96}
+    assert (imagenet.learning_rate, imagenet.decay, imagenet.weight_decay) == (0.1, 0.97, 3e-5)
+    assert training._learning_rate(imagenet, 3) == pytest.approx(0.1 * 0.97**2)
+    assert training._learning_rate(final, 301) == pytest.approx(0.0125)
+
+
+@pytest.mark.parametrize("changes", [{"averaged_epochs": 7}, {"drop_path": 1.0}, {"batch_size": 0}])
+def test_bad_settings(changes):
+    with pytest.raises(ConfigurationError, match="expected"):
+        dataclasses.replace(TINY, **changes)

@@ -1,0 +1,383 @@
+"""The networks around DARTS cells, for 32-pixel images and for ImageNet, as arch2vec and DARTS evaluate cells.
+
+References:
+  Liu et al. 2019, "DARTS: Differentiable Architecture Search", section 3.2 and appendix A.
+  Yan et al. 2020 (arch2vec), section 4.2 and figure 10.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas.errors import ConfigurationError
+from tfnas.networks.layers import batch_norm, convolution2d
+from tfnas.spaces import Architecture, CellTable, Darts, NASBench301
+from tfnas.spaces.darts import CELL_OPERATIONS, INPUTS, NUM_BLOCKS
+
+_SPACE = Darts()
+
+
+@dataclasses.dataclass(frozen=True)
+class DartsSkeleton:
+    """The part of the network that is the same for all cells.
+
+    Attributes:
+      num_classes: width of the classifier.
+      channels: C, width of the operations of the first cells; every reduction doubles it.
+      layers: cells; those at a third and two thirds of the depth are reduction cells.
+      large_images: a stem of three strided convolutions, which makes images eight times smaller (ImageNet), instead of
+        one that keeps their size.
+      auxiliary: a second classifier at two thirds of the depth, for training only.
+    """
+
+    num_classes: int = 10
+    channels: int = 36
+    layers: int = 20
+    large_images: bool = False
+    auxiliary: bool = True
+
+    def __post_init__(self) -> None:
+        if self.layers < 3 or self.channels < 2 or self.channels % 2 or self.num_classes < 1:
+            raise ConfigurationError(f"{self}, expected at least 3 layers, 1 class and an even number of channels")
+
+    @property
+    def reductions(self) -> tuple[int, int]:
+        """Positions of the reduction cells."""
+        return self.layers // 3, 2 * self.layers // 3
+
+
+CIFAR10 = DartsSkeleton()
+IMAGENET = DartsSkeleton(num_classes=1000, channels=48, layers=14, large_images=True)
+
+Genotype = tuple[tuple[str, int], ...]
+"""Eight pairs of operation and state, two for each block."""
+
+ARCH2VEC_BO: Genotype = (
+    ("sep_conv_5x5", 1),
+    ("max_pool_3x3", 0),
+    ("skip_connect", 0),
+    ("dil_conv_3x3", 1),
+    ("sep_conv_5x5", 1),
+    ("sep_conv_3x3", 0),
+    ("dil_conv_5x5", 2),
+    ("sep_conv_3x3", 0),
+)
+ARCH2VEC_RL: Genotype = (
+    ("sep_conv_3x3", 0),
+    ("dil_conv_3x3", 1),
+    ("max_pool_3x3", 0),
+    ("dil_conv_3x3", 1),
+    ("skip_connect", 0),
+    ("sep_conv_3x3", 1),
+    ("dil_conv_5x5", 1),
+    ("sep_conv_3x3", 0),
+)
+GENOTYPES = {"arch2vec_bo": ARCH2VEC_BO, "arch2vec_rl": ARCH2VEC_RL}
+"""The cells of arch2vec's figure 10, each both normal and reduction cell."""
+
+
+def cell(genotype: Genotype) -> Architecture:
+    """The DARTS cell of a genotype.
+
+    Raises:
+      InvalidArchitectureError: it breaks a rule of the space.
+    """
+    return _SPACE.from_genotype([name for name, _ in genotype], [state for _, state in genotype])
+
+
+def parse_genotype(text: str) -> Genotype:
+    """The genotype of that name in `GENOTYPES`, or as `operation:state` eight times, separated by commas.
+
+    Raises:
+      ConfigurationError: it is neither.
+    """
+    if text in GENOTYPES:
+        return GENOTYPES[text]
+    pairs = [part.partition(":") for part in text.replace(" ", "").split(",")]
+    if len(pairs) != 2 * NUM_BLOCKS or not all(state.isdigit() for _, _, state in pairs):
+        raise ConfigurationError(
+            f"genotype {text!r}, expected one of {', '.join(GENOTYPES)} or eight of the form sep_conv_3x3:0"
+        )
+    return tuple((name, int(state)) for name, _, state in pairs)
+
+
+class DartsNetwork(tf.keras.Model):
+    """Classifier of images out of normal and reduction cells.
+
+    Args:
+      skeleton: the part that does not depend on the cell.
+      architecture: a DARTS cell, which then is both, or a NAS-Bench-301 pair of cells.
+
+    Attributes:
+      drop_path: probability that training drops the output of an operation; a variable, because it grows with time.
+      drop_seed: int32 `[2]`, decides what is dropped; set it anew for every update.
+
+    Raises:
+      InvalidArchitectureError: the architecture is neither.
+    """
+
+    def __init__(self, skeleton: DartsSkeleton, architecture: Architecture):
+        super().__init__()
+        if architecture.num_vertices == Darts.max_vertices:
+            normal = reduction = architecture
+        else:
+            NASBench301().require_valid(architecture)
+            normal, reduction = NASBench301().cells(architecture)
+        self.skeleton = skeleton
+        self.drop_path = tf.Variable(0.0, trainable=False, name="drop_path")
+        self.drop_seed = tf.Variable([0, 0], dtype=tf.int32, trainable=False, name="drop_seed")
+        channels = skeleton.channels
+        if skeleton.large_images:
+            self.stems = [
+                [convolution2d(channels // 2, 3, 2), batch_norm(), convolution2d(channels, 3, 2), batch_norm()],
+                [convolution2d(channels, 3, 2), batch_norm()],
+            ]
+        else:
+            self.stems = [[convolution2d(3 * channels, 3), batch_norm()]]
+        self.cells = []
+        after_reduction = skeleton.large_images
+        for layer in range(skeleton.layers):
+            reduces = layer in skeleton.reductions
+            channels *= 2 if reduces else 1
+            self.cells.append(_Cell(channels, reduction if reduces else normal, reduces, after_reduction))
+            after_reduction = reduces
+        self.auxiliary = _AuxiliaryHead(skeleton) if skeleton.auxiliary else None
+        self.pool = tf.keras.layers.GlobalAveragePooling2D()
+        self.classifier = tf.keras.layers.Dense(skeleton.num_classes)
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Logits float32 `[B, classes]` of images float32 `[B, height, width, channels]`."""
+        return self.with_auxiliary(images, training)[0]
+
+    def with_auxiliary(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The logits, and those of the auxiliary classifier if there is one."""
+        if self.skeleton.large_images:
+            first, norm, second, second_norm = self.stems[0]
+            before = second_norm(second(tf.nn.relu(norm(first(images), training=training))), training=training)
+            convolution, norm = self.stems[1]
+            now = norm(convolution(tf.nn.relu(before)), training=training)
+        else:
+            convolution, norm = self.stems[0]
+            before = now = norm(convolution(images), training=training)
+        extra = None
+        for layer, one_cell in enumerate(self.cells):
+            seed = tf.random.experimental.stateless_fold_in(self.drop_seed, layer)
+            before, now = now, one_cell(before, now, self.drop_path, seed, training=training)
+            if layer == self.skeleton.reductions[1] and self.auxiliary is not None:
+                extra = self.auxiliary(now, training=training)
+        return self.classifier(self.pool(now)), extra
+
+    @tf.function(reduce_retracing=True)
+    def classify(self, images: tf.Tensor) -> tf.Tensor:
+        """The most likely class int64 `[B]` of each image, in inference mode."""
+        return tf.argmax(self.call(images), axis=-1)
+
+
+class _Cell(tf.keras.layers.Layer):
+    def __init__(self, channels: int, architecture: Architecture, reduces: bool, after_reduction: bool):
+        super().__init__()
+        operations, self.states = _SPACE.to_genotype(architecture)
+        # The older input still has the size from before the reduction.
+        self.first = _Halving(channels) if after_reduction else _Projection(channels)
+        self.second = _Projection(channels)
+        self.operations = [
+            _operation(name, channels, 2 if reduces and state < len(INPUTS) else 1)
+            for name, state in zip(operations, self.states, strict=True)
+        ]
+
+    def call(
+        self, before: tf.Tensor, now: tf.Tensor, drop_path: tf.Tensor, seed: tf.Tensor, training: bool
+    ) -> tf.Tensor:
+        states = [self.first(before, training=training), self.second(now, training=training)]
+        for block in range(NUM_BLOCKS):
+            total = 0.0
+            for slot in (2 * block, 2 * block + 1):
+                operation = self.operations[slot]
+                value = operation(states[self.states[slot]], training=training)
+                if training and not isinstance(operation, _Identity):
+                    value = _drop(value, drop_path, tf.random.experimental.stateless_fold_in(seed, slot))
+                total += value
+            states.append(total)
+        return tf.concat(states[len(INPUTS) :], axis=-1)
+
+
+def _drop(value: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Zeroes `value` for some images of the batch, and makes up for it in the others."""
+    kept = tf.random.stateless_uniform([tf.shape(value)[0], 1, 1, 1], seed) >= probability
+    return value * tf.cast(kept, value.dtype) / (1.0 - probability)
+
+
+def _operation(name: str, channels: int, strides: int) -> tf.keras.layers.Layer:
+    if name == "none":
+        return _Zero(strides)
+    if name == "skip_connect":
+        return _Identity() if strides == 1 else _Halving(channels)
+    if name in ("max_pool_3x3", "avg_pool_3x3"):
+        return _Pool(name == "max_pool_3x3", strides)
+    size = int(name[-1])
+    return _Separable(channels, size, strides, 2 if name.startswith("sep") else 1, 1 if name.startswith("sep") else 2)
+
+
+class _Identity(tf.keras.layers.Layer):
+    def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        return tf.identity(inputs)
+
+
+class _Zero(tf.keras.layers.Layer):
+    def __init__(self, strides: int):
+        super().__init__()
+        self.strides = strides
+
+    def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        return tf.zeros_like(inputs[:, :: self.strides, :: self.strides])
+
+
+class _Pool(tf.keras.layers.Layer):
+    """3 x 3; averages count no padding."""
+
+    def __init__(self, maximum: bool, strides: int):
+        super().__init__()
+        self.strides = strides
+        self.pool = (tf.keras.layers.MaxPooling2D if maximum else tf.keras.layers.AveragePooling2D)(3, 1, "same")
+
+    def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        return self.pool(inputs)[:, :: self.strides, :: self.strides]
+
+
+class _Projection(tf.keras.layers.Layer):
+    """ReLU, 1 x 1 convolution, norm."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.convolution, self.norm = convolution2d(channels, 1), batch_norm()
+
+    def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        return self.norm(self.convolution(tf.nn.relu(inputs)), training=training)
+
+
+class _Halving(tf.keras.layers.Layer):
+    """Half the size: two 1 x 1 convolutions with stride 2, one shifted by a pixel, give half of the channels each."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.even, self.odd, self.norm = (
+            convolution2d(channels // 2, 1, 2),
+            convolution2d(channels // 2, 1, 2),
+            batch_norm(),
+        )
+
+    def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        rectified = tf.nn.relu(inputs)
+        shifted = tf.pad(rectified[:, 1:, 1:], [[0, 0], [0, 1], [0, 1], [0, 0]])
+        return self.norm(tf.concat([self.even(rectified), self.odd(shifted)], axis=-1), training=training)
+
+
+class _Separable(tf.keras.layers.Layer):
+    """ReLU, depthwise convolution, 1 x 1 convolution, norm; `repeats` times, the strides in the first."""
+
+    def __init__(self, channels: int, size: int, strides: int, repeats: int, dilation: int):
+        super().__init__()
+        self.size, self.dilation = size, dilation
+        self.steps = []
+        for step in range(repeats):
+            depthwise = _Depthwise(size, strides if step == 0 else 1, dilation)
+            self.steps.append([depthwise, convolution2d(channels, 1), batch_norm()])
+
+    def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        for depthwise, pointwise, norm in self.steps:
+            inputs = norm(pointwise(depthwise(tf.nn.relu(inputs))), training=training)
+        return inputs
+
+
+class _Depthwise(tf.keras.layers.Layer):
+    """Depthwise convolution. Strides take every second pixel, counted from the first, as PyTorch's padding does."""
+
+    def __init__(self, size: int, strides: int, dilation: int):
+        super().__init__()
+        self.size, self.strides, self.dilation = size, strides, dilation
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        shape = (self.size, self.size, input_shape[-1], 1)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        outputs = tf.nn.depthwise_conv2d(inputs, self.kernel, [1] * 4, "SAME", dilations=[self.dilation] * 2)
+        return outputs[:, :: self.strides, :: self.strides]
+
+
+class _AuxiliaryHead(tf.keras.layers.Layer):
+    def __init__(self, skeleton: DartsSkeleton):
+        super().__init__()
+        self.pool = tf.keras.layers.AveragePooling2D(5, 2 if skeleton.large_images else 3, "valid")
+        self.first, self.first_norm = convolution2d(128, 1), batch_norm()
+        self.second = tf.keras.layers.Conv2D(768, 2, use_bias=False, kernel_initializer="he_normal")
+        self.second_norm = None if skeleton.large_images else batch_norm()
+        self.classifier = tf.keras.layers.Dense(skeleton.num_classes)
+
+    def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        if min(inputs.shape[1:3]) < 8:
+            raise ConfigurationError(
+                f"the auxiliary classifier sees {inputs.shape[1]} x {inputs.shape[2]} pixels, expected at least 8; "
+                "use larger images or none"
+            )
+        features = self.first_norm(self.first(self.pool(tf.nn.relu(inputs))), training=training)
+        features = self.second(tf.nn.relu(features))
+        if self.second_norm is not None:
+            features = self.second_norm(features, training=training)
+        return self.classifier(tf.reshape(tf.nn.relu(features), [-1, np.prod(features.shape[1:])]))
+
+
+def work(skeleton: DartsSkeleton, cells: CellTable, image_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Size of the networks of some DARTS cells, without building them and without the auxiliary classifier.
+
+    Args:
+      skeleton: the network around the cells.
+      cells: N DARTS cells, each both normal and reduction cell.
+      image_size: height and width of the images, which have three channels.
+
+    Returns:
+      Trainable parameters int64 `[N]`, and multiply-adds of convolutions and classifier for one image int64 `[N]`.
+    """
+    codes = cells.operations[:, len(INPUTS) : -1].astype(np.int64) - len(INPUTS)
+    reads_input = cells.adjacency[:, : len(INPUTS), len(INPUTS) : -1].any(axis=1)
+    count = np.stack(
+        [((codes == code) & (reads_input == read)).sum(axis=1) for read in (False, True) for code in range(8)]
+    )
+    channels, size = skeleton.channels, image_size
+    if skeleton.large_images:
+        kernels = (27 * channels // 2, 9 * channels**2 // 2, 9 * channels**2)
+        parameters = sum(kernels) + 2 * (channels // 2 + 2 * channels)
+        operations = sum(kernel * (size // shrink) ** 2 for kernel, shrink in zip(kernels, (2, 4, 8), strict=True))
+        size //= 8
+        before = now = channels
+    else:
+        before = now = 3 * channels
+        parameters, operations = 27 * now + 2 * now, 27 * now * size**2
+    per_slot = np.zeros((2, 16), np.int64)
+    for layer in range(skeleton.layers):
+        reduces = layer in skeleton.reductions
+        channels *= 2 if reduces else 1
+        kernels = (before + now) * channels
+        parameters += kernels + 4 * channels
+        operations += kernels * size**2  # the older input, if larger, is halved by its projection
+        outputs = (size // 2 if reduces else size) ** 2
+        for read in (False, True):
+            for code, name in enumerate(CELL_OPERATIONS):
+                weights, norms = _operation_work(name, channels, reduces and read)
+                per_slot[:, 8 * read + code] += (weights + norms, weights * outputs)
+        size = size // 2 if reduces else size
+        before, now = now, NUM_BLOCKS * channels
+    classifier = now * skeleton.num_classes
+    totals = per_slot @ count + np.array([[parameters + classifier + skeleton.num_classes], [operations + classifier]])
+    return totals[0], totals[1]
+
+
+def _operation_work(name: str, channels: int, strided: bool) -> tuple[int, int]:
+    """Weights of the convolutions of an operation, all applied at its output's size, and of its norms."""
+    if name == "skip_connect" and strided:
+        return channels**2, 2 * channels
+    if "conv" not in name:
+        return 0, 0
+    repeats = 2 if name.startswith("sep") else 1
+    return repeats * (int(name[-1]) ** 2 * channels + channels**2), repeats * 2 * channels

@@ -1,0 +1,61 @@
+"""Trains the network of one DARTS cell: arch2vec's final training on CIFAR-10 (table 4), its ImageNet transfer (5).
+
+  python -m trainers.train_darts --cell=arch2vec_bo --data=cifar10.npz --output_dir=OUT
+  python -m trainers.train_darts --cell=arch2vec_bo --task=imagenet --data=imagenet.npz --output_dir=OUT
+
+The task decides network and training as the paper has them, every flag below changes one of their settings. `final` and
+`imagenet` learn from training and validation images; `query` leaves the latter out, as a search does. OUT gets
+summary.json, metrics.jsonl, training.png, TensorBoard events and checkpoints.
+"""
+
+import dataclasses
+
+from absl import flags
+
+import tfnas
+from tfnas import flags as tfnas_flags
+from tfnas.benchmarks.darts_config import TRAININGS, DartsTraining
+
+_CELL = flags.DEFINE_string("cell", None, "arch2vec_bo, arch2vec_rl, or eight operation:state.", required=True)
+_DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Resize images of a folder to so many pixels.", lower_bound=1)
+_TASK = flags.DEFINE_enum("task", "final", tuple(TRAININGS), "Whose settings to start from.")
+_CHANNELS = flags.DEFINE_integer("channels", None, "Width of the first cells' operations.", lower_bound=2)
+_LAYERS = flags.DEFINE_integer("layers", None, "Number of cells.", lower_bound=3)
+_AUXILIARY = flags.DEFINE_boolean("auxiliary", None, "Train with a second classifier at two thirds of the depth.")
+
+tfnas_flags.define_from_config(DartsTraining)
+tfnas_flags.define_output()
+
+
+def main() -> None:
+    """Flags -> `tfnas.benchmarks.darts.train_cell`."""
+    from tfnas.benchmarks import darts as training
+    from tfnas.benchmarks.images import load_images
+    from tfnas.networks import darts
+
+    config = dataclasses.replace(TRAININGS[_TASK.value], **tfnas_flags.overrides(DartsTraining))
+    skeleton = darts.IMAGENET if _TASK.value == "imagenet" else darts.CIFAR10
+    changes = {"channels": _CHANNELS.value, "layers": _LAYERS.value, "auxiliary": _AUXILIARY.value}
+    skeleton = dataclasses.replace(skeleton, **{name: value for name, value in changes.items() if value is not None})
+    cell = darts.cell(darts.parse_genotype(_CELL.value))
+    data = load_images(_DATA.value, image_size=_IMAGE_SIZE.value)
+    settings = {
+        "program": "train_darts",
+        "cell": _CELL.value,
+        "data": data.fingerprint,
+        "task": _TASK.value,
+        "skeleton": dataclasses.asdict(skeleton),
+        "training": dataclasses.asdict(config),
+    }
+    output_dir = tfnas.artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
+    )
+    summary = training.train_cell(
+        cell, data, skeleton, config, output_dir, hold_out=_TASK.value == "query", resume=flags.FLAGS.resume
+    )
+    print(f"{summary['parameters'] / 1e6:.3f} million parameters, test accuracy {summary['test_accuracy']:.2%}")
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)
