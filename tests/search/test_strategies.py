@@ -129,7 +129,7 @@ def test_categorical_reinforce_resumes_and_needs_one_graph(candidates):
     second.load_state(first.state())
     np.testing.assert_array_equal(drive(first, 10), drive(second, 10))
     cells = Darts().sample(20, np.random.default_rng(0))
-    with pytest.raises(ConfigurationError, match="needs a space of one graph"):
+    with pytest.raises(ConfigurationError, match="NAS-Bench-101 or a space of one graph"):
         CategoricalReinforce(Candidates(Darts(), cells, np.zeros((20, 2), np.float32)), [0])
 
 

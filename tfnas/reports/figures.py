@@ -76,6 +76,76 @@ def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title
     _save(figure, path)
 
 
+def regret_curves(
+    regrets: Mapping[str, np.ndarray],
+    seconds: Mapping[str, np.ndarray],
+    budget_seconds: float,
+    path: pathlib.Path,
+    *,
+    title: str,
+) -> None:
+    """Mean regret against queries on the left, against training time on the right; logarithmic.
+
+    Args:
+      regrets: per method, the regret of the best so far `[runs, queries]`.
+      seconds: per method, the time spent after each query `[runs, queries]`.
+      budget_seconds: where the time axis ends.
+      path: where.
+      title: above the figure.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), sharey=True)
+    times = np.linspace(budget_seconds / 50, budget_seconds, 50)
+    for number, (name, regret) in enumerate(regrets.items()):
+        look = {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _STYLES[number // len(_COLOURS)]}
+        left.plot(np.arange(1, regret.shape[1] + 1), regret.mean(axis=0), label=name, **look)
+        done = np.stack([np.searchsorted(spent, times, side="right") for spent in seconds[name]])
+        started = (done > 0).all(axis=0)
+        at_time = np.take_along_axis(regret, np.maximum(done - 1, 0), axis=1).mean(axis=0)
+        right.plot(times[started], at_time[started], **look)
+    left.set(xlabel="architectures queried", ylabel="mean test regret", yscale="log", title=title)
+    right.set(xlabel="simulated training time in seconds", title=f"{regret.shape[0]} runs")
+    left.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
+        _tidy(axes)
+    _save(figure, path)
+
+
+def distributions(values: Mapping[str, np.ndarray], path: pathlib.Path, *, label: str, title: str) -> None:
+    """Empirical cumulative distributions of `values` `[runs]` per method."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.2))
+    for number, (name, found) in enumerate(values.items()):
+        axes.ecdf(found, label=name, color=_COLOURS[number % len(_COLOURS)], linestyle=_STYLES[number // len(_COLOURS)])
+    axes.set(xlabel=label, ylabel="share of runs", title=title)
+    axes.legend(frameon=False, fontsize=8)
+    _tidy(axes)
+    _save(figure, path)
+
+
+def grouped_bars(
+    values: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str], path: pathlib.Path, *, title: str
+) -> None:
+    """A panel per group, in it bars per name, side by side for every series.
+
+    Args:
+      values: per group and series, a share for each name.
+      names: what is measured.
+      path: where.
+      title: above the figure.
+    """
+    figure, panels = plt.subplots(1, len(values), figsize=(5 * len(values), 3.6), sharey=True, squeeze=False)
+    for axes, (group, series) in zip(panels[0], values.items(), strict=True):
+        width = 0.8 / len(series)
+        for number, (label, shares) in enumerate(series.items()):
+            places = np.arange(len(names)) - 0.4 + (number + 0.5) * width
+            axes.bar(places, shares, width, color=_COLOURS[number % len(_COLOURS)], label=label)
+        axes.set(xticks=np.arange(len(names)), xticklabels=names, title=group, ylim=(0, 1.02))
+        _tidy(axes)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=3)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
 def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *, title: str) -> None:
     """How far architectures lie apart, and how much of that is chance.
 
@@ -146,8 +216,72 @@ def embedding_map(
     _save(figure, path)
 
 
+def distance_boxes(distances: Mapping[str, Mapping[int, np.ndarray]], path: pathlib.Path, *, title: str) -> None:
+    """A panel per embedding: the distribution of latent distances at every edit distance.
+
+    Args:
+      distances: per embedding and edit distance, the latent distances of some pairs.
+      path: where.
+      title: above the figure.
+    """
+    figure, panels = plt.subplots(1, len(distances), figsize=(5 * len(distances), 3.8), sharey=True, squeeze=False)
+    for axes, colour, (name, groups) in zip(panels[0], _COLOURS, distances.items(), strict=False):
+        boxes = axes.boxplot(list(groups.values()), positions=list(groups), widths=0.6, sym="", patch_artist=True)
+        for box in boxes["boxes"]:
+            box.set(facecolor=colour, alpha=0.5)
+        axes.set(xlabel="edit distance", title=name)
+        _tidy(axes)
+    panels[0, 0].set_ylabel("latent distance (mean of all pairs = 1)")
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def coloured_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: pathlib.Path, *, label: str) -> None:
+    """A panel per embedding: the mean of `values` over the plane.
+
+    Args:
+      maps: per embedding, points `[N, 2]`.
+      values: what colours them, `[N]`.
+      path: where.
+      label: of the colours.
+    """
+    figure, panels = plt.subplots(1, len(maps), figsize=(5.4 * len(maps), 4.6), squeeze=False, layout="constrained")
+    low, high = np.quantile(values, (0.05, 0.99))
+    for axes, (name, points) in zip(panels[0], maps.items(), strict=True):
+        cells = axes.hexbin(*points.T, C=values, gridsize=60, cmap="viridis", vmin=low, vmax=high)
+        axes.set(xticks=[], yticks=[], title=f"{name}, {len(points):,} cells")
+    figure.colorbar(cells, ax=panels[0].tolist(), label=label)
+    _save(figure, path)
+
+
 def draw_architecture(architecture: Architecture, path: pathlib.Path, *, title: str) -> None:
     """The cell as a graph from input to output, operations as labelled boxes."""
+    figure, axes = plt.subplots(figsize=(7, _depth(architecture) + 0.6))
+    _draw_on(axes, architecture, 9)
+    axes.set_title(title, fontsize=9)
+    _save(figure, path)
+
+
+def draw_architectures(architectures: Sequence[Architecture], path: pathlib.Path, *, title: str) -> None:
+    """Some cells side by side, in order."""
+    figure, panels = plt.subplots(
+        1,
+        len(architectures),
+        figsize=(3.2 * len(architectures), 0.8 * max(map(_depth, architectures)) + 0.6),
+        squeeze=False,
+    )
+    for number, (axes, architecture) in enumerate(zip(panels[0], architectures, strict=True)):
+        _draw_on(axes, architecture, 6)
+        axes.set_title(str(number), fontsize=8)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def _depth(architecture: Architecture) -> int:
+    return len(list(nx.topological_generations(nx.DiGraph(architecture.edges)))) or 1
+
+
+def _draw_on(axes: plt.Axes, architecture: Architecture, fontsize: int) -> None:
     graph = nx.DiGraph()
     graph.add_nodes_from(range(architecture.num_vertices))
     graph.add_edges_from(architecture.edges)
@@ -156,16 +290,12 @@ def draw_architecture(architecture: Architecture, path: pathlib.Path, *, title: 
             graph.nodes[vertex]["layer"] = layer
     positions = nx.multipartite_layout(graph, subset_key="layer", align="horizontal")
     positions = {vertex: (x, -y) for vertex, (x, y) in positions.items()}
-    depth = 1 + max(graph.nodes[vertex]["layer"] for vertex in graph)
-    figure, axes = plt.subplots(figsize=(7, 1.0 * depth + 0.6))
     nx.draw_networkx_edges(graph, positions, ax=axes, edge_color="#7a7f87", arrowsize=14, node_size=1500)
     kinds = sorted(set(architecture.operations))
     for vertex, (x, y) in positions.items():
         name = architecture.operations[vertex]
         colour = _COLOURS[kinds.index(name) % len(_COLOURS)]
         box = {"boxstyle": "round,pad=0.4", "facecolor": colour, "alpha": 0.9, "edgecolor": "white"}
-        axes.text(x, y, name, ha="center", va="center", fontsize=9, color="white", bbox=box)
-    axes.set_title(title, fontsize=9)
+        axes.text(x, y, name, ha="center", va="center", fontsize=fontsize, color="white", bbox=box)
     axes.margins(0.25, 0.12)
     axes.axis("off")
-    _save(figure, path)

@@ -47,8 +47,12 @@ class Candidates:
 
     def rows(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """int64 `[n]`: the row of a candidate isomorphic to each architecture, or -1."""
+        return self.rows_of_cells(self.space.to_table(architectures))
+
+    def rows_of_cells(self, cells: CellTable) -> np.ndarray:
+        """int64 `[n]`: the row of a candidate isomorphic to each of n valid cells, or -1."""
         order, hashes = self._index
-        wanted = self.space.canonical_hashes(self.space.to_table(architectures))
+        wanted = self.space.canonical_hashes(cells)
         places = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
         return np.where(hashes[places] == wanted, order[places], -1)
 
@@ -127,6 +131,20 @@ class Strategy(abc.ABC):
         self.rows = np.concatenate([self.rows, rows], axis=1)
         self.scores = np.concatenate([self.scores, scores], axis=1)
         self._learn(scores)
+
+    def know(self, rows: np.ndarray, scores: np.ndarray) -> None:
+        """Takes scores `[R, k]` of rows that were chosen elsewhere, before the first suggestion.
+
+        They count as suggested, and strategies that fit a model fit it to them too; policies do not learn from them.
+
+        Raises:
+          ConfigurationError: something was suggested already, or the shapes are others.
+        """
+        if self._count or rows.ndim != 2 or len(rows) != self.runs or rows.shape != scores.shape:
+            raise ConfigurationError(f"rows {rows.shape} and scores {scores.shape} can't be known in advance")
+        np.put_along_axis(self._suggested, rows, True, axis=1)
+        self._count = rows.shape[1]
+        self.rows, self.scores = rows.astype(np.int64), scores.astype(np.float64)
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that later suggestions depend on, as plain arrays."""

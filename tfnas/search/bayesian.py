@@ -25,6 +25,7 @@ class BayesianOptimization(Strategy):
       batch: suggestions per fit.
       incumbent: the score to improve on; None for the best one seen. (arch2vec sets 0.95 on NAS-Bench-101 and 1.0 on
         NAS-Bench-201.)
+      pool: so many random candidates are judged after each fit, in place of all.
 
     References:
       Yan et al. 2020 (arch2vec), section 3.3; Snoek et al. 2015. Unlike the published code, expected improvement uses
@@ -40,9 +41,11 @@ class BayesianOptimization(Strategy):
         initial: int = 16,
         batch: int = 5,
         incumbent: float | None = None,
+        pool: int | None = None,
     ):
         super().__init__(candidates, seeds)
         self.initial, self.batch, self.incumbent = initial, batch, incumbent
+        self.pool = pool if pool is not None and pool < len(candidates) else None
 
     def _suggest(self, count: int) -> np.ndarray:
         first = self._initial_rows(count, self.initial)
@@ -51,15 +54,22 @@ class BayesianOptimization(Strategy):
         scored = self.rows.shape[1]
         inputs = self.candidates.standardised
         model = DNGO(seed=[seed + scored for seed in self.seeds]).fit(inputs[self.rows], self.scores)
-        on_device = tf.constant(inputs)
+        everything = np.arange(len(inputs))
+        on_device = None if self.pool else tf.constant(inputs)
 
         def best(run: int) -> np.ndarray:
+            judged, points = everything, on_device
+            if self.pool:
+                judged = np.sort(self.rngs[run].choice(len(inputs), self.pool, replace=False, shuffle=False))
+                points = tf.constant(inputs[judged])
             incumbent = self.scores[run].max() if self.incumbent is None else self.incumbent
-            gain = log_expected_improvement(*model.predict(on_device, run), incumbent)
-            gain[self._suggested[run]] = -np.inf
+            gain = log_expected_improvement(*model.predict(points, run), incumbent)
+            gain[self._suggested[run, judged]] = -np.inf
             size = min(count, self.batch)
             top = np.argpartition(-gain, size - 1)[:size]
-            return top[np.lexsort((top, -gain[top]))]
+            chosen = judged[top[np.lexsort((top, -gain[top]))]]
+            fresh = chosen[~self._suggested[run, chosen]]  # all, unless the pool held hardly anything new
+            return np.concatenate([fresh, np.array(self._draw(run, size - len(fresh), fresh.tolist()), np.int64)])
 
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack(list(pool.map(best, range(self.runs))))

@@ -1,4 +1,4 @@
-"""REINFORCE on the architectures themselves: one categorical distribution for every inner vertex."""
+"""REINFORCE on the architectures themselves: one categorical distribution for every choice that makes a cell."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,23 +8,26 @@ import scipy.special
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.search.base import Candidates, Strategy
+from tfnas.spaces import ABSENT, CellTable, NASBench101
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 _ATTEMPTS = 50
 
 
 class CategoricalReinforce(Strategy):
-    """Draws the operation of every vertex independently and follows the policy gradient after every answer.
+    """Draws every choice independently and follows the policy gradient after every answer.
+
+    A choice is the operation of a vertex and, on NAS-Bench-101, the presence of an edge of the 7 x 7 matrix.
 
     Args:
-      candidates: of a space whose architectures share one graph; what is drawn outside it, or a second time, is drawn
-        again.
+      candidates: of NAS-Bench-101, or of a space whose architectures share one graph; what is drawn outside it, or a
+        second time, is drawn again.
       seeds: one for each run.
       learning_rate: of plain gradient ascent on the logits.
       baseline_momentum: weight of the past in the moving average that scores are compared with.
 
     Raises:
-      ConfigurationError: the architectures of the space have different graphs.
+      ConfigurationError: another space.
 
     References:
       Ying et al. 2019 (NAS-Bench-101), section 5.1, and Dong and Yang 2020 (NAS-Bench-201), appendix, for the baseline.
@@ -36,47 +39,113 @@ class CategoricalReinforce(Strategy):
         self, candidates: Candidates, seeds: Sequence[int], learning_rate: float = 0.5, baseline_momentum: float = 0.9
     ):
         super().__init__(candidates, seeds)
-        space = candidates.space
-        if not isinstance(space, FixedGraphSpace):
-            raise ConfigurationError(f"{self.name} needs a space of one graph, {space.name} has many")
+        if isinstance(candidates.space, NASBench101):
+            self._encoding: _FixedGraph | _Matrix = _Matrix(candidates)
+        elif isinstance(candidates.space, FixedGraphSpace):
+            self._encoding = _FixedGraph(candidates)
+        else:
+            raise ConfigurationError(
+                f"{self.name} needs NAS-Bench-101 or a space of one graph, not {candidates.space.name}"
+            )
         self.learning_rate, self.baseline_momentum = learning_rate, baseline_momentum
-        self._logits = np.zeros((self.runs, space.max_vertices - 2, len(space.operations) - 2))
+        options = np.array(self._encoding.options)
+        exists = np.arange(options.max()) < options[:, None]
+        self._logits = np.tile(np.where(exists, 0.0, -np.inf), (self.runs, 1, 1))
         self._baseline = np.full(self.runs, np.nan)
-        codes = candidates.cells.operations[:, 1:-1].astype(np.int64) - 1
-        self._codes = codes
-        self._places = {row.tobytes(): place for place, row in enumerate(codes)}
+        self._drawn_rows = np.zeros((self.runs, 0), np.int64)
+        self._drawn_choices = np.zeros((self.runs, 0, len(options)), np.int8)
 
     def _suggest(self, count: int) -> np.ndarray:
-        probabilities = scipy.special.softmax(self._logits, axis=2)
-        cumulative = probabilities.cumsum(axis=2)
-        rows = np.zeros((self.runs, 1), np.int64)
-        for run, rng in enumerate(self.rngs):
-            for _ in range(_ATTEMPTS):
-                drawn = (rng.random((cumulative.shape[1], 1)) > cumulative[run, :, :-1]).sum(axis=1)
-                row = self._places.get(drawn.tobytes())
-                if row is not None and not self._suggested[run, row]:
-                    break
-            else:
-                row = self._draw(run, 1, ())[0]
-            rows[run] = row
-        return rows
+        cumulative = scipy.special.softmax(self._logits, axis=2).cumsum(axis=2)[:, :, :-1]
+        rows = np.full(self.runs, -1, np.int64)
+        choices = np.zeros((self.runs, cumulative.shape[1]), np.int8)
+        waiting = np.arange(self.runs)
+        for _ in range(_ATTEMPTS):
+            deviates = np.stack([self.rngs[run].random((cumulative.shape[1], 1)) for run in waiting.tolist()])
+            drawn = (deviates > cumulative[waiting]).sum(axis=2).astype(np.int8)
+            found = self._encoding.rows(drawn)
+            fresh = (found >= 0) & ~self._suggested[waiting, found]
+            rows[waiting[fresh]], choices[waiting[fresh]] = found[fresh], drawn[fresh]
+            waiting = waiting[~fresh]
+            if not len(waiting):
+                break
+        for run in waiting.tolist():
+            rows[run] = self._draw(run, 1, ())[0]
+            choices[run] = self._encoding.choices(rows[run])
+        self._drawn_rows = np.concatenate([self._drawn_rows, rows[:, None]], axis=1)
+        self._drawn_choices = np.concatenate([self._drawn_choices, choices[:, None]], axis=1)
+        return rows[:, None]
 
     def _learn(self, scores: np.ndarray) -> None:
         for column in range(scores.shape[1]):
-            score = scores[:, column]
-            chosen = self._codes[self.rows[:, self.rows.shape[1] - scores.shape[1] + column]]
+            score, row = scores[:, column], self.rows[:, column - scores.shape[1]]
+            when = (self._drawn_rows == row[:, None]).argmax(axis=1)
+            chosen = self._drawn_choices[np.arange(self.runs), when]
             before = np.where(np.isnan(self._baseline), score, self._baseline)
-            one_hot = np.eye(self._logits.shape[2])[chosen]
-            gradient = one_hot - scipy.special.softmax(self._logits, axis=2)
+            gradient = np.eye(self._logits.shape[2])[chosen] - scipy.special.softmax(self._logits, axis=2)
             self._logits = self._logits + self.learning_rate * (score - before)[:, None, None] * gradient
             self._baseline = self.baseline_momentum * before + (1 - self.baseline_momentum) * score
 
     def state(self) -> dict[str, np.ndarray]:
-        return super().state() | {"logits": self._logits, "baseline": self._baseline}
+        own = {"drawn_rows": self._drawn_rows, "drawn_choices": self._drawn_choices}
+        return super().state() | own | {"logits": self._logits, "baseline": self._baseline}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
         try:
             self._logits, self._baseline = state["logits"], state["baseline"]
+            self._drawn_rows, self._drawn_choices = state["drawn_rows"], state["drawn_choices"]
         except KeyError as error:
             raise CorruptArtefactError(f"not a state of the strategy {self.name!r} ({error})") from error
+
+
+class _FixedGraph:
+    """A choice for every inner vertex.
+
+    Attributes:
+      options: how many there are for each choice.
+    """
+
+    def __init__(self, candidates: Candidates):
+        space = candidates.space
+        self.options = [len(space.operations) - 2] * (space.max_vertices - 2)
+        self._codes = candidates.cells.operations[:, 1:-1].astype(np.int8) - 1
+        self._places = {codes.tobytes(): row for row, codes in enumerate(self._codes)}
+
+    def rows(self, choices: np.ndarray) -> np.ndarray:
+        """The candidates int64 `[n]` that choices `[n, C]` make, or -1."""
+        return np.array([self._places.get(codes.tobytes(), -1) for codes in choices], np.int64)
+
+    def choices(self, row: int) -> np.ndarray:
+        """Choices int8 `[C]` that make a candidate."""
+        return self._codes[row]
+
+
+class _Matrix:
+    """NAS-Bench-101: five operations and the 21 entries of the upper triangle; the same methods."""
+
+    def __init__(self, candidates: Candidates):
+        self._candidates = candidates
+        self._width = candidates.space.max_vertices
+        self._upper = np.triu_indices(self._width, 1)
+        self.options = [3] * (self._width - 2) + [2] * len(self._upper[0])
+
+    def rows(self, choices: np.ndarray) -> np.ndarray:
+        operations = np.zeros((len(choices), self._width), np.uint8)
+        operations[:, 1:-1] = 1 + choices[:, : self._width - 2]
+        operations[:, -1] = 4
+        adjacency = np.zeros((len(choices), self._width, self._width), np.uint8)
+        adjacency[:, self._upper[0], self._upper[1]] = choices[:, self._width - 2 :]
+        cells = CellTable(operations, adjacency)
+        rows = np.full(len(choices), -1, np.int64)
+        valid = self._candidates.space.validate_many(cells)
+        rows[valid] = self._candidates.rows_of_cells(cells[valid])
+        return rows
+
+    def choices(self, row: int) -> np.ndarray:
+        operations, adjacency = self._candidates.cells.operations[row], self._candidates.cells.adjacency[row].copy()
+        last = int((operations != ABSENT).sum()) - 1
+        inner = np.zeros(self._width - 2, np.int8)
+        inner[: last - 1] = operations[1:last] - 1
+        adjacency[:, [last, -1]] = adjacency[:, [-1, last]]
+        return np.concatenate([inner, adjacency[self._upper].astype(np.int8)])

@@ -59,6 +59,7 @@ def run_search(
     bar: tqdm,
     *,
     budget_seconds: float | None = None,
+    known: Scores | None = None,
 ) -> History:
     """Spends `queries` queries in every run, continuing what `folder` holds.
 
@@ -72,13 +73,14 @@ def run_search(
       folder: the strategy's own folder.
       bar: progress over all queries.
       budget_seconds: stop as soon as every run has spent so much training time, even before `queries`.
+      known: answers `[R, k]` that the strategy was told with `know`; they count as the first queries.
 
     Raises:
       CorruptArtefactError: `folder` holds the state of something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "state.npz"
-    answers: list[Scores] = []
+    answers = [] if known is None else [known]
     if path.exists():
         state = artefacts.read_npz(path)
         answers = [_outcome(path, state, strategy)]

@@ -1,5 +1,6 @@
 """REINFORCE in the embedding space: an LSTM walks from one architecture's embedding to the next."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,8 @@ _DISTANCES = 1 << 25  # numbers in one matrix of distances
 class Reinforce(Strategy):
     """A Gaussian policy proposes a point; the nearest candidate not seen yet is scored and becomes the next state.
 
-    Embeddings are standardised, so that the policy's unit variance means the same for every encoder. Returns are
-    discounted, and compared with a baseline.
+    Embeddings are standardised, so that the policy's variance means the same for every encoder. Returns are discounted,
+    and compared with a baseline.
 
     Args:
       candidates: what can be suggested.
@@ -28,6 +29,7 @@ class Reinforce(Strategy):
       baseline: what returns are compared with; None for a moving average of earlier returns. (arch2vec sets 0.95 on
         NAS-Bench-101 and 0.4 on NAS-Bench-201.)
       baseline_momentum: weight of the past in the moving average.
+      stddev: of the actions around the policy's mean; candidates have 1. (Chosen on Digits-201.)
 
     References:
       Yan et al. 2020 (arch2vec), section 3.3. The published code discounts nothing and uses a constant baseline.
@@ -45,7 +47,7 @@ class Reinforce(Strategy):
         learning_rate: float = 1e-2,
         baseline: float | None = None,
         baseline_momentum: float = 0.9,
-        stddev: float = 1.0,
+        stddev: float = 2.0,
     ):
         super().__init__(candidates, seeds)
         self.stddev = stddev
@@ -78,17 +80,28 @@ class Reinforce(Strategy):
 
     def _nearest(self, points: np.ndarray, taken: np.ndarray) -> np.ndarray:
         """The closest candidate to each point `[R, D]` that its run was not given yet."""
-        table = self.candidates.standardised
-        lengths = (table**2).sum(axis=1)
+        table = self._augmented
+        asked = np.concatenate([-2 * points, np.ones((len(points), 1), np.float32)], axis=1)
         nearest = np.zeros(self.runs, np.int64)
         width = max(1, _DISTANCES // len(table))
         for start in range(0, self.runs, width):
             part = slice(start, start + width)
-            distances = lengths - 2 * points[part] @ table.T  # the point's own length changes no order
-            distances[self._suggested[part]] = np.inf
-            np.put_along_axis(distances, taken[part], np.inf, axis=1)
-            nearest[part] = distances.argmin(axis=1)
+            distances = asked[part] @ table.T  # squared, but for the point's own length, which changes no order
+            for given in (self.rows[part], taken[part]):
+                np.put_along_axis(distances, given, np.inf, axis=1)
+            found = distances.argmin(axis=1)
+            waiting = np.flatnonzero(self._suggested[part][np.arange(len(found)), found])
+            for row in waiting.tolist():  # suggested, but not scored yet
+                distances[row, self._suggested[start + row]] = np.inf
+                found[row] = distances[row].argmin()
+            nearest[part] = found
         return nearest
+
+    @functools.cached_property
+    def _augmented(self) -> np.ndarray:
+        """The standardised candidates float32 `[N, D + 1]`, their squared lengths at the end."""
+        table = self.candidates.standardised
+        return np.concatenate([table, (table**2).sum(axis=1, keepdims=True)], axis=1)
 
     def _learn(self, scores: np.ndarray) -> None:
         self._rewards = np.concatenate([self._rewards, scores], axis=1)

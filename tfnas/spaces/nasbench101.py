@@ -103,7 +103,7 @@ class NASBench101(Space):
         for vertex, name in enumerate(names[1:-1], start=1):
             if name not in self.operations[1:-1]:
                 return f"vertex {vertex} is {name!r}, expected one of {', '.join(self.operations[1:-1])}"
-        kept = _on_path(architecture.adjacency[None])[0]
+        kept = on_path(architecture.adjacency[None])[0]
         if not kept.any():
             return "no path leads from input to output"
         edges = int(architecture.adjacency[np.ix_(kept, kept)].sum())
@@ -123,7 +123,7 @@ class NASBench101(Space):
         ends_ok = (cells.operations[:, 0] == 0) & (cells.operations[rows, last] == 4)
         adjacency = cells.adjacency.astype(bool)
         upper = ~(adjacency & np.tri(mask.shape[1], dtype=bool)).any(axis=(1, 2))
-        kept = _on_path(adjacency, last)
+        kept = on_path(adjacency, last)
         edges = (adjacency & kept[:, :, None] & kept[:, None, :]).sum(axis=(1, 2))
         return contiguous & (last > 0) & interior_ok & ends_ok & upper & kept.any(axis=1) & (edges <= MAX_EDGES)
 
@@ -135,7 +135,7 @@ class NASBench101(Space):
 
     def canonical_hashes(self, cells: CellTable) -> np.ndarray:
         last = cells.num_vertices - 1
-        kept = _on_path(cells.adjacency.astype(bool), last)
+        kept = on_path(cells.adjacency.astype(bool), last)
         adjacency = cells.adjacency * kept[:, :, None] * kept[:, None, :]
         return isomorphism.fingerprints(adjacency, np.where(kept, cells.operations.astype(np.int64), -1))
 
@@ -175,12 +175,12 @@ def _random_operation(rng: np.random.Generator) -> str:
 
 def prune(architecture: Architecture) -> Architecture:
     """The cell without the vertices that lie on no path from input to output."""
-    kept = _on_path(architecture.adjacency[None])[0]
+    kept = on_path(architecture.adjacency[None])[0]
     names = tuple(name for name, keep in zip(architecture.operations, kept, strict=True) if keep)
     return Architecture(names, architecture.adjacency[np.ix_(kept, kept)])
 
 
-def _on_path(adjacency: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
+def on_path(adjacency: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
     """bool `[N, V]`: which vertices lie on a path from vertex 0 to vertex `last` (all False where there is none)."""
     adjacency = adjacency.astype(bool)
     count, width = adjacency.shape[:2]

@@ -7,16 +7,23 @@ References:
   Yan et al. 2020 (arch2vec), section 4.1 and appendix B.
 """
 
+import concurrent.futures
 import dataclasses
+import os
+import warnings
 
 import numpy as np
 import tensorflow as tf
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 
 from tfnas.encoders.arch2vec.model import Arch2Vec
 from tfnas.spaces import Space
 from tfnas.spaces.base import ABSENT, CellTable
 
 _BATCH = 2048
+_MIXTURE_CELLS = 20_000
+_MIXTURE_ITERATIONS = 20
 
 
 def evaluate(
@@ -31,21 +38,64 @@ def evaluate(
 
     Returns:
       `reconstruction_accuracy` (whole graphs), `operation_accuracy` and `edge_accuracy` (entries) on `test_cells`;
-      `validity`, `uniqueness` and (for spaces of known size) `relative_uniqueness`, its ratio to what uniform draws
-      from the space would give, of `num_samples` prior samples; the same with `independent_` before, for samples whose
-      entries are drawn independently, as the published code draws them.
+      what `judge` says of `num_samples` samples; the same with `independent_` before, for samples whose entries are
+      drawn independently, as the published code draws them.
     """
     result = reconstruction(model, test_cells)
     statistics = latent_statistics(model, train_cells)
     for prefix, joint in (("", True), ("independent_", False)):
-        samples = decode_cells(model, space, sample_latents(statistics, num_samples, rng, joint=joint))
-        valid = space.validate_many(samples)
-        count = max(int(valid.sum()), 1)
-        distinct = len(np.unique(space.canonical_hashes(samples[valid]))) if valid.any() else 0
-        result[f"{prefix}validity"] = float(valid.mean())
-        result[f"{prefix}uniqueness"] = distinct / count
-        if space.size is not None:
-            result[f"{prefix}relative_uniqueness"] = distinct / count / expected_uniqueness(space.size, count)
+        latents = sample_latents(statistics, num_samples, rng, joint=joint)
+        result |= {prefix + name: value for name, value in judge(space, decode_cells(model, space, latents)).items()}
+    return result
+
+
+def evaluate_mixture(
+    model: Arch2Vec, space: Space, cells: CellTable, num_samples: int, seed: int, components: int = 32
+) -> dict[str, float]:
+    """What `judge` says of samples from a mixture of Gaussians that is fitted to the latent means of cells.
+
+    Args:
+      model: the autoencoder.
+      space: the space of its cells.
+      cells: training cells; 20,000 random ones are used.
+      num_samples: how many samples.
+      seed: of the choice of cells, the fit and the samples.
+      components: number of Gaussians; fewer if there are fewer than 20 cells for each.
+
+    Returns:
+      The values, with `mixture_` before their names.
+
+    References:
+      Ghosh et al. 2020, "From Variational to Deterministic Autoencoders", section 4 (ex-post density estimation).
+    """
+    rows = np.random.default_rng(seed).permutation(len(cells))[:_MIXTURE_CELLS]
+    means = posterior_means(model, cells[rows])
+    flat = means.reshape(len(rows), -1).astype(np.float64)
+    mixture = GaussianMixture(
+        min(components, max(1, len(rows) // 20)),
+        max_iter=_MIXTURE_ITERATIONS,
+        init_params="k-means++",
+        reg_covar=1e-4 * max(float(flat.var(axis=0).mean()), 1e-6),
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that could still be a little better will do
+        mixture.fit(flat)
+    latents = mixture.sample(num_samples)[0].astype(np.float32).reshape(num_samples, *means.shape[1:])
+    return {f"mixture_{name}": value for name, value in judge(space, decode_cells(model, space, latents)).items()}
+
+
+def judge(space: Space, samples: CellTable) -> dict[str, float]:
+    """`validity`, `uniqueness` of the valid ones and, for spaces of known size, `relative_uniqueness`.
+
+    The last is the ratio to what as many uniform draws from the space would give.
+    """
+    valid = space.validate_many(samples)
+    count = max(int(valid.sum()), 1)
+    distinct = len(np.unique(space.canonical_hashes(samples[valid]))) if valid.any() else 0
+    result = {"validity": float(valid.mean()), "uniqueness": distinct / count}
+    if space.size is not None:
+        result["relative_uniqueness"] = distinct / count / expected_uniqueness(space.size, count)
     return result
 
 
@@ -56,25 +106,40 @@ def expected_uniqueness(size: int, draws: int) -> float:
 
 def posterior_means(model: Arch2Vec, cells: CellTable) -> np.ndarray:
     """Vertex means float32 `[N, V, D]`."""
+    return _in_batches(model, cells)[1]
+
+
+def embeddings(model: Arch2Vec, cells: CellTable) -> np.ndarray:
+    """Embeddings float32 `[N, D]`."""
+    return _in_batches(model, cells)[0]
+
+
+def _in_batches(model: Arch2Vec, cells: CellTable) -> tuple[np.ndarray, np.ndarray]:
     encode = _compiled_encoder(model)
-    parts = []
-    for start in range(0, len(cells), _BATCH):
+
+    def run(start: int) -> list[np.ndarray]:
         rows = np.minimum(np.arange(start, start + _BATCH), len(cells) - 1)
         part = encode(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
-        parts.append(part.numpy()[: len(cells) - start])
-    return np.concatenate(parts)
+        return [tensor.numpy()[: len(cells) - start] for tensor in part]
+
+    parts = [run(0)]  # compiles, before there are threads
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts += pool.map(run, range(_BATCH, len(cells), _BATCH))
+    embedding, means = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return embedding, means
 
 
 def _compiled_encoder(model: Arch2Vec) -> tf.types.experimental.GenericFunction:
-    if not hasattr(model, "compiled_means"):
+    if not hasattr(model, "compiled_embedding"):
         # XLA can't read variables of several devices.
         @tf.function(jit_compile=model.distribute_strategy.num_replicas_in_sync == 1)
-        def means(operations: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
+        def embed(operations: tf.Tensor, adjacency: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             ops = tf.one_hot(tf.cast(operations, tf.int32), model.num_operations)
-            return model.encode(ops, tf.cast(adjacency, tf.float32)).mean
+            embedding, posterior = model.embed(ops, tf.cast(adjacency, tf.float32))
+            return embedding, posterior.mean
 
-        model.compiled_means = means
-    return model.compiled_means
+        model.compiled_embedding = embed
+    return model.compiled_embedding
 
 
 def reconstruction(model: Arch2Vec, cells: CellTable) -> dict[str, float]:

@@ -155,9 +155,11 @@ class Arch2Vec(tf.keras.Model):
             target = tf.reshape(self.edge_target(hidden), shape)
         return operations, tf.matmul(source, target, transpose_b=True)
 
-    def embed(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tuple[tf.Tensor, Posterior]:
-        """The embedding `[B, D]` that search uses, pooled from the vertex means, and the posterior itself."""
-        posterior = self.encode(ops, adjacency)
+    def embed(
+        self, ops: tf.Tensor, adjacency: tf.Tensor, row_weights: tf.Tensor | None = None, training: bool = False
+    ) -> tuple[tf.Tensor, Posterior]:
+        """The embedding `[B, D]` that search uses, pooled from the vertex means, and the posterior; see `encode`."""
+        posterior = self.encode(ops, adjacency, row_weights, training)
         if not self.config.mask_padding:
             pool = tf.reduce_sum if self.config.pooling == "sum" else tf.reduce_mean
             return pool(posterior.mean, axis=1), posterior

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.encoders.arch2vec import export, published_metrics
+from tfnas.encoders.arch2vec import export, metrics, published_metrics
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
 from tfnas.encoders.arch2vec.model import Arch2Vec
 from tfnas.encoders.arch2vec.task import Arch2VecTask
@@ -82,6 +82,7 @@ def pretrain(
         "seed": seed,
         "parameters": int(np.sum([np.prod(v.shape) for v in task.model.trainable_variables])),
         **{name: value for name, value in history[-1].items() if name != "epoch"},
+        **metrics.evaluate_mixture(task.model, space, cells[:split], num_samples, seed),
         **published_metrics.evaluate(
             task.model, space, cells[:split], cells[split:], num_samples, np.random.default_rng([seed, epochs, 1])
         ),

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfnas.encoders.arch2vec.metrics import latent_statistics, posterior_means, sample_latents
 from tfnas.encoders.arch2vec.model import Arch2Vec
-from tfnas.spaces import Darts, NASBench101, NASBench201, Space, isomorphism
+from tfnas.spaces import Darts, NASBench101, NASBench201, Space, isomorphism, nasbench101
 from tfnas.spaces.base import ABSENT, CellTable
 
 
@@ -61,7 +61,10 @@ def published_validity(space: Space, codes: np.ndarray, adjacency: np.ndarray) -
     last = len(space.operations) - 1
     ends = (codes[:, 0] == 0) & (codes[:, -1] == last)
     if isinstance(space, NASBench101):
-        return space.validate_many(CellTable(codes, adjacency))
+        inner = ~nasbench101.on_path(adjacency)
+        inner[:, [0, -1]] = False
+        codes = np.where(inner, 1, codes)  # the benchmark prunes before it looks at operations
+        return space.validate_many(CellTable(codes, adjacency)) & ends
     if isinstance(space, NASBench201):
         inner = codes[:, 2:-1]  # vertex 1 is skipped, and so is the adjacency
         return ends & ((inner > 0) & (inner < last)).all(axis=1)
