@@ -17,6 +17,11 @@ from tfnas.spaces import SPACE_NAMES
 _SPACE = flags.DEFINE_enum("space", None, SPACE_NAMES, "Search space.", required=True)
 _CORPUS = flags.DEFINE_string("corpus", None, "Folder of TFRecord shards to train on, instead of the whole space.")
 _NUM_CELLS = flags.DEFINE_integer("num_cells", 600_000, "Cells to sample from a space that can't be enumerated.")
+_MULTIPLY_ADDS = flags.DEFINE_float(
+    "max_multiply_adds_millions",
+    None,
+    "Sample DARTS cells whose ImageNet network needs at most so many (arch2vec: 600).",
+)
 _PRESET = flags.DEFINE_enum("preset", "tfnas", tuple(PRESETS), "Settings that the flags below change.")
 _EPOCHS = flags.DEFINE_integer("epochs", 10, "Passes over the training cells.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides everything random.", lower_bound=0)
@@ -34,12 +39,14 @@ def main() -> None:
     from tfnas.training.strategies import get_strategy
 
     strategy = get_strategy(_STRATEGY.value)
-    space, cells = sources.cells_of(_SPACE.value, _CORPUS.value, _NUM_CELLS.value, _SEED.value)
+    bound = None if _MULTIPLY_ADDS.value is None else 1e6 * _MULTIPLY_ADDS.value
+    space, cells = sources.cells_of(_SPACE.value, _CORPUS.value, _NUM_CELLS.value, _SEED.value, bound)
     settings = {
         "program": "pretrain_arch2vec",
         "space": _SPACE.value,
         "corpus": _CORPUS.value,
         "num_cells": len(cells),
+        "max_multiply_adds_millions": _MULTIPLY_ADDS.value,
         "epochs": _EPOCHS.value,
         "seed": _SEED.value,
         "config": dataclasses.asdict(config),

@@ -2,7 +2,8 @@
 
   python -m trainers.reproduce_arch2vec --experiment=table3 --output_dir=OUT
 
-Measured accuracies come from the tables in the folder TFNAS_DATA_DIR.
+Measured accuracies come from the tables in the folder TFNAS_DATA_DIR. A run that was killed goes on with --resume:
+finished experiments, pretrainings and searches are not repeated.
 """
 
 from absl import flags
@@ -10,10 +11,13 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 
-_NAMES = ("table3", "figure2")
+_NAMES = ("table1", "table2", "table3", "table4", "figure2", "figure3", "figure4", "figure5")
 _EXPERIMENT = flags.DEFINE_list("experiment", "all", f"One or more of {', '.join(_NAMES)}, or all.")
-_RUNS = flags.DEFINE_integer("runs", 500, "Search runs per method of table 3.", lower_bound=2)
+_RUNS = flags.DEFINE_integer("runs", 500, "Search runs per method of tables 2 and 3.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run.", lower_bound=0)
+_SEEDS = flags.DEFINE_integer("pretraining_seeds", 3, "Table 1: pretrainings of arch2vec per space.", lower_bound=1)
+_OTHER_SEEDS = flags.DEFINE_integer("other_seeds", 1, "Table 1: pretrainings of every other row.", lower_bound=1)
+_DARTS_CELLS = flags.DEFINE_integer("darts_cells", 600_000, "Table 1: sampled cells of DARTS.", lower_bound=1000)
 tfnas_flags.define_output()
 
 
@@ -24,17 +28,16 @@ def main() -> None:
     from tfnas.reproduction import arch2vec
 
     names = arch2vec.check_experiments(_EXPERIMENT.value)
-    settings = {
-        "program": "reproduce_arch2vec",
-        "experiment": _EXPERIMENT.value,
-        "runs": _RUNS.value,
-        "seed": _SEED.value,
-    }
+    chosen = {flag.name: flag.value for flag in (_RUNS, _SEED, _SEEDS, _OTHER_SEEDS, _DARTS_CELLS)}
     output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
+        flags.FLAGS.output_dir,
+        {"program": "reproduce_arch2vec", "experiment": _EXPERIMENT.value, **chosen},
+        resume=flags.FLAGS.resume,
+        overwrite=flags.FLAGS.overwrite,
     )
     for name in names:
-        arch2vec.run(name, output_dir, runs=_RUNS.value, seed=_SEED.value)
+        if not (output_dir / f"{name}.md").exists():
+            arch2vec.run(name, output_dir, arch2vec.Settings(**chosen))
         print((output_dir / f"{name}.md").read_text())
 
 

@@ -3,10 +3,12 @@
   python -m trainers.search --strategy=random,evolution,reinforce,bo --benchmark=digits201 --runs=500 --queries=150 \
       --output_dir=OUT
   python -m trainers.search --benchmark=trained --data=images.npz --queries=40 --output_dir=OUT
+  python -m trainers.search --benchmark=darts --data=cifar10.npz --embeddings=TABLE --queries=100 --output_dir=OUT
 
-Benchmarks: `digits201` ships with tfnas; `digits` trains the same networks when asked; `trained` trains on your images;
-the others look for their table in the folder TFNAS_DATA_DIR; `table` takes any compact table. OUT gets results.json,
-results.md, summary.json, metrics.jsonl, every query under OUT/strategies, and three figures.
+Benchmarks: `digits201` ships with tfnas; `digits` trains the same networks when asked; `trained` and `darts` train
+NAS-Bench-201 and DARTS cells on your images, the latter by default as arch2vec does; the others look for their table
+in the folder TFNAS_DATA_DIR; `table` takes any compact table. OUT gets results.json, results.md, summary.json,
+metrics.jsonl, every query under OUT/strategies, and three figures.
 """
 
 from absl import flags
@@ -18,6 +20,7 @@ _BENCHMARKS = (
     "digits201",
     "digits",
     "trained",
+    "darts",
     "table",
     "nasbench101",
     "nasbench201_cifar10",
@@ -29,16 +32,18 @@ _BENCHMARKS = (
 
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
 _EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
-_STRATEGY = flags.DEFINE_list("strategy", "bo", "One or more of random, evolution, reinforce, bo, local.")
+_STRATEGY = flags.DEFINE_list("strategy", "bo", "One or more of random, evolution, reinforce, bo, local, forest.")
 _BENCHMARK = flags.DEFINE_enum("benchmark", "digits", _BENCHMARKS, "What scores an architecture.")
 _TABLE = flags.DEFINE_string("table", None, "Compact table to use instead of the benchmark's own.")
 _VALIDATION = flags.DEFINE_string("validation_column", None, "Column that the search sees.")
 _TEST = flags.DEFINE_string("test_column", None, "Column that only the report sees.")
-_DATA = flags.DEFINE_string("data", None, "For --benchmark=trained: images as .npz, or a folder per class.")
+_DATA = flags.DEFINE_string("data", None, "For --benchmark=trained or darts: images as .npz, or a folder per class.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Resize images of a folder to so many pixels.", lower_bound=1)
-_TRAIN_EPOCHS = flags.DEFINE_integer("train_epochs", 12, "Epochs of every training.", lower_bound=1)
-_CHANNELS = flags.DEFINE_integer("channels", 16, "Width of the trained networks' first stage.", lower_bound=1)
-_CELLS = flags.DEFINE_integer("cells_per_stage", 5, "Cells in each of their three stages.", lower_bound=1)
+_TRAIN_EPOCHS = flags.DEFINE_integer("train_epochs", None, "Epochs of every training; 12, darts 50.", lower_bound=1)
+_CHANNELS = flags.DEFINE_integer("channels", None, "Width of the networks' first stage; 16, darts 36.", lower_bound=1)
+_CELLS = flags.DEFINE_integer("cells_per_stage", 5, "Cells in each of three stages; not for darts.", lower_bound=1)
+_LAYERS = flags.DEFINE_integer("layers", 20, "Cells of a network, for darts.", lower_bound=3)
+_AUXILIARY = flags.DEFINE_boolean("auxiliary", True, "Train darts networks with a second classifier.")
 _TIME_LIMIT = flags.DEFINE_float("time_limit_seconds", 0.0, "Longest training; 0 for no limit.", lower_bound=0.0)
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
@@ -50,11 +55,12 @@ def main() -> None:
     """Flags -> `tfnas.search.experiment.compare`."""
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.benchmarks import registry
+    from tfnas.benchmarks import darts_config, registry
     from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
     from tfnas.encoders.saved import open_encoder
+    from tfnas.networks.darts import DartsSkeleton
     from tfnas.networks.nasbench201 import Skeleton
-    from tfnas.search import check_strategies, experiment
+    from tfnas.search import LatentForestSearch, check_strategies, experiment
 
     check_strategies(_STRATEGY.value)
     evaluator = registry.evaluator(
@@ -64,15 +70,17 @@ def main() -> None:
         test=_TEST.value,
         data=_DATA.value,
         image_size=_IMAGE_SIZE.value,
-        training=TrainedConfig(epochs=_TRAIN_EPOCHS.value, time_limit_seconds=_TIME_LIMIT.value),
-        skeleton=Skeleton(channels=_CHANNELS.value, cells_per_stage=_CELLS.value),
+        training=TrainedConfig(epochs=_TRAIN_EPOCHS.value or 12, time_limit_seconds=_TIME_LIMIT.value),
+        skeleton=Skeleton(channels=_CHANNELS.value or 16, cells_per_stage=_CELLS.value),
+        darts_training=darts_config.query(_TRAIN_EPOCHS.value),
+        darts_skeleton=DartsSkeleton(channels=_CHANNELS.value or 36, layers=_LAYERS.value, auxiliary=_AUXILIARY.value),
     )
     encoder = open_encoder(_ENCODER.value, evaluator.space)
     settings = {
         "program": "search",
         "encoder": encoder.fingerprint,
         **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _TABLE, _VALIDATION, _TEST, _DATA, _IMAGE_SIZE)},
-        **{flag.name: flag.value for flag in (_TRAIN_EPOCHS, _CHANNELS, _CELLS, _TIME_LIMIT)},
+        **{flag.name: flag.value for flag in (_TRAIN_EPOCHS, _CHANNELS, _CELLS, _LAYERS, _AUXILIARY, _TIME_LIMIT)},
         **{flag.name: flag.value for flag in (_STRATEGY, _QUERIES, _RUNS, _SEED)},
     }
     output_dir = tfnas.artefacts.prepare_output_folder(
@@ -82,7 +90,9 @@ def main() -> None:
         evaluator.keep_in(output_dir / "trained.jsonl")
     experiment.compare(
         _STRATEGY.value,
-        experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value),
+        experiment.candidates_of(
+            evaluator, encoder, _EMBEDDINGS.value, with_latents=LatentForestSearch.name in _STRATEGY.value
+        ),
         evaluator,
         output_dir,
         queries=_QUERIES.value,

@@ -9,20 +9,21 @@ import tensorflow_gnn as tfgnn
 
 from tests.reference import arch2vec as reference
 from tests.reference import graphs
-from tfnas.encoders.arch2vec import losses, metrics
-from tfnas.encoders.arch2vec.config import PRESETS, Arch2VecConfig, preset
+from tfnas.encoders.arch2vec import losses, metrics, published_metrics
+from tfnas.encoders.arch2vec.config import PRESETS, TABLE1_METHODS, Arch2VecConfig, preset
 from tfnas.encoders.arch2vec.model import Arch2Vec, Posterior
+from tfnas.encoders.arch2vec.task import Arch2VecTask
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import cells as cell_graphs
-from tfnas.spaces import Architecture, NASBench201
+from tfnas.spaces import Architecture, Darts, NASBench101, NASBench201, NATSSize
 from tfnas.spaces.base import ABSENT
 
 SMALL = {"hidden_dims": (12, 10), "embedding_dim": 4, "decoder_dim": 6}
 
 
-def small_model(name, space, seed=1):
+def small_model(name, space, seed=1, **changes):
     """A small model whose batch-norm statistics and epsilons are not the initial ones."""
-    model = Arch2Vec(preset(name, **SMALL), space.max_vertices, len(space.operations), seed)
+    model = Arch2Vec(preset(name, **SMALL, **changes), space.max_vertices, len(space.operations), seed)
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         if any(part in variable.name for part in ("moving", "epsilon", "successor")):
@@ -45,8 +46,25 @@ def test_encoder_agrees_with_numpy(name, space, rng):
         np.testing.assert_allclose(model.embed(ops, adjacency)[0][row], pooled, atol=1e-5)
 
 
-def test_graph_tensor_and_dense_view_agree(space, rng):
-    model = small_model("tfnas", space)
+def test_graph_convolutions_agree_with_numpy(space, rng):
+    """GAE's encoder: D^-1/2 (A + A' + I) D^-1/2 H W, with ReLU, and linear heads."""
+    config = preset("tfnas", **SMALL, **TABLE1_METHODS["GAE"])
+    model = Arch2Vec(config, space.max_vertices, len(space.operations), seed=1)
+    cells = space.sample(4, rng)
+    ops, adjacency = cells.one_hot(len(space.operations)), cells.adjacency.astype(np.float32)
+    mean, _ = model.encode(ops, adjacency)
+    for row in range(4):
+        both = adjacency[row] + adjacency[row].T + np.eye(space.max_vertices)
+        scale = 1 / np.sqrt(both.sum(axis=1))
+        x = ops[row].astype(np.float64)
+        for layer in model.graph_layers:
+            x = np.maximum(reference.linear(layer, scale[:, None] * both * scale @ x), 0)
+        np.testing.assert_allclose(mean[row], reference.linear(model.mean_head, x), atol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, TABLE1_METHODS["VGAE"]])
+def test_graph_tensor_and_dense_view_agree(changes, space, rng):
+    model = small_model("tfnas", space, **changes)
     cells = space.sample(9, rng)
     ops, adjacency = cells.one_hot(len(space.operations)), cells.adjacency.astype(np.float32)
     encoded = model(cell_graphs.to_graph_tensor(cells))
@@ -229,3 +247,76 @@ def test_directed_messages_tell_an_edge_from_its_reverse(directed, same):
     model = Arch2Vec(preset("tfnas", **SMALL, directed_messages=directed), 4, 5, seed=1)
     values = model.embed(ops, adjacency)[0].numpy()
     assert np.allclose(values[0], values[1], atol=1e-6) == same
+
+
+@pytest.mark.parametrize("decoder", ["inner_product", "bilinear", "joint"])
+def test_decoders_agree_with_numpy(decoder, rng):
+    space = NASBench201()
+    model = small_model("tfnas", space, decoder=decoder)
+    latent = rng.normal(size=(3, 8, 4)).astype(np.float32)
+    operations, edges = model.decode(latent)
+    for row in range(3):
+        np.testing.assert_allclose(operations[row], reference.linear(model.operation_head, latent[row]), atol=1e-5)
+        np.testing.assert_allclose(edges[row], reference.edge_logits(model, latent[row]), atol=1e-4)
+
+
+def test_only_the_joint_decoder_tells_twins_apart():
+    """Two equal chains input > a > b > output: a's edge goes to its own b, which has the latents of the other b."""
+    space = NASBench101()
+    operations = ("input", "conv3x3-bn-relu", "conv3x3-bn-relu", "maxpool3x3", "maxpool3x3", "output")
+    adjacency = np.zeros((6, 6), np.uint8)
+    for source, target in ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5)):
+        adjacency[source, target] = 1
+    ops, matrix = (part[None] for part in space.encode(Architecture(operations, adjacency)))
+    for decoder, apart in (("inner_product", False), ("bilinear", False), ("joint", True)):
+        model = small_model("tfnas", space, decoder=decoder)
+        mean = model.encode(ops, matrix).mean
+        np.testing.assert_allclose(mean[0, 1], mean[0, 2], atol=1e-5)
+        edges = model.decode(mean)[1].numpy()[0]
+        assert (abs(edges[1, 3] - edges[1, 4]) > 1e-3) == apart
+
+
+def test_without_variation_there_is_no_noise_and_no_divergence(rng):
+    space = NASBench201()
+    cells = space.sample(64, rng)
+    task = Arch2VecTask(preset("tfnas", **SMALL, variational=False, dropout=0.0), space, cells, cells[:8], 1, 1)
+    assert task.draw(tf.constant([1, 2]), 3, 8) == {}
+    batch = tuple(tensor[:8] for tensor in task.data)
+    loss, parts = task.loss(batch, {}, tf.ones([8]), tf.constant(8.0), training=True)
+    np.testing.assert_allclose(loss, parts["operations_loss"] + parts["edges_loss"], rtol=1e-6)
+    assert parts["divergence"] > 0
+
+
+def test_samples_of_a_mixture(small_nasbench101, rng):
+    """Repeatable; and what is said of samples is said by the rules of the space."""
+    space = small_nasbench101
+    cells = space.sample(400, rng)
+    found = metrics.evaluate_mixture(small_model("tfnas", space), space, cells, 200, seed=1, components=4)
+    assert set(found) == {"mixture_validity", "mixture_uniqueness", "mixture_relative_uniqueness"}
+    assert found == metrics.evaluate_mixture(small_model("tfnas", space), space, cells, 200, seed=1, components=4)
+    judged = metrics.judge(space, cells)
+    assert judged["validity"] == judged["uniqueness"] == 1.0
+    assert metrics.judge(space, cells[[0, 0, 1, 1]])["uniqueness"] == 0.5
+
+
+def test_what_the_published_code_calls_valid(small_nasbench101):
+    """NAS-Bench-201: edges and vertex 1 don't count. NAS-Bench-101: pruned vertices don't. DARTS: not all rules."""
+    space = NASBench201()
+    codes = space.enumerate().operations[:3].copy()
+    codes[1, 1], codes[2, 4] = 0, 6
+    nothing = np.zeros((3, 8, 8), np.uint8)
+    assert published_metrics.published_validity(space, codes, nothing).tolist() == [True, True, False]
+    codes = np.array([[0, 1, 4, 0, 2, 3, 4], [0, 1, 4, 0, 2, 3, 4], [0, 1, 2, 1, 2, 3, 3]], np.uint8)
+    adjacency = np.zeros((3, 7, 7), np.uint8)
+    adjacency[:, 0, 1] = adjacency[:, 1, 6] = 1
+    adjacency[1, 0, 2] = adjacency[1, 2, 6] = 1
+    valid = published_metrics.published_validity(small_nasbench101, codes, adjacency)
+    assert valid.tolist() == [True, False, False]
+    darts = Darts()
+    cell = darts.to_table([darts.from_genotype(["skip_connect"] * 8, [0, 1] * 4)])
+    adjacency = np.repeat(cell.adjacency, 3, axis=0)
+    adjacency[1, :2, 10] = 1  # inputs may not feed the output, but the published code does not look
+    adjacency[2, :, 4] = 0
+    valid = published_metrics.published_validity(darts, np.repeat(cell.operations, 3, axis=0), adjacency)
+    assert valid.tolist() == [True, True, False]
+    assert published_metrics.published_validity(NATSSize(), codes, adjacency) is None

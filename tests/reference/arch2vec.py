@@ -28,6 +28,18 @@ def encode(model, ops, adjacency):
     return linear(model.mean_head, x), linear(model.log_stddev_head, x)
 
 
+def edge_logits(model, latent):
+    """Logits of the edges of one cell from latents `[V, D]`."""
+    if model.config.decoder == "joint":
+        hidden = np.maximum(linear(model.joint_hidden, latent.reshape(-1)), 0)
+        return linear(model.joint_edges, hidden).reshape(len(latent), len(latent))
+    source = target = latent
+    if model.config.decoder == "bilinear":
+        hidden = np.maximum(linear(model.edge_hidden, latent), 0)
+        source, target = linear(model.edge_source, hidden), linear(model.edge_target, hidden)
+    return source @ target.T
+
+
 def sigmoid(x):
     """Logistic function."""
     return 1 / (1 + np.exp(-x))

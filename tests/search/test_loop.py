@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from tests.search.test_strategies import SPACE, candidates  # noqa: F401 (a fixture)
 from tfnas import artefacts
-from tfnas.benchmarks import Evaluator, Score
+from tfnas.benchmarks import Evaluator, Score, Scores
 from tfnas.errors import CorruptArtefactError
 from tfnas.search import experiment, get_strategy, loop
 
@@ -124,3 +124,14 @@ def test_a_budget_of_time(candidates, tmp_path):  # noqa: F811
     np.testing.assert_array_equal(within.scores.validation[:, :21], history.scores.validation[:, :21])
     assert not within.scores.validation[:, 21:].any()
     assert (within.best < 21).all()
+
+
+def test_histories_of_other_lengths_are_joined():
+    histories = []
+    for length in (2, 3):
+        values = np.tile(np.arange(length), (2, 1))
+        histories.append(loop.History(values, Scores(values / 10, values / 20, values * 1.0, values > 5)))
+    joined = loop.History.joined(histories)
+    assert joined.rows.tolist() == [[0, 1, 1], [0, 1, 1], [0, 1, 2], [0, 1, 2]]
+    np.testing.assert_array_equal(joined.scores.test, joined.rows / 20)
+    np.testing.assert_array_equal(joined.scores.cost_seconds, joined.rows)

@@ -7,7 +7,16 @@ from scipy import integrate, stats
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.search import STRATEGY_NAMES, Candidates, LatentLocalSearch, RegularizedEvolution, Reinforce, get_strategy
+from tfnas.search import (
+    STRATEGY_NAMES,
+    BayesianOptimization,
+    Candidates,
+    LatentForestSearch,
+    LatentLocalSearch,
+    RegularizedEvolution,
+    Reinforce,
+    get_strategy,
+)
 from tfnas.search.bayesian import expected_improvement, log_expected_improvement
 from tfnas.search.categorical import CategoricalReinforce
 from tfnas.search.reinforce import Policies
@@ -240,3 +249,64 @@ def test_rows_of_architectures(candidates):
     part = Candidates(SPACE, candidates.cells[:1000], candidates.embeddings[:1000])
     wanted = [candidates.architecture(row) for row in (17, 5000, 999)]
     assert part.rows(wanted).tolist() == [17, -1, 999]
+
+
+def test_what_was_scored_elsewhere_is_known(candidates):
+    """Strategies fit to it and never suggest it; it must come first."""
+    rows = np.array([[3, 5, 8], [1, 2, 4]])
+    scores = np.array([[0.1, 0.5, 0.9], [0.3, 0.2, 0.1]])
+    strategy = BayesianOptimization(candidates, [1, 2], initial=3)
+    strategy.know(rows, scores)
+    suggested = strategy.suggest(5)
+    assert not any(set(rows[run]) & set(suggested[run]) for run in range(2))
+    strategy.update(suggested, np.full(suggested.shape, 0.5))
+    assert strategy.rows.shape == (2, 8)
+    with pytest.raises(ConfigurationError, match="known in advance"):
+        strategy.know(rows, scores)
+
+
+def test_a_pool_of_candidates(candidates):
+    """Of a pool of all candidates but one, the same is suggested unless the best one is missing."""
+    settings = {"initial": 4, "batch": 1}
+    whole = BayesianOptimization(candidates, [1], **settings)
+    assert BayesianOptimization(candidates, [1], pool=len(candidates), **settings).pool is None
+    pooled = BayesianOptimization(candidates, [1], pool=8, **settings)
+    for strategy in (whole, pooled):
+        drive(strategy, 30)
+    assert len(np.unique(pooled.rows)) == 30
+    assert not np.array_equal(whole.rows, pooled.rows)
+
+
+def test_the_forest_uses_latents(candidates, rng):
+    """Embeddings that say nothing, latents that tell the score."""
+    noise = rng.normal(size=candidates.embeddings.shape).astype(np.float32)
+    merit = np.arange(len(candidates), dtype=np.float32)[:, None] / len(candidates)
+    best = {}
+    for name, latents in (("blind", None), ("seeing", merit)):
+        pool = Candidates(candidates.space, candidates.cells, noise, latents)
+        strategy = LatentForestSearch(pool, range(8), strangers=len(candidates))
+        for _ in range(6):
+            rows = strategy.suggest(20)
+            strategy.update(rows, merit[rows, 0].astype(np.float64))
+        best[name] = strategy.scores[:, 16:].mean()
+    assert best["seeing"] > best["blind"] + 0.1
+    with pytest.raises(ConfigurationError, match="latents"):
+        Candidates(candidates.space, candidates.cells, noise, merit[:3])
+
+
+def test_matrix_choices_make_nasbench101_cells(small_nasbench101, rng):
+    """Every candidate comes back from its own choices; learning raises what was rewarded."""
+    cells = small_nasbench101.enumerate()
+    pool = Candidates(small_nasbench101, cells, np.zeros((len(cells), 1), np.float32))
+    strategy = CategoricalReinforce(pool, [1, 2])
+    rows = rng.choice(len(cells), 50, replace=False)
+    choices = np.stack([strategy._encoding.choices(row) for row in rows])
+    np.testing.assert_array_equal(strategy._encoding.rows(choices), rows)
+    first = strategy.suggest(1)
+    strategy.update(first, np.array([[0.5], [0.5]]))
+    second = strategy.suggest(1)
+    strategy.update(second, np.array([[0.9], [0.1]]))
+    drawn = strategy._drawn_choices[:, 1]
+    moved = np.take_along_axis(strategy._logits, drawn[:, :, None].astype(int), axis=2)[:, :, 0]
+    assert (moved[0] > 0).all()
+    assert (moved[1] < 0).all()

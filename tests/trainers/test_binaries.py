@@ -25,6 +25,7 @@ BINARIES = (
     "build_digits201",
     "convert_benchmark",
     "reproduce_arch2vec",
+    "train_darts",
 )
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -6,15 +6,19 @@ import pathlib
 
 from tfnas import artefacts
 from tfnas.benchmarks.base import Evaluator
+from tfnas.benchmarks.darts import DartsEvaluator
+from tfnas.benchmarks.darts_config import TRAININGS, DartsTraining
 from tfnas.benchmarks.digits import DigitsEvaluator
 from tfnas.benchmarks.evaluators import TableEvaluator, TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.images import load_images
 from tfnas.benchmarks.table import CompactTable, read_table
 from tfnas.errors import ConfigurationError
+from tfnas.networks.darts import CIFAR10, DartsSkeleton
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
 from tfnas.spaces import NASBench201, Space
 
 SHIPPED = pathlib.Path(__file__).parent / "data"
+_TRAINS_ON_IMAGES = ("trained", "darts")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,29 +122,39 @@ def evaluator(
     image_size: int | None = None,
     training: TrainedConfig | None = None,
     skeleton: Skeleton | None = None,
+    darts_training: DartsTraining | None = None,
+    darts_skeleton: DartsSkeleton | None = None,
 ) -> Evaluator:
     """The evaluator that `trainers.search` means by a name.
 
     Args:
-      name: "digits", "trained" (NAS-Bench-201 cells on images), "table", or one of `TABLE_BENCHMARKS`.
+      name: "digits", "trained" (NAS-Bench-201 cells on images), "darts" (DARTS cells on images), "table", or one of
+        `TABLE_BENCHMARKS`.
       table: see `table_benchmark`.
       validation: see `table_benchmark`.
       test: see `table_benchmark`.
-      data: see `load_images`; for "trained".
+      data: see `load_images`; for "trained" and "darts".
       image_size: see `load_images`.
       training: for "trained".
       skeleton: the network around the cell, for "trained"; its number of classes is taken from the data.
+      darts_training: for "darts"; by default the paper's query.
+      darts_skeleton: likewise.
 
     Raises:
       ConfigurationError: an argument is missing, or belongs to another benchmark.
       CorruptArtefactError: a file is damaged.
     """
-    if (data is not None) != (name == "trained"):
-        raise ConfigurationError(f"--data={data} with --benchmark={name}; the benchmark 'trained' needs it, no other")
-    if name in ("digits", "trained") and (table or validation or test):
+    if (data is not None) != (name in _TRAINS_ON_IMAGES):
+        raise ConfigurationError(
+            f"--data={data} with --benchmark={name}; {' and '.join(_TRAINS_ON_IMAGES)} need it, no other"
+        )
+    if name in ("digits", *_TRAINS_ON_IMAGES) and (table or validation or test):
         raise ConfigurationError(f"a table or its columns were given, but --benchmark={name} has none")
     if name == "digits":
         return DigitsEvaluator()
+    if name == "darts":
+        images = load_images(data, image_size=image_size)
+        return DartsEvaluator(images, darts_skeleton or CIFAR10, darts_training or TRAININGS["query"])
     if name == "trained":
         around = skeleton or Skeleton()
 

@@ -46,11 +46,12 @@ class SavedEncoder:
         operations = len(self.manifest["operations"])
 
         @tf.function(jit_compile=True)
-        def embed(codes: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
+        def encode(codes: tf.Tensor, adjacency: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             ops = tf.one_hot(tf.cast(codes, tf.int32), operations)
-            return self._module.encode(ops, tf.cast(adjacency, tf.float32))["embedding"]
+            outputs = self._module.encode(ops, tf.cast(adjacency, tf.float32))
+            return outputs["embedding"], tf.reshape(outputs["mean"], [tf.shape(codes)[0], -1])
 
-        self._embed = embed
+        self._encode = encode
 
     @property
     def fingerprint(self) -> str:
@@ -68,16 +69,27 @@ class SavedEncoder:
         Returns:
           float32 `[N, D]`.
         """
+        return self._run(cells, 0, self.manifest["embedding_dim"], progress)
+
+    def latents(self, cells: CellTable, *, progress: bool = False) -> np.ndarray:
+        """What the embeddings are pooled from: the means of all vertices side by side.
+
+        Returns:
+          float32 `[N, V D]`.
+        """
+        return self._run(cells, 1, self.manifest["num_vertices"] * self.manifest["embedding_dim"], progress)
+
+    def _run(self, cells: CellTable, output: int, width: int, progress: bool) -> np.ndarray:
         chunk = min(_CHUNK, max(len(cells), 1))
-        result = np.empty((len(cells), self.manifest["embedding_dim"]), np.float32)
+        result = np.empty((len(cells), width), np.float32)
 
         def run(start: int) -> None:
             rows = slice(start, start + chunk)
             count = min(chunk, len(cells) - start)
             if count < chunk:  # one shape only, or XLA would compile a second program
                 rows = np.minimum(np.arange(start, start + chunk), len(cells) - 1)
-            part = self._embed(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
-            result[start : start + count] = part.numpy()[:count]
+            parts = self._encode(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
+            result[start : start + count] = parts[output].numpy()[:count]
 
         starts = range(0, len(cells), chunk)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -6,7 +6,7 @@ References:
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Job:
       space: its name.
       variant: a row of the table.
       seed: of everything random.
+      epochs: passes over the cells.
       num_cells: sample of DARTS cells.
       folder: where it happens; a finished job is not done again.
     """
@@ -53,6 +54,7 @@ class Job:
     space: str
     variant: str
     seed: int
+    epochs: int
     num_cells: int
     folder: str
 
@@ -65,6 +67,7 @@ def run(
     seeds: int = 3,
     other_seeds: int | None = None,
     darts_cells: int = 600_000,
+    epochs: Mapping[str, int] = EPOCHS,
     workers: int | None = None,
 ) -> dict[str, Any]:
     """Pretrains every autoencoder and writes `table1.md`, `table1.json` and `table1.png`.
@@ -79,6 +82,7 @@ def run(
       seeds: pretrainings of arch2vec with the preset tfnas, with the seeds 1, 2, ...
       other_seeds: pretrainings of every other row; by default as many.
       darts_cells: sampled cells of DARTS; the paper has 600,000.
+      epochs: of the pretrainings in each space.
       workers: processes at the same time; by default one per processor.
 
     Returns:
@@ -86,7 +90,7 @@ def run(
     """
     count = {variant: seeds if variant == "arch2vec" else other_seeds or seeds for variant in variants}
     jobs = [
-        Job(space, variant, seed, darts_cells, str(output_dir / "table1" / _name(space, variant, seed)))
+        Job(space, variant, seed, epochs[space], darts_cells, str(output_dir / "table1" / _name(space, variant, seed)))
         for seed in range(1, max(count.values()) + 1)
         for space in spaces
         for variant in variants
@@ -128,7 +132,7 @@ def _pretrain(job: Job) -> dict[str, Any]:
         space,
         cells,
         folder,
-        epochs=EPOCHS[job.space],
+        epochs=job.epochs,
         seed=job.seed,
         strategy=tf.distribute.get_strategy(),
         resume=(folder / "checkpoints").exists(),

@@ -18,13 +18,22 @@ import numpy as np
 import scipy.stats
 from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, runtime
 from tfnas.benchmarks.evaluators import TableEvaluator
+from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
+from tfnas.encoders.arch2vec.supervised import SupervisedEncoder
 from tfnas.encoders.saved import SavedEncoder
 from tfnas.reports import figures
-from tfnas.reproduction import report
-from tfnas.search import BayesianOptimization, Candidates, LatentLocalSearch, RandomSearch, RegularizedEvolution, loop
+from tfnas.reproduction import processes, report, supervised_search
+from tfnas.search import (
+    BayesianOptimization,
+    Candidates,
+    LatentForestSearch,
+    RandomSearch,
+    RegularizedEvolution,
+    loop,
+)
 from tfnas.search.base import Strategy
 from tfnas.search.categorical import CategoricalReinforce
 from tfnas.search.reinforce import Reinforce
@@ -63,10 +72,16 @@ _DISCRETE: dict[str, Make] = {
 }
 _LATENT: dict[str, Make] = {
     "arch2vec-RL": functools.partial(Reinforce, discount=0.4, baseline=0.4),
-    "arch2vec-BO": functools.partial(BayesianOptimization, incumbent=1.0),
+    "arch2vec-BO": functools.partial(BayesianOptimization, incumbent=1.0, batch=1, pool=4096),
     "arch2vec-BO, best seen as incumbent": BayesianOptimization,
-    "arch2vec, local search (ours)": LatentLocalSearch,
+    "arch2vec, forest (ours)": LatentForestSearch,
 }
+_SUPERVISED: dict[str, Make] = {
+    "RL, supervised": _LATENT["arch2vec-RL"],
+    "BO, supervised": functools.partial(BayesianOptimization, incumbent=1.0),
+}
+_LABELLED = 40  # queries that train the encoder of a supervised method
+_STRONGER = "arch2vec, forest (ours)"
 _PAPER = {
     "random search": ((90.94, 93.75), (72.17, 72.05), (45.47, 45.33)),
     "regularized evolution": ((91.08, 93.84), (73.02, 72.86), (45.78, 45.63)),
@@ -76,59 +91,105 @@ _PAPER = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All runs of one method on one data set.
+
+    Attributes:
+      method: its name.
+      data_set: of the benchmark.
+      folder: where; a finished job is not done again.
+      encoder: folder of the arch2vec encoder.
+      runs: how many.
+      seed: of the first run.
+    """
+
+    method: str
+    data_set: DataSet
+    folder: str
+    encoder: str
+    runs: int
+    seed: int
+
+
 def run(
-    table: CompactTable, encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int = 500, seed: int = 1
+    encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int = 500, seed: int = 1, workers: int | None = None
 ) -> dict[str, Any]:
     """Runs every method and writes `table3.md`, `table3.json` and a figure per data set.
 
     Finished methods are kept under `output_dir/table3`, so that an interrupted experiment goes on.
 
     Args:
-      table: the NAS-Bench-201 table.
       encoder: of NAS-Bench-201 cells.
       output_dir: an existing folder.
       runs: per method.
       seed: of the first run.
+      workers: methods at the same time; by default one per processor.
 
     Returns:
       Per data set and method: mean and deviation of both accuracies over runs, mean number of queries.
     """
+    names = [*_DISCRETE, *_SUPERVISED, *_LATENT]
+    jobs = [
+        Job(
+            name,
+            data_set,
+            str(output_dir / "table3" / data_set.name / name.replace(", ", "_").replace(" ", "_")),
+            str(encoder.folder),
+            runs,
+            seed,
+        )
+        for data_set in DATA_SETS
+        for name in names
+    ]
+    results = dict(zip(jobs, processes.run(_search, jobs, "Table 3", workers), strict=True))
+    values: dict[str, Any] = {"runs": runs, "seed": seed}
+    for data_set in DATA_SETS:
+        found = {job.method: part for job, part in results.items() if job.data_set == data_set}
+        values[data_set.name] = {
+            name: {
+                "validation_mean": float(part["validation"].mean()),
+                "validation_std": float(part["validation"].std()),
+                "test_mean": float(part["test"].mean()),
+                "test_std": float(part["test"].std()),
+                "queries_mean": float(part["queries"].mean()),
+            }
+            for name, part in found.items()
+        }
+        values[data_set.name]["p_forest_over_bo"] = _one_sided(found[_STRONGER], found["arch2vec-BO"])
+        figures.search_curves(
+            {name: part["trace"] for name, part in found.items()},
+            output_dir / f"table3_{data_set.name}.png",
+            title=f"NAS-Bench-201, {data_set.name}, {runs} runs",
+        )
+    _write(output_dir, values, names)
+    return values
+
+
+def _search(job: Job) -> dict[str, np.ndarray]:
+    folder = pathlib.Path(job.folder)
+    if (folder / "found.npz").exists():
+        return artefacts.read_npz(folder / "found.npz")
+    processes.quiet(folder)
+    return search(job, *_inputs(job.encoder))
+
+
+@functools.cache
+def _inputs(encoder: str) -> tuple[CompactTable, dict[str, Candidates]]:
+    """Read once by every process: the table, and what discrete and latent methods choose from."""
+    runtime.one_thread_per_operation()
+    table = load_table("nasbench201")
+    return table, candidates_of(table, SavedEncoder(encoder))
+
+
+def candidates_of(table: CompactTable, encoder: SavedEncoder) -> dict[str, Candidates]:
+    """The cells of the table with one-hot operations (`discrete`) and with embeddings (`latent`)."""
     cells = table.cells
     one_hot = cells.one_hot(len(table.space.operations))[:, 1:-1].reshape(len(cells), -1)
-    spaces = {
+    return {
         "discrete": Candidates(table.space, cells, one_hot),
-        "latent": Candidates(table.space, cells, encoder.embed(cells)),
+        "latent": Candidates(table.space, cells, encoder.embed(cells), encoder.latents(cells)),
     }
-    methods = [(name, make, spaces["discrete"]) for name, make in _DISCRETE.items()]
-    methods += [(name, make, spaces["latent"]) for name, make in _LATENT.items()]
-    values: dict[str, Any] = {"runs": runs, "seed": seed}
-    with tqdm(total=len(methods) * len(DATA_SETS), desc="Table 3", unit="method") as bar:
-        for data_set in DATA_SETS:
-            evaluator = evaluator_of(table, data_set)
-            found: dict[str, dict[str, np.ndarray]] = {}
-            for name, make, candidates in methods:
-                folder = output_dir / "table3" / data_set.name / name.replace(" ", "_")
-                found[name] = _finished_or_run(folder, make, candidates, evaluator, data_set, table, runs, seed)
-                bar.update(1)
-            values[data_set.name] = {
-                name: {
-                    "validation_mean": float(part["validation"].mean()),
-                    "validation_std": float(part["validation"].std()),
-                    "test_mean": float(part["test"].mean()),
-                    "test_std": float(part["test"].std()),
-                    "queries_mean": float(part["queries"].mean()),
-                }
-                for name, part in found.items()
-            }
-            better = _one_sided(found["arch2vec, local search (ours)"], found["arch2vec-BO"])
-            values[data_set.name]["p_local_over_bo"] = better
-            figures.search_curves(
-                {name: part["trace"] for name, part in found.items()},
-                output_dir / f"table3_{data_set.name}.png",
-                title=f"NAS-Bench-201, {data_set.name}, {runs} runs",
-            )
-    _write(output_dir, values, [name for name, *_ in methods])
-    return values
 
 
 def evaluator_of(table: CompactTable, data_set: DataSet) -> TableEvaluator:
@@ -144,24 +205,34 @@ def evaluator_of(table: CompactTable, data_set: DataSet) -> TableEvaluator:
     )
 
 
-def _finished_or_run(
-    folder: pathlib.Path,
-    make: Make,
-    candidates: Candidates,
-    evaluator: TableEvaluator,
-    data_set: DataSet,
-    table: CompactTable,
-    runs: int,
-    seed: int,
-) -> dict[str, np.ndarray]:
-    path = folder / "found.npz"
-    if path.exists():
-        return artefacts.read_npz(path)
-    strategy = make(candidates, range(seed, seed + runs))
-    with tqdm(total=None, desc=f"  {data_set.name}, {folder.name}", unit="query", unit_scale=True, leave=False) as bar:
-        history = loop.run_search(
-            strategy, evaluator, _MOST_QUERIES, folder, bar, budget_seconds=data_set.budget_seconds
-        ).within(data_set.budget_seconds)
+def search(job: Job, table: CompactTable, candidates: dict[str, Candidates]) -> dict[str, np.ndarray]:
+    """All runs of one method on one data set.
+
+    Args:
+      job: which.
+      table: the NAS-Bench-201 table.
+      candidates: see `candidates_of`.
+
+    Returns:
+      Per run the row that was found (`rows`), its `validation` and `test` accuracy after the whole training, the number
+      of `queries` within the budget, and the `trace` of the best accuracy seen `[runs, queries]`.
+    """
+    folder, data_set = pathlib.Path(job.folder), job.data_set
+    seeds = range(job.seed, job.seed + job.runs)
+    evaluator = evaluator_of(table, data_set)
+    budget = data_set.budget_seconds
+    if job.method in _SUPERVISED:
+        learner = SupervisedEncoder(table.space)
+        make = _SUPERVISED[job.method]
+        histories = supervised_search.run(
+            make, seeds, evaluator, learner, folder, labelled=_LABELLED, queries=_MOST_QUERIES, budget_seconds=budget
+        )
+    else:
+        kind, make = ("discrete", _DISCRETE) if job.method in _DISCRETE else ("latent", _LATENT)
+        strategy = make[job.method](candidates[kind], seeds)
+        with tqdm(desc=f"{data_set.name}, {job.method}", unit="query", unit_scale=True) as bar:
+            histories = [loop.run_search(strategy, evaluator, _MOST_QUERIES, folder, bar, budget_seconds=budget)]
+    history = loop.History.joined(histories).within(budget)
     rows = history.at_best(history.rows)
     best = np.maximum.accumulate(history.scores.validation, axis=1)
     queries = (history.scores.validation > 0).sum(axis=1)
@@ -172,8 +243,9 @@ def _finished_or_run(
         "queries": queries,
         "trace": best[:, : int(queries.min())],
     }
-    artefacts.write_npz(path, **found)
-    (folder / "state.npz").unlink(missing_ok=True)
+    artefacts.write_npz(folder / "found.npz", **found)
+    for path in folder.rglob("state.npz"):
+        path.unlink()
     return found
 
 
@@ -205,10 +277,10 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any], names: list[str]) -
     for place, data_set in enumerate(DATA_SETS):
         part = values[data_set.name]["arch2vec-BO"]
         validation, test = _PAPER["arch2vec-BO"][place]
-        better = values[data_set.name]["p_local_over_bo"]
+        better = values[data_set.name]["p_forest_over_bo"]
         comparison.append(
             f"{data_set.name}: arch2vec-BO {100 * part['validation_mean']:.2f} / {100 * part['test_mean']:.2f} against "
-            f"the paper's {validation} / {test}, after {part['queries_mean']:.0f} queries on average. Local search "
+            f"the paper's {validation} / {test}, after {part['queries_mean']:.0f} queries on average. The forest "
             f"leads with p = {better['validation']:.2g} (validation), {better['test']:.2g} (test)."
         )
     report.write(

@@ -6,12 +6,20 @@ from tfnas.errors import ConfigurationError
 from tfnas.search.base import Candidates, RandomSearch, Strategy
 from tfnas.search.bayesian import BayesianOptimization
 from tfnas.search.evolution import RegularizedEvolution
+from tfnas.search.forest import LatentForestSearch
 from tfnas.search.local import LatentLocalSearch
 from tfnas.search.reinforce import Reinforce
 
 _STRATEGIES: dict[str, type[Strategy]] = {
     strategy.name: strategy
-    for strategy in (RandomSearch, RegularizedEvolution, Reinforce, BayesianOptimization, LatentLocalSearch)
+    for strategy in (
+        RandomSearch,
+        RegularizedEvolution,
+        Reinforce,
+        BayesianOptimization,
+        LatentLocalSearch,
+        LatentForestSearch,
+    )
 }
 STRATEGY_NAMES = tuple(_STRATEGIES)
 
@@ -37,6 +45,7 @@ __all__ = [
     "STRATEGY_NAMES",
     "BayesianOptimization",
     "Candidates",
+    "LatentForestSearch",
     "LatentLocalSearch",
     "RandomSearch",
     "RegularizedEvolution",

@@ -25,18 +25,22 @@ class Candidates:
       space: the space.
       cells: N architectures.
       embeddings: float32 `[N, D]`.
+      latents: what the embeddings were pooled from, float32 `[N, L]`; None if that is not known.
 
     Raises:
-      ConfigurationError: the two differ in length, or there are none.
+      ConfigurationError: the parts differ in length, or there are none.
     """
 
     space: Space
     cells: CellTable
     embeddings: np.ndarray
+    latents: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.cells) != len(self.embeddings) or not len(self.cells):
             raise ConfigurationError(f"{len(self.cells)} candidates with {len(self.embeddings)} embeddings")
+        if self.latents is not None and len(self.latents) != len(self.cells):
+            raise ConfigurationError(f"{len(self.cells)} candidates with {len(self.latents)} latents")
 
     def __len__(self) -> int:
         return len(self.cells)

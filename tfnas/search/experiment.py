@@ -16,7 +16,11 @@ from tfnas.search.base import Candidates
 
 
 def candidates_of(
-    evaluator: Evaluator, encoder: SavedEncoder, embeddings: artefacts.PathLike | None = None
+    evaluator: Evaluator,
+    encoder: SavedEncoder,
+    embeddings: artefacts.PathLike | None = None,
+    *,
+    with_latents: bool = False,
 ) -> Candidates:
     """What a search chooses from: an embedding table, the rows of the benchmark's table, or the whole space.
 
@@ -24,6 +28,7 @@ def candidates_of(
       evaluator: the benchmark.
       encoder: embeds what is not embedded yet.
       embeddings: table that `trainers.embed` wrote.
+      with_latents: compute what the embeddings are pooled from too.
 
     Raises:
       ConfigurationError: the space can't be listed, and nothing lists candidates.
@@ -31,9 +36,11 @@ def candidates_of(
     """
     encoder.check_space(evaluator.space)
     if embeddings is not None:
-        return Candidates(evaluator.space, *read_embedding_table(embeddings, encoder))
-    cells = evaluator.table.cells if isinstance(evaluator, TableEvaluator) else evaluator.space.enumerate()
-    return Candidates(evaluator.space, cells, encoder.embed(cells))
+        cells, points = read_embedding_table(embeddings, encoder)
+    else:
+        cells = evaluator.table.cells if isinstance(evaluator, TableEvaluator) else evaluator.space.enumerate()
+        points = encoder.embed(cells)
+    return Candidates(evaluator.space, cells, points, encoder.latents(cells) if with_latents else None)
 
 
 def compare(

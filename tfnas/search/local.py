@@ -12,7 +12,56 @@ from tfnas.predictors.dngo import DNGO
 from tfnas.search.base import Candidates, Strategy
 
 
-class LatentLocalSearch(Strategy):
+class Neighbourhoods(Strategy):
+    """What local searches share: pools of candidates around the best architectures so far.
+
+    Args:
+      candidates: what can be suggested.
+      seeds: one for each run.
+      initial: random candidates before the first prediction.
+      batch: suggestions per fit.
+      parents: so many of the best architectures have their neighbours in the pool.
+      neighbours: so many of each.
+      strangers: random candidates in every pool.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        seeds: Sequence[int],
+        initial: int,
+        batch: int,
+        parents: int,
+        neighbours: int,
+        strangers: int,
+    ):
+        super().__init__(candidates, seeds)
+        self.initial, self.batch = initial, batch
+        self.parents, self.strangers = parents, min(strangers, len(candidates))
+        self._neighbours = min(neighbours, len(candidates))
+        self._index = NearestNeighbors(n_neighbors=self._neighbours).fit(candidates.standardised)
+        self._known: dict[int, np.ndarray] = {}
+
+    def _pools(self, size: int) -> list[np.ndarray]:
+        """For every run rows that it was not given yet, at least `size`."""
+        order = np.argsort(-self.scores, axis=1, kind="stable")[:, : self.parents]
+        parents = np.take_along_axis(self.rows, order, axis=1)
+        missing = [row for row in np.unique(parents).tolist() if row not in self._known]
+        if missing:
+            found = self._index.kneighbors(self.candidates.standardised[missing], return_distance=False)
+            self._known.update(zip(missing, found, strict=True))
+        return [self._pool(run, parents[run], size) for run in range(self.runs)]
+
+    def _pool(self, run: int, parents: np.ndarray, size: int) -> np.ndarray:
+        strangers = self.rngs[run].integers(len(self.candidates), size=self.strangers)
+        pool = np.unique(np.concatenate([*(self._known[row] for row in parents.tolist()), strangers]))
+        pool = pool[~self._suggested[run, pool]]
+        if len(pool) < size:
+            pool = np.concatenate([pool, self._draw(run, size - len(pool), pool.tolist())])
+        return pool.astype(np.int64)
+
+
+class LatentLocalSearch(Neighbourhoods):
     """DNGO predicts the latent neighbours of the best architectures so far; the most promising ones come next.
 
     Where Bayesian optimisation trusts its regression all over the space, this asks it only near what was measured,
@@ -42,12 +91,7 @@ class LatentLocalSearch(Strategy):
         neighbours: int = 50,
         strangers: int = 60,
     ):
-        super().__init__(candidates, seeds)
-        self.initial, self.batch = initial, batch
-        self.parents, self.strangers = parents, min(strangers, len(candidates))
-        self._neighbours = min(neighbours, len(candidates))
-        self._index = NearestNeighbors(n_neighbors=self._neighbours).fit(candidates.standardised)
-        self._known: dict[int, np.ndarray] = {}
+        super().__init__(candidates, seeds, initial, batch, parents, neighbours, strangers)
 
     def _suggest(self, count: int) -> np.ndarray:
         first = self._initial_rows(count, self.initial)
@@ -56,11 +100,8 @@ class LatentLocalSearch(Strategy):
         scored = self.rows.shape[1]
         model = DNGO(seed=[seed + scored for seed in self.seeds])
         model.fit(self.candidates.standardised[self.rows], self.scores)
-        order = np.argsort(-self.scores, axis=1, kind="stable")[:, : self.parents]
-        parents = np.take_along_axis(self.rows, order, axis=1)
-        self._look_up(parents)
         size = min(count, self.batch)
-        pools = [self._pool(run, parents[run], size) for run in range(self.runs)]
+        pools = self._pools(size)
 
         def best(run: int) -> np.ndarray:
             pool = pools[run]
@@ -71,18 +112,3 @@ class LatentLocalSearch(Strategy):
 
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack(list(pool.map(best, range(self.runs))))
-
-    def _look_up(self, parents: np.ndarray) -> None:
-        missing = [row for row in np.unique(parents).tolist() if row not in self._known]
-        if missing:
-            found = self._index.kneighbors(self.candidates.standardised[missing], return_distance=False)
-            self._known.update(zip(missing, found, strict=True))
-
-    def _pool(self, run: int, parents: np.ndarray, size: int) -> np.ndarray:
-        """Rows that the run was not given yet, at least `size`."""
-        strangers = self.rngs[run].integers(len(self.candidates), size=self.strangers)
-        pool = np.unique(np.concatenate([*(self._known[row] for row in parents.tolist()), strangers]))
-        pool = pool[~self._suggested[run, pool]]
-        if len(pool) < size:
-            pool = np.concatenate([pool, self._draw(run, size - len(pool), pool.tolist())])
-        return pool.astype(np.int64)

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,18 @@ class History:
 
     rows: np.ndarray
     scores: Scores
+
+    @classmethod
+    def joined(cls, histories: Sequence["History"]) -> "History":
+        """The runs of several histories; shorter ones repeat their last query."""
+        queries = max(history.rows.shape[1] for history in histories)
+
+        def join(parts: Iterable[np.ndarray]) -> np.ndarray:
+            return np.concatenate([np.pad(part, ((0, 0), (0, queries - part.shape[1])), "edge") for part in parts])
+
+        names = [field.name for field in dataclasses.fields(Scores)]
+        scores = Scores(*(join(getattr(history.scores, name) for history in histories) for name in names))
+        return cls(join(history.rows for history in histories), scores)
 
     @property
     def best(self) -> np.ndarray:

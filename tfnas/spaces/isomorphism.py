@@ -28,11 +28,14 @@ def module_hash(adjacency: np.ndarray, labels: Sequence[int]) -> str:
     Returns:
       32 hexadecimal digits, equal for isomorphic graphs.
     """
-    matrix = np.ascontiguousarray(adjacency, np.uint8)
-    neighbours = _neighbours(matrix.tobytes(), len(matrix))
+    return _hash_of(np.ascontiguousarray(adjacency, np.uint8).tobytes(), tuple(int(label) for label in labels))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _hash_of(matrix: bytes, labels: tuple[int, ...]) -> str:
+    neighbours = _neighbours(matrix, len(labels))
     colours = [
-        _md5(str((len(after), len(before), int(label))))
-        for (before, after), label in zip(neighbours, labels, strict=True)
+        _md5(str((len(after), len(before), label))) for (before, after), label in zip(neighbours, labels, strict=True)
     ]
     for _ in range(len(colours)):
         colours = [
