@@ -122,13 +122,16 @@ def test_wrong_space_and_wrong_artefact(exported, tmp_path):
         saved.SavedEncoder(tmp_path)
 
 
-@pytest.mark.parametrize("space", ["nasbench101", "nasbench201"])
+@pytest.mark.parametrize("space", ["nasbench101", "nasbench201", "darts"])
 def test_shipped_encoders(space, small_nasbench101, rng):
     """Intact, and able to tell all cells apart, those that differ in the direction of an edge included."""
     folder = pathlib.Path(__file__).parents[2] / "saved_models" / f"arch2vec_{space}"
     encoder = saved.SavedEncoder(folder)
-    space = {"nasbench101": small_nasbench101, "nasbench201": SPACE}[space]
-    values = encoder.embed(space.sample(1000, rng))
+    space = {"nasbench101": small_nasbench101, "nasbench201": SPACE, "darts": Darts()}[space]
+    cells = space.sample(1000, rng)
+    values = encoder.embed(cells)
     assert values.shape == (1000, 16)
+    latents = encoder.latents(cells).reshape(1000, space.max_vertices, 16)
+    np.testing.assert_allclose((latents * cells.vertex_mask[..., None]).sum(axis=1), values, atol=1e-3)
     assert pdist(values).min() > 1e-3
     assert (folder / "README.md").exists()

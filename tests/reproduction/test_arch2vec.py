@@ -212,7 +212,6 @@ def test_a_walk_to_the_nearest_point():
         "BO, supervised",
         "RL, supervised",
         "arch2vec-BO",
-        "arch2vec, forest (ours)",
     ],
 )
 def test_methods_of_table_2(method, table101, tmp_path):

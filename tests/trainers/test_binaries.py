@@ -254,3 +254,30 @@ def test_output_folder_that_can_not_be_used(tmp_path):
         assert done.returncode == 1
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_training_a_darts_cell(tmp_path):
+    """The published cell on a few small images; the run is finished, so that resuming it changes nothing."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    images = rng.normal(size=(60, 8, 8, 3)) + 3.0 * labels[:, None, None, None]
+    artefacts.write_npz(tmp_path / "images.npz", images=images, labels=labels)
+    arguments = [
+        "--cell=arch2vec_rl",
+        f"--data={tmp_path / 'images.npz'}",
+        "--channels=2",
+        "--layers=3",
+        "--noauxiliary",
+        "--epochs=1",
+        "--cutout=2",
+        f"--output_dir={tmp_path / 'out'}",
+    ]
+    done = run("train_darts", *arguments)
+    assert "million parameters, test accuracy" in done.stdout
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["train_images"] == 48
+    run("train_darts", *arguments, "--resume")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    assert (
+        run("train_darts", *arguments[1:], "--cell=best", check=False).stderr.count("expected one of arch2vec_bo") == 1
+    )

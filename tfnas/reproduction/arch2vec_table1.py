@@ -195,7 +195,7 @@ def _mean(summaries: Sequence[dict[str, Any]], name: str) -> float:
 
 def _shares(summaries: Sequence[dict[str, Any]], name: str) -> str:
     values = [summary[name] for summary in summaries]
-    return report.percent(float(np.mean(values)), float(np.std(values)))
+    return report.percent(float(np.mean(values)), float(np.std(values)) if len(values) > 1 else None)
 
 
 def _unique(summaries: Sequence[dict[str, Any]], prefix: str) -> str:

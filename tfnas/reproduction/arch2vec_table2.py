@@ -30,7 +30,6 @@ from tfnas.reproduction import processes, report, supervised_search
 from tfnas.search import (
     BayesianOptimization,
     Candidates,
-    LatentForestSearch,
     LatentLocalSearch,
     RandomSearch,
     RegularizedEvolution,
@@ -61,7 +60,6 @@ _METHODS: dict[str, tuple[str, Make]] = {
     "arch2vec-RL": ("arch2vec", _RL),
     "arch2vec-BO": ("arch2vec", _BO),
     "arch2vec, local search (ours)": ("arch2vec", LatentLocalSearch),
-    "arch2vec, forest (ours)": ("arch2vec", LatentForestSearch),
 }
 _PAPER = {
     "random search": "93.54 (1,000 queries)",
@@ -183,8 +181,7 @@ def search(
         )
     else:
         points = encoder.embed(table.cells) if kind == "arch2vec" else discrete_encoding(table)
-        latents = encoder.latents(table.cells) if make is LatentForestSearch else None
-        strategy = make(Candidates(table.space, table.cells, points, latents), seeds)
+        strategy = make(Candidates(table.space, table.cells, points), seeds)
         with tqdm(desc=job.method, unit="query") as bar:
             histories = [loop.run_search(strategy, evaluator, most_queries, folder, bar)]
     history = loop.History.joined(histories)
@@ -254,7 +251,7 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any], found: dict[str, di
         ]
         for name in found
     ]
-    first, second = found["arch2vec, forest (ours)"]["final"], found["arch2vec-BO"]["final"]
+    first, second = found["arch2vec, local search (ours)"]["final"], found["arch2vec-BO"]["final"]
     better = scipy.stats.mannwhitneyu(first, second, alternative="greater").pvalue
     report.write(
         output_dir,
@@ -276,7 +273,7 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any], found: dict[str, di
             "Regret at 400 queries: "
             + "; ".join(f"{name} {100 * (values['optimum'] - values[name]['at_400'][0]):.2f}" for name in found)
             + ".",
-            f"The forest against arch2vec-BO within the time: p = {better:.2g} (one-sided Mann-Whitney).",
+            f"Local search against arch2vec-BO within the time: p = {better:.2g} (one-sided Mann-Whitney).",
             f"Simulated times: the regression explains {100 * values['time_regression_r2']:.2f} % of the variance.",
         ],
         values=values,

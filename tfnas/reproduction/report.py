@@ -40,6 +40,6 @@ def write(
     return text
 
 
-def percent(mean: float, deviation: float) -> str:
-    """Mean and deviation of fractions as percentages."""
-    return f"{100 * mean:.2f} ± {100 * deviation:.2f}"
+def percent(mean: float, deviation: float | None = None) -> str:
+    """Mean and, if there is one, deviation of fractions as percentages."""
+    return f"{100 * mean:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
