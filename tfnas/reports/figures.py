@@ -257,7 +257,7 @@ def coloured_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: path
 def draw_architecture(architecture: Architecture, path: pathlib.Path, *, title: str) -> None:
     """The cell as a graph from input to output, operations as labelled boxes."""
     figure, axes = plt.subplots(figsize=(7, _depth(architecture) + 0.6))
-    _draw_on(axes, architecture, 9)
+    _draw_on(axes, architecture, sorted(set(architecture.operations)), 9)
     axes.set_title(title, fontsize=9)
     _save(figure, path)
 
@@ -267,11 +267,12 @@ def draw_architectures(architectures: Sequence[Architecture], path: pathlib.Path
     figure, panels = plt.subplots(
         1,
         len(architectures),
-        figsize=(3.2 * len(architectures), 0.8 * max(map(_depth, architectures)) + 0.6),
+        figsize=(2.2 * len(architectures), 0.7 * max(map(_depth, architectures)) + 0.8),
         squeeze=False,
     )
+    kinds = sorted({name for architecture in architectures for name in architecture.operations})
     for number, (axes, architecture) in enumerate(zip(panels[0], architectures, strict=True)):
-        _draw_on(axes, architecture, 6)
+        _draw_on(axes, architecture, kinds, 6)
         axes.set_title(str(number), fontsize=8)
     figure.suptitle(title)
     _save(figure, path)
@@ -281,7 +282,8 @@ def _depth(architecture: Architecture) -> int:
     return len(list(nx.topological_generations(nx.DiGraph(architecture.edges)))) or 1
 
 
-def _draw_on(axes: plt.Axes, architecture: Architecture, fontsize: int) -> None:
+def _draw_on(axes: plt.Axes, architecture: Architecture, kinds: Sequence[str], fontsize: int) -> None:
+    """Draws one cell; `kinds` lists the operations that share the colours."""
     graph = nx.DiGraph()
     graph.add_nodes_from(range(architecture.num_vertices))
     graph.add_edges_from(architecture.edges)
@@ -291,7 +293,6 @@ def _draw_on(axes: plt.Axes, architecture: Architecture, fontsize: int) -> None:
     positions = nx.multipartite_layout(graph, subset_key="layer", align="horizontal")
     positions = {vertex: (x, -y) for vertex, (x, y) in positions.items()}
     nx.draw_networkx_edges(graph, positions, ax=axes, edge_color="#7a7f87", arrowsize=14, node_size=1500)
-    kinds = sorted(set(architecture.operations))
     for vertex, (x, y) in positions.items():
         name = architecture.operations[vertex]
         colour = _COLOURS[kinds.index(name) % len(_COLOURS)]

@@ -10,6 +10,7 @@ References:
 import dataclasses
 import functools
 import pathlib
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -196,8 +197,9 @@ def search(
         "r2": np.array(r2),
     }
     artefacts.write_npz(folder / "found.npz", **found)
-    for path in folder.rglob("state.npz"):
-        path.unlink()
+    (folder / "state.npz").unlink(missing_ok=True)
+    for group in range(supervised_search.ENCODERS):
+        shutil.rmtree(folder / str(group), ignore_errors=True)
     return found
 
 

@@ -11,6 +11,7 @@ References:
 import dataclasses
 import functools
 import pathlib
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -244,8 +245,9 @@ def search(job: Job, table: CompactTable, candidates: dict[str, Candidates]) -> 
         "trace": best[:, : int(queries.min())],
     }
     artefacts.write_npz(folder / "found.npz", **found)
-    for path in folder.rglob("state.npz"):
-        path.unlink()
+    (folder / "state.npz").unlink(missing_ok=True)
+    for group in range(supervised_search.ENCODERS):
+        shutil.rmtree(folder / str(group), ignore_errors=True)
     return found
 
 
