@@ -53,7 +53,7 @@ class LatentForestSearch(Neighbourhoods):
         self.trees, self.optimism = trees, optimism
         self._inputs = candidates.standardised
         if candidates.latents is not None:
-            self._inputs = np.concatenate([self._inputs, candidates.latents], axis=1)
+            self._inputs = np.concatenate([self._inputs, candidates.latents], axis=1, dtype=np.float32)
 
     def _suggest(self, count: int) -> np.ndarray:
         first = self._initial_rows(count, self.initial)
@@ -67,7 +67,8 @@ class LatentForestSearch(Neighbourhoods):
             forest = ExtraTreesRegressor(self.trees, max_features=0.5, random_state=fits[run])
             forest.fit(self._inputs[self.rows[run]], self.scores[run])
             inputs = self._inputs[pools[run]]
-            predictions = np.stack([tree.predict(inputs) for tree in forest.estimators_])
+            # The trees themselves: every `predict` of scikit-learn checks its input again.
+            predictions = np.stack([tree.tree_.predict(inputs)[:, 0] for tree in forest.estimators_])
             merit = predictions.mean(axis=0) + self.optimism * predictions.std(axis=0)
             return pools[run][np.argsort(-merit, kind="stable")[:size]]
 
