@@ -230,7 +230,7 @@ def test_named_benchmarks(monkeypatch, tmp_path):
     with pytest.raises(ConfigurationError, match=r"nasbench101\.npz: no such file"):
         registry.table_benchmark("nasbench101")
     for arguments, message in (
-        ({"name": "trained"}, "needs it"),
+        ({"name": "trained"}, "need it"),
         ({"name": "digits", "data": "x"}, "no other"),
         ({"name": "digits", "table": "x"}, "has none"),
     ):

@@ -153,7 +153,7 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
         ("pretrain_arch2vec", ["--space=nasbench201", "--epoch=3"], "epoch"),
         ("embed", ["--encoder=/nothing"], "/nothing/manifest.json: no such file"),
         ("search", ["--encoder=/nothing"], "/nothing/manifest.json: no such file"),
-        ("search", ["--benchmark=trained"], "the benchmark 'trained' needs it"),
+        ("search", ["--benchmark=trained"], "the benchmarks trained and darts need it"),
         ("search", ["--benchmark=trained", "--data=/nothing.npz"], "/nothing.npz: no such file"),
         ("search", ["--benchmark=digits201", "--test_column=x"], "no column 'x' in the table, expected one of flops"),
         ("search", ["--benchmark=table", "--table=/nothing.npz"], "needs a file, a validation column"),

@@ -146,7 +146,7 @@ def evaluator(
     """
     if (data is not None) != (name in _TRAINS_ON_IMAGES):
         raise ConfigurationError(
-            f"--data={data} with --benchmark={name}; {' and '.join(_TRAINS_ON_IMAGES)} need it, no other"
+            f"--data={data} with --benchmark={name}; the benchmarks {' and '.join(_TRAINS_ON_IMAGES)} need it, no other"
         )
     if name in ("digits", *_TRAINS_ON_IMAGES) and (table or validation or test):
         raise ConfigurationError(f"a table or its columns were given, but --benchmark={name} has none")
