@@ -30,6 +30,8 @@ tfnas_flags.define_output()
 
 def main() -> None:
     """Flags -> `tfnas.benchmarks.darts.train_cell`."""
+    tfnas.runtime.one_thread_per_operation()  # or a resumed run would differ in the last digits
+
     from tfnas.benchmarks import darts as training
     from tfnas.benchmarks.images import load_images
     from tfnas.networks import darts

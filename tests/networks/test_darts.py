@@ -30,12 +30,11 @@ def test_published_sizes():
 
 @pytest.mark.parametrize(("skeleton", "size"), [(SMALL, 16), (SMALL_LARGE, 64)])
 def test_counted_work_is_that_of_the_network(skeleton, size, rng):
-    cells = SPACE.sample(4, rng)
+    cells = SPACE.sample(2, rng)
     counted, multiply_adds = darts.work(skeleton, cells, size)
-    for row in range(4):
+    for row in range(2):
         network = DartsNetwork(skeleton, SPACE.architecture(cells, row))
-        logits = tf.function(network)(tf.zeros([2, size, size, 3]))
-        assert logits.shape == (2, 5)
+        assert network(tf.zeros([2, size, size, 3])).shape == (2, 5)
         assert parameters(network) == counted[row]
         assert measured_multiply_adds(network, size) == multiply_adds[row]
 

@@ -253,7 +253,7 @@ def test_table_1(tmp_path):
 
 
 def test_table_4(tmp_path):
-    values = arch2vec_table4.run(CountingEncoder(), tmp_path, queries=2, candidates=50, query_epochs=1, final_epochs=1)
+    values = arch2vec_table4.run(CountingEncoder(), tmp_path, queries=1, candidates=50, query_epochs=1, final_epochs=1)
     assert len(values["arch2vec-BO"]["genotype"].split(",")) == 8
     assert 0 <= values["arch2vec-RL"]["test_error"] <= 1
     assert "3.617 million parameters" in values["published_cells"][0]

@@ -163,7 +163,7 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
             ["--encoder=saved_models/arch2vec_nasbench101"],
             "an encoder of nasbench101, expected one of nasbench201",
         ),
-        ("reproduce_arch2vec", ["--experiment=table9"], "unknown experiment 'table9', expected all or table3, figure2"),
+        ("reproduce_arch2vec", ["--experiment=table9"], "unknown experiment 'table9', expected all or table1, table2"),
         ("export", ["--run_dir=/nothing"], "/nothing/run.json: no such file"),
         ("embed", ["--encoder=saved_models/arch2vec_nasbench201", "stray"], "stray"),
     ],
