@@ -46,8 +46,8 @@ perf: .venv
 	$(BIN)/python perf/arch2vec.py --torch_python=.venv-perf/bin/python
 	$(BIN)/python perf/nasbench101.py
 
-# DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, to keep the
-# whole below 90 minutes on two cores; docs/arch2vec.md has the command for all of it.
+# DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, meant to
+# keep the whole below 90 minutes on two cores; docs/arch2vec.md has the command for all of it.
 reproduce-arch2vec: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_arch2vec \
