@@ -266,7 +266,7 @@ def test_what_was_scored_elsewhere_is_known(candidates):
 
 
 def test_a_pool_of_candidates(candidates):
-    """Of a pool of all candidates but one, the same is suggested unless the best one is missing."""
+    """A small pool gives other suggestions, all distinct; one as large as the candidates is none."""
     settings = {"initial": 4, "batch": 1}
     whole = BayesianOptimization(candidates, [1], **settings)
     assert BayesianOptimization(candidates, [1], pool=len(candidates), **settings).pool is None

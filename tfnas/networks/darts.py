@@ -278,7 +278,6 @@ class _Separable(tf.keras.layers.Layer):
 
     def __init__(self, channels: int, size: int, strides: int, repeats: int, dilation: int):
         super().__init__()
-        self.size, self.dilation = size, dilation
         self.steps = []
         for step in range(repeats):
             depthwise = _Depthwise(size, strides if step == 0 else 1, dilation)

@@ -90,7 +90,14 @@ def run(
     """
     count = {variant: seeds if variant == "arch2vec" else other_seeds or seeds for variant in variants}
     jobs = [
-        Job(space, variant, seed, epochs[space], darts_cells, str(output_dir / "table1" / _name(space, variant, seed)))
+        Job(
+            space,
+            variant,
+            seed,
+            epochs[space],
+            darts_cells,
+            str(output_dir / "table1" / processes.folder_name(f"{space}_{variant}_{seed}")),
+        )
         for seed in range(1, max(count.values()) + 1)
         for space in spaces
         for variant in variants
@@ -106,10 +113,6 @@ def run(
     }
     _write(output_dir, values, darts_cells)
     return values
-
-
-def _name(space: str, variant: str, seed: int) -> str:
-    return f"{space}_{variant}_{seed}".replace(", ", "_").replace(" ", "_")
 
 
 def _pretrain(job: Job) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def run(
     jobs = [
         Job(
             name,
-            str(output_dir / "table2" / name.replace(", ", "_").replace(" ", "_")),
+            str(output_dir / "table2" / processes.folder_name(name)),
             str(encoder.folder),
             runs,
             seed,

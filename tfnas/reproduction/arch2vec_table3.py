@@ -135,7 +135,7 @@ def run(
         Job(
             name,
             data_set,
-            str(output_dir / "table3" / data_set.name / name.replace(", ", "_").replace(" ", "_")),
+            str(output_dir / "table3" / data_set.name / processes.folder_name(name)),
             str(encoder.folder),
             runs,
             seed,

@@ -38,6 +38,11 @@ def run(
     return [future.result() for future in futures]
 
 
+def folder_name(name: str) -> str:
+    """The name of a job as that of a folder."""
+    return name.replace(", ", "_").replace(" ", "_")
+
+
 def quiet(folder: pathlib.Path) -> None:
     """Sends this process's standard error to `folder/stderr.log`: bars of several processes can't be read."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -106,27 +106,26 @@ def expected_uniqueness(size: int, draws: int) -> float:
 
 def posterior_means(model: Arch2Vec, cells: CellTable) -> np.ndarray:
     """Vertex means float32 `[N, V, D]`."""
-    return _in_batches(model, cells)[1]
+    return _in_batches(model, cells, 1)
 
 
 def embeddings(model: Arch2Vec, cells: CellTable) -> np.ndarray:
     """Embeddings float32 `[N, D]`."""
-    return _in_batches(model, cells)[0]
+    return _in_batches(model, cells, 0)
 
 
-def _in_batches(model: Arch2Vec, cells: CellTable) -> tuple[np.ndarray, np.ndarray]:
+def _in_batches(model: Arch2Vec, cells: CellTable, output: int) -> np.ndarray:
     encode = _compiled_encoder(model)
 
-    def run(start: int) -> list[np.ndarray]:
+    def run(start: int) -> np.ndarray:
         rows = np.minimum(np.arange(start, start + _BATCH), len(cells) - 1)
-        part = encode(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
-        return [tensor.numpy()[: len(cells) - start] for tensor in part]
+        parts = encode(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
+        return parts[output].numpy()[: len(cells) - start]
 
     parts = [run(0)]  # compiles, before there are threads
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         parts += pool.map(run, range(_BATCH, len(cells), _BATCH))
-    embedding, means = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return embedding, means
+    return np.concatenate(parts)
 
 
 def _compiled_encoder(model: Arch2Vec) -> tf.types.experimental.GenericFunction:

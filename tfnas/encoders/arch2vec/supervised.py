@@ -4,7 +4,6 @@ References:
   Yan et al. 2020 (arch2vec), section 4.1 ("supervised architecture representation learning").
 """
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -35,7 +34,7 @@ class SupervisedEncoder:
 
     def __init__(self, space: Space, config: Arch2VecConfig | None = None, epochs: int = 100):
         self.space, self.epochs = space, epochs
-        self.config = dataclasses.replace(config or Arch2VecConfig(learning_rate=3e-3), decay_learning_rate=False)
+        self.config = config or Arch2VecConfig(learning_rate=3e-3)
         self._task: _Regression | None = None
 
     def fit(self, cells: CellTable, targets: np.ndarray, seed: int) -> "SupervisedEncoder":
