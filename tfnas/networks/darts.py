@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
-from tfnas.networks.layers import batch_norm, convolution2d
+from tfnas.networks.layers import LayerSettings
 from tfnas.spaces import Architecture, CellTable, Darts, NASBench301
 from tfnas.spaces.darts import CELL_OPERATIONS, INPUTS, NUM_BLOCKS
 
@@ -102,12 +102,26 @@ def parse_genotype(text: str) -> Genotype:
     return tuple((name, int(state)) for name, _, state in pairs)
 
 
+def cell_pair(architecture: Architecture) -> list[Architecture]:
+    """Normal and reduction cell of a DARTS cell, which is both, or of a NAS-Bench-301 pair.
+
+    Raises:
+      InvalidArchitectureError: it is neither.
+    """
+    if architecture.num_vertices == Darts.max_vertices:
+        _SPACE.require_valid(architecture)
+        return [architecture, architecture]
+    NASBench301().require_valid(architecture)
+    return NASBench301().cells(architecture)
+
+
 class DartsNetwork(tf.keras.Model):
     """Classifier of images out of normal and reduction cells.
 
     Args:
       skeleton: the part that does not depend on the cell.
       architecture: a DARTS cell, which then is both, or a NAS-Bench-301 pair of cells.
+      settings: initialisation and normalisation.
 
     Attributes:
       drop_path: probability that training drops the output of an operation; a variable, because it grows with time.
@@ -117,34 +131,40 @@ class DartsNetwork(tf.keras.Model):
       InvalidArchitectureError: the architecture is neither.
     """
 
-    def __init__(self, skeleton: DartsSkeleton, architecture: Architecture):
+    def __init__(
+        self,
+        skeleton: DartsSkeleton,
+        architecture: Architecture,
+        settings: LayerSettings = LayerSettings(),  # noqa: B008 (frozen)
+    ):
         super().__init__()
-        if architecture.num_vertices == Darts.max_vertices:
-            normal = reduction = architecture
-        else:
-            NASBench301().require_valid(architecture)
-            normal, reduction = NASBench301().cells(architecture)
+        normal, reduction = cell_pair(architecture)
         self.skeleton = skeleton
         self.drop_path = tf.Variable(0.0, trainable=False, name="drop_path")
         self.drop_seed = tf.Variable([0, 0], dtype=tf.int32, trainable=False, name="drop_seed")
         channels = skeleton.channels
         if skeleton.large_images:
             self.stems = [
-                [convolution2d(channels // 2, 3, 2), batch_norm(), convolution2d(channels, 3, 2), batch_norm()],
-                [convolution2d(channels, 3, 2), batch_norm()],
+                [
+                    settings.convolution2d(channels // 2, 3, 2),
+                    settings.batch_norm(),
+                    settings.convolution2d(channels, 3, 2),
+                    settings.batch_norm(),
+                ],
+                [settings.convolution2d(channels, 3, 2), settings.batch_norm()],
             ]
         else:
-            self.stems = [[convolution2d(3 * channels, 3), batch_norm()]]
+            self.stems = [[settings.convolution2d(3 * channels, 3), settings.batch_norm()]]
         self.cells = []
         after_reduction = skeleton.large_images
         for layer in range(skeleton.layers):
             reduces = layer in skeleton.reductions
             channels *= 2 if reduces else 1
-            self.cells.append(_Cell(channels, reduction if reduces else normal, reduces, after_reduction))
+            self.cells.append(_Cell(channels, reduction if reduces else normal, reduces, after_reduction, settings))
             after_reduction = reduces
-        self.auxiliary = _AuxiliaryHead(skeleton) if skeleton.auxiliary else None
+        self.auxiliary = _AuxiliaryHead(skeleton, settings) if skeleton.auxiliary else None
         self.pool = tf.keras.layers.GlobalAveragePooling2D()
-        self.classifier = tf.keras.layers.Dense(skeleton.num_classes)
+        self.classifier = settings.dense(skeleton.num_classes)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Logits float32 `[B, classes]` of images float32 `[B, height, width, channels]`."""
@@ -175,14 +195,21 @@ class DartsNetwork(tf.keras.Model):
 
 
 class _Cell(tf.keras.layers.Layer):
-    def __init__(self, channels: int, architecture: Architecture, reduces: bool, after_reduction: bool):
+    def __init__(
+        self,
+        channels: int,
+        architecture: Architecture,
+        reduces: bool,
+        after_reduction: bool,
+        settings: LayerSettings,
+    ):
         super().__init__()
         operations, self.states = _SPACE.to_genotype(architecture)
         # The older input still has the size from before the reduction.
-        self.first = _Halving(channels) if after_reduction else _Projection(channels)
-        self.second = _Projection(channels)
+        self.first = _Halving(channels, settings) if after_reduction else _Projection(channels, settings)
+        self.second = _Projection(channels, settings)
         self.operations = [
-            _operation(name, channels, 2 if reduces and state < len(INPUTS) else 1)
+            _operation(name, channels, 2 if reduces and state < len(INPUTS) else 1, settings)
             for name, state in zip(operations, self.states, strict=True)
         ]
 
@@ -208,15 +235,16 @@ def _drop(value: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.Tenso
     return value * tf.cast(kept, value.dtype) / (1.0 - probability)
 
 
-def _operation(name: str, channels: int, strides: int) -> tf.keras.layers.Layer:
+def _operation(name: str, channels: int, strides: int, settings: LayerSettings) -> tf.keras.layers.Layer:
     if name == "none":
         return _Zero(strides)
     if name == "skip_connect":
-        return _Identity() if strides == 1 else _Halving(channels)
+        return _Identity() if strides == 1 else _Halving(channels, settings)
     if name in ("max_pool_3x3", "avg_pool_3x3"):
         return _Pool(name == "max_pool_3x3", strides)
     size = int(name[-1])
-    return _Separable(channels, size, strides, 2 if name.startswith("sep") else 1, 1 if name.startswith("sep") else 2)
+    repeats, dilation = (2, 1) if name.startswith("sep") else (1, 2)
+    return _Separable(channels, size, strides, repeats, dilation, settings)
 
 
 class _Identity(tf.keras.layers.Layer):
@@ -248,9 +276,9 @@ class _Pool(tf.keras.layers.Layer):
 class _Projection(tf.keras.layers.Layer):
     """ReLU, 1 x 1 convolution, norm."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, settings: LayerSettings):
         super().__init__()
-        self.convolution, self.norm = convolution2d(channels, 1), batch_norm()
+        self.convolution, self.norm = settings.convolution2d(channels, 1), settings.batch_norm()
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return self.norm(self.convolution(tf.nn.relu(inputs)), training=training)
@@ -259,12 +287,12 @@ class _Projection(tf.keras.layers.Layer):
 class _Halving(tf.keras.layers.Layer):
     """Half the size: two 1 x 1 convolutions with stride 2, one shifted by a pixel, give half of the channels each."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, settings: LayerSettings):
         super().__init__()
         self.even, self.odd, self.norm = (
-            convolution2d(channels // 2, 1, 2),
-            convolution2d(channels // 2, 1, 2),
-            batch_norm(),
+            settings.convolution2d(channels // 2, 1, 2),
+            settings.convolution2d(channels // 2, 1, 2),
+            settings.batch_norm(),
         )
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
@@ -276,12 +304,12 @@ class _Halving(tf.keras.layers.Layer):
 class _Separable(tf.keras.layers.Layer):
     """ReLU, depthwise convolution, 1 x 1 convolution, norm; `repeats` times, the strides in the first."""
 
-    def __init__(self, channels: int, size: int, strides: int, repeats: int, dilation: int):
+    def __init__(self, channels: int, size: int, strides: int, repeats: int, dilation: int, settings: LayerSettings):
         super().__init__()
         self.steps = []
         for step in range(repeats):
-            depthwise = _Depthwise(size, strides if step == 0 else 1, dilation)
-            self.steps.append([depthwise, convolution2d(channels, 1), batch_norm()])
+            depthwise = _Depthwise(size, strides if step == 0 else 1, dilation, settings)
+            self.steps.append([depthwise, settings.convolution2d(channels, 1), settings.batch_norm()])
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         for depthwise, pointwise, norm in self.steps:
@@ -292,13 +320,14 @@ class _Separable(tf.keras.layers.Layer):
 class _Depthwise(tf.keras.layers.Layer):
     """Depthwise convolution. Strides take every second pixel, counted from the first, as PyTorch's padding does."""
 
-    def __init__(self, size: int, strides: int, dilation: int):
+    def __init__(self, size: int, strides: int, dilation: int, settings: LayerSettings):
         super().__init__()
+        self.initializer = settings.depthwise_initializer(size)
         self.size, self.strides, self.dilation = size, strides, dilation
 
     def build(self, input_shape: tf.TensorShape) -> None:
         shape = (self.size, self.size, input_shape[-1], 1)
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.initializer)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         outputs = tf.nn.depthwise_conv2d(inputs, self.kernel, [1] * 4, "SAME", dilations=[self.dilation] * 2)
@@ -306,13 +335,13 @@ class _Depthwise(tf.keras.layers.Layer):
 
 
 class _AuxiliaryHead(tf.keras.layers.Layer):
-    def __init__(self, skeleton: DartsSkeleton):
+    def __init__(self, skeleton: DartsSkeleton, settings: LayerSettings):
         super().__init__()
         self.pool = tf.keras.layers.AveragePooling2D(5, 2 if skeleton.large_images else 3, "valid")
-        self.first, self.first_norm = convolution2d(128, 1), batch_norm()
-        self.second = tf.keras.layers.Conv2D(768, 2, use_bias=False, kernel_initializer="he_normal")
-        self.second_norm = None if skeleton.large_images else batch_norm()
-        self.classifier = tf.keras.layers.Dense(skeleton.num_classes)
+        self.first, self.first_norm = settings.convolution2d(128, 1), settings.batch_norm()
+        self.second = settings.convolution2d(768, 2, padding="valid")
+        self.second_norm = None if skeleton.large_images else settings.batch_norm()
+        self.classifier = settings.dense(skeleton.num_classes)
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         if min(inputs.shape[1:3]) < 8:

@@ -1,15 +1,89 @@
-"""Building blocks that networks of several spaces share, with PyTorch's batch-norm settings."""
+"""Building blocks that networks of several spaces share, and how they start and normalise."""
+
+import dataclasses
+import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfnas.errors import ConfigurationError
 
-def batch_norm() -> tf.keras.layers.BatchNormalization:
-    """Batch normalisation with PyTorch's momentum and epsilon."""
-    return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+INITIALIZATIONS = ("he_normal", "keras", "pytorch")
 
 
-def convolution2d(channels: int, size: int, strides: int = 1) -> tf.keras.layers.Conv2D:
-    """A convolution without bias that keeps the size of the image, but for its strides."""
-    return tf.keras.layers.Conv2D(
-        channels, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
-    )
+@dataclasses.dataclass(frozen=True)
+class LayerSettings:
+    """Initialisation and normalisation of a network's layers.
+
+    Attributes:
+      initialization: of kernels: `he_normal` (variance 2 / fan-in), `keras` (Glorot's uniform, the default of Keras) or
+        `pytorch` (uniform within 1 / sqrt(fan-in), biases too, the default of PyTorch).
+      norm_momentum: share of the old value in the running statistics of a batch norm.
+      norm_epsilon: added to the variance.
+      norm_affine: batch norms scale and shift.
+
+    Raises:
+      ConfigurationError: an unknown initialisation, a momentum outside [0, 1) or an epsilon that is not positive.
+    """
+
+    initialization: str = "he_normal"
+    norm_momentum: float = 0.9
+    norm_epsilon: float = 1e-5
+    norm_affine: bool = True
+
+    def __post_init__(self) -> None:
+        if self.initialization not in INITIALIZATIONS:
+            raise ConfigurationError(
+                f"initialization={self.initialization!r}, expected one of {', '.join(INITIALIZATIONS)}"
+            )
+        if not (0 <= self.norm_momentum < 1 and self.norm_epsilon > 0):
+            raise ConfigurationError(
+                f"norm_momentum={self.norm_momentum}, norm_epsilon={self.norm_epsilon}, expected [0, 1) and above 0"
+            )
+
+    def batch_norm(self) -> tf.keras.layers.BatchNormalization:
+        """Batch normalisation."""
+        return tf.keras.layers.BatchNormalization(
+            momentum=self.norm_momentum, epsilon=self.norm_epsilon, center=self.norm_affine, scale=self.norm_affine
+        )
+
+    def convolution2d(
+        self, channels: int, size: int, strides: int = 1, *, use_bias: bool = False, padding: str = "same"
+    ) -> tf.keras.layers.Conv2D:
+        """A convolution; by default it keeps the size of the image, but for its strides, and has no bias."""
+        layer = tf.keras.layers.Conv2D(
+            channels, size, strides, padding=padding, use_bias=use_bias, kernel_initializer=self.kernel_initializer()
+        )
+        return self._with_bias(layer, lambda shape: size * size * shape[-1])
+
+    def dense(self, units: int) -> tf.keras.layers.Dense:
+        """A dense layer with bias. He's initialisation is for layers before a ReLU, so here it gives way to Keras's."""
+        initializer = self.kernel_initializer() if self.initialization == "pytorch" else "glorot_uniform"
+        return self._with_bias(tf.keras.layers.Dense(units, kernel_initializer=initializer), lambda shape: shape[-1])
+
+    def kernel_initializer(self) -> str | tf.keras.initializers.Initializer:
+        """For kernels of convolutions."""
+        if self.initialization == "pytorch":
+            return tf.keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+        return {"he_normal": "he_normal", "keras": "glorot_uniform"}[self.initialization]
+
+    def depthwise_initializer(self, size: int) -> str | tf.keras.initializers.Initializer:
+        """For kernels of depthwise convolutions, where PyTorch counts one channel as fan-in and Keras all of them."""
+        if self.initialization == "pytorch":
+            return tf.keras.initializers.RandomUniform(-1 / size, 1 / size)
+        return self.kernel_initializer()
+
+    def _with_bias(
+        self, layer: tf.keras.layers.Layer, fan_in: Callable[[tf.TensorShape], int]
+    ) -> tf.keras.layers.Layer:
+        """PyTorch draws biases as it draws kernels; their bound is known when the layer is built."""
+        if self.initialization == "pytorch" and layer.use_bias:
+            build = layer.build
+
+            def build_with_bound(shape: tf.TensorShape) -> None:
+                bound = 1 / math.sqrt(fan_in(shape))
+                layer.bias_initializer = tf.keras.initializers.RandomUniform(-bound, bound)
+                build(shape)
+
+            layer.build = build_with_bound
+        return layer

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
-from tfnas.networks.layers import batch_norm, convolution2d
+from tfnas.networks.layers import LayerSettings
 from tfnas.spaces import Architecture, NASBench201
 from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES, NONE, SKIP
 
@@ -41,15 +41,19 @@ class Skeleton:
 
 
 class _Edge(tf.keras.layers.Layer):
-    """One edge of the cell: its fixed operation, or all five with the choice left to `call`."""
+    """One edge of the cell: its fixed operation, or all five with the choice left to `call`.
 
-    def __init__(self, channels: int, operation: str | None):
+    Where it changes the number of channels, a skip is a 1 x 1 convolution and a norm.
+    """
+
+    def __init__(self, channels: int, operation: str | None, settings: LayerSettings, widens: bool = False):
         super().__init__()
         kept = EDGE_OPERATIONS if operation is None else (operation,)
         self.operation = operation
+        sizes = {CONV1X1: 1, CONV3X3: 3, **({SKIP: 1} if widens else {})}
         self.convolutions = {
-            name: (convolution2d(channels, size), batch_norm())
-            for name, size in ((CONV1X1, 1), (CONV3X3, 3))
+            name: (settings.convolution2d(channels, size), settings.batch_norm())
+            for name, size in sizes.items()
             if name in kept
         }
         for name, (convolution, norm) in self.convolutions.items():
@@ -58,10 +62,10 @@ class _Edge(tf.keras.layers.Layer):
         self.pool = tf.keras.layers.AveragePooling2D(3, 1, "same")
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        # All operations keep the shape. Without this, only the branch that runs first would get its weights.
+        # Without this, only the branch that runs first would get its weights.
         for convolution, norm in self.convolutions.values():
             convolution.build(input_shape)
-            norm.build(input_shape)
+            norm.build(convolution.compute_output_shape(input_shape))
 
     def call(self, inputs: tf.Tensor, code: tf.Tensor | None, training: bool) -> tf.Tensor:
         if self.operation is not None:
@@ -72,16 +76,24 @@ class _Edge(tf.keras.layers.Layer):
     def _apply(self, name: str, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         if name in self.convolutions:
             convolution, norm = self.convolutions[name]
-            return norm(convolution(tf.nn.relu(inputs)), training=training)
+            activated = inputs if name == SKIP else tf.nn.relu(inputs)
+            return norm(convolution(activated), training=training)
         if name == AVERAGE_POOL:
             return self.pool(inputs)
         return tf.identity(inputs) if name == SKIP else tf.zeros_like(inputs)
 
 
-class _Cell(tf.keras.layers.Layer):
-    def __init__(self, channels: int, operations: tuple[str | None, ...]):
+class Cell(tf.keras.layers.Layer):
+    """Six operations between four nodes; None leaves an operation to `call`, `widens` says that channels change."""
+
+    def __init__(
+        self, channels: int, operations: tuple[str | None, ...], settings: LayerSettings, widens: bool = False
+    ):
         super().__init__()
-        self.edges = [_Edge(channels, operation) for operation in operations]
+        self.edges = [
+            _Edge(channels, operation, settings, widens and source == 0)
+            for operation, (source, _) in zip(operations, NODE_EDGES, strict=True)
+        ]
 
     def call(self, inputs: tf.Tensor, codes: tf.Tensor | None, training: bool) -> tf.Tensor:
         nodes: list[tf.Tensor | None] = [inputs, None, None, None]
@@ -92,14 +104,14 @@ class _Cell(tf.keras.layers.Layer):
         return nodes[-1]
 
 
-class _Reduction(tf.keras.layers.Layer):
-    """Residual block that halves the image and doubles the channels."""
+class Reduction(tf.keras.layers.Layer):
+    """Residual block that halves the image and changes the number of channels."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, settings: LayerSettings):
         super().__init__()
-        self.first, self.first_norm = convolution2d(channels, 3, strides=2), batch_norm()
-        self.second, self.second_norm = convolution2d(channels, 3), batch_norm()
-        self.pool, self.shortcut = tf.keras.layers.AveragePooling2D(2, 2, "same"), convolution2d(channels, 1)
+        self.first, self.first_norm = settings.convolution2d(channels, 3, strides=2), settings.batch_norm()
+        self.second, self.second_norm = settings.convolution2d(channels, 3), settings.batch_norm()
+        self.pool, self.shortcut = tf.keras.layers.AveragePooling2D(2, 2, "same"), settings.convolution2d(channels, 1)
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         outputs = self.first_norm(self.first(tf.nn.relu(inputs)), training=training)
@@ -114,9 +126,15 @@ class NASBench201Network(tf.keras.Model):
       skeleton: the part that does not depend on the cell.
       architecture: the cell; None for a network that takes the operations of the cell as data, so that one traced
         program trains every cell of the space. Weights of operations that are not chosen get no gradient.
+      settings: initialisation and normalisation.
     """
 
-    def __init__(self, skeleton: Skeleton, architecture: Architecture | None = None):
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        architecture: Architecture | None = None,
+        settings: LayerSettings = LayerSettings(),  # noqa: B008 (frozen)
+    ):
         super().__init__()
         if architecture is None:
             operations: tuple[str | None, ...] = (None,) * len(NODE_EDGES)
@@ -124,16 +142,16 @@ class NASBench201Network(tf.keras.Model):
             NASBench201().require_valid(architecture)
             operations = architecture.operations[1:-1]
         self.takes_operations = architecture is None
-        self.stem, self.stem_norm = convolution2d(skeleton.channels, 3), batch_norm()
+        self.stem, self.stem_norm = settings.convolution2d(skeleton.channels, 3), settings.batch_norm()
         self.blocks = []
         for stage in range(skeleton.stages):
             channels = skeleton.channels * 2**stage
             if stage:
-                self.blocks.append(_Reduction(channels))
-            self.blocks.extend(_Cell(channels, operations) for _ in range(skeleton.cells_per_stage))
-        self.last_norm = batch_norm()
+                self.blocks.append(Reduction(channels, settings))
+            self.blocks.extend(Cell(channels, operations, settings) for _ in range(skeleton.cells_per_stage))
+        self.last_norm = settings.batch_norm()
         self.pool = tf.keras.layers.GlobalAveragePooling2D()
-        self.classifier = tf.keras.layers.Dense(skeleton.num_classes)
+        self.classifier = settings.dense(skeleton.num_classes)
 
     def call(self, images: tf.Tensor, codes: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Logits float32 `[B, classes]`.
@@ -147,7 +165,7 @@ class NASBench201Network(tf.keras.Model):
             raise ValueError("give `codes` to a network without an architecture, and to no other")
         features = self.stem_norm(self.stem(images), training=training)
         for block in self.blocks:
-            if isinstance(block, _Cell):
+            if isinstance(block, Cell):
                 features = block(features, codes, training=training)
             else:
                 features = block(features, training=training)

@@ -4,13 +4,14 @@ from tfnas.errors import ConfigurationError
 from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
 from tfnas.spaces.darts import Darts
 from tfnas.spaces.finite import FiniteSpace
+from tfnas.spaces.mobilenetv3 import MobileNetV3
 from tfnas.spaces.nasbench101 import NASBench101
 from tfnas.spaces.nasbench201 import NASBench201
 from tfnas.spaces.nasbench301 import NASBench301
 from tfnas.spaces.nats_size import NATSSize
 
 _SPACES: dict[str, type[Space]] = {
-    space.name: space for space in (NASBench101, NASBench201, Darts, NATSSize, NASBench301)
+    space.name: space for space in (NASBench101, NASBench201, Darts, NATSSize, NASBench301, MobileNetV3)
 }
 SPACE_NAMES = tuple(_SPACES)
 
@@ -33,6 +34,7 @@ __all__ = [
     "CellTable",
     "Darts",
     "FiniteSpace",
+    "MobileNetV3",
     "NASBench101",
     "NASBench201",
     "NASBench301",

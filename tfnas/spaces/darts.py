@@ -37,6 +37,7 @@ _STATE_PATTERNS[0, 0] = _STATE_PATTERNS[1, 1] = 1
 for _block in range(NUM_BLOCKS):
     _STATE_PATTERNS[2 + _block, [2 + 2 * _block, 3 + 2 * _block]] = 1
 _STATE_PATTERNS.flags.writeable = False
+_STATE_OF_COLUMN = {pattern.tobytes(): state for state, pattern in enumerate(_STATE_PATTERNS)}
 
 
 class Darts(Space):
@@ -98,16 +99,17 @@ class Darts(Space):
                 return f"vertex {vertex} is {names[vertex]!r}, expected one of {', '.join(CELL_OPERATIONS)}"
         if adjacency[0, 1]:
             return "vertex 1 is an input of the cell, but has a predecessor"
-        for vertex in range(2, self.max_vertices):
-            if not adjacency[:, vertex].any():
+        for vertex, found in enumerate(adjacency.any(axis=0).tolist()):
+            if vertex >= 2 and not found:
                 return f"vertex {vertex} has no predecessor"
-        for vertex in range(_OUTPUT_VERTEX):
-            if not adjacency[vertex].any():
+        for vertex, found in enumerate(adjacency.any(axis=1).tolist()):
+            if vertex < _OUTPUT_VERTEX and not found:
                 return f"vertex {vertex} has no successor"
         if not adjacency[2:_OUTPUT_VERTEX, _OUTPUT_VERTEX].all() or adjacency[:2, _OUTPUT_VERTEX].any():
             return "the output must read the eight operation vertices and nothing else"
+        read = self._states_read(adjacency)
         for block in range(NUM_BLOCKS):
-            states = [self._state_read(adjacency, vertex) for vertex in (2 + 2 * block, 3 + 2 * block)]
+            states = read[2 * block : 2 * block + 2]
             if None in states:
                 return f"block {block} has an operation that does not read exactly one earlier state"
             if states[0] == states[1]:
@@ -162,8 +164,7 @@ class Darts(Space):
     def to_genotype(self, architecture: Architecture) -> tuple[list[str], list[int]]:
         """Inverse of `from_genotype`."""
         self.require_valid(architecture)
-        states = [int(self._state_read(architecture.adjacency, vertex)) for vertex in range(2, _OUTPUT_VERTEX)]
-        return list(architecture.operations[2:_OUTPUT_VERTEX]), states
+        return list(architecture.operations[2:_OUTPUT_VERTEX]), self._states_read(architecture.adjacency)
 
     def _draw(self, count: int, rng: np.random.Generator) -> CellTable:
         operations = np.empty((count, self.max_vertices), np.uint8)
@@ -189,6 +190,8 @@ class Darts(Space):
         return adjacency
 
     @staticmethod
-    def _state_read(adjacency: np.ndarray, vertex: int) -> int | None:
-        matches = np.flatnonzero((_STATE_PATTERNS[: 1 + vertex // 2] == adjacency[:, vertex]).all(axis=1))
-        return int(matches[0]) if len(matches) else None
+    def _states_read(adjacency: np.ndarray) -> list[int | None]:
+        """The state that each of the eight operations reads, None where its column is none's."""
+        columns = (column.tobytes() for column in np.ascontiguousarray(adjacency.T)[2:_OUTPUT_VERTEX])
+        states = (_STATE_OF_COLUMN.get(column) for column in columns)
+        return [state if state is not None and state < 2 + slot // 2 else None for slot, state in enumerate(states)]

@@ -24,6 +24,11 @@ ADJACENCY = np.eye(_WIDTH, k=1, dtype=np.uint8)
 ADJACENCY.flags.writeable = False
 
 
+def widths(architecture: Architecture) -> list[int]:
+    """Channels of the five stages of a valid architecture."""
+    return [int(name.removeprefix("channels_")) for name in architecture.operations[1:-1]]
+
+
 class NATSSize(FixedGraphSpace):
     """Widths of five stages. `enumerate` runs through them with the last stage fastest."""
 
@@ -39,7 +44,7 @@ class NATSSize(FixedGraphSpace):
     def to_string(self, architecture: Architecture) -> str:
         """The benchmark's notation: the widths, joined by colons."""
         self.require_valid(architecture)
-        return ":".join(name.removeprefix("channels_") for name in architecture.operations[1:-1])
+        return ":".join(map(str, widths(architecture)))
 
     def from_string(self, text: str) -> Architecture:
         """Reads the benchmark's notation.

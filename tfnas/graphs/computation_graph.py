@@ -1,0 +1,220 @@
+"""Networks as graphs of primitive operators: one form for every source, and its GraphTensor.
+
+References:
+  Han et al. 2023, "A General-Purpose Transferable Predictor for Neural Architecture Search", section 3.1.
+"""
+
+import collections
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import networkx as nx
+import numpy as np
+import tensorflow as tf
+import tensorflow_gnn as tfgnn
+
+from tfnas.errors import InvalidArchitectureError
+from tfnas.graphs.operators import CODES, OPERATORS, UNKNOWN
+
+OP, FLOW = "op", "flow"
+SCHEMA_PATH = pathlib.Path(__file__).parent / "schemas" / "computation_graph.pbtxt"
+SHAPE_FIELDS = ("height_in", "height_out", "width_in", "width_out", "channels_in", "channels_out")
+_NODE_FEATURES = {"operator": (), "shape": (6,), "kernel": (2,), "bias": (), "parameters": ()}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ComputationGraph:
+    """A network: operators in topological order, and the flow of data between them.
+
+    Attributes:
+      operators: int64 `[V]`, indices into `OPERATORS`.
+      shapes: int64 `[V, 6]`, columns `SHAPE_FIELDS`, in pixels (or positions of a sequence) and channels, of the first
+        data input and of the output of one image; a tensor without height or width has 1 there.
+      kernels: int64 `[V, 2]`, height and width of the kernel or the pooling window; 0 for operators without one.
+      bias: int64 `[V]`, 1 where a bias is added.
+      parameters: int64 `[V]`, numbers that the operator holds, trainable or not; one that several operators share
+        counts at the first.
+      edges: int64 `[E, 2]`, distinct rows (source, target) with source < target.
+      name, family, source: of the network, "" where unknown.
+      label: accuracy as a fraction, or NaN.
+      unknown: the source's own names of the operators that are `unknown`, in node order.
+
+    Raises:
+      InvalidArchitectureError: arrays that do not fit together, an edge that is repeated or runs backwards.
+    """
+
+    operators: np.ndarray
+    shapes: np.ndarray
+    kernels: np.ndarray
+    bias: np.ndarray
+    parameters: np.ndarray
+    edges: np.ndarray
+    name: str = ""
+    family: str = ""
+    source: str = ""
+    label: float = float("nan")
+    unknown: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.operators)
+        for field, width in (("operators", ()), ("shapes", (6,)), ("kernels", (2,)), ("bias", ()), ("parameters", ())):
+            array = np.asarray(getattr(self, field), np.int64)
+            if array.shape != (count, *width):
+                raise InvalidArchitectureError(f"{self.name}: {field} is {array.shape}, expected {(count, *width)}")
+            object.__setattr__(self, field, array)
+        edges = np.asarray(self.edges, np.int64).reshape(-1, 2)
+        object.__setattr__(self, "edges", edges)
+        object.__setattr__(self, "unknown", tuple(self.unknown))
+        if count and not 0 <= self.operators.min() <= self.operators.max() < len(OPERATORS):
+            raise InvalidArchitectureError(f"{self.name}: an operator is not in the vocabulary of {len(OPERATORS)}")
+        if len(edges) and (edges.min() < 0 or edges.max() >= count or (edges[:, 0] >= edges[:, 1]).any()):
+            raise InvalidArchitectureError(f"{self.name}: an edge runs backwards or to a node that is not there")
+        if not np.diff(np.sort(edges @ (count, 1))).all():
+            raise InvalidArchitectureError(f"{self.name}: an edge is listed twice")
+        if len(self.unknown) != np.sum(self.operators == CODES[UNKNOWN]):
+            raise InvalidArchitectureError(f"{self.name}: {len(self.unknown)} names of unknown operators do not fit")
+
+    @property
+    def num_nodes(self) -> int:
+        """V."""
+        return len(self.operators)
+
+    @property
+    def num_edges(self) -> int:
+        """E."""
+        return len(self.edges)
+
+    @property
+    def operator_names(self) -> list[str]:
+        """V names; an unknown operator has its source's."""
+        rest = iter(self.unknown)
+        return [OPERATORS[code] if code else next(rest) for code in self.operators]
+
+    @property
+    def total_parameters(self) -> int:
+        """Numbers that the network holds, trainable or not."""
+        return int(self.parameters.sum())
+
+    def counts(self) -> collections.Counter[str]:
+        """How often each operator occurs."""
+        return collections.Counter(self.operator_names)
+
+    def replace(self, **fields: object) -> "ComputationGraph":
+        """A copy with other values of some fields."""
+        return dataclasses.replace(self, **fields)
+
+    def to_networkx(self) -> nx.DiGraph:
+        """The graph with the attributes `operator`, `shape`, `kernel`, `bias` and `parameters` on its nodes."""
+        graph = nx.DiGraph(name=self.name)
+        columns = (self.shapes.tolist(), self.kernels.tolist(), self.bias.tolist(), self.parameters.tolist())
+        for node, (operator, shape, kernel, bias, parameters) in enumerate(
+            zip(self.operator_names, *columns, strict=True)
+        ):
+            graph.add_node(
+                node, operator=operator, shape=tuple(shape), kernel=tuple(kernel), bias=bias, parameters=parameters
+            )
+        graph.add_edges_from(self.edges.tolist())
+        return graph
+
+    def equivalent(self, other: "ComputationGraph") -> bool:
+        """Whether the two graphs are isomorphic, all node attributes included.
+
+        Both are coloured by Weisfeiler-Lehman refinement first, so that few assignments are left to try.
+        """
+        if (self.num_nodes, self.num_edges) != (other.num_nodes, other.num_edges):
+            return False
+        mine, theirs = self.to_networkx(), other.to_networkx()
+        colours = [_refined_colours(graph) for graph in (mine, theirs)]
+        if collections.Counter(colours[0].values()) != collections.Counter(colours[1].values()):
+            return False
+        for graph, colour in zip((mine, theirs), colours, strict=True):
+            nx.set_node_attributes(graph, colour, "colour")
+        return nx.is_isomorphic(mine, theirs, node_match=lambda a, b: a["colour"] == b["colour"])
+
+
+def _refined_colours(graph: nx.DiGraph) -> dict[int, int]:
+    colours = {node: hash(tuple(sorted(data.items()))) for node, data in graph.nodes(data=True)}
+    count = 0
+    while count != (count := len(set(colours.values()))):
+        colours = {
+            node: hash(
+                (
+                    colours[node],
+                    tuple(sorted(colours[other] for other in graph.pred[node])),
+                    tuple(sorted(colours[other] for other in graph.succ[node])),
+                )
+            )
+            for node in graph
+        }
+    return colours
+
+
+@functools.cache
+def graph_spec() -> tfgnn.GraphTensorSpec:
+    """The GraphTensorSpec of one computation graph, from the schema file."""
+    return tfgnn.create_graph_spec_from_schema_pb(tfgnn.read_schema(str(SCHEMA_PATH)))
+
+
+def to_example(graph: ComputationGraph) -> tf.train.Example:
+    """The tf.train.Example that `tfgnn.write_example` would make of the graph, written directly (much faster)."""
+    example = tf.train.Example()
+    feature = example.features.feature
+    for name in ("name", "family", "source"):
+        feature[f"context/{name}"].bytes_list.value.append(getattr(graph, name).encode())
+    feature["context/label"].float_list.value.append(graph.label)
+    feature["context/unknown"].bytes_list.value.extend(name.encode() for name in graph.unknown)
+    for name, values in (
+        (f"nodes/{OP}.#size", [graph.num_nodes]),
+        (f"nodes/{OP}.operator", graph.operators.tolist()),
+        (f"nodes/{OP}.shape", graph.shapes.ravel().tolist()),
+        (f"nodes/{OP}.kernel", graph.kernels.ravel().tolist()),
+        (f"nodes/{OP}.bias", graph.bias.tolist()),
+        (f"nodes/{OP}.parameters", graph.parameters.tolist()),
+        (f"edges/{FLOW}.#size", [graph.num_edges]),
+        (f"edges/{FLOW}.#source", graph.edges[:, 0].tolist()),
+        (f"edges/{FLOW}.#target", graph.edges[:, 1].tolist()),
+    ):
+        feature[name].int64_list.value.extend(values)
+    return example
+
+
+def from_example(serialized: bytes) -> ComputationGraph:
+    """Inverse of `to_example`, of the serialised form.
+
+    Raises:
+      InvalidArchitectureError: it is not the record of a computation graph.
+    """
+    example = tf.train.Example()
+    try:
+        example.ParseFromString(serialized)
+    except Exception as error:  # the protobuf runtimes have no common class
+        raise InvalidArchitectureError("the record is not a tf.train.Example") from error
+    feature = example.features.feature
+    texts = {name: feature[f"context/{name}"].bytes_list.value for name in ("name", "family", "source")}
+    if any(len(value) != 1 for value in texts.values()) or len(feature["context/label"].float_list.value) != 1:
+        raise InvalidArchitectureError("the record lacks the context of a computation graph")
+    nodes = {name: np.array(feature[f"nodes/{OP}.{name}"].int64_list.value, np.int64) for name in _NODE_FEATURES}
+    size = feature[f"nodes/{OP}.#size"].int64_list.value
+    ends = [np.array(feature[f"edges/{FLOW}.#{end}"].int64_list.value, np.int64) for end in ("source", "target")]
+    if list(size) != [len(nodes["operator"])] or len(ends[0]) != len(ends[1]):
+        raise InvalidArchitectureError("the record's sizes contradict each other")
+    if len(nodes["shape"]) % 6 or len(nodes["kernel"]) % 2:
+        raise InvalidArchitectureError("the record's shapes or kernels are incomplete")
+    return ComputationGraph(
+        operators=nodes["operator"],
+        shapes=nodes["shape"].reshape(-1, 6),
+        kernels=nodes["kernel"].reshape(-1, 2),
+        bias=nodes["bias"],
+        parameters=nodes["parameters"],
+        edges=np.stack(ends, axis=1),
+        label=feature["context/label"].float_list.value[0],
+        unknown=tuple(name.decode() for name in feature["context/unknown"].bytes_list.value),
+        **{name: value[0].decode() for name, value in texts.items()},
+    )
+
+
+def to_graph_tensor(graphs: Sequence[ComputationGraph]) -> tfgnn.GraphTensor:
+    """N graphs as a GraphTensor of shape `[N]` with ragged node and edge sets."""
+    return tfgnn.parse_example(graph_spec(), tf.constant([to_example(graph).SerializeToString() for graph in graphs]))

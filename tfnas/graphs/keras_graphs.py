@@ -1,0 +1,138 @@
+"""Keras models, of Keras 3 and of tf_keras, as computation graphs."""
+
+import json
+import pathlib
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfnas import artefacts
+from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.tensorflow_graphs import from_concrete_function, from_graph_def
+
+_MAX_CONFIG_BYTES = 256 * 2**20
+
+
+def from_keras(model: Any, *, inputs: Any = None, **facts: object) -> ComputationGraph:
+    """The computation graph of a Keras model in inference mode.
+
+    The model's own Python code runs once, on symbolic tensors, to trace it; no data flows through it.
+
+    Args:
+      model: functional, sequential or subclassed, of Keras 3 on the TensorFlow backend or of tf_keras.
+      inputs: `tf.TensorSpec`, or a structure of them as the model takes it, with the batch first; needed where the
+        model does not know its inputs or leaves more than the batch open.
+      **facts: name, family, source and label.
+
+    Raises:
+      InvalidArchitectureError: unknown inputs, an open shape, control flow, or no path from input to output.
+    """
+    specs = _specs(model) if inputs is None else inputs
+    flat = tf.nest.flatten(specs)
+
+    def call(*tensors: tf.Tensor) -> Any:
+        return model(tf.nest.pack_sequence_as(specs, tensors), training=False)
+
+    named = [tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{place}") for place, spec in enumerate(flat)]
+    function = tf.function(call, autograph=False).get_concrete_function(*named)
+    return from_concrete_function(function, **{"name": model.name, "source": "keras", **facts})
+
+
+def _specs(model: Any) -> Any:
+    symbolic = getattr(model, "inputs", None)
+    if not symbolic:
+        raise InvalidArchitectureError(f"model {model.name!r} does not know its inputs; give their shapes and types")
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in symbolic]
+    for spec in specs:
+        if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
+            raise InvalidArchitectureError(
+                f"model {model.name!r} leaves the shape {spec.shape} of an input open; give the shape"
+            )
+    fields = [name for name in ("_inputs_struct", "_nested_inputs") if hasattr(model, name)]
+    structure = getattr(model, fields[0]) if fields else None
+    if structure is None or len(tf.nest.flatten(structure)) != len(specs):
+        return specs if len(specs) > 1 else specs[0]
+    return tf.nest.pack_sequence_as(structure, specs)
+
+
+def from_constructor(build: Any, *, inputs: Any = None, **facts: object) -> tuple[ComputationGraph, int]:
+    """The computation graph of a model that is only built for it, without memory for its weights.
+
+    The model is built inside a `tf.Graph`, where initial values of variables are operations that nobody runs.
+
+    Args:
+      build: function without arguments that returns a Keras model.
+      inputs: as in `from_keras`.
+      **facts: name, family, source and label.
+
+    Returns:
+      The graph and the model's own count of parameters.
+
+    Raises:
+      InvalidArchitectureError: as in `from_keras`.
+    """
+    graph = tf.Graph()
+    with graph.as_default():
+        model = build()
+        specs = _specs(model) if inputs is None else inputs
+        tensors = [
+            tf.compat.v1.placeholder(spec.dtype, spec.shape, name=f"tfnas_input_{place}")
+            for place, spec in enumerate(tf.nest.flatten(specs))
+        ]
+        outputs = tf.nest.flatten(model(tf.nest.pack_sequence_as(specs, tensors), training=False))
+        parameters = model.count_params()
+    found = from_graph_def(
+        graph.as_graph_def(),
+        [tensor.op.name for tensor in tensors],
+        [tensor.name for tensor in outputs],
+        **{"name": model.name, "source": "keras", **facts},
+    )
+    return found, parameters
+
+
+def from_keras_file(
+    path: artefacts.PathLike, *, input_shape: Sequence[int] | None = None, **facts: object
+) -> ComputationGraph:
+    """The computation graph of a `.keras` file. Its weights are not read.
+
+    The layers are built from the file's configuration by Keras 3 in safe mode, which runs no code from the file.
+
+    Args:
+      path: the file.
+      input_shape: with the batch first, for a model with one input that leaves its shape open.
+      **facts: name, family, source and label.
+
+    Raises:
+      CorruptArtefactError: not a `.keras` file, or a damaged one.
+      InvalidArchitectureError: a custom layer or a lambda, or anything that `from_keras` refuses.
+    """
+    import keras
+
+    path = pathlib.Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
+                raise CorruptArtefactError(f"{path}: its config.json is larger than {_MAX_CONFIG_BYTES} bytes")
+            config = json.loads(archive.read("config.json"))
+    except FileNotFoundError as error:
+        raise CorruptArtefactError(f"{path}: no such file") from error
+    except (zipfile.BadZipFile, zipfile.zlib.error, KeyError, ValueError, OSError, EOFError) as error:
+        raise CorruptArtefactError(f"{path}: not a .keras file ({error})") from error
+
+    def build() -> Any:
+        try:
+            return keras.saving.deserialize_keras_object(config, safe_mode=True)
+        except Exception as error:  # Keras raises many classes
+            raise InvalidArchitectureError(
+                f"{path}: Keras can't build it in safe mode: {_first_line(error)}"
+            ) from error
+
+    specs = None if input_shape is None else tf.TensorSpec(input_shape, tf.float32)
+    return from_constructor(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

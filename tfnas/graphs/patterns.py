@@ -1,0 +1,312 @@
+"""Operators that sources spell out in parts, recognised by their shape as graphs and put together."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+from tfnas.graphs.operators import (
+    BATCH_NORM,
+    CLIP,
+    GELU,
+    GROUP_NORM,
+    INPUT,
+    L2_NORM,
+    LAYER_NORM,
+    OUTPUT,
+    RELU6,
+    RMS_NORM,
+    SWISH,
+    WEIGHTED,
+)
+
+Dims = tuple[int, int, int]
+
+_NORMS = {BATCH_NORM, LAYER_NORM, GROUP_NORM, RMS_NORM}
+_SCALES, _SHIFTS = {"mul", "div"}, {"add", "sub"}
+_AFFINE = _SCALES | _SHIFTS
+
+
+@dataclasses.dataclass(slots=True)
+class DraftNode:
+    """An operator on its way into a computation graph.
+
+    Attributes:
+      operator: its name in the vocabulary.
+      input, output: height, width and channels of its first data input and its output.
+      kernel, bias, parameters: as in a computation graph.
+      scales: it combines one tensor of data with weights.
+      kind: the source's name of it.
+      constant: a number that decides what it is, for example the bound of a clip.
+    """
+
+    operator: str
+    input: Dims
+    output: Dims
+    kernel: tuple[int, int] = (0, 0)
+    bias: int = 0
+    parameters: int = 0
+    scales: bool = False
+    kind: str = ""
+    constant: float | None = None
+
+
+class Draft:
+    """A graph of draft nodes that can be edited; node numbers are in topological order."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, DraftNode] = {}
+        self._inputs: dict[int, list[tuple[int, ...]]] = {}
+        self._consumers: dict[int, set[int]] = {}
+
+    def add(self, node: DraftNode, inputs: Sequence[tuple[int, ...]]) -> int:
+        """Adds a node at the end.
+
+        Args:
+          node: the node.
+          inputs: for each of its operands the nodes that it comes from; several where bookkeeping joined them.
+        """
+        number = len(self.nodes)
+        self.nodes[number] = node
+        self._inputs[number] = [tuple(group) for group in inputs]
+        self._consumers[number] = set()
+        for source in self.sources(number):
+            self._consumers[source].add(number)
+        return number
+
+    def operands(self, node: int) -> list[tuple[int, ...]]:
+        """The nodes behind each operand."""
+        return self._inputs[node]
+
+    def sources(self, node: int) -> list[int]:
+        """The distinct nodes that a node reads."""
+        return list(dict.fromkeys(source for group in self._inputs[node] for source in group))
+
+    def consumers(self, node: int) -> set[int]:
+        """The nodes that read a node."""
+        return self._consumers[node]
+
+    def only(self, node: int) -> int | None:
+        """The single source of a node, None if it has none or several."""
+        sources = self.sources(node)
+        return sources[0] if len(sources) == 1 else None
+
+    def replace(self, region: set[int], last: int, operator: str, sources: Sequence[int], **changes: object) -> None:
+        """Makes one operator of a region.
+
+        Args:
+          region: nodes of which only `last` is read from outside; all but `last` vanish.
+          last: it becomes the operator and keeps its readers.
+          operator: its name.
+          sources: what the operator reads.
+          **changes: fields of the node to set; parameters are those of the whole region unless given.
+        """
+        total = sum(self.nodes[node].parameters for node in region)
+        for node in region:
+            for source in self.sources(node):
+                self._consumers[source].discard(node)
+        for node in region - {last}:
+            del self.nodes[node], self._inputs[node], self._consumers[node]
+        self._inputs[last] = [(source,) for source in sources]
+        for source in sources:
+            self._consumers[source].add(last)
+        kept = self.nodes[last]
+        fields = {"parameters": total, "scales": False, "kernel": (0, 0), "bias": 0, **changes}
+        self.nodes[last] = dataclasses.replace(kept, operator=operator, **fields)
+
+    def bypass(self, node: int) -> None:
+        """Removes a node with one source, which takes over its readers."""
+        source = self.only(node)
+        for reader in self._consumers[node]:
+            self._inputs[reader] = [
+                tuple(source if other == node else other for other in group) for group in self._inputs[reader]
+            ]
+            self._consumers[source].add(reader)
+        self._consumers[source].discard(node)
+        del self.nodes[node], self._inputs[node], self._consumers[node]
+
+    def live_order(self) -> list[int]:
+        """The nodes on a path from an input to an output, in topological order."""
+        forward = self._reached(INPUT, self.consumers)
+        backward = self._reached(OUTPUT, self.sources)
+        kept = forward & backward
+        # Nodes that were put together keep the last number of their parts, so numbers still run forwards.
+        return sorted(kept)
+
+    def _reached(self, operator: str, neighbours: Callable[[int], Sequence[int] | set[int]]) -> set[int]:
+        stack = [number for number, node in self.nodes.items() if node.operator == operator]
+        seen = set(stack)
+        while stack:
+            for other in neighbours(stack.pop()):
+                if other not in seen:
+                    seen.add(other)
+                    stack.append(other)
+        return seen
+
+    def of(self, *operators: str) -> Iterator[int]:
+        """The nodes with one of some operators that are there when their turn comes."""
+        for number in [number for number, node in self.nodes.items() if node.operator in operators]:
+            if number in self.nodes:
+                yield number
+
+
+def fuse(draft: Draft) -> None:
+    """Puts operators together, in place."""
+    for node in draft.of("batch_to_space"):
+        _fuse_dilation(draft, node)
+    for node in draft.of("rsqrt", "sqrt"):
+        _fuse_norm(draft, node)
+    for node in draft.of("erf"):
+        _fuse_gated(draft, node, GELU, _erf_region)
+    for node in draft.of("tanh"):
+        _fuse_gated(draft, node, GELU, _tanh_region)
+    for node in draft.of("sigmoid"):
+        _fuse_gated(draft, node, SWISH, lambda draft, node: ({node}, draft.only(node)))
+    for node in draft.of("minimum", "maximum"):
+        _fuse_clip(draft, node)
+    for node in draft.of(CLIP):
+        if draft.nodes[node].constant == 6.0:
+            draft.nodes[node].operator = RELU6
+    for node in draft.of(*_AFFINE):
+        _fuse_affine(draft, node)
+
+
+def _fuse_dilation(draft: Draft, node: int) -> None:
+    """TensorFlow convolves with dilation by a plain convolution between two rearrangements of pixels."""
+    convolution = draft.only(node)
+    if convolution is None or draft.nodes[convolution].operator not in WEIGHTED:
+        return
+    first = draft.only(convolution)
+    if first is None or draft.nodes[first].operator != "space_to_batch":
+        return
+    if draft.consumers(first) == {convolution} and draft.consumers(convolution) == {node}:
+        this, source = draft.nodes[convolution], draft.nodes[first]
+        changes = {"kernel": this.kernel, "bias": this.bias, "input": source.input}
+        draft.replace({first, convolution, node}, node, this.operator, draft.sources(first), **changes)
+
+
+def _fuse_gated(
+    draft: Draft, node: int, operator: str, find: Callable[[Draft, int], tuple[set[int], int | None]]
+) -> None:
+    """x times a function of x."""
+    region, source = find(draft, node)
+    readers = draft.consumers(node)
+    if source is None or len(readers) != 1:
+        return
+    (product,) = readers
+    if draft.nodes[product].operator != "mul" or set(draft.sources(product)) != {source, node}:
+        return
+    if any(draft.consumers(inner) - region - {product} for inner in region):
+        return
+    draft.replace(region | {product}, product, operator, [source], input=draft.nodes[product].input)
+
+
+def _erf_region(draft: Draft, node: int) -> tuple[set[int], int | None]:
+    source = draft.only(node)
+    if source is not None and draft.nodes[source].operator == "neg":
+        return {node, source}, draft.only(source)
+    return {node}, source
+
+
+def _tanh_region(draft: Draft, node: int) -> tuple[set[int], int | None]:
+    """tanh of x + c x^3, where the cube is a power or two products."""
+    total = draft.only(node)
+    if total is None or draft.nodes[total].operator != "add" or len(draft.sources(total)) != 2:
+        return set(), None
+    for source, cube in (draft.sources(total), draft.sources(total)[::-1]):
+        region = {node, total, cube}
+        if draft.nodes[cube].operator == "pow" and draft.only(cube) == source:
+            return region, source
+        if draft.nodes[cube].operator == "mul":
+            squares = [other for other in draft.sources(cube) if other != source]
+            if len(squares) == 1 and draft.only(squares[0]) == source:
+                return region | set(squares), source
+    return set(), None
+
+
+def _fuse_clip(draft: Draft, node: int) -> None:
+    """The smaller of a bound and the larger of another bound and x."""
+    before = draft.only(node)
+    if before is None or before not in draft.nodes:
+        return
+    pair = {draft.nodes[node].operator, draft.nodes[before].operator}
+    if pair == {"minimum", "maximum"} and draft.only(before) is not None and draft.consumers(before) == {node}:
+        draft.replace({node, before}, node, CLIP, [draft.only(before)])
+
+
+def _fuse_norm(draft: Draft, root: int) -> None:
+    """Layer, RMS and L2 norms, from the square root outwards."""
+    found = _norm_core(draft, root)
+    if found is None:
+        return
+    region, source, operator, centred = found
+    core = set(region)
+    while True:
+        exits = {node for node in region if draft.consumers(node) - region}
+        applied = any(set(draft.sources(node)) & {source, centred} for node in region - core)
+        if len(exits) == 1 and applied and not exits & core:
+            break
+        grown = [
+            reader
+            for node in sorted(region)
+            for reader in sorted(draft.consumers(node) - region)
+            if draft.nodes[reader].operator in _AFFINE | {"neg"} and set(draft.sources(reader)) <= region | {source}
+        ]
+        if not grown:
+            return
+        region.add(min(grown))
+    (last,) = exits
+    first = draft.nodes[min(core)]
+    draft.replace(region, last, operator, [source], input=first.input)
+
+
+def _norm_core(draft: Draft, root: int) -> tuple[set[int], int, str, int | None] | None:
+    """The nodes from x to the inverse deviation: those nodes, x, the norm's name and x minus its mean if there is."""
+    region, node = {root}, draft.only(root)
+    while node is not None and draft.nodes[node].operator in ("maximum", "clip"):
+        region.add(node)
+        node = draft.only(node)
+    if node is None:
+        return None
+    if draft.nodes[node].operator == "variance":
+        source = draft.only(node)
+        means = [other for other in draft.consumers(source) if draft.nodes[other].operator == "mean"]
+        return ({*region, node, *means}, source, LAYER_NORM, None) if source is not None else None
+    if draft.nodes[node].operator not in ("mean", "sum"):
+        return None
+    spread, power = draft.nodes[node].operator, draft.only(node)
+    if power is None or draft.nodes[power].operator not in ("square", "mul", "pow"):
+        return None
+    region |= {node, power}
+    sources = draft.sources(power)
+    if len(sources) == 2:  # a squared difference of x and its mean
+        for source, mean in (sources, sources[::-1]):
+            if draft.nodes[mean].operator in ("mean", "sum") and draft.only(mean) == source:
+                return region | {mean}, source, LAYER_NORM, None
+        return None
+    if len(sources) != 1:
+        return None
+    centred = sources[0]
+    if draft.nodes[centred].operator == "sub":
+        for source, mean in (draft.sources(centred), draft.sources(centred)[::-1]):
+            if draft.nodes[mean].operator in ("mean", "sum") and draft.only(mean) == source:
+                return region | {centred, mean}, source, LAYER_NORM, centred
+    return region, centred, RMS_NORM if spread == "mean" else L2_NORM, None
+
+
+def _fuse_affine(draft: Draft, node: int) -> None:
+    """Weights that scale or shift data belong to the operator before, or make a batch norm together."""
+    this = draft.nodes[node]
+    before = draft.only(node)
+    if not this.scales or before is None or draft.consumers(before) != {node}:
+        return
+    earlier = draft.nodes[before]
+    if earlier.operator in _NORMS:
+        draft.replace({before, node}, node, earlier.operator, draft.sources(before), input=earlier.input)
+        return
+    if this.operator in _SHIFTS:
+        if earlier.operator in WEIGHTED and not earlier.bias:
+            earlier.bias, earlier.parameters = 1, earlier.parameters + this.parameters
+            draft.bypass(node)
+            return
+    pair = {earlier.operator, this.operator}
+    if earlier.scales and pair & _SCALES and pair & _SHIFTS:
+        draft.replace({before, node}, node, BATCH_NORM, draft.sources(before), input=earlier.input)

@@ -1,0 +1,114 @@
+"""The once-for-all MobileNetV3 space: five stages of two to four inverted bottlenecks, each with a kernel size and an
+expansion ratio; about 2 * 10^19 networks.
+
+The graph is a chain: input, twenty places for blocks, output. A stage fills its four places from the front; `skip`
+stands on those it leaves empty.
+
+References:
+  Cai et al. 2020, "Once-for-All: Train One Network and Specialize it for Efficient Deployment", section 4.1.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfnas.errors import ConfigurationError, InvalidArchitectureError
+from tfnas.spaces.base import Architecture, CellTable
+from tfnas.spaces.fixed_graph import FixedGraphSpace
+
+INPUT, OUTPUT, SKIP = "input", "output", "skip"
+KERNELS, EXPANSIONS, DEPTHS = (3, 5, 7), (3, 4, 6), (2, 3, 4)
+NUM_STAGES, MAX_DEPTH = 5, DEPTHS[-1]
+BLOCKS = tuple(f"kernel_{kernel}_expand_{ratio}" for kernel, ratio in itertools.product(KERNELS, EXPANSIONS))
+SKIP_CODE = len(BLOCKS) + 1
+ADJACENCY = np.eye(NUM_STAGES * MAX_DEPTH + 2, k=1, dtype=np.uint8)
+ADJACENCY.flags.writeable = False
+
+
+class MobileNetV3(FixedGraphSpace):
+    """Kernel sizes, expansion ratios and depths of five stages."""
+
+    name = "mobilenetv3"
+    operations = (INPUT, *BLOCKS, SKIP, OUTPUT)
+    max_vertices = len(ADJACENCY)
+    enumerable = False
+    size = sum(len(BLOCKS) ** depth for depth in DEPTHS) ** NUM_STAGES
+    graph = ADJACENCY
+
+    def enumerate(self) -> CellTable:
+        raise ConfigurationError(f"{self.name} holds {self.size:.0e} networks and can't be enumerated; sample it")
+
+    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+        """Depths, kernel sizes and expansion ratios drawn uniformly."""
+        rows = np.zeros((0, NUM_STAGES * MAX_DEPTH), np.uint8)
+        while len(rows) < count:
+            blocks = rng.integers(1, SKIP_CODE, (count, NUM_STAGES, MAX_DEPTH))
+            depths = rng.choice(DEPTHS, (count, NUM_STAGES))
+            blocks[np.arange(MAX_DEPTH) >= depths[..., None]] = SKIP_CODE
+            rows = np.concatenate([rows, blocks.reshape(count, -1).astype(np.uint8)])
+            rows = rows[np.sort(np.unique(rows, axis=0, return_index=True)[1])]
+        return self._table(rows[:count])
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Replaces a block, or makes a stage one block longer or shorter; places are drawn uniformly."""
+        self.require_valid(architecture)
+        operations = list(architecture.operations)
+        while True:
+            place = int(rng.integers(NUM_STAGES * MAX_DEPTH))
+            position = place % MAX_DEPTH
+            present = operations[1 + place] != SKIP
+            choices = [name for name in BLOCKS if name != operations[1 + place]]
+            ends_here = position == MAX_DEPTH - 1 or operations[2 + place] == SKIP
+            if present and ends_here and position >= DEPTHS[0]:
+                choices.append(SKIP)
+            if not present and operations[place] == SKIP:
+                continue  # a gap would arise before this block
+            operations[1 + place] = choices[int(rng.integers(len(choices)))]
+            return Architecture(tuple(operations), self.graph)
+
+    def validate(self, architecture: Architecture) -> str | None:
+        reason = super().validate(architecture)
+        if reason is not None:
+            return reason
+        for stage in range(NUM_STAGES):
+            blocks = architecture.operations[1 + stage * MAX_DEPTH : 1 + (stage + 1) * MAX_DEPTH]
+            depth = sum(name != SKIP for name in blocks)
+            if depth < DEPTHS[0]:
+                return f"stage {stage} has {depth} blocks, expected at least {DEPTHS[0]}"
+            if SKIP in blocks[:depth]:
+                return f"stage {stage} has a gap at block {blocks.index(SKIP)}; empty places come last"
+        return None
+
+    def validate_many(self, cells: CellTable) -> np.ndarray:
+        empty = cells.operations[:, 1:-1].reshape(-1, NUM_STAGES, MAX_DEPTH) == SKIP_CODE
+        ordered = (np.diff(empty.astype(int), axis=2) >= 0).all(axis=(1, 2))
+        return super().validate_many(cells) & ordered & ~empty[..., : DEPTHS[0]].any(axis=(1, 2))
+
+    def from_stages(self, stages: Sequence[Sequence[tuple[int, int]]]) -> Architecture:
+        """The architecture of five lists of (kernel size, expansion ratio).
+
+        Raises:
+          InvalidArchitectureError: a broken rule of the space.
+        """
+        names: list[str] = []
+        for stage in stages:
+            if len(stage) > MAX_DEPTH:
+                raise InvalidArchitectureError(f"a stage has {len(stage)} blocks, at most {MAX_DEPTH} are allowed")
+            names += [f"kernel_{kernel}_expand_{ratio}" for kernel, ratio in stage]
+            names += [SKIP] * (MAX_DEPTH - len(stage))
+        if len(names) != NUM_STAGES * MAX_DEPTH:
+            raise InvalidArchitectureError(f"{len(stages)} stages, expected {NUM_STAGES}")
+        architecture = Architecture((INPUT, *names, OUTPUT), self.graph)
+        self.require_valid(architecture)
+        return architecture
+
+    def to_stages(self, architecture: Architecture) -> list[list[tuple[int, int]]]:
+        """Inverse of `from_stages`."""
+        self.require_valid(architecture)
+        stages = []
+        for stage in range(NUM_STAGES):
+            names = architecture.operations[1 + stage * MAX_DEPTH : 1 + (stage + 1) * MAX_DEPTH]
+            parts = [name.split("_") for name in names if name != SKIP]
+            stages.append([(int(part[1]), int(part[3])) for part in parts])
+        return stages
