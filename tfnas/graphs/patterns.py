@@ -302,11 +302,10 @@ def _fuse_affine(draft: Draft, node: int) -> None:
     if earlier.operator in _NORMS:
         draft.replace({before, node}, node, earlier.operator, draft.sources(before), input=earlier.input)
         return
-    if this.operator in _SHIFTS:
-        if earlier.operator in WEIGHTED and not earlier.bias:
-            earlier.bias, earlier.parameters = 1, earlier.parameters + this.parameters
-            draft.bypass(node)
-            return
+    if this.operator in _SHIFTS and earlier.operator in WEIGHTED and not earlier.bias:
+        earlier.bias, earlier.parameters = 1, earlier.parameters + this.parameters
+        draft.bypass(node)
+        return
     pair = {earlier.operator, this.operator}
     if earlier.scales and pair & _SCALES and pair & _SHIFTS:
         draft.replace({before, node}, node, BATCH_NORM, draft.sources(before), input=earlier.input)

@@ -165,7 +165,7 @@ class _Importer:
                 "before it runs; give the input's shape"
             )
         places = list(shape[1:])
-        if len(places) >= 3 and self.channels_first[ref[0]]:
+        if len(places) >= 2 and self.channels_first[ref[0]]:
             places = [*places[1:], places[0]]
         if any(extent is None for extent in places):
             raise InvalidArchitectureError(

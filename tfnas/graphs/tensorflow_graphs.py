@@ -154,9 +154,13 @@ def from_graph_def(
         with graph.as_default():
             tf.graph_util.import_graph_def(pruned, name="")
     except (ValueError, tf.errors.OpError) as error:
-        raise InvalidArchitectureError(f"not a graph that TensorFlow accepts: {str(error).splitlines()[0]}") from error
+        raise _refused(error) from error
     raw = _raw_graph(graph, set(inputs), [flat.resolve(output) for output in outputs])
     return simplify(raw, **facts)
+
+
+def _refused(error: Exception) -> InvalidArchitectureError:
+    return InvalidArchitectureError(f"not a graph that TensorFlow accepts: {str(error).splitlines()[0]}")
 
 
 def _variable(name: str, dtype: tf.DType, shape: tf.TensorShape, kind: str = "VarHandleOp") -> tf.compat.v1.NodeDef:
@@ -175,6 +179,13 @@ class _Flattener:
         self.nodes: dict[str, tf.compat.v1.NodeDef] = {}
         self.alias: dict[str, str] = {}
         self.budget = MAX_NODES
+        self.functions = tf.Graph()  # where TensorFlow looks functions up when it converts one
+        try:
+            with self.functions.as_default():
+                library = tf.compat.v1.GraphDef(library=graph_def.library, versions=graph_def.versions)
+                tf.graph_util.import_graph_def(library, name="")
+        except (ValueError, tf.errors.OpError) as error:
+            raise _refused(error) from error
 
     def flatten(self, outputs: Sequence[str]) -> "_Flattener":
         needed = _ancestors({node.name: node for node in self.top}, [name.partition(":")[0] for name in outputs])
@@ -218,7 +229,11 @@ class _Flattener:
         if name in stack or len(stack) >= _MAX_DEPTH:
             raise InvalidArchitectureError(f"function {name!r} calls itself, or functions are nested too deeply")
         function = self.library[name]
-        body, names = function_def_to_graph.function_def_to_graph_def(function)
+        try:
+            with self.functions.as_default():
+                body, names = function_def_to_graph.function_def_to_graph_def(function)
+        except (ValueError, KeyError, tf.errors.OpError) as error:
+            raise _refused(error) from error
         prefix = node.name + "/"
         arguments = {argument.name for argument in function.signature.input_arg}
         for argument, value in zip(function.signature.input_arg, node.input, strict=True):
