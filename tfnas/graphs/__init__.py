@@ -1,0 +1,1 @@
+"""Architectures and models as TF-GNN GraphTensors."""
