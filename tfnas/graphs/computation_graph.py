@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
 from tfnas.errors import InvalidArchitectureError
-from tfnas.graphs.operators import CODES, OPERATORS, UNKNOWN
+from tfnas.graphs.operators import CODES, CONV_TRANSPOSE, DEPTHWISE_CONV, OPERATORS, UNKNOWN, WEIGHTED
 
 OP, FLOW = "op", "flow"
 SCHEMA_PATH = pathlib.Path(__file__).parent / "schemas" / "computation_graph.pbtxt"
@@ -96,6 +96,22 @@ class ComputationGraph:
     def total_parameters(self) -> int:
         """Numbers that the network holds, trainable or not."""
         return int(self.parameters.sum())
+
+    @property
+    def multiply_adds(self) -> np.ndarray:
+        """int64 `[V]`: products of convolutions and matrix products for one input; 0 for all other operators.
+
+        A weight is used once per place of the output. A matrix product of two tensors of data, or one whose weights
+        another operator counts, multiplies each channel of its output with each channel of its input.
+        """
+        places = self.shapes[:, 1] * self.shapes[:, 3]
+        channels_in, channels_out = self.shapes[:, 4], self.shapes[:, 5]
+        own = self.parameters - self.bias * channels_out
+        area = np.maximum(1, self.kernels.prod(axis=1))
+        depthwise = self.operators == CODES[DEPTHWISE_CONV]
+        weights = np.where(own > 0, own, area * channels_out * np.where(depthwise, 1, channels_in))
+        places = np.where(self.operators == CODES[CONV_TRANSPOSE], self.shapes[:, 0] * self.shapes[:, 2], places)
+        return np.where(np.isin(self.operators, [CODES[name] for name in WEIGHTED]), weights * places, 0)
 
     def counts(self) -> collections.Counter[str]:
         """How often each operator occurs."""

@@ -41,11 +41,12 @@ def from_keras(model: Any, *, inputs: Any = None, **facts: object) -> Computatio
     return from_concrete_function(function, **{"name": model.name, "source": "keras", **facts})
 
 
-def _specs(model: Any) -> Any:
+def _specs(model: Any, default: Sequence[int] = ()) -> Any:
+    """The model's inputs as it takes them; extents left open come from a default of the same rank."""
     symbolic = getattr(model, "inputs", None)
     if not symbolic:
         raise InvalidArchitectureError(f"model {model.name!r} does not know its inputs; give their shapes and types")
-    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in symbolic]
+    specs = [tf.TensorSpec(_closed(tensor.shape, default), tensor.dtype) for tensor in symbolic]
     for spec in specs:
         if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
             raise InvalidArchitectureError(
@@ -58,7 +59,17 @@ def _specs(model: Any) -> Any:
     return tf.nest.pack_sequence_as(structure, specs)
 
 
-def from_constructor(build: Any, *, inputs: Any = None, **facts: object) -> tuple[ComputationGraph, int]:
+def _closed(shape: Any, default: Sequence[int]) -> tf.TensorShape:
+    shape = tf.TensorShape(shape)
+    if shape.rank != len(default):
+        return shape
+    places = zip(shape.as_list()[1:], default[1:], strict=True)
+    return tf.TensorShape([None, *(extent if given is None else given for given, extent in places)])
+
+
+def from_constructor(
+    build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
+) -> tuple[ComputationGraph, int]:
     """The computation graph of a model that is only built for it, without memory for its weights.
 
     The model is built inside a `tf.Graph`, where initial values of variables are operations that nobody runs.
@@ -66,6 +77,7 @@ def from_constructor(build: Any, *, inputs: Any = None, **facts: object) -> tupl
     Args:
       build: function without arguments that returns a Keras model.
       inputs: as in `from_keras`.
+      default_input_shape: extents for inputs of the same rank that leave them open, with the batch first.
       **facts: name, family, source and label.
 
     Returns:
@@ -77,7 +89,7 @@ def from_constructor(build: Any, *, inputs: Any = None, **facts: object) -> tupl
     graph = tf.Graph()
     with graph.as_default():
         model = build()
-        specs = _specs(model) if inputs is None else inputs
+        specs = _specs(model, default_input_shape) if inputs is None else inputs
         tensors = [
             tf.compat.v1.placeholder(spec.dtype, spec.shape, name=f"tfnas_input_{place}")
             for place, spec in enumerate(tf.nest.flatten(specs))

@@ -1,7 +1,9 @@
 """Every figure is written as PNG, and as SVG beside it."""
 
+import collections
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 
@@ -17,7 +19,8 @@ _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2")
 _STYLES = ("-", "--", ":")
 
 
-def _save(figure: plt.Figure, path: pathlib.Path) -> None:
+def save_figure(figure: plt.Figure, path: pathlib.Path) -> None:
+    """Writes a figure as PNG and SVG and closes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without dates and random ids the same data give the same file.
     with plt.rc_context({"svg.hashsalt": "tfnas"}):
@@ -51,7 +54,7 @@ def training_curves(
     right.legend(frameon=False)
     for axes in (left, right):
         _tidy(axes)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title: str) -> None:
@@ -73,7 +76,7 @@ def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title
     axes.set(xlabel="architectures queried", ylabel="best validation accuracy", title=title)
     axes.legend(frameon=False, loc="lower right")
     _tidy(axes)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def regret_curves(
@@ -107,7 +110,7 @@ def regret_curves(
     left.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         _tidy(axes)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def distributions(values: Mapping[str, np.ndarray], path: pathlib.Path, *, label: str, title: str) -> None:
@@ -118,7 +121,7 @@ def distributions(values: Mapping[str, np.ndarray], path: pathlib.Path, *, label
     axes.set(xlabel=label, ylabel="share of runs", title=title)
     axes.legend(frameon=False, fontsize=8)
     _tidy(axes)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def grouped_bars(
@@ -143,7 +146,7 @@ def grouped_bars(
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=3)
     figure.suptitle(title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *, title: str) -> None:
@@ -163,7 +166,7 @@ def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *
     right.set(xlabel="test accuracy, seed 0", ylabel="seed 1", title=f"{both.sum():,} cells trained twice")
     for axes in (left, right):
         _tidy(axes)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def prediction_density(truth: np.ndarray, predicted: np.ndarray, path: pathlib.Path, *, title: str) -> None:
@@ -182,7 +185,7 @@ def prediction_density(truth: np.ndarray, predicted: np.ndarray, path: pathlib.P
     figure.colorbar(cells, label="architectures")
     axes.set(xlabel="measured accuracy", ylabel="predicted accuracy", title=title)
     _tidy(axes)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def embedding_map(
@@ -213,7 +216,7 @@ def embedding_map(
         axes.scatter(*best, s=160, facecolors="none", edgecolors=_COLOURS[2], linewidths=1.8, label="best found")
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2)
     axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def distance_boxes(distances: Mapping[str, Mapping[int, np.ndarray]], path: pathlib.Path, *, title: str) -> None:
@@ -233,7 +236,7 @@ def distance_boxes(distances: Mapping[str, Mapping[int, np.ndarray]], path: path
         _tidy(axes)
     panels[0, 0].set_ylabel("latent distance (mean of all pairs = 1)")
     figure.suptitle(title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def coloured_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: pathlib.Path, *, label: str) -> None:
@@ -251,7 +254,7 @@ def coloured_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: path
         cells = axes.hexbin(*points.T, C=values, gridsize=60, cmap="viridis", vmin=low, vmax=high)
         axes.set(xticks=[], yticks=[], title=f"{name}, {len(points):,} cells")
     figure.colorbar(cells, ax=panels[0].tolist(), label=label)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_architecture(architecture: Architecture, path: pathlib.Path, *, title: str) -> None:
@@ -259,7 +262,7 @@ def draw_architecture(architecture: Architecture, path: pathlib.Path, *, title: 
     figure, axes = plt.subplots(figsize=(7, _depth(architecture) + 0.6))
     _draw_on(axes, architecture, sorted(set(architecture.operations)), 9)
     axes.set_title(title, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_architectures(architectures: Sequence[Architecture], path: pathlib.Path, *, title: str) -> None:
@@ -275,7 +278,7 @@ def draw_architectures(architectures: Sequence[Architecture], path: pathlib.Path
         _draw_on(axes, architecture, kinds, 6)
         axes.set_title(str(number), fontsize=8)
     figure.suptitle(title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _depth(architecture: Architecture) -> int:
@@ -300,3 +303,29 @@ def _draw_on(axes: plt.Axes, architecture: Architecture, kinds: Sequence[str], f
         axes.text(x, y, name, ha="center", va="center", fontsize=fontsize, color="white", bbox=box)
     axes.margins(0.25, 0.12)
     axes.axis("off")
+
+
+def corpus_statistics(graphs: Sequence[Any], path: pathlib.Path) -> None:
+    """Sizes of computation graphs by source, their largest families and their most frequent operators."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 5))
+    sources = sorted({graph.source for graph in graphs})
+    sizes = [[graph.num_nodes for graph in graphs if graph.source == source] for source in sources]
+    bins = np.geomspace(1, max(max(size) for size in sizes) + 1, 30)
+    left.hist(sizes, bins=bins, stacked=True, label=sources, color=[_COLOURS[i % 6] for i in range(len(sources))])
+    left.set(xscale="log", xlabel="operators in a graph", ylabel="graphs", title=f"{len(graphs)} graphs")
+    left.legend(frameon=False)
+    families = collections.Counter(graph.family for graph in graphs)
+    operators = collections.Counter(name for graph in graphs for name in set(graph.operator_names))
+    for axes, counted, title in (
+        (middle, families, f"largest of {len(families)} families"),
+        (right, operators, f"most common of {len(operators)} operators"),
+    ):
+        names, counts = zip(*counted.most_common(25), strict=True)
+        axes.barh(names, counts, color=_COLOURS[0])
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", labelsize=7)
+        axes.set(xlabel="graphs", title=title)
+    for axes in (left, middle, right):
+        _tidy(axes)
+    figure.tight_layout()
+    save_figure(figure, path)

@@ -1,6 +1,12 @@
 """Tables as text that is readable in a terminal and is Markdown at the same time."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tfnas.graphs.computation_graph import ComputationGraph
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -33,3 +39,15 @@ def search_table(summary: Mapping[str, Mapping[str, float]]) -> str:
     ]
     columns = ["strategy", "runs", "queries per run", "best validation %", "its test %", "training seconds per run"]
     return markdown(columns, rows)
+
+
+def operator_table(graph: ComputationGraph) -> str:
+    """Operators of a computation graph: how often each occurs, its parameters and multiply-adds for one input."""
+    names, multiply_adds = graph.operator_names, graph.multiply_adds
+    rows = []
+    for name, count in graph.counts().most_common():
+        mine = [node for node, other in enumerate(names) if other == name]
+        parameters, work = int(graph.parameters[mine].sum()), int(multiply_adds[mine].sum())
+        rows.append([name, f"{count}", f"{parameters:,}", f"{work / 1e6:,.1f}"])
+    rows.append(["all", f"{graph.num_nodes}", f"{graph.total_parameters:,}", f"{multiply_adds.sum() / 1e6:,.1f}"])
+    return markdown(["operator", "nodes", "parameters", "million multiply-adds"], rows)

@@ -1,0 +1,51 @@
+"""Builds a corpus of computation graphs of real models, from packages and files that need no download.
+
+  python -m trainers.build_corpus --sources=keras,tf_keras --output_dir=OUT
+  python -m trainers.build_corpus --sources=timm --torch_python=.venv-corpus/bin/python --output_dir=OUT
+
+OUT gets the corpus, summary.json, failures.json with reasons, families.md and statistics.png.
+"""
+
+from absl import flags
+
+import tfnas
+from tfnas import flags as tfnas_flags
+
+_SOURCES = flags.DEFINE_list(
+    "sources", ["keras", "tf_keras"], "Packages to take models from: keras, tf_keras, keras_hub, timm, transformers."
+)
+_FOLDER = flags.DEFINE_string("folder", None, "Folder whose .keras and .onnx files and SavedModels are taken too.")
+_TORCH_PYTHON = flags.DEFINE_string("torch_python", "", "Interpreter with torch, for timm and transformers.")
+_TIMEOUT = flags.DEFINE_float("timeout_seconds", 120.0, "Longest export of one PyTorch model.", lower_bound=1.0)
+_NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine.", lower_bound=1)
+_LIMIT = flags.DEFINE_integer("limit", None, "Take only the first models of the list.", lower_bound=1)
+_BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of another Beam runner; may be repeated.")
+tfnas_flags.define_output()
+
+
+def main() -> None:
+    """Flags -> `tfnas.graphs.corpus_builder.build_corpus`."""
+    settings = {"program": "build_corpus", "sources": _SOURCES.value, "folder": _FOLDER.value, "limit": _LIMIT.value}
+    output_dir = tfnas.artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
+    )
+
+    from tfnas.graphs import corpus_builder, sources
+
+    jobs = sources.list_jobs(_SOURCES.value, _FOLDER.value, _TORCH_PYTHON.value)[: _LIMIT.value]
+    summary = corpus_builder.build_corpus(
+        jobs,
+        output_dir,
+        num_workers=_NUM_WORKERS.value,
+        torch_python=_TORCH_PYTHON.value,
+        timeout_seconds=_TIMEOUT.value,
+        beam_options=_BEAM_OPTIONS.value,
+    )
+    print(
+        f"{summary['models']} models in {len(summary['families'])} families, {summary['nodes']:,} operators; "
+        f"{summary['failures']} failures, listed in {output_dir}/failures.json"
+    )
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)

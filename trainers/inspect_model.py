@@ -1,0 +1,38 @@
+"""Shows the computation graph of a model: a table of its operators, and a drawing.
+
+  python -m trainers.inspect_model --model=my_model.keras
+
+The model is a .keras file, the folder of a SavedModel or an .onnx file. Its weights are not read and nothing in it is
+executed.
+"""
+
+import pathlib
+
+from absl import flags
+
+from tfnas import flags as tfnas_flags
+from tfnas.errors import ConfigurationError
+
+_MODEL = flags.DEFINE_string("model", None, "The model's file or folder.", required=True)
+_INPUT_SHAPE = flags.DEFINE_list("input_shape", None, "Shape of the input with the batch first, where it is open.")
+_DRAWING = flags.DEFINE_string("drawing", None, "Where the drawing goes; <model>_graph.png here by default.")
+
+
+def main() -> None:
+    """Flags -> `tfnas.graphs.importers.from_file` and `tfnas.reports`."""
+    shape = _INPUT_SHAPE.value
+    if shape is not None and not all(extent.isdigit() and int(extent) > 0 for extent in shape):
+        raise ConfigurationError(f"--input_shape={','.join(shape)}, expected positive whole numbers")
+
+    from tfnas.graphs import importers
+    from tfnas.reports import graph_drawing, tables
+
+    graph = importers.from_file(_MODEL.value, input_shape=None if shape is None else [int(extent) for extent in shape])
+    drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
+    graph_drawing.draw_computation_graph(graph, drawing)
+    print(tables.operator_table(graph))
+    print(f"\n{graph.num_nodes} operators, {graph.num_edges} edges; drawn in {drawing}")
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)
