@@ -7,7 +7,7 @@ REQUIREMENTS ?= $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,req
 OUTPUT ?= demo_output
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint requirements perf reproduce-arch2vec clean
+.PHONY: demo test test-all lint requirements perf reproduce-arch2vec corpus-venv clean
 
 .venv: .venv/ready
 
@@ -45,6 +45,7 @@ perf: .venv
 	.venv-perf/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
 	$(BIN)/python perf/arch2vec.py --torch_python=.venv-perf/bin/python
 	$(BIN)/python perf/nasbench101.py
+	$(BIN)/python perf/graphs.py --corpus
 
 # DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, meant to
 # keep the whole below 90 minutes on two cores; docs/arch2vec.md has the command for all of it.
@@ -53,5 +54,10 @@ reproduce-arch2vec: .venv
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_arch2vec \
 		--pretraining_seeds=1 --darts_cells=100000 --output_dir=reproduction_output/arch2vec --overwrite
 
+# PyTorch models for trainers.build_corpus; tfnas never imports anything from this environment.
+corpus-venv:
+	$(PYTHON) -m venv --clear .venv-corpus
+	.venv-corpus/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 timm==1.0.31 transformers==5.23.0
+
 clean:
-	rm -rf .venv .venv-perf demo_output reproduction_output .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-perf .venv-corpus demo_output reproduction_output .pytest_cache .ruff_cache .hypothesis

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfnas.spaces import FiniteSpace, NASBench101, get_space
+from tfnas.spaces import SPACE_NAMES, FiniteSpace, NASBench101, get_space
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,7 +46,7 @@ class SmallNASBench101(NASBench101):
         return cells[rng.choice(len(cells), count, replace=False)]
 
 
-@pytest.fixture(scope="session", params=["nasbench101", "nasbench201", "darts", "nats_size", "nasbench301", "finite"])
+@pytest.fixture(scope="session", params=[*SPACE_NAMES, "finite"])
 def space(request: pytest.FixtureRequest, small_nasbench101: SmallNASBench101):
     """Every space in turn."""
     if request.param == "finite":

@@ -1,15 +1,17 @@
-"""Builds a corpus of computation graphs of real models, from packages and files that need no download.
+"""Builds a corpus of computation graphs, of real models that need no download or of architectures of search spaces.
 
   python -m trainers.build_corpus --sources=keras,tf_keras --output_dir=OUT
   python -m trainers.build_corpus --sources=timm --torch_python=.venv-corpus/bin/python --output_dir=OUT
+  python -m trainers.build_corpus --spaces=nasbench101:50000,nasbench201:4096,darts:10000 --output_dir=OUT
 
-OUT gets the corpus, summary.json, failures.json with reasons, families.md and statistics.png.
+OUT gets the corpus; of real models also summary.json, failures.json with reasons, families.md and statistics.png.
 """
 
 from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.errors import ConfigurationError
 
 _SOURCES = flags.DEFINE_list(
     "sources", ["keras", "tf_keras"], "Packages to take models from: keras, tf_keras, keras_hub, timm, transformers."
@@ -20,15 +22,35 @@ _TIMEOUT = flags.DEFINE_float("timeout_seconds", 120.0, "Longest export of one P
 _NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine.", lower_bound=1)
 _LIMIT = flags.DEFINE_integer("limit", None, "Take only the first models of the list.", lower_bound=1)
 _BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of another Beam runner; may be repeated.")
+_SPACES = flags.DEFINE_list("spaces", [], "Instead of models: random architectures, as space:count.")
+_LAYOUT = flags.DEFINE_enum("layout", "benchmark", ["benchmark", "predictor"], "Layout of the networks of --spaces.")
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of the architectures of --spaces.", lower_bound=0)
 tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.graphs.corpus_builder.build_corpus`."""
+    """Flags -> `tfnas.graphs.corpus_builder.build_corpus` or `tfnas.graphs.space_corpora.write_space_corpus`."""
     settings = {"program": "build_corpus", "sources": _SOURCES.value, "folder": _FOLDER.value, "limit": _LIMIT.value}
+    settings |= {"spaces": _SPACES.value, "layout": _LAYOUT.value, "seed": _SEED.value}
+    counts = {name: count for name, _, count in (text.partition(":") for text in _SPACES.value)}
+    if not all(count.isdigit() for count in counts.values()):
+        raise ConfigurationError(f"--spaces={','.join(_SPACES.value)}, expected space:count, separated by commas")
     output_dir = tfnas.artefacts.prepare_output_folder(
         flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
     )
+
+    if counts:
+        from tfnas.graphs import space_corpora
+
+        total = space_corpora.write_space_corpus(
+            output_dir / "corpus",
+            {name: int(count) for name, count in counts.items()},
+            layout=_LAYOUT.value,
+            seed=_SEED.value,
+            num_workers=_NUM_WORKERS.value,
+        )
+        print(f"{total:,} graphs in {output_dir}/corpus")
+        return
 
     from tfnas.graphs import corpus_builder, sources
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.graphs import records
+from tfnas.graphs import corpora, records
 from tfnas.spaces import NASBench201
 
 BINARIES = (
@@ -26,6 +27,8 @@ BINARIES = (
     "convert_benchmark",
     "reproduce_arch2vec",
     "train_darts",
+    "build_corpus",
+    "inspect_model",
 )
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -77,7 +80,7 @@ sys.exit("tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0
-    assert "--output_dir" in done.stdout
+    assert ("--drawing" if name == "inspect_model" else "--output_dir") in done.stdout
 
 
 def test_chain(pretrained, corpus, tmp_path):
@@ -166,6 +169,7 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
         ("reproduce_arch2vec", ["--experiment=table9"], "unknown experiment 'table9', expected all or table1, table2"),
         ("export", ["--run_dir=/nothing"], "/nothing/run.json: no such file"),
         ("embed", ["--encoder=saved_models/arch2vec_nasbench201", "stray"], "stray"),
+        ("build_corpus", ["--spaces=darts"], "--spaces=darts, expected space:count"),
     ],
 )
 def test_one_line_for_a_mistake(name, arguments, message, tmp_path):
@@ -281,3 +285,51 @@ def test_training_a_darts_cell(tmp_path):
     assert (
         run("train_darts", *arguments[1:], "--cell=best", check=False).stderr.count("expected one of arch2vec_bo") == 1
     )
+
+
+def test_inspecting_a_model(tmp_path):
+    import keras
+
+    inputs = keras.Input((None, None, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
+    keras.Model(inputs, pooled).save(tmp_path / "mine.keras")
+    model = f"--model={tmp_path}/mine.keras"
+    assert "give the shape" in run("inspect_model", model, check=False).stderr
+    drawing = tmp_path / "picture.png"
+    done = run("inspect_model", model, "--input_shape=1,10,10,3", f"--drawing={drawing}")
+    assert re.search(r"conv +\| +1 \| +112 \| +0\.0", done.stdout)
+    assert "4 operators, 3 edges" in done.stdout
+    assert drawing.is_file()
+    assert drawing.with_suffix(".svg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model=/nothing.onnx"], "/nothing.onnx: no such file"),
+        (["--model=/nothing"], "/nothing: no such file or folder, expected a .keras file, an .onnx file"),
+        (["--model=README.md"], "README.md: not a model that tfnas reads"),
+        (["--model=saved_models/arch2vec_darts", "--input_shape=1,x"], "--input_shape=1,x, expected positive"),
+    ],
+)
+def test_models_that_can_not_be_inspected(arguments, message, tmp_path):
+    done = run("inspect_model", *arguments, f"--drawing={tmp_path}/drawing.png", check=False)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_corpus_of_search_spaces(tmp_path):
+    """The same bytes from one process and from two."""
+    manifests = []
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        spaces = "--spaces=nasbench201:300,darts:3,mobilenetv3:2"
+        run("build_corpus", spaces, "--layout=predictor", f"--num_workers={workers}", f"--output_dir={folder}")
+        manifests.append(artefacts.read_manifest(folder / "corpus"))
+    assert manifests[0] == manifests[1]
+    assert manifests[0]["families"] == {"darts": 3, "mobilenetv3": 2, "nasbench201": 300}
+    graphs = list(corpora.read_graphs(tmp_path / "1" / "corpus"))
+    assert [graph.name for graph in graphs[298:301]] == ["nasbench201-298", "nasbench201-299", "darts-0"]
+    assert not any("zero" in graph.operator_names for graph in graphs)

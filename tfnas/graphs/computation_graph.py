@@ -182,6 +182,7 @@ def to_example(graph: ComputationGraph) -> tf.train.Example:
     feature["context/label"].float_list.value.append(graph.label)
     feature["context/unknown"].bytes_list.value.extend(name.encode() for name in graph.unknown)
     for name, values in (
+        ("context/unknown.d1", [len(graph.unknown)]),
         (f"nodes/{OP}.#size", [graph.num_nodes]),
         (f"nodes/{OP}.operator", graph.operators.tolist()),
         (f"nodes/{OP}.shape", graph.shapes.ravel().tolist()),

@@ -10,6 +10,7 @@ import copy
 import functools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -38,11 +39,27 @@ def write_graphs(
     Returns:
       The number of graphs.
     """
-    return write_records(folder, (to_example(graph).SerializeToString() for graph in graphs), num_shards, **facts)
+    return write_records(folder, map(record, graphs), num_shards, **facts)
 
 
-def write_records(folder: artefacts.PathLike, records: Iterable[bytes], num_shards: int = 8, **facts: object) -> int:
-    """As `write_graphs`, from serialised tf.train.Examples."""
+class Record(NamedTuple):
+    """A graph as it is stored, and what the corpus's tables say of it."""
+
+    serialized: bytes
+    num_nodes: int
+    num_edges: int
+    family: str
+
+
+def record(graph: ComputationGraph) -> Record:
+    """The record of a graph."""
+    return Record(
+        to_example(graph).SerializeToString(deterministic=True), graph.num_nodes, graph.num_edges, graph.family
+    )
+
+
+def write_records(folder: artefacts.PathLike, records: Iterable[Record], num_shards: int = 8, **facts: object) -> int:
+    """As `write_graphs`, from records that other processes may have made."""
     if num_shards < 1:
         raise ConfigurationError(f"num_shards={num_shards}, expected at least 1")
     sizes: list[tuple[int, int]] = []
@@ -50,13 +67,10 @@ def write_records(folder: artefacts.PathLike, records: Iterable[bytes], num_shar
     with artefacts.atomic_folder(folder) as staging, contextlib.ExitStack() as stack:
         names = [staging / f"graphs-{shard:05d}-of-{num_shards:05d}.tfrecord" for shard in range(num_shards)]
         writers = [stack.enter_context(tf.io.TFRecordWriter(str(name))) for name in names]
-        for number, record in enumerate(records):
-            writers[number % num_shards].write(record)
-            feature = tf.train.Example.FromString(record).features.feature
-            sizes.append(
-                tuple(feature[name].int64_list.value[0] for name in (f"nodes/{OP}.#size", f"edges/{FLOW}.#size"))
-            )
-            families[feature["context/family"].bytes_list.value[0].decode()] += 1
+        for number, item in enumerate(records):
+            writers[number % num_shards].write(item.serialized)
+            sizes.append((item.num_nodes, item.num_edges))
+            families[item.family] += 1
         stack.close()
         table = np.array(sizes, np.int64).reshape(-1, 2)
         artefacts.write_npz(staging / SIZES_NAME, num_nodes=table[:, 0], num_edges=table[:, 1])
@@ -108,7 +122,7 @@ def padded_batches(
 
     Yields:
       In one pass over the corpus, scalar GraphTensors of `batch_size + 1` components with the context features `family`
-      and `label`.
+      (int64, the place of its name in the manifest's table `families`), `label` and `weight` (1, in padding 0).
 
     Raises:
       CorruptArtefactError, MismatchError: see `read_graphs`.
@@ -117,16 +131,21 @@ def padded_batches(
     if batch_size < 1 or num_buckets < 1:
         raise ConfigurationError(f"batch_size={batch_size}, num_buckets={num_buckets}, expected at least 1")
     manifest = _checked_manifest(folder)
+    if not manifest["total"]:
+        return
     sizes = artefacts.read_npz(pathlib.Path(folder) / SIZES_NAME)
     nodes, edges = sizes["num_nodes"], sizes["num_edges"]
     inner = np.linspace(0, 1, num_buckets + 1)[1:-1]
-    boundaries = np.unique(np.quantile(nodes, inner).astype(np.int64)) + 1 if len(nodes) else np.zeros(0, np.int64)
+    boundaries = np.unique(np.quantile(nodes, inner).astype(np.int64)) + 1
     bucket = np.searchsorted(boundaries, nodes, side="right")
 
     def largest(values: np.ndarray, number: int) -> int:
         return int(np.sort(values[bucket == number])[-batch_size:].sum())
 
     totals = [(largest(nodes, number) + 1, largest(edges, number)) for number in range(len(boundaries) + 1)]
+    families = tf.constant(list(manifest["families"]), tf.string)
+    entries = tf.lookup.KeyValueTensorInitializer(families, tf.range(len(families), dtype=tf.int64))
+    codes = tf.lookup.StaticHashTable(entries, default_value=-1)
     pad = [
         _padding(
             tfgnn.SizeConstraints(
@@ -139,7 +158,7 @@ def padded_batches(
     ]
     records = tf.data.TFRecordDataset([str(shard) for shard in _shards(folder, manifest)])
     if seed is not None:
-        records = records.shuffle(min(max(len(nodes), 1), 1 << 14), seed=seed, reshuffle_each_iteration=True)
+        records = records.shuffle(min(len(nodes), 1 << 14), seed=seed, reshuffle_each_iteration=True)
     size_feature = {f"nodes/{OP}.#size": tf.io.FixedLenFeature([], tf.int64)}
 
     def with_size(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -147,6 +166,9 @@ def padded_batches(
 
     def merge(batch: tf.Tensor, node_counts: tf.Tensor) -> tuple[tfgnn.GraphTensor, tf.Tensor]:
         graph = tfgnn.parse_example(_training_spec(), batch).merge_batch_to_components()
+        label = graph.context["label"]
+        features = {"family": codes.lookup(graph.context["family"]), "label": label, "weight": tf.ones_like(label)}
+        graph = graph.replace_features(context=features)
         return graph, tf.searchsorted(tf.constant(boundaries, tf.int64), node_counts[:1], side="right")[0]
 
     batches = records.map(with_size, num_parallel_calls=tf.data.AUTOTUNE).bucket_by_sequence_length(

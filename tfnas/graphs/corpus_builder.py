@@ -8,6 +8,7 @@ import collections
 import contextlib
 import dataclasses
 import json
+import logging
 import pathlib
 import threading
 from collections.abc import Iterator, Sequence
@@ -42,7 +43,7 @@ class _Convert(beam.DoFn):
 
     def process(self, job: Job) -> Iterator[str]:
         try:
-            record = to_example(self._converter.convert(job)).SerializeToString()
+            record = to_example(self._converter.convert(job)).SerializeToString(deterministic=True)
         except TfnasError as error:
             artefacts.write_json(self._folder / f"{job.key}.json", {**dataclasses.asdict(job), "reason": str(error)})
             return
@@ -88,6 +89,7 @@ def build_corpus(
     folder = output_dir / MODELS_NAME
     folder.mkdir(parents=True, exist_ok=True)
     waiting = [job for job in jobs if not _outcome(folder, job)]
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)  # it warns of what nobody asked for
     options = list(beam_options) or [*LOCAL_RUNNER, f"--direct_num_workers={num_workers}"]
     if waiting:
         with _progress(folder, jobs), beam.Pipeline(options=PipelineOptions(options)) as pipeline:

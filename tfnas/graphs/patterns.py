@@ -11,6 +11,7 @@ from tfnas.graphs.operators import (
     INPUT,
     L2_NORM,
     LAYER_NORM,
+    MATMUL,
     OUTPUT,
     RELU6,
     RMS_NORM,
@@ -302,10 +303,19 @@ def _fuse_affine(draft: Draft, node: int) -> None:
     if earlier.operator in _NORMS:
         draft.replace({before, node}, node, earlier.operator, draft.sources(before), input=earlier.input)
         return
-    if this.operator in _SHIFTS and earlier.operator in WEIGHTED and not earlier.bias:
+    if this.operator in _SHIFTS and _takes_bias(draft, before, this.parameters):
         earlier.bias, earlier.parameters = 1, earlier.parameters + this.parameters
         draft.bypass(node)
         return
     pair = {earlier.operator, this.operator}
     if earlier.scales and pair & _SCALES and pair & _SHIFTS:
         draft.replace({before, node}, node, BATCH_NORM, draft.sources(before), input=earlier.input)
+
+
+def _takes_bias(draft: Draft, node: int, numbers: int) -> bool:
+    """Whether so many numbers can be the bias of a node: one per channel, or per channel of each attention head."""
+    weighted = draft.nodes[node]
+    if weighted.operator not in WEIGHTED or weighted.bias or len(draft.operands(node)) > 1:
+        return False
+    _, width, channels = weighted.output
+    return numbers in ({0, channels, width * channels} if weighted.operator == MATMUL else {0, channels})

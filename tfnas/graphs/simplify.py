@@ -15,6 +15,7 @@ References:
   extend to transformers.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from tfnas.errors import InvalidArchitectureError
@@ -35,6 +36,21 @@ from tfnas.graphs.patterns import Draft, DraftNode, fuse
 from tfnas.graphs.raw import RawGraph, RawNode, Reference, Shape
 
 _BRIDGED_WITH_CONSTANT = {"add", "sub", "mul", "div", "concat", "select", "compare", "logical", "mod", "gather"}
+_KEEPS_SHAPE = {
+    UNKNOWN,
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "erf",
+    "neg",
+    "relu",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "swish",
+    "softmax",
+}
 _INTEGER_RESULTS = {"argmax", "top_k", "non_max_suppression", "sort"}
 
 
@@ -48,9 +64,25 @@ def simplify(raw: RawGraph, **facts: object) -> ComputationGraph:
     Raises:
       InvalidArchitectureError: no path leads from an input to an output.
     """
-    draft = _Importer(raw).draft()
+    draft = _Importer(_needed(raw)).draft()
     fuse(draft)
     return _finish(draft, facts)
+
+
+def _needed(raw: RawGraph) -> RawGraph:
+    """The part of a graph that its outputs need."""
+    kept = {source for source, _ in raw.outputs}
+    for number in range(len(raw.nodes) - 1, -1, -1):
+        if number in kept:
+            kept.update(source for source, _ in raw.nodes[number].inputs)
+    place = {number: position for position, number in enumerate(sorted(kept))}
+    nodes = [
+        dataclasses.replace(
+            raw.nodes[number], inputs=[(place[source], out) for source, out in raw.nodes[number].inputs]
+        )
+        for number in place
+    ]
+    return RawGraph(nodes, [(place[source], output) for source, output in raw.outputs])
 
 
 class _Importer:
@@ -158,19 +190,22 @@ class _Importer:
 
     def _dims(self, ref: Reference) -> tuple[int, int, int]:
         """Height, width and channels of a tensor."""
-        shape: Shape | None = self.raw.nodes[ref[0]].shapes[ref[1]]
+        node = self.raw.nodes[ref[0]]
+        shape: Shape | None = node.shapes[ref[1]]
+        if shape is None and node.operator in _KEEPS_SHAPE:  # the source can't infer shapes behind unknown operators
+            data = [source for source in node.inputs if not self.constant[source[0]]]
+            if data:
+                return self._dims(data[0])
         if shape is None:
             raise InvalidArchitectureError(
-                f"node {self.raw.nodes[ref[0]].name!r} ({self.raw.nodes[ref[0]].kind}) has a shape that is not known "
-                "before it runs; give the input's shape"
+                f"node {node.name!r} ({node.kind}) has a shape that is not known before it runs; give the input's shape"
             )
         places = list(shape[1:])
         if len(places) >= 2 and self.channels_first[ref[0]]:
             places = [*places[1:], places[0]]
         if any(extent is None for extent in places):
             raise InvalidArchitectureError(
-                f"node {self.raw.nodes[ref[0]].name!r} ({self.raw.nodes[ref[0]].kind}) has the shape {tuple(shape)}; "
-                "give the input's shape"
+                f"node {node.name!r} ({node.kind}) has the shape {tuple(shape)}; give the input's shape"
             )
         if not places:
             return 1, 1, 1

@@ -15,6 +15,7 @@ from tfnas.graphs.operators import ATEN, CONV, CONV_TRANSPOSE, DROP, MATMUL, REL
 from tfnas.graphs.raw import RawGraph, RawNode
 from tfnas.graphs.simplify import simplify
 
+_LIST_SECONDS = 600.0
 _WORKER = pathlib.Path(__file__).with_name("torch_worker.py")
 _CHANNELS_FIRST = {CONV, CONV_TRANSPOSE, "batch_norm", "group_norm", "max_pool", "avg_pool", "resize"}
 _WITH_NUMBER = {"add", "sub", "mul", "div", "mod", "select", "compare", "logical"}
@@ -45,7 +46,7 @@ class TorchWorker:
           ConfigurationError: the library is not installed there.
         """
         try:
-            answer = self._ask({"list": library})
+            answer = self._ask({"list": library}, _LIST_SECONDS)
         except InvalidArchitectureError as error:
             raise ConfigurationError(f"{self._python}: {error}") from error
         return [(name, family) for name, family in answer["models"]]
@@ -56,7 +57,7 @@ class TorchWorker:
         Raises:
           InvalidArchitectureError: the model can't be built, exported or simplified, or not in time.
         """
-        answer = self._ask({"library": library, "model": model})
+        answer = self._ask({"library": library, "model": model}, self._timeout)
         raw = from_aten(answer["nodes"], answer["output"])
         return simplify(raw, **{"name": model, "source": library, **facts}), answer["parameters"]
 
@@ -69,20 +70,20 @@ class TorchWorker:
             self._process.stdout.close()
             self._process = None
 
-    def _ask(self, request: Mapping[str, str]) -> dict[str, Any]:
+    def _ask(self, request: Mapping[str, str], timeout_seconds: float) -> dict[str, Any]:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 [self._python, str(_WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
         self._process.stdin.write((json.dumps(request) + "\n").encode())
         self._process.stdin.flush()
-        line, deadline = b"", time.monotonic() + self._timeout
+        line, deadline = b"", time.monotonic() + timeout_seconds
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             part = self._process.stdout.read1(1 << 20) if ready else b""
             if not part:
                 self.close()
-                fault = "the export process ended" if ready else f"no answer within {self._timeout:.0f} s"
+                fault = "the export process ended" if ready else f"no answer within {timeout_seconds:.0f} s"
                 raise InvalidArchitectureError(f"{request}: {fault}")
             line += part
         answer = json.loads(line)

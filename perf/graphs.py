@@ -1,0 +1,77 @@
+"""Computation graphs straight from architectures, against building the Keras network and importing it; a whole corpus.
+
+  python perf/graphs.py [--corpus]
+
+Prints, for every space, graphs per second of one core made in both ways, and their ratio. With --corpus it also times
+50,000 graphs of NAS-Bench-101, 4,096 of NAS-Bench-201 and 10,000 of DARTS, built and stored by two processes.
+"""
+
+import argparse
+import pathlib
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import tfnas  # isort: skip
+import numpy as np
+import tensorflow as tf
+
+from tfnas.graphs import symbolic
+from tfnas.graphs.keras_graphs import from_keras
+from tfnas.networks.darts import DartsNetwork
+from tfnas.networks.mobilenetv3 import MobileNetV3Network, MobileNetV3Skeleton
+from tfnas.networks.nasbench101 import NASBench101Network, NASBench101Skeleton
+from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
+from tfnas.networks.nats_size import NATSSizeNetwork
+from tfnas.reports import tables
+from tfnas.spaces import get_space
+
+NETWORKS = {
+    "nasbench101": lambda cell: NASBench101Network(NASBench101Skeleton(), cell),
+    "nasbench201": lambda cell: NASBench201Network(Skeleton(), cell),
+    "nats_size": NATSSizeNetwork,
+    "nasbench301": lambda cell: DartsNetwork(symbolic.NASBENCH301_SKELETON, cell),
+    "mobilenetv3": lambda cell: MobileNetV3Network(MobileNetV3Skeleton(), cell),
+}
+CORPUS = {"nasbench101": 50_000, "nasbench201": 4_096, "darts": 10_000}
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", action="store_true")
+    arguments = parser.parse_args()
+    tfnas.runtime.one_thread_per_operation()
+    rows = []
+    for name, network in NETWORKS.items():
+        space = get_space(name)
+        cells = space.sample(503, np.random.default_rng(0))
+        architectures = [space.architecture(cells, row) for row in range(503)]
+        size = 224 if name == "mobilenetv3" else 32
+        symbolic.build(name, architectures[0])
+        start = time.process_time()
+        made = [symbolic.build(name, architecture) for architecture in architectures[3:]]
+        direct = 500 / (time.process_time() - start)
+        start = time.process_time()
+        for architecture in architectures[:3]:
+            from_keras(network(architecture), inputs=tf.TensorSpec((None, size, size, 3)))
+        imported = 3 / (time.process_time() - start)
+        nodes = np.mean([graph.num_nodes for graph in made])
+        rows.append([name, f"{nodes:.0f}", f"{direct:,.0f}", f"{imported:.2f}", f"{direct / imported:,.0f}"])
+    columns = ["space", "operators", "graphs/s, direct", "graphs/s, network built and imported", "ratio"]
+    print(tables.markdown(columns, rows))
+    if arguments.corpus:
+        from tfnas.graphs import space_corpora
+
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            count = space_corpora.write_space_corpus(f"{folder}/corpus", CORPUS, num_workers=2)
+            seconds = time.perf_counter() - start
+            bytes_written = sum(file.stat().st_size for file in pathlib.Path(folder, "corpus").iterdir())
+        print(f"\n{count:,} graphs built and stored in {seconds:.0f} s, {bytes_written / 1e6:,.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
