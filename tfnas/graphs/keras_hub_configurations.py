@@ -40,6 +40,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 4,
         "hidden_dim": 2048,
         "intermediate_dim": 5632,
+        "tie_word_embeddings": True,
     },
     "ViTBackbone": {
         "image_shape": (224, 224, 3),
