@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
-from tfnas.graphs.keras_graphs import from_constructor, from_keras, from_keras_file
+from tfnas.graphs.keras_graphs import from_constructor, from_keras, from_keras_file, from_tf_keras_constructor
 from tfnas.graphs.sources import Converter, list_jobs
 
 LIBRARIES = {"keras": keras, "tf_keras": tf_keras}
@@ -135,22 +135,23 @@ def test_recurrent_layers_are_control_flow(library):
 
 def test_two_generations_agree():
     """The same application of Keras 3 and tf_keras, built without weights, gives one graph."""
-    first, second = (
-        from_constructor(
-            lambda lib=lib: lib.applications.MobileNetV3Small(weights=None), default_input_shape=(1, 64, 64, 3)
-        )
-        for lib in LIBRARIES.values()
+    shape = (1, 64, 64, 3)
+    first = from_constructor(lambda: keras.applications.MobileNetV3Small(weights=None), default_input_shape=shape)
+    untouched = tf_keras.Sequential([tf_keras.layers.Dense(2)])
+    second = from_tf_keras_constructor(
+        lambda: tf_keras.applications.MobileNetV3Small(weights=None), default_input_shape=shape
     )
+    assert untouched(tf.ones((1, 3))).shape == (1, 2)
     assert first[0].total_parameters == first[1] == second[1] == second[0].total_parameters
     assert first[0].equivalent(second[0])
     assert not first[0].unknown
 
 
-def test_keras_files(tmp_path):
+def test_keras_files(library, tmp_path):
     """The same graph as the model's; the weights in the file are not needed."""
-    inputs = keras.Input((16, 16, 3))
-    hidden = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
-    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(hidden)), name="tiny")
+    inputs, layers = library.Input((16, 16, 3)), library.layers
+    hidden = layers.BatchNormalization()(layers.Conv2D(4, 3, activation="gelu")(inputs))
+    model = library.Model(inputs, layers.Dense(2)(layers.Flatten()(hidden)), name="tiny")
     model.save(tmp_path / "tiny.keras")
     whole = from_keras_file(tmp_path / "tiny.keras")
     assert whole.equivalent(from_keras(model))
@@ -190,7 +191,7 @@ def test_hostile_keras_files(tmp_path):
     config = {"module": "antigravity", "class_name": "Layer", "config": {}, "registered_name": "evil>Layer"}
     with zipfile.ZipFile(tmp_path / "custom.keras", "w") as archive:
         archive.writestr("config.json", json.dumps(config))
-    with pytest.raises(InvalidArchitectureError, match="can't build it"):
+    with pytest.raises(InvalidArchitectureError, match="'Layer' of the module 'antigravity' is not a layer of Keras"):
         from_keras_file(tmp_path / "custom.keras")
     assert not marker.exists()
 

@@ -1,5 +1,6 @@
 """Keras models, of Keras 3 and of tf_keras, as computation graphs."""
 
+import importlib
 import json
 import pathlib
 import zipfile
@@ -7,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.ops import resource_variable_ops
 
 from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.tensorflow_graphs import from_concrete_function, from_graph_def
 
+KERAS_LIBRARIES = ("keras", "tf_keras")
 _MAX_CONFIG_BYTES = 256 * 2**20
 
 
@@ -70,7 +73,7 @@ def _closed(shape: Any, default: Sequence[int]) -> tf.TensorShape:
 def from_constructor(
     build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
 ) -> tuple[ComputationGraph, int]:
-    """The computation graph of a model that is only built for it, without memory for its weights.
+    """The computation graph of a model of Keras 3 that is only built for it, without memory for its weights.
 
     The model is built inside a `tf.Graph`, where initial values of variables are operations that nobody runs.
 
@@ -105,12 +108,37 @@ def from_constructor(
     return found, parameters
 
 
+def from_tf_keras_constructor(
+    build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
+) -> tuple[ComputationGraph, int]:
+    """As `from_constructor`, for a model of tf_keras.
+
+    A `tf.Graph` would turn the classes of tf_keras into those of TensorFlow 1, for the whole process. So the model is
+    built eagerly, with variables that are declared and never get a value.
+    """
+
+    def declare(_: Any, *, initial_value: Any = None, shape: Any = None, dtype: Any = None, **settings: Any) -> Any:
+        if shape is None:
+            initial_value = initial_value() if callable(initial_value) else tf.convert_to_tensor(initial_value, dtype)
+            shape, dtype = initial_value.shape, initial_value.dtype
+        kept = {
+            name: settings[name] for name in ("trainable", "name", "synchronization", "aggregation") if name in settings
+        }
+        return resource_variable_ops.UninitializedVariable(shape=shape, dtype=dtype, **kept)
+
+    with tf.variable_creator_scope(declare):
+        model = build()
+    specs = _specs(model, default_input_shape) if inputs is None else inputs
+    return from_keras(model, inputs=specs, **facts), model.count_params()
+
+
 def from_keras_file(
     path: artefacts.PathLike, *, input_shape: Sequence[int] | None = None, **facts: object
 ) -> ComputationGraph:
     """The computation graph of a `.keras` file. Its weights are not read.
 
-    The layers are built from the file's configuration by Keras 3 in safe mode, which runs no code from the file.
+    The layers are built from the file's configuration in safe mode by the Keras that wrote it, and only if all of them
+    are Keras's own, so that no code from the file runs and no module that it names is imported.
 
     Args:
       path: the file.
@@ -121,30 +149,53 @@ def from_keras_file(
       CorruptArtefactError: not a `.keras` file, or a damaged one.
       InvalidArchitectureError: a custom layer or a lambda, or anything that `from_keras` refuses.
     """
-    import keras
-
     path = pathlib.Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
                 raise CorruptArtefactError(f"{path}: its config.json is larger than {_MAX_CONFIG_BYTES} bytes")
             config = json.loads(archive.read("config.json"))
+            second = str(config["module"]).startswith("tf_keras")
+            if "metadata.json" in archive.namelist():
+                second |= str(json.loads(archive.read("metadata.json")).get("keras_version")).startswith("2.")
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: no such file") from error
-    except (zipfile.BadZipFile, zipfile.zlib.error, KeyError, ValueError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zipfile.zlib.error, KeyError, TypeError, ValueError, OSError, EOFError) as error:
         raise CorruptArtefactError(f"{path}: not a .keras file ({error})") from error
+
+    _check_modules(config, path)
+    library = importlib.import_module("tf_keras" if second else "keras")
 
     def build() -> Any:
         try:
-            return keras.saving.deserialize_keras_object(config, safe_mode=True)
+            return library.saving.deserialize_keras_object(config, safe_mode=True)
         except Exception as error:  # Keras raises many classes
             raise InvalidArchitectureError(
                 f"{path}: Keras can't build it in safe mode: {_first_line(error)}"
             ) from error
 
     specs = None if input_shape is None else tf.TensorSpec(input_shape, tf.float32)
-    return from_constructor(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
+    read = from_tf_keras_constructor if second else from_constructor
+    return read(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
+
+
+def _check_modules(config: Any, path: pathlib.Path) -> None:
+    """Raises InvalidArchitectureError if a configuration asks for objects from elsewhere than Keras."""
+    stack = [config]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(value)
+        elif isinstance(value, dict):
+            stack.extend(value.values())
+            if "class_name" in value and value.get("module") is not None:
+                root = str(value["module"]).partition(".")[0]
+                if root not in KERAS_LIBRARIES and (root, value["class_name"]) != ("builtins", "function"):
+                    raise InvalidArchitectureError(
+                        f"{path}: {value['class_name']!r} of the module {value['module']!r} is not a layer of Keras; "
+                        "trace the model where its code is, with from_keras"
+                    )
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -14,7 +14,7 @@ from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import CONV, CONV_TRANSPOSE, DROP, MATMUL, ONNX, RELU6, UNKNOWN
-from tfnas.graphs.raw import RawGraph, RawNode, Reference, Shape
+from tfnas.graphs.raw import RawGraph, RawNode, Reference, Shape, shapes_by_name
 from tfnas.graphs.simplify import simplify
 
 _CONTROL_FLOW = {"If", "Loop", "Scan"}
@@ -116,13 +116,7 @@ def _array(tensor: Any) -> np.ndarray:
 def _open_inputs(graph: Any, constants: _Constants, shapes: Any, path: pathlib.Path) -> list[str]:
     """Names of the inputs that stand for data, after their open shapes are filled in."""
     values = {value.name: value for value in graph.input if value.name not in constants.sizes}
-    if not isinstance(shapes, Mapping):
-        if shapes is not None and len(values) != 1:
-            raise InvalidArchitectureError(f"{path}: {len(values)} inputs ({', '.join(values)}), give shapes by name")
-        shapes = {} if shapes is None else {next(iter(values)): shapes}
-    wrong = set(shapes) - set(values)
-    if wrong:
-        raise InvalidArchitectureError(f"{path}: no input {min(wrong)!r}, it has {', '.join(values)}")
+    shapes = shapes_by_name(list(values), shapes, path)
     for name, value in values.items():
         dims = value.type.tensor_type.shape.dim
         given = shapes.get(name, [1 if place == 0 else None for place in range(len(dims))])

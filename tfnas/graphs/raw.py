@@ -1,6 +1,10 @@
 """The graph of a network as its source tells it, before it is simplified; every importer ends here."""
 
 import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+
+from tfnas.errors import InvalidArchitectureError
 
 Reference = tuple[int, int]
 """A tensor: the node that makes it and the number of that node's output."""
@@ -47,3 +51,25 @@ class RawGraph:
 
     nodes: list[RawNode]
     outputs: list[Reference]
+
+
+def shapes_by_name(
+    names: Sequence[str],
+    shapes: Mapping[str, Sequence[int]] | Sequence[int] | None,
+    where: str | os.PathLike[str],
+) -> dict[str, Sequence[int]]:
+    """The shapes that a user gives for a model's inputs: by name, or one for the only input.
+
+    Raises:
+      InvalidArchitectureError: one shape for several inputs, or a name that is none of them.
+    """
+    if shapes is None:
+        return {}
+    if not isinstance(shapes, Mapping):
+        if len(names) != 1:
+            raise InvalidArchitectureError(f"{where}: {len(names)} inputs ({', '.join(names)}), give shapes by name")
+        return {names[0]: shapes}
+    wrong = set(shapes) - set(names)
+    if wrong:
+        raise InvalidArchitectureError(f"{where}: no input {min(wrong)!r}, it has {', '.join(names)}")
+    return dict(shapes)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, InvalidArchitectureError, TfnasError
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.keras_graphs import KERAS_LIBRARIES
 
-KERAS_LIBRARIES = ("keras", "tf_keras")
 TORCH_LIBRARIES = ("timm", "transformers")
 SOURCES = (*KERAS_LIBRARIES, "keras_hub", *TORCH_LIBRARIES)
 DEFAULT_IMAGE = (1, 224, 224, 3)
@@ -162,9 +162,9 @@ class Converter:
         from tfnas.graphs import keras_graphs
 
         constructor = getattr(importlib.import_module(job.source).applications, job.model)
-        return keras_graphs.from_constructor(
-            lambda: constructor(weights=None), default_input_shape=DEFAULT_IMAGE, **facts
-        )
+        second = job.source == "tf_keras"
+        read = keras_graphs.from_tf_keras_constructor if second else keras_graphs.from_constructor
+        return read(lambda: constructor(weights=None), default_input_shape=DEFAULT_IMAGE, **facts)
 
     def _hub(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
         import keras_hub

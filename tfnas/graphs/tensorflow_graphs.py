@@ -19,7 +19,7 @@ from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import DROP, TENSORFLOW, UNKNOWN
-from tfnas.graphs.raw import RawGraph, RawNode
+from tfnas.graphs.raw import RawGraph, RawNode, shapes_by_name
 from tfnas.graphs.simplify import simplify
 
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
@@ -95,18 +95,12 @@ def from_saved_model(
     meta = candidates[0]
     definition = meta.signature_def[signature]
     inputs = {name: info.name.partition(":")[0] for name, info in sorted(definition.inputs.items())}
-    if not isinstance(input_shapes, Mapping):
-        if input_shapes is not None and len(inputs) != 1:
-            raise InvalidArchitectureError(f"{folder}: {len(inputs)} inputs ({', '.join(inputs)}), give shapes by name")
-        input_shapes = {} if input_shapes is None else {next(iter(inputs)): input_shapes}
-    wrong = set(input_shapes) - set(inputs)
-    if wrong:
-        raise InvalidArchitectureError(f"{folder}: no input {min(wrong)!r}, it has {', '.join(inputs)}")
+    given = shapes_by_name(list(inputs), input_shapes, folder)
     return from_graph_def(
         meta.graph_def,
         list(inputs.values()),
         [info.name for _, info in sorted(definition.outputs.items())],
-        shapes={inputs[name]: shape for name, shape in input_shapes.items()},
+        shapes={inputs[name]: shape for name, shape in given.items()},
         **{"name": pathlib.Path(folder).name, "source": "saved_model", **facts},
     )
 
