@@ -47,8 +47,8 @@ perf: .venv
 	$(BIN)/python perf/nasbench101.py
 	$(BIN)/python perf/graphs.py --corpus
 
-# DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, meant to
-# keep the whole below 90 minutes on two cores; docs/arch2vec.md has the command for all of it.
+# DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, so that the
+# whole takes 159 minutes of processor time on two cores; docs/arch2vec.md has the command for all of it.
 reproduce-arch2vec: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_arch2vec \
