@@ -172,3 +172,23 @@ def test_damaged_files(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises((CorruptArtefactError, InvalidArchitectureError)):
             from_onnx(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["ResNet50V2", "MobileNetV2", "DenseNet121", "Xception", "EfficientNetB0", "InceptionV3"]
+)
+def test_applications_through_tf2onnx(name, tmp_path):
+    """Nothing is new in the ONNX file; what is missing are norms and pads that tf2onnx folds, and nested concats."""
+    model = getattr(keras.applications, name)(weights=None)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if len(weight.shape) == 1:
+            weight.assign(np.abs(rng.normal(size=weight.shape)) + 0.1)
+    expected = from_keras(model)
+    model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
+    read = from_onnx(tmp_path / "model.onnx")
+    assert not read.counts() - expected.counts()
+    assert set(expected.counts() - read.counts()) <= {"batch_norm", "pad", "concat"}
+    assert read.total_parameters == pytest.approx(expected.total_parameters, rel=0.02)
+    assert read.multiply_adds.sum() == pytest.approx(expected.multiply_adds.sum(), rel=1e-6)
