@@ -33,8 +33,10 @@ def main() -> None:
     settings = {"program": "build_corpus", "sources": _SOURCES.value, "folder": _FOLDER.value, "limit": _LIMIT.value}
     settings |= {"spaces": _SPACES.value, "layout": _LAYOUT.value, "seed": _SEED.value}
     counts = {name: count for name, _, count in (text.partition(":") for text in _SPACES.value)}
-    if not all(count.isdigit() for count in counts.values()):
-        raise ConfigurationError(f"--spaces={','.join(_SPACES.value)}, expected space:count, separated by commas")
+    if not all(count.isdecimal() for count in counts.values()) or len(counts) < len(_SPACES.value):
+        raise ConfigurationError(
+            f"--spaces={','.join(_SPACES.value)}, expected space:count, separated by commas, every space once"
+        )
     output_dir = tfnas.artefacts.prepare_output_folder(
         flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
     )

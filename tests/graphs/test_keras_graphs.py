@@ -65,6 +65,13 @@ def test_layers(library, build, expected):
     assert of_layer(library, build) == expected
 
 
+def test_a_layer_norm_keeps_the_shape(library):
+    inputs = library.Input((8, 4, 16))
+    for epsilon in (1e-3, 1e-6):
+        graph = from_keras(library.Model(inputs, library.layers.LayerNormalization(epsilon=epsilon)(inputs)))
+        assert graph.shapes[1].tolist() == [8, 8, 4, 4, 16, 16]
+
+
 def test_attention(library):
     def build(layers):
         return lambda inputs: layers.MultiHeadAttention(2, 8)(inputs, inputs)

@@ -110,6 +110,78 @@ def test_same_graph_as_keras(tmp_path):
     assert read.equivalent(expected.replace(parameters=parameters))
 
 
+def test_computed_kernels(tmp_path):
+    """Half-precision weights behind a cast: a 1 x 1 convolution and a depthwise one."""
+    nodes = [
+        helper.make_node("Cast", ["w16"], ["w"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["d16"], ["d"], to=TensorProto.FLOAT),
+        helper.make_node("Conv", ["x", "w"], ["a"]),
+        helper.make_node("Conv", ["a", "d"], ["y"], group=6, pads=[1, 1, 1, 1]),
+    ]
+    constants = {"w16": noise(6, 3, 1, 1).astype(np.float16), "d16": noise(6, 1, 3, 3).astype(np.float16)}
+    graph = from_onnx(write(tmp_path / "net.onnx", nodes, constants))
+    assert graph.operator_names == ["input", "conv", "depthwise_conv", "output"]
+    assert graph.parameters.tolist() == [0, 18, 54, 0]
+
+
+def test_weights_count_whatever_their_numbers(tmp_path):
+    """A fresh norm and a bias of zeros; the factors of a resize are no weights."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "zeros"], ["a"]),
+        helper.make_node("BatchNormalization", ["a", "ones", "zeros", "zeros", "ones"], ["b"]),
+        helper.make_node("Resize", ["b", "", "factors"], ["y"]),
+    ]
+    constants = {"w": noise(4, 3, 1, 1), "zeros": np.zeros(4, np.float32), "ones": np.ones(4, np.float32)}
+    constants["factors"] = np.array([1, 1, 2, 2], np.float32)
+    graph = from_onnx(write(tmp_path / "net.onnx", nodes, constants))
+    assert graph.operator_names == ["input", "conv", "batch_norm", "resize", "output"]
+    assert graph.parameters.tolist() == [0, 16, 4, 0, 0]  # the zeros are one tensor, counted with the convolution
+
+
+def test_local_functions(tmp_path):
+    """They are written out; one that would be a million operators or calls itself is refused."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+
+    def function(name, *calls):
+        nodes = [helper.make_node(call, ["u" if k == 0 else f"v{k}"], [f"v{k + 1}"], domain=domain)
+                 for k, (call, domain) in enumerate(calls)]  # fmt: skip
+        return helper.make_function("mine", name, ["u"], [f"v{len(calls)}"], nodes, opsets)
+
+    path = write(tmp_path / "net.onnx", [helper.make_node("F", ["x"], ["y"], domain="mine")], shape=(1, 4))
+    model = onnx.load(path)
+    model.functions.append(function("F", ("Relu", ""), ("Tanh", "")))
+    path.write_bytes(model.SerializeToString())
+    assert from_onnx(path).operator_names == ["input", "relu", "tanh", "output"]
+    del model.functions[:]
+    model.functions.extend(function("F" if k == 0 else f"F{k}", *[(f"F{k + 1}", "mine")] * 2) for k in range(30))
+    model.functions.append(function("F30", ("Relu", "")))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidArchitectureError, match="more than 1000000 operators"):
+        from_onnx(path)
+    del model.functions[:]
+    model.functions.append(function("F", ("F", "mine")))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidArchitectureError, match="'F' calls itself"):
+        from_onnx(path)
+
+
+def test_order_does_not_matter(tmp_path):
+    chain = [helper.make_node("Relu", [f"t{k}" if k else "x"], [f"t{k + 1}" if k < 1999 else "y"]) for k in range(2000)]
+    assert from_onnx(write(tmp_path / "net.onnx", chain[::-1])).num_nodes == 2002
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([helper.make_node("Conv", ["x"], ["y"])], "is not a Conv as ONNX has it"),
+        ([helper.make_node("QuantizeLinear", ["x", "w"], ["y"])], "is quantised"),
+    ],
+)
+def test_operators_that_are_refused(tmp_path, nodes, message):
+    with pytest.raises(InvalidArchitectureError, match=message):
+        from_onnx(write(tmp_path / "net.onnx", nodes, {"w": np.float32(0.5)}))
+
+
 def test_weights_of_their_own_file_are_not_read(tmp_path):
     """A gigabyte of weights that does not exist."""
     path = write(tmp_path / "net.onnx", [helper.make_node("Gemm", ["x", "w"], ["y"])], shape=(1, 16384))

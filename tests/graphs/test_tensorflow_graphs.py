@@ -164,6 +164,31 @@ def test_missing_functions_and_operations():
     assert isinstance(graph_def.library, function_pb2.FunctionDefLibrary)
 
 
+def test_files_are_not_read(tmp_path):
+    """A shape that is computed from a file's content: TensorFlow would read the file to infer it."""
+    (tmp_path / "secret").write_text("7")
+
+    @tf.function
+    def call(x):
+        length = tf.strings.to_number(tf.io.read_file(str(tmp_path / "secret")), tf.int32)
+        return tf.reshape(x, tf.stack([1, length, -1]))
+
+    function = call.get_concrete_function(tf.TensorSpec((1, 14)))
+    with pytest.raises(InvalidArchitectureError, match="makes a constant that only running it would tell"):
+        from_concrete_function(function)
+
+
+def test_calls_that_do_not_fit():
+    graph_def = calling({"a": []})
+    graph_def.library.function[0].signature.input_arg.add(name="z", type=tf.float32.as_datatype_enum)
+    with pytest.raises(InvalidArchitectureError):
+        from_graph_def(graph_def, ["x"], ["y:0"])
+    graph_def = calling({"a": []})
+    graph_def.node[1].input[0] = "y"
+    with pytest.raises(InvalidArchitectureError, match=r"cycle|no path"):
+        from_graph_def(graph_def, ["x"], ["y:0"])
+
+
 def test_a_cycle():
     graph_def = tf.compat.v1.GraphDef()
     graph_def.versions.producer = 1987

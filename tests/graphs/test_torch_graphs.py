@@ -57,6 +57,16 @@ def test_attention_is_spelled_out():
     assert graph.multiply_adds.tolist() == [0, 192 * 5, 5 * 5 * 2 * 4, 0, 0, 5 * 5 * 2 * 4, 0]
 
 
+def test_products_that_are_added():
+    """x + 0.5 a b: a product and a sum; with weights for a factor the product scales."""
+    nodes = [node("weight", [], [8]), node("input", [], [1, 5, 8]), node("relu", [1], [1, 5, 8])]
+    nodes.append(node("addcmul", [1, 0, 2], [1, 5, 8], "tensor", "tensor", "tensor"))
+    graph = simplify(from_aten(nodes, 3))
+    assert graph.operator_names == ["input", "relu", "mul", "add", "output"]
+    assert graph.edges.tolist() == [[0, 1], [0, 3], [1, 2], [2, 3], [3, 4]]
+    assert graph.parameters.tolist() == [0, 0, 8, 0, 0]
+
+
 def fake_interpreter(folder, code):
     """An executable that ignores the worker and runs `code` for each line that comes in."""
     script = folder / "python"

@@ -219,6 +219,11 @@ def from_example(serialized: bytes) -> ComputationGraph:
         raise InvalidArchitectureError("the record's sizes contradict each other")
     if len(nodes["shape"]) % 6 or len(nodes["kernel"]) % 2:
         raise InvalidArchitectureError("the record's shapes or kernels are incomplete")
+    try:
+        words = {name: value[0].decode() for name, value in texts.items()}
+        unknown = tuple(name.decode() for name in feature["context/unknown"].bytes_list.value)
+    except UnicodeDecodeError as error:
+        raise InvalidArchitectureError("the record's names are not text") from error
     return ComputationGraph(
         operators=nodes["operator"],
         shapes=nodes["shape"].reshape(-1, 6),
@@ -227,8 +232,8 @@ def from_example(serialized: bytes) -> ComputationGraph:
         parameters=nodes["parameters"],
         edges=np.stack(ends, axis=1),
         label=feature["context/label"].float_list.value[0],
-        unknown=tuple(name.decode() for name in feature["context/unknown"].bytes_list.value),
-        **{name: value[0].decode() for name, value in texts.items()},
+        unknown=unknown,
+        **words,
     )
 
 

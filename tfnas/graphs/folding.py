@@ -2,9 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Hashable
-
-import numpy as np
+from collections.abc import Hashable, Mapping, Sequence
 
 from tfnas.graphs.computation_graph import ComputationGraph
 
@@ -84,6 +82,8 @@ def _best_repetition(signatures: list[Hashable], place: int) -> tuple[int, int]:
     """The period and number of repetitions that tell most blocks from `place` on at once; the shortest such period."""
     best = (1, 1)
     for period in range(1, (len(signatures) - place) // 2 + 1):
+        if signatures[place + period] != signatures[place]:
+            continue
         pattern, repeats = signatures[place : place + period], 1
         while signatures[place + repeats * period : place + (repeats + 1) * period] == pattern:
             repeats += 1
@@ -92,11 +92,9 @@ def _best_repetition(signatures: list[Hashable], place: int) -> tuple[int, int]:
     return best
 
 
-def depths(graph: ComputationGraph, nodes: tuple[int, ...]) -> np.ndarray:
-    """int64 `[len(nodes)]`: the longest path within `nodes` that ends at each of them."""
-    place = {node: number for number, node in enumerate(nodes)}
-    depth = np.zeros(len(nodes), np.int64)
-    for source, target in sorted(graph.edges.tolist(), key=lambda edge: edge[1]):
-        if source in place and target in place:
-            depth[place[target]] = max(depth[place[target]], depth[place[source]] + 1)
-    return depth
+def depths(sources: Mapping[int, Sequence[int]], nodes: Sequence[int]) -> list[int]:
+    """The longest path within `nodes`, which are in topological order, that ends at each of them."""
+    depth: dict[int, int] = {}
+    for node in nodes:
+        depth[node] = max((depth[source] + 1 for source in sources.get(node, ()) if source in depth), default=0)
+    return list(depth.values())

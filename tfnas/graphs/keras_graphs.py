@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.python.ops import resource_variable_ops
 
 from tfnas import artefacts
-from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
+from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.tensorflow_graphs import from_concrete_function, from_graph_def
 
@@ -160,7 +160,17 @@ def from_keras_file(
                 second |= str(json.loads(archive.read("metadata.json")).get("keras_version")).startswith("2.")
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: no such file") from error
-    except (zipfile.BadZipFile, zipfile.zlib.error, KeyError, TypeError, ValueError, OSError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zipfile.zlib.error,
+        KeyError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        OSError,
+        EOFError,
+    ) as error:
         raise CorruptArtefactError(f"{path}: not a .keras file ({error})") from error
 
     _check_modules(config, path)
@@ -176,7 +186,12 @@ def from_keras_file(
 
     specs = None if input_shape is None else tf.TensorSpec(input_shape, tf.float32)
     read = from_tf_keras_constructor if second else from_constructor
-    return read(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
+    try:
+        return read(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
+    except TfnasError:
+        raise
+    except Exception as error:  # Keras raises many classes
+        raise InvalidArchitectureError(f"{path}: Keras can't trace it: {_first_line(error)}") from error
 
 
 def _check_modules(config: Any, path: pathlib.Path) -> None:

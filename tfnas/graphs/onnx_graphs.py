@@ -3,9 +3,10 @@
 Needs the package `onnx` (`pip install tfnas[onnx]`).
 """
 
+import collections
 import math
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,18 @@ from tfnas.graphs.raw import RawGraph, RawNode, Reference, Shape, shapes_by_name
 from tfnas.graphs.simplify import simplify
 
 _CONTROL_FLOW = {"If", "Loop", "Scan"}
+_QUANTISED = {
+    *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul"),
+    *("ConvInteger", "MatMulInteger", "QLinearAdd", "QLinearMul"),
+}
+_FIRST_INPUT_ONLY = {"Resize", "Upsample", "Clip", "Pad", "CastLike", "Expand", "Reshape", "Tile", "TopK", "CumSum"}
+"""Their other inputs are settings, no weights."""
+_WEIGHTED = {
+    *("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization", "RMSNormalization"),
+    *("InstanceNormalization", "GroupNormalization", "PRelu", "LSTM", "GRU", "RNN"),
+}
+"""What they read beside their data are weights, whatever the numbers."""
+MAX_NODES = 1_000_000
 _LARGE = 4096
 """Constants of more numbers than this can't decide a shape; their values are dropped before shapes are inferred."""
 
@@ -43,6 +56,8 @@ def from_onnx(
     """
     try:
         import onnx
+        import onnx.inliner
+        import onnx.shape_inference
     except ImportError as error:
         raise ConfigurationError("reading ONNX files needs the package onnx: pip install 'tfnas[onnx]'") from error
     from google.protobuf.message import DecodeError
@@ -52,17 +67,25 @@ def from_onnx(
         model = onnx.load(str(path), load_external_data=False)
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise CorruptArtefactError(f"{path}: a folder, expected an ONNX file") from error
     except (DecodeError, ValueError) as error:
         raise CorruptArtefactError(f"{path}: not an ONNX file, or cut short") from error
     if not model.ir_version or not model.graph.node:
         raise CorruptArtefactError(f"{path}: not an ONNX file, or one without operators")
     try:
         if model.functions:
+            _check_functions(model, path)
             model = onnx.inliner.inline_local_functions(model)
-        constants = _Constants(model.graph)
+        nodes = _ordered(model.graph, path)
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+        constants = _Constants(model.graph, path)
         inputs = _open_inputs(model.graph, constants, input_shapes, path)
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except onnx.onnx_cpp2py_export.shape_inference.InferenceError as error:
+        raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
+    except onnx.checker.ValidationError as error:
         raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
     raw = _Reader(inferred.graph, constants, inputs, path).read()
     return simplify(raw, **{"name": path.stem, "source": "onnx", **facts})
@@ -71,8 +94,12 @@ def from_onnx(
 class _Constants:
     """Initialisers of a graph; the numbers of large ones are thrown away, and the graph sees them as inputs."""
 
-    def __init__(self, graph: Any):
+    def __init__(self, graph: Any, path: pathlib.Path):
         import onnx
+
+        self.path = path
+        self.always = {name for node in graph.node if node.op_type in _WEIGHTED for name in node.input[1:]}
+        inputs = {value.name for value in graph.input}
 
         self.sizes: dict[str, int] = {}
         self.floating: dict[str, bool] = {}
@@ -83,16 +110,27 @@ class _Constants:
             self.sizes[tensor.name] = size
             self.floating[tensor.name] = tensor.data_type in _floating_types()
             if size <= _LARGE and not tensor.external_data:
-                self.values[tensor.name] = _array(tensor)
+                self.values[tensor.name] = self.array(tensor)
                 small.append(tensor)
-            elif tensor.name not in {value.name for value in graph.input}:
+            elif tensor.name not in inputs:
                 graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
         del graph.initializer[:]
         graph.initializer.extend(small)
 
+    def array(self, tensor: Any) -> np.ndarray:
+        """The numbers of a constant."""
+        import onnx
+
+        try:
+            return onnx.numpy_helper.to_array(tensor)
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptArtefactError(f"{self.path}: the constant {tensor.name!r} is damaged ({error})") from error
+
     def weights(self, name: str) -> int:
-        """Numbers that count as weights: floating ones that are not the same everywhere."""
+        """Numbers that count as weights: floating ones, for an elementwise operator if they are not all the same."""
         value = self.values.get(name)
+        if name in self.always and self.floating[name]:
+            return self.sizes[name]
         uniform = self.sizes[name] <= 1 or (value is not None and (value == value.flat[0]).all())
         return 0 if uniform or not self.floating[name] else self.sizes[name]
 
@@ -104,13 +142,70 @@ def _floating_types() -> set[int]:
     return {proto.FLOAT, proto.FLOAT16, proto.DOUBLE, proto.BFLOAT16}
 
 
-def _array(tensor: Any) -> np.ndarray:
+def _check_functions(model: Any, path: pathlib.Path) -> None:
+    """Refuses functions that call themselves, or that are too many operators once they are written out."""
+    bodies = {(function.domain, function.name): function.node for function in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: Any, stack: tuple[tuple[str, str], ...]) -> int:
+        total = 0
+        for node in nodes:
+            key = (node.domain, node.op_type)
+            if key in stack:
+                raise InvalidArchitectureError(f"{path}: the function {node.op_type!r} calls itself")
+            if key in bodies and key not in sizes:
+                sizes[key] = size(bodies[key], (*stack, key))
+            total += sizes.get(key, 1)
+        return total
+
+    if size(model.graph.node, ()) > MAX_NODES:
+        raise InvalidArchitectureError(f"{path}: more than {MAX_NODES} operators once its functions are written out")
+
+
+def _ordered(graph: Any, path: pathlib.Path) -> list[Any]:
+    """Nodes after those that they read; files should be in that order, but need not be."""
+    maker = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
+    known = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
+    known |= {tensor.values.name for tensor in graph.sparse_initializer}
+    missing, readers = [], [[] for _ in graph.node]
+    for place, node in enumerate(graph.node):
+        makers = {maker[name] for name in node.input if name in maker}
+        lost = [name for name in node.input if name not in maker and name not in known]
+        if lost:
+            raise InvalidArchitectureError(f"{path}: node {_name(node)!r} reads {lost[0]!r}, which nothing makes")
+        missing.append(len(makers))
+        for other in makers:
+            readers[other].append(place)
+    ready = collections.deque(place for place, count in enumerate(missing) if not count)
+    order = []
+    while ready:
+        place = ready.popleft()
+        order.append(place)
+        for reader in readers[place]:
+            missing[reader] -= 1
+            if not missing[reader]:
+                ready.append(reader)
+    if len(order) < len(graph.node):
+        stuck = next(place for place, count in enumerate(missing) if count)
+        raise InvalidArchitectureError(f"{path}: the graph has a cycle at node {_name(graph.node[stuck])!r}")
+    return [graph.node[place] for place in order]
+
+
+def _constant_tensor(attributes: Mapping[str, Any]) -> Any:
+    """The tensor of a node `Constant`, None if it is sparse or text."""
     import onnx
 
-    try:
-        return onnx.numpy_helper.to_array(tensor)
-    except (ValueError, TypeError) as error:
-        raise CorruptArtefactError(f"the constant {tensor.name!r} is damaged ({error})") from error
+    if "value" in attributes:
+        return attributes["value"].t
+    for name, field, dtype in (
+        ("value_float", "f", np.float32),
+        ("value_floats", "floats", np.float32),
+        ("value_int", "i", np.int64),
+        ("value_ints", "ints", np.int64),
+    ):
+        if name in attributes:
+            return onnx.numpy_helper.from_array(np.array(getattr(attributes[name], field), dtype))
+    return None
 
 
 def _open_inputs(graph: Any, constants: _Constants, shapes: Any, path: pathlib.Path) -> list[str]:
@@ -119,6 +214,9 @@ def _open_inputs(graph: Any, constants: _Constants, shapes: Any, path: pathlib.P
     shapes = shapes_by_name(list(values), shapes, path)
     for name, value in values.items():
         dims = value.type.tensor_type.shape.dim
+        if name in shapes and not value.type.tensor_type.HasField("shape"):
+            for _ in shapes[name]:
+                dims.add()
         given = shapes.get(name, [1 if place == 0 else None for place in range(len(dims))])
         if len(given) != len(dims):
             raise InvalidArchitectureError(f"{path}: input {name!r} has {len(dims)} dimensions, not {len(given)}")
@@ -153,8 +251,15 @@ class _Reader:
             values = [(name, shape, self.constants.floating[name])]
             weights = self.constants.weights(name)
             self._add(name, "Constant", UNKNOWN, [], values, weights=weights, channels_first=True)
-        for node in self._ordered():
-            self._read(node)
+        needed = self._needed()
+        for node in self.graph.node:
+            if not needed.isdisjoint(node.output):
+                try:
+                    self._read(node)
+                except (IndexError, KeyError, AttributeError, TypeError) as error:
+                    raise InvalidArchitectureError(
+                        f"{self.path}: node {_name(node)!r} is not a {node.op_type} as ONNX has it"
+                    ) from error
         missing = [value.name for value in self.graph.output if value.name not in self.tensors]
         if missing:
             raise InvalidArchitectureError(f"{self.path}: no node makes the output {missing[0]!r}")
@@ -167,24 +272,15 @@ class _Reader:
                 readers.setdefault(name, []).append(node)
         return readers
 
-    def _ordered(self) -> Iterator[Any]:
-        """Nodes after those that they read; files should be in that order, but need not be."""
-        waiting = list(self.graph.node)
-        known = set(self.tensors) | {""}
-        while waiting:
-            later = []
-            for node in waiting:
-                if known.issuperset(node.input):
-                    known.update(node.output)
-                    yield node
-                else:
-                    later.append(node)
-            if len(later) == len(waiting):
-                name = next(name for name in later[0].input if name not in known)
-                raise InvalidArchitectureError(
-                    f"{self.path}: node {_name(later[0])!r} reads {name!r}, which nothing makes, or there is a cycle"
-                )
-            waiting = later
+    def _needed(self) -> set[str]:
+        """Tensors that the outputs need, those that the branches of control flow read included."""
+        needed = {value.name for value in self.graph.output}
+        for node in reversed(self.graph.node):
+            if not needed.isdisjoint(node.output):
+                needed.update(node.input)
+                for attribute in node.attribute:
+                    needed.update(name for inner in attribute.g.node for name in inner.input)
+        return needed
 
     def _add(
         self,
@@ -204,9 +300,14 @@ class _Reader:
 
     def _read(self, node: Any) -> None:
         kind, name = node.op_type, _name(node)
-        inputs = [self.tensors[tensor] for tensor in node.input if tensor]
+        read = node.input[:1] if kind in _FIRST_INPUT_ONLY else node.input
+        inputs = [self.tensors[tensor] for tensor in read if tensor]
         outputs = [(tensor, *self.types.get(tensor, (None, True))) for tensor in node.output]
-        if kind in _CONTROL_FLOW and any(self.nodes[source].operator != UNKNOWN for source, _ in inputs):
+        if kind in _QUANTISED:
+            raise InvalidArchitectureError(
+                f"{self.path}: node {name!r} is quantised ({kind}); give the model as it was before quantisation"
+            )
+        if kind in _CONTROL_FLOW:
             raise InvalidArchitectureError(
                 f"{self.path}: node {name!r} is control flow ({kind}); a computation graph has one fixed flow of data"
             )
@@ -218,14 +319,14 @@ class _Reader:
             self._add(gate, kind, RELU6, inputs, [(gate, *outputs[0][1:])])
             self._add(name, kind, "mul", [*inputs, self.tensors[gate]], outputs)
         else:
-            known = node.domain in ("", "ai.onnx") or kind in ("Gelu", "FusedGelu")
+            known = node.domain in ("", "ai.onnx") or kind == "Gelu"
             operator = ONNX.get(kind, UNKNOWN) if known else UNKNOWN
             self._add(name, kind, operator, inputs, outputs, **self._fields(node, operator, attributes))
 
     def _constant(
         self, name: str, outputs: list[tuple[str, Shape | None, bool]], attributes: Mapping[str, Any]
     ) -> None:
-        tensor = attributes["value"].t if "value" in attributes else None
+        tensor = _constant_tensor(attributes)
         weights, shape = 0, outputs[0][1]
         if tensor is not None:
             shape = tuple(tensor.dims)
@@ -233,7 +334,7 @@ class _Reader:
             self.constants.sizes[outputs[0][0]] = math.prod(shape)
             self.constants.floating[outputs[0][0]] = floating
             if math.prod(shape) <= _LARGE:
-                self.constants.values[outputs[0][0]] = _array(tensor)
+                self.constants.values[outputs[0][0]] = self.constants.array(tensor)
             weights = self.constants.weights(outputs[0][0])
         values = [(outputs[0][0], shape, outputs[0][2])]
         self._add(name, "Constant", UNKNOWN, [], values, weights=weights, channels_first=True)
@@ -244,16 +345,20 @@ class _Reader:
             shape = self.nodes[self.tensors[node.input[1]][0]].shapes[0]
             if shape is not None and len(shape) >= 3:
                 fields["kernel"] = tuple(shape[-2:]) if len(shape) > 3 else (shape[-1], 1)
+            fields["group_channels"] = shape[1] if shape is not None and len(shape) > 1 else None
             fields["has_bias"] = len(node.input) > 2 and bool(node.input[2])
             fields["channels_first"] = True
         elif operator == MATMUL:
-            fields["has_bias"] = node.op_type == "Gemm" and len(node.input) > 2
+            fields["has_bias"] = node.op_type == "Gemm" and len(node.input) > 2 and bool(node.input[2])
             fields["channels_first"] = False
         elif operator in ("max_pool", "avg_pool") and "kernel_shape" in attributes:
-            window = list(attributes["kernel_shape"].ints)
+            window = list(attributes["kernel_shape"].ints) or [0]
             fields["kernel"] = tuple(window[-2:]) if len(window) > 1 else (window[0], 1)
         elif node.op_type == "Transpose" and "perm" in attributes:
             fields["channels_first"] = _layout_after(list(attributes["perm"].ints))
+        elif operator == "pow":
+            exponent = self.constants.values.get(node.input[1])
+            fields["constant"] = float(exponent.flat[0]) if exponent is not None and exponent.size == 1 else None
         elif operator == "clip":
             fields["constant"] = self._clip_bounds(node, attributes)
         return fields

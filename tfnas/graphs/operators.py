@@ -40,9 +40,9 @@ def _table(**names: str) -> dict[str, str]:
 
 
 _PASSED_TENSORFLOW = """
-    Identity IdentityN Cast Reshape Transpose Squeeze ExpandDims StopGradient CheckNumerics PreventGradient EnsureShape
-    Snapshot Slice StridedSlice Split SplitV Unpack Tile BroadcastTo ReverseV2 MatrixBandPart BatchMatrixBandPart
-    Placeholder PlaceholderWithDefault Bitcast MatrixDiagPartV3 MirrorPadGrad"""
+    Identity IdentityN Cast Reshape Transpose Squeeze ExpandDims StopGradient CheckNumerics PreventGradient
+    EnsureShape Real Imag Complex Conj Snapshot Slice StridedSlice Split SplitV Unpack Tile BroadcastTo ReverseV2
+    MatrixBandPart BatchMatrixBandPart Placeholder PlaceholderWithDefault Bitcast MatrixDiagPartV3 MirrorPadGrad"""
 
 TENSORFLOW: dict[str, str] = {
     **dict.fromkeys(_PASSED_TENSORFLOW.split(), DROP),
@@ -122,14 +122,14 @@ TENSORFLOW: dict[str, str] = {
 
 _PASSED_ONNX = """
     Identity Cast CastLike Reshape Transpose Squeeze Unsqueeze Flatten Slice Split SplitToSequence SequenceAt Expand
-    Tile Dropout Trilu ReverseSequence DequantizeLinear QuantizeLinear"""
+    Tile Dropout Trilu ReverseSequence"""
 
 ONNX: dict[str, str] = {
     **dict.fromkeys(_PASSED_ONNX.split(), DROP),
     **_table(
-        conv="Conv ConvInteger QLinearConv",
+        conv="Conv",
         conv_transpose="ConvTranspose",
-        matmul="MatMul Gemm Einsum MatMulInteger QLinearMatMul",
+        matmul="MatMul Gemm Einsum",
         batch_norm="BatchNormalization",
         layer_norm="LayerNormalization",
         group_norm="GroupNormalization InstanceNormalization",
@@ -203,7 +203,7 @@ ONNX: dict[str, str] = {
 }
 
 _PASSED_ATEN = """
-    alias clone contiguous copy_ detach expand expand_as flatten view view_as reshape reshape_as permute transpose t
+    alias clone contiguous copy detach expand expand_as flatten view view_as reshape reshape_as permute transpose t
     squeeze unsqueeze slice select split split_with_sizes chunk tensor_split unbind unflatten narrow to type_as dropout
     feature_dropout alpha_dropout getitem repeat repeat_interleave tile swapaxes movedim flip as_strided diagonal
     broadcast_tensors broadcast_to view_as_complex view_as_real real imag pixel_unshuffle_view lift_fresh_copy

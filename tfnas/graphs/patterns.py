@@ -195,6 +195,8 @@ def _fuse_gated(
     (product,) = readers
     if draft.nodes[product].operator != "mul" or set(draft.sources(product)) != {source, node}:
         return
+    if len({draft.nodes[other].output for other in (source, node, product)}) > 1:
+        return  # a gated linear unit: two halves of one tensor, not a tensor and its own gate
     if any(draft.consumers(inner) - region - {product} for inner in region):
         return
     draft.replace(region | {product}, product, operator, [source], input=draft.nodes[product].input)
@@ -214,11 +216,11 @@ def _tanh_region(draft: Draft, node: int) -> tuple[set[int], int | None]:
         return set(), None
     for source, cube in (draft.sources(total), draft.sources(total)[::-1]):
         region = {node, total, cube}
-        if draft.nodes[cube].operator == "pow" and draft.only(cube) == source:
+        if draft.nodes[cube].operator == "pow" and draft.nodes[cube].constant == 3.0 and draft.only(cube) == source:
             return region, source
         if draft.nodes[cube].operator == "mul":
             squares = [other for other in draft.sources(cube) if other != source]
-            if len(squares) == 1 and draft.only(squares[0]) == source:
+            if len(squares) == 1 and draft.only(squares[0]) == source and _is_square(draft.nodes[squares[0]]):
                 return region | set(squares), source
     return set(), None
 
@@ -269,16 +271,18 @@ def _norm_core(draft: Draft, root: int) -> tuple[set[int], int, str, int | None]
         return None
     if draft.nodes[node].operator == "variance":
         source = draft.only(node)
+        if source is None:
+            return None
         means = [other for other in draft.consumers(source) if draft.nodes[other].operator == "mean"]
-        return ({*region, node, *means}, source, LAYER_NORM, None) if source is not None else None
+        return {*region, node, *means}, source, LAYER_NORM, None
     if draft.nodes[node].operator not in ("mean", "sum"):
         return None
     spread, power = draft.nodes[node].operator, draft.only(node)
-    if power is None or draft.nodes[power].operator not in ("square", "mul", "pow"):
+    if power is None or not _is_square(draft.nodes[power]):
         return None
     region |= {node, power}
     sources = draft.sources(power)
-    if len(sources) == 2:  # a squared difference of x and its mean
+    if len(sources) == 2 and draft.nodes[power].operator == "square":  # a squared difference of x and its mean
         for source, mean in (sources, sources[::-1]):
             if draft.nodes[mean].operator in ("mean", "sum") and draft.only(mean) == source:
                 return region | {mean}, source, LAYER_NORM, None
@@ -286,11 +290,18 @@ def _norm_core(draft: Draft, root: int) -> tuple[set[int], int, str, int | None]
     if len(sources) != 1:
         return None
     centred = sources[0]
-    if draft.nodes[centred].operator == "sub":
+    if draft.nodes[centred].operator == "sub" and len(draft.sources(centred)) == 2:
         for source, mean in (draft.sources(centred), draft.sources(centred)[::-1]):
             if draft.nodes[mean].operator in ("mean", "sum") and draft.only(mean) == source:
                 return region | {centred, mean}, source, LAYER_NORM, centred
     return region, centred, RMS_NORM if spread == "mean" else L2_NORM, None
+
+
+def _is_square(node: DraftNode) -> bool:
+    """A square, a product of a tensor with itself, or a second power."""
+    if node.operator == "pow":
+        return node.constant == 2.0
+    return node.operator in ("square", "mul") and not node.scales
 
 
 def _fuse_affine(draft: Draft, node: int) -> None:
@@ -300,8 +311,9 @@ def _fuse_affine(draft: Draft, node: int) -> None:
     if not this.scales or before is None or draft.consumers(before) != {node}:
         return
     earlier = draft.nodes[before]
-    if earlier.operator in _NORMS:
-        draft.replace({before, node}, node, earlier.operator, draft.sources(before), input=earlier.input)
+    if earlier.operator in _NORMS and this.parameters in (0, this.output[2]):
+        # tf_keras flattens tensors before it normalises layers; what follows sees their shape.
+        draft.replace({before, node}, node, earlier.operator, draft.sources(before), input=this.input)
         return
     if this.operator in _SHIFTS and _takes_bias(draft, before, this.parameters):
         earlier.bias, earlier.parameters = 1, earlier.parameters + this.parameters

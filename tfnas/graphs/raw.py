@@ -28,7 +28,8 @@ class RawNode:
       kernel: height and width of the kernel or window, (0, 0) for none.
       channels_first: of rank-4 tensors that it makes: channels stand second, None if its inputs decide.
       has_bias: it adds a bias itself.
-      constant: a number that the simplification looks at, such as the exponent of a power.
+      group_channels: channels that each filter of a convolution sees, if known.
+      constant: a number that the simplification looks at: the exponent of a power, 6 for a clip from 0 to 6.
     """
 
     name: str
@@ -42,6 +43,7 @@ class RawNode:
     kernel: tuple[int, int] = (0, 0)
     channels_first: bool | None = None
     has_bias: bool = False
+    group_channels: int | None = None
     constant: float | None = None
 
 

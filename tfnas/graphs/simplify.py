@@ -90,6 +90,7 @@ class _Importer:
         self.raw = raw
         self.claimed: set[int] = set()
         self.constant = self._constants()
+        self.leaves = self._constant_leaves()
         self.channels_first = self._layouts()
 
     def _constants(self) -> list[bool]:
@@ -98,6 +99,17 @@ class _Importer:
             reached = node.is_input or any(not constant[source] for source, _ in node.inputs)
             constant.append(node.operator == SHAPE or not reached)
         return constant
+
+    def _constant_leaves(self) -> list[frozenset[int]]:
+        """The variables and constants with weights that each constant node is computed from."""
+        leaves: list[frozenset[int]] = []
+        for number, node in enumerate(self.raw.nodes):
+            found = frozenset({number}) if node.weights else frozenset()
+            if self.constant[number] and node.operator != SHAPE:
+                sources = {leaves[source] for source, _ in node.inputs} | {found}
+                found = max(sources, key=len) if len(sources - {frozenset()}) < 2 else found.union(*sources)
+            leaves.append(found)
+        return leaves
 
     def _layouts(self) -> list[bool]:
         """Whether the channels of each node's rank-4 output stand second."""
@@ -117,7 +129,7 @@ class _Importer:
                 continue
             data = [ref for ref in node.inputs if not self.constant[ref[0]]]
             sources = [resolved[ref] for ref in data]
-            leaves = self._leaves(node)
+            leaves = frozenset().union(*(self.leaves[source] for source, _ in node.inputs if self.constant[source]))
             if self._is_bridge(node, len(data), bool(leaves)):
                 flat = tuple(dict.fromkeys(source for group in sources for source in group))
                 for output in range(len(node.shapes)):
@@ -144,7 +156,7 @@ class _Importer:
             return True
         return node.operator in _BRIDGED_WITH_CONSTANT and num_data == 1 and len(node.inputs) > 1 and not weighted
 
-    def _node(self, number: int, node: RawNode, data: Sequence[Reference], leaves: set[int]) -> DraftNode:
+    def _node(self, number: int, node: RawNode, data: Sequence[Reference], leaves: frozenset[int]) -> DraftNode:
         output = self._dims((number, 0))
         operator = node.operator
         inputs = output if node.is_input else self._dims(data[0])
@@ -152,7 +164,7 @@ class _Importer:
             inputs, output = self._before_reshape(data[0], output)
         if operator in ("gather", EMBEDDING) and leaves:
             operator = EMBEDDING
-        if operator == CONV and leaves and self._channels_per_group(node) == 1 and inputs[2] > 1:
+        if operator == CONV and leaves and node.group_channels == 1 and inputs[2] > 1:
             operator = DEPTHWISE_CONV
         return DraftNode(
             INPUT if node.is_input else operator,
@@ -165,15 +177,6 @@ class _Importer:
             kind=node.kind,
             constant=node.constant,
         )
-
-    def _channels_per_group(self, node: RawNode) -> int | None:
-        """Channels that each filter of a convolution sees: kernels are `[height, width, in, out]` once imported."""
-        for source, output in node.inputs:
-            shape = self.raw.nodes[source].shapes[output]
-            if self.constant[source] and shape is not None and len(shape) >= 3:
-                first = self.raw.nodes[source].channels_first
-                return shape[1] if first else shape[-2]
-        return None
 
     def _before_reshape(self, ref: Reference, output: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
         """A dense layer on positions may see them flattened to one batch; their places are those before that."""
@@ -192,10 +195,13 @@ class _Importer:
         """Height, width and channels of a tensor."""
         node = self.raw.nodes[ref[0]]
         shape: Shape | None = node.shapes[ref[1]]
-        if shape is None and node.operator in _KEEPS_SHAPE:  # the source can't infer shapes behind unknown operators
+        while shape is None and node.operator in _KEEPS_SHAPE:  # no source infers shapes behind unknown operators
             data = [source for source in node.inputs if not self.constant[source[0]]]
-            if data:
-                return self._dims(data[0])
+            if not data:
+                break
+            ref = data[0]
+            node = self.raw.nodes[ref[0]]
+            shape = node.shapes[ref[1]]
         if shape is None:
             raise InvalidArchitectureError(
                 f"node {node.name!r} ({node.kind}) has a shape that is not known before it runs; give the input's shape"
@@ -214,21 +220,6 @@ class _Importer:
         for extent in positions[: max(1, len(positions) - 1)]:
             height *= extent
         return height, positions[-1] if len(positions) > 1 else 1, channels
-
-    def _leaves(self, node: RawNode) -> set[int]:
-        """Variables and constants that the constant inputs of a node come from."""
-        found: set[int] = set()
-        stack = [source for source, _ in node.inputs if self.constant[source]]
-        seen = set(stack)
-        while stack:
-            source = stack.pop()
-            inner = self.raw.nodes[source]
-            if inner.weights:
-                found.add(source)
-            fresh = [other for other, _ in inner.inputs if other not in seen and self.constant[other]]
-            seen.update(fresh)
-            stack.extend(fresh)
-        return found
 
 
 def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:

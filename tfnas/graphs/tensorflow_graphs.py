@@ -28,6 +28,21 @@ _CONTROL_FLOW = {
     *("Switch", "NextIteration", "LoopCond", "RefEnter", "RefExit", "RefMerge", "RefSwitch"),
 }
 _VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
+_CONSTANT_ARITHMETIC = {
+    *("Const", "VarHandleOp", "VariableV2", "Variable", "ReadVariableOp", "Fill", "Range", "LinSpace", "OnesLike"),
+    *(
+        "BroadcastArgs",
+        "BroadcastGradientArgs",
+        "InvertPermutation",
+        "ListDiff",
+        "Unique",
+        "MatrixDiag",
+        "MatrixDiagV3",
+    ),
+    *("ConcatOffset", "DynamicStitch", "ParallelConcat", "ZerosLike", "LeftShift", "RightShift", "Atan2", "Xlogy"),
+    *("Empty", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Cumprod", "Polygamma", "Lgamma", "Digamma", "NoOp"),
+}
+_WITH_LAYOUT = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "FusedBatchNormV3", "BiasAdd"}
 MAX_NODES = 1_000_000
 _MAX_DEPTH = 64
 _MAX_FILE_BYTES = 2**31
@@ -142,6 +157,7 @@ def from_graph_def(
                 node.attr["shape"].shape.dim[0].size = 1
         elif "_output_shapes" in node.attr:
             del node.attr["_output_shapes"]
+    _check_constants(nodes)
     pruned = tf.compat.v1.GraphDef(node=nodes, versions=graph_def.versions)
     graph = tf.Graph()
     try:
@@ -151,6 +167,28 @@ def from_graph_def(
         raise _refused(error) from error
     raw = _raw_graph(graph, set(inputs), [flat.resolve(output) for output in outputs])
     return simplify(raw, **facts)
+
+
+def _check_constants(nodes: Sequence[tf.compat.v1.NodeDef]) -> None:
+    """Refuses constants that TensorFlow might compute, to infer a shape, by operations that it should not run.
+
+    Only arithmetic is allowed: a file's content, for example, would otherwise show in a shape.
+    """
+    waiting = {node.name: node for node in nodes}
+    readers = collections.defaultdict(list)
+    for node in nodes:
+        for name in node.input:
+            readers[name.partition(":")[0]].append(node.name)
+    stack = [node.name for node in nodes if node.op == "Placeholder"]
+    while stack:
+        name = stack.pop()
+        if waiting.pop(name, None) is not None:
+            stack.extend(readers[name])
+    for node in waiting.values():
+        if node.op not in TENSORFLOW and node.op not in _CONSTANT_ARITHMETIC:
+            raise InvalidArchitectureError(
+                f"node {node.name!r} ({node.op}) makes a constant that only running it would tell"
+            )
 
 
 def _refused(error: Exception) -> InvalidArchitectureError:
@@ -173,6 +211,7 @@ class _Flattener:
         self.nodes: dict[str, tf.compat.v1.NodeDef] = {}
         self.alias: dict[str, str] = {}
         self.budget = MAX_NODES
+        self.bodies: dict[str, tuple[tf.compat.v1.GraphDef, dict[str, str]]] = {}
         self.functions = tf.Graph()  # where TensorFlow looks functions up when it converts one
         try:
             with self.functions.as_default():
@@ -193,8 +232,13 @@ class _Flattener:
     def resolve(self, tensor: str) -> str:
         """The tensor that a name stands for once calls are gone."""
         tensor = tensor.removesuffix(":0")
+        passed = []
         while tensor in self.alias:
+            passed.append(tensor)
+            if len(passed) > len(self.alias):
+                raise InvalidArchitectureError(f"the graph has a cycle at {tensor!r}")
             tensor = self.alias[tensor]
+        self.alias.update(dict.fromkeys(passed, tensor))
         return tensor
 
     def _copy(self, nodes: Sequence[tf.compat.v1.NodeDef], prefix: str, stack: tuple[str, ...]) -> None:
@@ -223,11 +267,17 @@ class _Flattener:
         if name in stack or len(stack) >= _MAX_DEPTH:
             raise InvalidArchitectureError(f"function {name!r} calls itself, or functions are nested too deeply")
         function = self.library[name]
-        try:
-            with self.functions.as_default():
-                body, names = function_def_to_graph.function_def_to_graph_def(function)
-        except (ValueError, KeyError, tf.errors.OpError) as error:
-            raise _refused(error) from error
+        if name not in self.bodies:
+            try:
+                with self.functions.as_default():
+                    self.bodies[name] = function_def_to_graph.function_def_to_graph_def(function)
+            except (ValueError, KeyError, tf.errors.OpError) as error:
+                raise _refused(error) from error
+        body, names = self.bodies[name]
+        signature = function.signature
+        complete = all(function.ret[argument.name] in names for argument in signature.output_arg)
+        if len(signature.input_arg) != len(node.input) or not complete:
+            raise InvalidArchitectureError(f"node {node.name!r} does not fit the function {name!r} that it calls")
         prefix = node.name + "/"
         arguments = {argument.name for argument in function.signature.input_arg}
         for argument, value in zip(function.signature.input_arg, node.input, strict=True):
@@ -294,17 +344,20 @@ def _topological(graph: tf.Graph) -> list[tf.Operation]:
 
 def _raw_node(operation: tf.Operation, number: Mapping[str, int], inputs: set[str]) -> RawNode:
     kind = operation.type
+    # tf_keras puts what a layer norm normalises where a batch norm has its batch, so the layout means nothing.
+    normalises_layers = kind == "FusedBatchNormV3" and operation.get_attr("is_training")
     node = RawNode(
         name=operation.name,
         kind=kind,
         operator=TENSORFLOW.get(kind, UNKNOWN),
         inputs=[(number[tensor.op.name], tensor.value_index) for tensor in operation.inputs],
         shapes=[None if out.shape.rank is None else tuple(out.shape.as_list()) for out in operation.outputs],
-        floating=[out.dtype.is_floating for out in operation.outputs],
+        floating=[out.dtype.is_floating or out.dtype.is_complex for out in operation.outputs],
         is_input=operation.name in inputs,
     )
     if kind in _VARIABLES:
-        node.weights = _size(tf.TensorShape(operation.get_attr("shape")))
+        if operation.get_attr("dtype").is_floating:
+            node.weights = _size(tf.TensorShape(operation.get_attr("shape")))
         node.shapes = [tuple(dim.size for dim in operation.get_attr("shape").dim)]
     elif kind == "Const" and operation.outputs[0].dtype.is_floating:
         node.weights = _constant_weights(operation)
@@ -312,15 +365,19 @@ def _raw_node(operation: tf.Operation, number: Mapping[str, int], inputs: set[st
         filters = operation.inputs[1].shape
         if filters.rank is not None:
             node.kernel = tuple(extent or 0 for extent in filters.as_list()[-4:-2])
+            node.group_channels = filters.as_list()[-2]
     elif kind in ("MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D"):
         first = operation.get_attr("data_format").startswith(b"NC")
         window = operation.get_attr("ksize")
         node.kernel = tuple(window[2:] if first else window[1:-1])[-2:]
-    elif kind == "FusedBatchNormV3" and operation.get_attr("is_training"):
+    elif normalises_layers:
         node.operator = "layer_norm"
+    elif kind == "Pow":
+        exponent = tf.get_static_value(operation.inputs[1])
+        node.constant = float(exponent) if exponent is not None and exponent.size == 1 else None
     elif kind == "ClipByValue":
         node.constant = _bounds([tf.get_static_value(bound) for bound in operation.inputs[1:]])
-    if kind in ("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "FusedBatchNormV3", "BiasAdd"):
+    if kind in _WITH_LAYOUT and not normalises_layers:
         node.channels_first = operation.get_attr("data_format").startswith(b"NC")
     elif node.operator == DROP and kind == "Transpose":
         node.channels_first = False

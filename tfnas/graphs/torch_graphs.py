@@ -18,6 +18,8 @@ from tfnas.graphs.simplify import simplify
 _LIST_SECONDS = 600.0
 _WORKER = pathlib.Path(__file__).with_name("torch_worker.py")
 _CHANNELS_FIRST = {CONV, CONV_TRANSPOSE, "batch_norm", "group_norm", "max_pool", "avg_pool", "resize"}
+_SHAPED_LIKE = {"expand_as", "view_as", "reshape_as", "type_as"}
+"""They take of their second operand no more than its shape or type."""
 _WITH_NUMBER = {"add", "sub", "mul", "div", "mod", "select", "compare", "logical"}
 _CHANNELS_LAST = {MATMUL, "layer_norm", "rms_norm", "embedding", "softmax"}
 
@@ -75,8 +77,11 @@ class TorchWorker:
             self._process = subprocess.Popen(
                 [self._python, str(_WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
-        self._process.stdin.write((json.dumps(request) + "\n").encode())
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write((json.dumps(request) + "\n").encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, which reading tells
         line, deadline = b"", time.monotonic() + timeout_seconds
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
@@ -97,7 +102,7 @@ def from_aten(nodes: Sequence[Mapping[str, Any]], output: int) -> RawGraph:
 
     Args:
       nodes: its nodes.
-      output: number of the node that the model returns.
+      output: number of the node that the model returns, the first one if it returns several.
     """
     reader = _Reader()
     for node in nodes:
@@ -114,6 +119,8 @@ class _Reader:
     def read(self, node: Mapping[str, Any]) -> None:
         kind = node["kind"].rstrip("_") if not node["kind"].startswith("_") else node["kind"]
         inputs = [(self.number[source], 0) for source in node["inputs"]]
+        if kind in _SHAPED_LIKE:
+            inputs = inputs[:1]
         shapes = [tuple(shape) for shape in node["shapes"]] or [None]
         floating = node["floating"] or [False]
         arguments = node.get("arguments", [])
@@ -127,6 +134,9 @@ class _Reader:
             self._add(node, kind, UNKNOWN, inputs, shapes, floating, {"weights": weights, "channels_first": True})
         elif kind == "scaled_dot_product_attention":
             self._attention(node, inputs, shapes, floating, arguments)
+        elif kind == "addcmul" and len(inputs) == 3:
+            self._append(f"{node['name']}/product", "mul", "mul", inputs[1:], shapes, floating, {})
+            self._add(node, kind, "add", [inputs[0], (len(self.raw) - 1, 0)], shapes, floating, {})
         elif kind in ("hardswish", "glu"):
             operator = RELU6 if kind == "hardswish" else "sigmoid"
             self._append(f"{node['name']}/gate", kind, operator, inputs, shapes, floating, {})
@@ -154,7 +164,10 @@ class _Reader:
         if operator in (CONV, CONV_TRANSPOSE):
             shape = self.raw[self.number[node["inputs"][1]]].shapes[0]
             fields["kernel"] = tuple(shape[-2:]) if len(shape) > 3 else (shape[-1], 1)
+            fields["group_channels"] = shape[1]
             fields["has_bias"] = len(arguments) > 2 and arguments[2] == "tensor"
+        elif operator == "pow" and len(arguments) > 1 and isinstance(arguments[1], (int, float)):
+            fields["constant"] = float(arguments[1])
         elif kind == "linear":
             fields["has_bias"] = len(arguments) > 2 and arguments[2] == "tensor"
         elif kind == "addmm":

@@ -310,7 +310,8 @@ def corpus_statistics(graphs: Sequence[Any], path: pathlib.Path) -> None:
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 5))
     sources = sorted({graph.source for graph in graphs})
     sizes = [[graph.num_nodes for graph in graphs if graph.source == source] for source in sources]
-    bins = np.geomspace(1, max(max(size) for size in sizes) + 1, 30)
+    every = [count for size in sizes for count in size]
+    bins = np.geomspace(min(every), max(every) + 1, 30)
     left.hist(sizes, bins=bins, stacked=True, label=sources, color=[_COLOURS[i % 6] for i in range(len(sources))])
     left.set(xscale="log", xlabel="operators in a graph", ylabel="graphs", title=f"{len(graphs)} graphs")
     left.legend(frameon=False)

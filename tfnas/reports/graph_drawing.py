@@ -99,9 +99,9 @@ class _Layout:
             if len(block) > _LARGE_BLOCK:
                 rows += 2
                 continue
-            depth = depths(self.graph, block)
-            rows += depth.max() + 1
-            width = max(width, collections.Counter(depth.tolist()).most_common(1)[0][1])
+            depth = depths(self.sources, block)
+            rows += max(depth) + 1
+            width = max(width, collections.Counter(depth).most_common(1)[0][1])
         return float(rows), float(width)
 
     def _place(self, group: Group, left: float, row: float, width: float) -> None:
@@ -115,7 +115,7 @@ class _Layout:
                 row += 2
                 continue
             levels = collections.defaultdict(list)
-            for node, depth in zip(block, depths(self.graph, block).tolist(), strict=True):
+            for node, depth in zip(block, depths(self.sources, block), strict=True):
                 levels[depth].append(node)
             for depth, nodes in sorted(levels.items()):
                 nodes.sort(key=self._wanted)
