@@ -16,6 +16,7 @@ from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.tensorflow_graphs import from_concrete_function, from_graph_def
 
 KERAS_LIBRARIES = ("keras", "tf_keras")
+_SMALL = 4096
 _MAX_CONFIG_BYTES = 256 * 2**20
 
 
@@ -114,16 +115,13 @@ def from_tf_keras_constructor(
     """As `from_constructor`, for a model of tf_keras.
 
     A `tf.Graph` would turn the classes of tf_keras into those of TensorFlow 1, for the whole process. So the model is
-    built eagerly, with variables that are declared and never get a value.
+    built eagerly, with variables that are declared and never get a value; small ones do, as some layers read theirs.
     """
 
-    def declare(_: Any, *, initial_value: Any = None, shape: Any = None, dtype: Any = None, **settings: Any) -> Any:
-        if shape is None:
-            initial_value = initial_value() if callable(initial_value) else tf.convert_to_tensor(initial_value, dtype)
-            shape, dtype = initial_value.shape, initial_value.dtype
-        kept = {
-            name: settings[name] for name in ("trainable", "name", "synchronization", "aggregation") if name in settings
-        }
+    def declare(create: Any, *, shape: Any = None, dtype: Any = None, **settings: Any) -> Any:
+        if shape is None or tf.TensorShape(shape).num_elements() <= _SMALL:
+            return create(shape=shape, dtype=dtype, **settings)
+        kept = {name: settings[name] for name in ("trainable", "name") if name in settings}
         return resource_variable_ops.UninitializedVariable(shape=shape, dtype=dtype, **kept)
 
     with tf.variable_creator_scope(declare):
