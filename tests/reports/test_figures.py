@@ -7,7 +7,7 @@ from tfnas.reports import figures
 
 def test_every_strategy_has_a_curve_of_its_own(tmp_path, monkeypatch, rng):
     drawn = []
-    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: drawn.append(figure))
     scores = {f"strategy {number}": rng.random((3, 10)) for number in range(14)}
     figures.search_curves(scores, tmp_path / "curves.png", title="many")
     lines = drawn[0].axes[0].get_lines()
