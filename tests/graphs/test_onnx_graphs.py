@@ -163,6 +163,11 @@ def test_local_functions(tmp_path):
     path.write_bytes(model.SerializeToString())
     with pytest.raises(InvalidArchitectureError, match="'F' calls itself"):
         from_onnx(path)
+    del model.functions[:]
+    model.functions.extend(function("F" if k == 0 else f"F{k}", (f"F{k + 1}", "mine")) for k in range(2000))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidArchitectureError, match="more than 64 deep"):
+        from_onnx(path)
 
 
 def test_order_does_not_matter(tmp_path):

@@ -5,7 +5,6 @@ import shutil
 import keras
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import function_pb2
 
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs import tensorflow_graphs
@@ -69,7 +68,7 @@ def test_unknown_operators_keep_their_name():
     function = tf.function(lambda x: tf.math.lgamma(x) + tf.math.betainc(x, x, x))
     graph = from_concrete_function(function.get_concrete_function(tf.TensorSpec((None, 4))))
     assert graph.counts() == {"input": 1, "Lgamma": 1, "Betainc": 1, "add": 1, "output": 1}
-    assert graph.unknown == ("Betainc", "Lgamma") or graph.unknown == ("Lgamma", "Betainc")
+    assert set(graph.unknown) == {"Betainc", "Lgamma"}
 
 
 def test_control_flow_is_named():
@@ -161,7 +160,6 @@ def test_missing_functions_and_operations():
         from_graph_def(graph_def, ["x"], ["y:0"])
     with pytest.raises(InvalidArchitectureError, match="no node 'z'"):
         from_graph_def(graph_def, ["x"], ["z:0"])
-    assert isinstance(graph_def.library, function_pb2.FunctionDefLibrary)
 
 
 def test_files_are_not_read(tmp_path):

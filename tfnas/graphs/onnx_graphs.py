@@ -31,6 +31,7 @@ _WEIGHTED = {
 }
 """What they read beside their data are weights, whatever the numbers."""
 MAX_NODES = 1_000_000
+_MAX_DEPTH = 64
 _LARGE = 4096
 """Constants of more numbers than this can't decide a shape; their values are dropped before shapes are inferred."""
 
@@ -153,6 +154,8 @@ def _check_functions(model: Any, path: pathlib.Path) -> None:
             key = (node.domain, node.op_type)
             if key in stack:
                 raise InvalidArchitectureError(f"{path}: the function {node.op_type!r} calls itself")
+            if len(stack) >= _MAX_DEPTH:
+                raise InvalidArchitectureError(f"{path}: functions are nested more than {_MAX_DEPTH} deep")
             if key in bodies and key not in sizes:
                 sizes[key] = size(bodies[key], (*stack, key))
             total += sizes.get(key, 1)

@@ -206,7 +206,7 @@ _PASSED_ATEN = """
     alias clone contiguous copy detach expand expand_as flatten view view_as reshape reshape_as permute transpose t
     squeeze unsqueeze slice select split split_with_sizes chunk tensor_split unbind unflatten narrow to type_as dropout
     feature_dropout alpha_dropout getitem repeat repeat_interleave tile swapaxes movedim flip as_strided diagonal
-    broadcast_tensors broadcast_to view_as_complex view_as_real real imag pixel_unshuffle_view lift_fresh_copy
+    broadcast_tensors broadcast_to view_as_complex view_as_real real imag lift_fresh_copy
     tril triu masked_fill float _to_copy _assert_tensor_metadata pin_memory lift_fresh meshgrid atleast_2d ravel"""
 
 ATEN: dict[str, str] = {

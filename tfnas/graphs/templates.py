@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.operators import BATCH_NORM, CODES, CONV, DEPTHWISE_CONV, INPUT, LAYER_NORM, MATMUL, OUTPUT
+from tfnas.graphs.operators import BATCH_NORM, CODES, CONV, DEPTHWISE_CONV, INPUT, MATMUL, OUTPUT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _parameters(
     operators: np.ndarray, channels_in: np.ndarray, channels_out: np.ndarray, kernels: np.ndarray, bias: np.ndarray
 ) -> np.ndarray:
     per_channel = np.zeros(len(CODES), np.int64)
-    per_channel[CODES[BATCH_NORM]], per_channel[CODES[LAYER_NORM]] = 4, 2
+    per_channel[CODES[BATCH_NORM]] = 4
     dense = np.zeros(len(CODES), np.int64)
     dense[[CODES[CONV], CODES[MATMUL]]] = 1
     area = np.where(operators == CODES[MATMUL], 1, kernels[:, 0] * kernels[:, 1])

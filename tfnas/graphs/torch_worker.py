@@ -14,6 +14,8 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Callable, Container
+from typing import Any
 
 import torch
 
@@ -30,7 +32,8 @@ for _signature in (
         _DECLARED.define(_signature)
 
 
-def list_models(library):
+def list_models(library: str) -> list[list[str]]:
+    """Names and families of the models of a library."""
     if library == "timm":
         import timm
 
@@ -41,8 +44,8 @@ def list_models(library):
     return [[name, name] for name in CONFIG_MAPPING_NAMES if name in MODEL_MAPPING_NAMES]
 
 
-def build(library, name):
-    """A model on the meta device and its inputs by name."""
+def build(library: str, name: str) -> tuple[torch.nn.Module, dict[str | None, torch.Tensor]]:
+    """A model on the meta device and its inputs by name, None for the first positional one."""
     with torch.device("meta"):
         if library == "timm":
             import timm
@@ -66,7 +69,8 @@ def build(library, name):
         return model, inputs
 
 
-def export(library, name):
+def export(library: str, name: str) -> dict[str, Any]:
+    """A model's operators in topological order, the number of the first that it returns, and its parameters."""
     model, inputs = build(library, name)
     model.eval()
     positional = tuple(value for key, value in inputs.items() if key is None)
@@ -91,7 +95,14 @@ def export(library, name):
     return {"nodes": nodes, "output": output, "parameters": parameters}
 
 
-def describe(node, numbers, held):
+def describe(node: torch.fx.Node, numbers: dict[torch.fx.Node, int], held: Container[str]) -> dict[str, Any]:
+    """One operator as JSON values.
+
+    Args:
+      node: of the exported graph.
+      numbers: of the nodes before it.
+      held: names of the placeholders that are parameters, buffers or constants.
+    """
     leaves = torch.utils._pytree.tree_leaves((node.args, node.kwargs))
     values = node.meta.get("val")
     values = list(values) if isinstance(values, (tuple, list)) else [values]
@@ -111,12 +122,13 @@ def describe(node, numbers, held):
     return described
 
 
-def kind_of(target):
+def kind_of(target: Callable[..., Any]) -> str:
+    """The base name of an operator, `conv2d` for `aten.conv2d.default`."""
     name = str(target)
     return name.split(".")[1] if name.startswith(("aten.", "prims.")) else getattr(target, "__name__", name)
 
 
-def plain(argument):
+def plain(argument: Any) -> Any:
     """Numbers, lists of numbers and whether a tensor is given."""
     if isinstance(argument, torch.fx.Node):
         return "tensor"
@@ -125,13 +137,15 @@ def plain(argument):
     return argument if isinstance(argument, (bool, int, float, type(None))) else str(argument)
 
 
-def answer(request):
+def answer(request: dict[str, str]) -> dict[str, Any]:
+    """What a request asks for."""
     if "list" in request:
         return {"models": list_models(request["list"])}
     return export(request["library"], request["model"])
 
 
-def main():
+def main() -> None:
+    """Answers line by line until the input ends."""
     torch.set_num_threads(1)
     # Libraries print what they like; only answers may reach the pipe.
     pipe = os.fdopen(os.dup(1), "w")
