@@ -5,6 +5,7 @@ References:
 """
 
 import collections
+import copy
 import dataclasses
 import functools
 import pathlib
@@ -171,6 +172,15 @@ def _refined_colours(graph: nx.DiGraph) -> dict[int, int]:
 def graph_spec() -> tfgnn.GraphTensorSpec:
     """The GraphTensorSpec of one computation graph, from the schema file."""
     return tfgnn.create_graph_spec_from_schema_pb(tfgnn.read_schema(str(SCHEMA_PATH)))
+
+
+@functools.cache
+def training_spec() -> tfgnn.GraphTensorSpec:
+    """The schema's spec without the context features (name, source, unknown) that training does not need."""
+    schema = copy.deepcopy(tfgnn.read_schema(str(SCHEMA_PATH)))
+    for name in ("name", "source", "unknown"):
+        del schema.context.features[name]
+    return tfgnn.create_graph_spec_from_schema_pb(schema)
 
 
 def to_example(graph: ComputationGraph) -> tf.train.Example:

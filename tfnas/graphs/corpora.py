@@ -6,8 +6,6 @@ counts and the SHA-256 of every file.
 
 import collections
 import contextlib
-import copy
-import functools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -18,7 +16,7 @@ import tensorflow_gnn as tfgnn
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
-from tfnas.graphs.computation_graph import FLOW, OP, SCHEMA_PATH, ComputationGraph, from_example, to_example
+from tfnas.graphs.computation_graph import FLOW, OP, ComputationGraph, from_example, to_example, training_spec
 from tfnas.graphs.operators import OPERATORS
 
 KIND = "graph_corpus"
@@ -165,7 +163,7 @@ def padded_batches(
         return record, tf.io.parse_single_example(record, size_feature)[f"nodes/{OP}.#size"]
 
     def merge(batch: tf.Tensor, node_counts: tf.Tensor) -> tuple[tfgnn.GraphTensor, tf.Tensor]:
-        graph = tfgnn.parse_example(_training_spec(), batch).merge_batch_to_components()
+        graph = tfgnn.parse_example(training_spec(), batch).merge_batch_to_components()
         label = graph.context["label"]
         features = {"family": codes.lookup(graph.context["family"]), "label": label, "weight": tf.ones_like(label)}
         graph = graph.replace_features(context=features)
@@ -191,15 +189,6 @@ def _padding(constraints: tfgnn.SizeConstraints) -> Callable[[tfgnn.GraphTensor]
         return tfgnn.pad_to_total_sizes(graph, constraints)[0]
 
     return pad
-
-
-@functools.cache
-def _training_spec() -> tfgnn.GraphTensorSpec:
-    """The schema's spec without the context features that training does not need."""
-    schema = copy.deepcopy(tfgnn.read_schema(str(SCHEMA_PATH)))
-    for name in ("name", "source", "unknown"):
-        del schema.context.features[name]
-    return tfgnn.create_graph_spec_from_schema_pb(schema)
 
 
 def _checked_manifest(folder: artefacts.PathLike) -> dict:

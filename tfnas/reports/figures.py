@@ -42,17 +42,19 @@ def training_curves(
     shares: Sequence[str] = ("reconstruction_accuracy", "validity", "uniqueness"),
     shares_title: str = "held-out cells and prior samples",
 ) -> None:
-    """Loss on the left, what lies between 0 and 1 on the right, against epochs."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    """Loss on the left, `shares` (what lies between 0 and 1; may be none) on the right, against epochs."""
+    figure, panels = plt.subplots(1, 2 if shares else 1, figsize=(10 if shares else 5, 3.6), squeeze=False)
+    left, right = panels[0, 0], panels[0, -1]
     epochs = [record["epoch"] for record in history]
     left.plot(epochs, [record["loss"] for record in history], color=_COLOURS[0], marker="o", markersize=3)
     left.set(xlabel="epoch", ylabel="training loss", title=title)
     for colour, name in zip(_COLOURS, shares, strict=False):
         values = [record[name] for record in history]
         right.plot(epochs, values, color=colour, marker="o", markersize=3, label=name.replace("_", " "))
-    right.set(xlabel="epoch", ylim=(0, 1.03), title=shares_title)
-    right.legend(frameon=False)
-    for axes in (left, right):
+    if shares:
+        right.set(xlabel="epoch", ylim=(0, 1.03), title=shares_title)
+        right.legend(frameon=False)
+    for axes in panels[0]:
         _tidy(axes)
     save_figure(figure, path)
 
@@ -188,6 +190,18 @@ def prediction_density(truth: np.ndarray, predicted: np.ndarray, path: pathlib.P
     save_figure(figure, path)
 
 
+def prediction_scatter(panels: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], path: pathlib.Path) -> None:
+    """A panel per title: predicted against measured accuracies `[n]`, coloured by the predictor's deviation `[n]`."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4), squeeze=False, layout="constrained")
+    for panel, (title, (truth, predicted, deviation)) in zip(axes[0], panels.items(), strict=True):
+        dots = panel.scatter(truth, predicted, c=deviation, s=6, cmap="viridis_r", linewidths=0, rasterized=True)
+        low = np.quantile(truth, 0.02)  # a few failed trainings would squeeze all others into a corner
+        panel.set(xlim=(low, truth.max()), xlabel="measured accuracy", ylabel="predicted accuracy", title=title)
+        figure.colorbar(dots, ax=panel, label="deviation in normal scores")
+        _tidy(panel)
+    save_figure(figure, path)
+
+
 def embedding_map(
     embeddings: np.ndarray, rows: Sequence[int], scores: Sequence[float], path: pathlib.Path, *, title: str
 ) -> None:
@@ -215,6 +229,23 @@ def embedding_map(
         best = points[rows[int(np.argmax(scores))]]
         axes.scatter(*best, s=160, facecolors="none", edgecolors=_COLOURS[2], linewidths=1.8, label="best found")
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2)
+    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
+    save_figure(figure, path)
+
+
+def family_map(embeddings: np.ndarray, families: Sequence[str], path: pathlib.Path, *, title: str) -> None:
+    """The first two principal components of embeddings `[N, D]`, coloured by family `[N]`; the largest get a name."""
+    from sklearn.decomposition import PCA
+
+    points = PCA(2, random_state=0).fit_transform(embeddings)
+    figure, axes = plt.subplots(figsize=(6.4, 5))
+    largest = [name for name, _ in collections.Counter(families).most_common(len(_COLOURS))]
+    names = np.array(families)
+    rest = ~np.isin(names, largest)
+    axes.scatter(*points[rest].T, s=6, color="#c9ccd1", linewidths=0, label="other families" if rest.any() else None)
+    for colour, name in zip(_COLOURS, largest, strict=False):
+        axes.scatter(*points[names == name].T, s=6, color=colour, linewidths=0, label=name, rasterized=True)
+    axes.legend(frameon=False, markerscale=2)
     axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
     save_figure(figure, path)
 

@@ -58,6 +58,10 @@ class Task(abc.ABC):
           training: whether the model runs in training mode.
         """
 
+    def gather(self, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The batch that `loss` gets: the rows int32 `[rows]` of `data`. Runs inside the compiled program."""
+        return tuple(tf.gather(tensor, rows) for tensor in self.data)
+
     def evaluate(self, epoch: int) -> dict[str, float]:
         """Held-out metrics at the end of an epoch (counted from 1)."""
         return {}
@@ -239,7 +243,7 @@ def compile_steps(
             own = context.replica_id_in_sync_group * rows
             indices, weights = indices[own : own + rows], weights[own : own + rows]
             draws = {name: value[own : own + rows] for name, value in draws.items()}
-        batch = tuple(tf.gather(tensor, indices) for tensor in task.data)
+        batch = task.gather(indices)
         with tf.GradientTape() as tape:
             loss, metrics = task.loss(batch, draws, weights, total_weight, training)
         gradients = tape.gradient(loss, variables)

@@ -1,0 +1,1 @@
+"""The transferable predictor's encoder: contrastive embeddings of computation graphs."""

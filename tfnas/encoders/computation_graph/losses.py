@@ -1,0 +1,87 @@
+"""Contrastive losses over graphs of several families; SimCLR and SupCon are its special cases.
+
+References:
+  Han et al. 2023, section 4.2, equations 4.1-4.5.
+  Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual Representations", equation 1.
+  Khosla et al. 2020, "Supervised Contrastive Learning", equation 2.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+_NEVER = -1e9
+
+
+class Members(NamedTuple):
+    """What the loss must know of n graphs.
+
+    Attributes:
+      projection: float32 `[n, P]`, of unit length.
+      family: int32 `[n]`.
+      descriptor: float32 `[n, K]`; similar graphs have close descriptors.
+      number: int32 `[n]`, counts the graphs of the global batch.
+      partner: int32 `[n]`, the number of the graph's partner.
+      weight: float32 `[n]`, 0 for graphs that only fill the batch.
+    """
+
+    projection: tf.Tensor
+    family: tf.Tensor
+    descriptor: tf.Tensor
+    number: tf.Tensor
+    partner: tf.Tensor
+    weight: tf.Tensor
+
+
+def contrastive_losses(
+    anchors: Members,
+    every: Members,
+    *,
+    kind: str,
+    temperature: float,
+    similarity_temperature: float = 0.05,
+    relative_temperature: bool = False,
+    favour_distant: bool = False,
+) -> tf.Tensor:
+    """Loss of every anchor: minus the weighted mean over its positive graphs s of log softmax(z_i z_s / temperature).
+
+    The softmax runs over all graphs but the anchor. Positive are the graphs of its family, weighted by a softmax of
+    minus the distance of descriptors over `similarity_temperature` (`spectral`) or equally (`supcon`), or its partner
+    alone (`simclr`). An anchor without a positive graph, or with weight 0, has loss 0.
+
+    Args:
+      anchors: the graphs of this replica.
+      every: those of all replicas, the anchors among them.
+      kind: `spectral`, `supcon` or `simclr`.
+      temperature: of the comparison with all graphs.
+      similarity_temperature: of the weights.
+      relative_temperature: multiply that by the mean distance between graphs of one family, which makes the weights
+        independent of the descriptors' scale.
+      favour_distant: weigh by plus the distance.
+
+    Returns:
+      float32 `[anchors]`.
+    """
+    others = (anchors.number[:, None] != every.number[None]) & (every.weight[None] > 0)
+    logits = tf.matmul(anchors.projection, every.projection, transpose_b=True) / temperature
+    log_shares = tf.nn.log_softmax(tf.where(others, logits, _NEVER), axis=1)
+    if kind == "simclr":
+        positive = others & (anchors.partner[:, None] == every.number[None])
+    else:
+        positive = others & (anchors.family[:, None] == every.family[None])
+    if kind == "spectral":
+        distances = _distances(anchors.descriptor, every.descriptor)
+        if relative_temperature:
+            pairs = tf.cast(positive, tf.float32) * anchors.weight[:, None]
+            mean = tf.math.divide_no_nan(tf.reduce_sum(pairs * distances), tf.reduce_sum(pairs))
+            distances = tf.math.divide_no_nan(distances, mean)
+        likeness = (distances if favour_distant else -distances) / similarity_temperature
+    else:
+        likeness = tf.zeros_like(logits)
+    weights = tf.nn.softmax(tf.where(positive, likeness, _NEVER), axis=1) * tf.cast(positive, tf.float32)
+    return -anchors.weight * tf.reduce_sum(weights * tf.where(positive, log_shares, 0.0), axis=1)
+
+
+def _distances(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    squares = tf.reduce_sum(first**2, 1)[:, None] + tf.reduce_sum(second**2, 1)[None]
+    return tf.sqrt(tf.maximum(squares - 2 * tf.matmul(first, second, transpose_b=True), 0.0))

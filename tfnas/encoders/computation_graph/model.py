@@ -1,0 +1,110 @@
+"""The encoder: embeddings of operators, k-GNN layers, a mean over the graph, and a projection for the loss.
+
+References:
+  Han et al. 2023, section 4.1; Morris et al. 2019, "Weisfeiler and Leman Go Neural: Higher-order Graph Neural
+  Networks", equation 5. Embeddings of operators as in GENNAPE (Mills et al. 2023), with one table for all operators.
+"""
+
+import tensorflow as tf
+import tensorflow_gnn as tfgnn
+
+from tfnas.encoders.computation_graph.config import GraphEncoderConfig
+from tfnas.graphs.operators import OPERATORS
+from tfnas.graphs.packed import FlatBatch, flat_view
+
+_LARGEST_KERNEL = 15
+_OPERATOR_DIM, _SHAPE_DIM, _KERNEL_DIM = 24, 16, 4
+
+
+class GraphEncoder(tf.keras.Model):
+    """Embeds computation graphs.
+
+    Args:
+      config: sizes and options.
+      seed: of the initial weights.
+    """
+
+    def __init__(self, config: GraphEncoderConfig, seed: int = 0):
+        super().__init__()
+        self.config = config
+        seeds = iter(range(seed * 10_000, (seed + 1) * 10_000))
+
+        def dense(units: int, activation: str | None = None, use_bias: bool = True) -> tf.keras.layers.Dense:
+            initializer = tf.keras.initializers.GlorotUniform(next(seeds))
+            return tf.keras.layers.Dense(units, activation, use_bias=use_bias, kernel_initializer=initializer)
+
+        def table(rows: int, size: int) -> tf.keras.layers.Embedding:
+            initializer = tf.keras.initializers.RandomNormal(stddev=0.5, seed=next(seeds))
+            return tf.keras.layers.Embedding(rows, size, embeddings_initializer=initializer)
+
+        self.operator_table = table(len(OPERATORS), _OPERATOR_DIM)
+        self.kernel_tables = [table(_LARGEST_KERNEL + 1, _KERNEL_DIM) for _ in range(2)]
+        self.shape_layer = dense(_SHAPE_DIM)
+        self.first = dense(config.width, "tanh")
+        self.own = [dense(config.width) for _ in range(config.layers)]
+        names = ("forward",) if config.directions == "forward" else ("forward", "backward")
+        self.heard = [{name: dense(config.width, use_bias=False) for name in names} for _ in range(config.layers)]
+        self.readout = dense(config.embedding_dim)
+        self.hidden = dense(config.embedding_dim, "relu")
+        self.projection = dense(config.projection_dim)
+        self._build()
+
+    def _build(self) -> None:
+        """Makes all variables, in an order that does not depend on the first input."""
+        nodes = tf.zeros([2, 10], tf.int32)
+        empty = tf.zeros([1], tf.int32)
+        self.project(self.encode(FlatBatch(nodes, tf.constant([0, 1]), empty + 1, empty + 1, empty + 1)))
+
+    def call(self, graph: tfgnn.GraphTensor) -> tf.Tensor:
+        """Embeddings float32 `[B, D]` of the B components of a scalar GraphTensor of computation graphs."""
+        return self.encode(flat_view(graph))
+
+    def embed_nodes(self, features: tf.Tensor) -> tf.Tensor:
+        """First states float32 `[n, width]` of nodes with the features int32 `[n, 10]`."""
+        kernels = tf.clip_by_value(features[:, 7:9], 0, _LARGEST_KERNEL)
+        shapes = tf.cast(features[:, 1:7], tf.float32)
+        if self.config.shape_scale == "log":
+            shapes = tf.math.log1p(shapes) / 4.0
+        else:
+            shapes /= tf.constant([256.0, 256.0, 256.0, 256.0, 512.0, 512.0])
+        parts = [
+            self.operator_table(features[:, 0]),
+            self.shape_layer(shapes),
+            *(table(kernels[:, side]) for side, table in enumerate(self.kernel_tables)),
+            tf.cast(features[:, 9:], tf.float32),
+        ]
+        return self.first(tf.concat(parts, axis=1))
+
+    def encode(self, batch: FlatBatch, features: tf.Tensor | None = None) -> tf.Tensor:
+        """Embeddings of the graphs of a batch.
+
+        Args:
+          batch: B graphs.
+          features: int32 `[F, 10]`, if the batch's nodes are rows of this table.
+
+        Returns:
+          float32 `[B, D]`; an empty graph is embedded as if its operators' states were zero.
+        """
+        if features is None:
+            states = self.embed_nodes(batch.nodes)
+        else:
+            states = tf.gather(self.embed_nodes(features), batch.nodes)
+        count, graphs = tf.shape(states)[0], tf.shape(batch.sizes)[0]
+        sizes = tf.cast(tf.maximum(batch.sizes, 1), tf.float32)[:, None]
+
+        def mean(values: tf.Tensor) -> tf.Tensor:
+            return tf.math.unsorted_segment_sum(values, batch.node_graph, graphs + 1)[:-1] / sizes
+
+        pooled = [mean(states)]
+        for own, heard in zip(self.own, self.heard, strict=True):
+            total = own(states)
+            for name, layer in heard.items():
+                ends = (batch.sources, batch.targets) if name == "forward" else (batch.targets, batch.sources)
+                total += layer(tf.math.unsorted_segment_sum(tf.gather(states, ends[0]), ends[1], count))
+            states = tf.tanh(total)
+            pooled.append(mean(states))
+        return self.readout(tf.concat(pooled, axis=1) if self.config.pooling == "all" else pooled[-1])
+
+    def project(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """Vectors of unit length float32 `[B, P]` for the loss, from embeddings `[B, D]`."""
+        return tf.math.l2_normalize(self.projection(self.hidden(embeddings)), axis=1)

@@ -1,0 +1,100 @@
+"""An exported encoder of computation graphs, as prediction and retrieval use it."""
+
+import itertools
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfnas import artefacts
+from tfnas.encoders.computation_graph.export import KIND
+from tfnas.encoders.saved import SHIPPED
+from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.operators import OPERATORS
+from tfnas.graphs.packed import FlatBatch, PackedGraphs, pack
+
+_NODES_IN_CHUNK = 50_000
+
+
+class SavedGraphEncoder:
+    """An exported encoder.
+
+    Args:
+      folder: that `export.export` wrote; by default the encoder that ships with tfnas.
+
+    Attributes:
+      folder: that folder.
+      manifest: its manifest.
+
+    Raises:
+      CorruptArtefactError: a file is missing, truncated or changed, or TensorFlow can't load the model.
+      MismatchError: it was trained with operators that this version does not know.
+    """
+
+    def __init__(self, folder: artefacts.PathLike | None = None):
+        self.folder = pathlib.Path(folder or SHIPPED / "cg_encoder")
+        self.manifest: dict[str, Any] = artefacts.read_manifest(self.folder, kind=KIND)
+        known = list(OPERATORS[: len(self.manifest["operators"])])
+        if self.manifest["operators"] != known:
+            raise MismatchError(f"{self.folder}: trained with operators that this version of tfnas does not know")
+        try:
+            self._module = tf.saved_model.load(str(self.folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).splitlines()[0]
+            raise CorruptArtefactError(f"{self.folder}: not a loadable SavedModel ({reason})") from error
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the encoder's files."""
+        return artefacts.fingerprint(self.manifest)
+
+    def variables(self) -> dict[str, np.ndarray]:
+        """The weights by number, in the order of `GraphEncoder.variables`; of the projection too."""
+        return {str(number): variable.numpy() for number, variable in enumerate(self._module.weights)}
+
+    def embed(self, graphs: PackedGraphs | Sequence[ComputationGraph], *, progress: bool = False) -> np.ndarray:
+        """Embeds N graphs.
+
+        Returns:
+          float32 `[N, D]`.
+
+        Raises:
+          InvalidArchitectureError: a graph has no operators, or an operator that the encoder was not trained with.
+        """
+        packed = graphs if isinstance(graphs, PackedGraphs) else pack(graphs)
+        largest = int(packed.features[:, 0].max())
+        if largest >= len(self.manifest["operators"]):
+            name = OPERATORS[largest]
+            raise InvalidArchitectureError(f"{self.folder}: trained before there was an operator {name!r}")
+        encode = self._module.encode
+        return embed_packed(lambda batch: encode(*batch)["embedding"], packed, progress=progress)
+
+
+def embed_packed(
+    encode: Callable[[FlatBatch], tf.Tensor], graphs: PackedGraphs, *, progress: bool = False
+) -> np.ndarray:
+    """Embeddings float32 `[N, D]` of N graphs, in batches of graphs of similar size.
+
+    Args:
+      encode: from a batch to its embeddings float32 `[B, D]`.
+      graphs: the graphs.
+      progress: show a bar.
+    """
+    order = np.argsort(graphs.num_nodes, kind="stable")
+    parts = []
+    with tqdm(total=len(graphs), desc="Embedding", unit="graph", disable=not progress, leave=False) as bar:
+        for rows in _chunks(graphs.num_nodes[order]):
+            parts.append(encode(graphs[order[rows]].flat_batch()).numpy())
+            bar.update(len(parts[-1]))
+    return np.concatenate(parts)[np.argsort(order)]
+
+
+def _chunks(sizes: np.ndarray) -> list[slice]:
+    """Slices of ascending sizes with about `_NODES_IN_CHUNK` nodes each."""
+    places = np.searchsorted(np.cumsum(sizes), np.arange(0, sizes.sum(), _NODES_IN_CHUNK)[1:], side="right")
+    bounds = np.unique(np.concatenate([[0], places, [len(sizes)]]))
+    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]

@@ -1,0 +1,96 @@
+"""Contrastive pretraining as a task of the training loop."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas.encoders.computation_graph import similarity
+from tfnas.encoders.computation_graph.config import GraphEncoderConfig
+from tfnas.encoders.computation_graph.losses import Members, contrastive_losses
+from tfnas.encoders.computation_graph.model import GraphEncoder
+from tfnas.graphs.packed import DeviceGraphs, PackedGraphs
+from tfnas.training.loop import Task
+
+
+class ContrastiveTask(Task):
+    """Trains a `GraphEncoder` so that similar graphs of one family lie close together.
+
+    Args:
+      config: network, loss and optimiser.
+      graphs: N graphs; their labels are not used.
+      seed: of the initial weights.
+      epochs: length of the run, over which the learning rate falls.
+      points: what graphs are compared by, see `similarity.descriptors`; computed if not given.
+      replicas: over which every batch is split.
+
+    Raises:
+      ConfigurationError: a family has too few graphs for every anchor to have a partner.
+    """
+
+    metric_names = ("loss", "left_out")
+
+    def __init__(
+        self,
+        config: GraphEncoderConfig,
+        graphs: PackedGraphs,
+        seed: int,
+        epochs: int,
+        points: np.ndarray | None = None,
+        replicas: int = 1,
+    ):
+        self.config = config
+        if points is None:
+            points = similarity.descriptors(graphs, config.similarity)
+        self.model = GraphEncoder(config, seed)
+        steps = epochs * -(-len(graphs) // config.batch_size)
+        schedule = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        self.optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        self.num_examples = len(graphs)
+        self._neighbours = tf.constant(similarity.nearest(points, graphs, config.num_neighbours))
+        self._graphs = DeviceGraphs(graphs, 2 * config.batch_size // replicas)
+        self.data = (tf.range(len(graphs)), tf.constant(graphs.family), tf.constant(points))
+
+    def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
+        count = self.config.num_neighbours
+        return {"neighbour": tf.random.stateless_uniform([steps, batch_size], seed, 0, count, tf.int32)}
+
+    def loss(
+        self,
+        batch: tuple[tf.Tensor, ...],
+        draws: Mapping[str, tf.Tensor],
+        row_weights: tf.Tensor,
+        total_weight: tf.Tensor,
+        training: bool,
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        rows, family, points = batch
+        partners = tf.gather(tf.gather(self._neighbours, rows), draws["neighbour"], batch_dims=1)
+        flat, kept = self._graphs.batch(tf.concat([rows, partners], 0))
+        weights = tf.concat([row_weights, row_weights], 0)
+        count = tf.shape(rows)[0]
+        context = tf.distribute.get_replica_context()
+        numbers = tf.range(2 * count) + 2 * count * context.replica_id_in_sync_group
+        own = Members(
+            projection=self.model.project(self.model.encode(flat, self._graphs.features)),
+            family=tf.concat([family, family], 0),
+            descriptor=tf.concat([points, tf.gather(self.data[2], partners)], 0),
+            number=numbers,
+            partner=tf.roll(numbers, count, 0),
+            weight=weights * kept,
+        )
+        every = own
+        if context.num_replicas_in_sync > 1:
+            every = Members(*(context.all_gather(part, axis=0) for part in own))
+        config = self.config
+        losses = contrastive_losses(
+            own,
+            every,
+            kind=config.loss,
+            temperature=config.temperature,
+            similarity_temperature=config.similarity_temperature,
+            relative_temperature=config.relative_temperature,
+            favour_distant=config.favour_distant,
+        )
+        loss = tf.reduce_sum(losses) / (2.0 * total_weight)
+        left_out = tf.reduce_sum(weights * (1.0 - kept))
+        return loss, {"loss": loss, "left_out": left_out}

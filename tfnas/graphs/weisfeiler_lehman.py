@@ -1,0 +1,56 @@
+"""Weisfeiler-Lehman features: how often each neighbourhood of operators occurs in a graph.
+
+References:
+  Shervashidze et al. 2011, "Weisfeiler-Lehman Graph Kernels", section 3.
+  Ru et al. 2021, "Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman Kernels".
+"""
+
+import numpy as np
+import scipy.sparse
+
+from tfnas.graphs.packed import PackedGraphs
+
+_FACTORS = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def colour_counts(graphs: PackedGraphs, rounds: int) -> list[scipy.sparse.csr_array]:
+    """How often each colour occurs.
+
+    A node's first colour is its operator with the height of its kernel; each round joins to it the colours of those
+    that feed it, as a 64-bit hash.
+
+    Args:
+      graphs: N graphs.
+      rounds: r.
+
+    Returns:
+      r + 1 matrices int64 `[N, colours]`, one per round; colours are ordered by their hash.
+    """
+    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
+    sources, targets = graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts
+    order = np.argsort(targets, kind="stable")
+    sources, targets = sources[order], targets[order]
+    heads, first = np.unique(targets, return_index=True)
+    owner = np.repeat(np.arange(len(graphs)), graphs.num_nodes)
+    kinds = graphs.features[:, 0].astype(np.uint64) * np.uint64(1 << 20) + graphs.features[:, 7].astype(np.uint64)
+    colours = _mixed(kinds + np.uint64(1))[graphs.codes]
+    counts = []
+    for number in range(rounds + 1):
+        if number:
+            heard = np.zeros_like(colours)
+            if len(sources):
+                heard[heads] = np.add.reduceat(_mixed(colours * _FACTORS[0])[sources], first)
+            colours = _mixed(colours * np.uint64(3) + heard)
+        names, column = np.unique(colours, return_inverse=True)
+        ones = np.ones(len(column), np.int64)
+        shape = (len(graphs), len(names))
+        counts.append(scipy.sparse.csr_array((ones, (owner, column.ravel())), shape=shape))
+    return counts
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64, a bijection that spreads every bit."""
+    values = values + _FACTORS[0]
+    values = (values ^ (values >> np.uint64(30))) * _FACTORS[1]
+    values = (values ^ (values >> np.uint64(27))) * _FACTORS[2]
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,154 @@
+"""Gaussian processes for few labels: a sum of kernels over groups of features, weighted by what the labels say.
+
+References:
+  Duvenaud et al. 2011, "Additive Gaussian Processes".
+  Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", equations 2.25, 2.26, 2.30 and 5.9.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.stats
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfnas.errors import ConfigurationError
+
+_JITTER = 1e-4
+_PRIOR = 0.02  # of the squared logarithms of the weights: a deviation of 5
+_START = (0.5, 0.3)  # weights of kernels, variance of the noise
+_CHUNK = 4096
+Blocks = Sequence[np.ndarray]
+
+
+class AdditiveGP:
+    """R regressions of the same shape in one tensor program.
+
+    Every block of features has a linear and a squared exponential kernel, the latter with the median distance of its
+    examples as length scale. Labels enter as normal scores of their ranks, so that a few failed trainings do not decide
+    the fit; the weights of the kernels and the noise maximise the marginal likelihood times a broad prior.
+
+    Args:
+      iterations: of L-BFGS, at most.
+
+    Attributes:
+      weights: float64 `[R, 2 blocks]`, the linear kernels' first; after `fit`.
+      noise: float64 `[R]`, variance.
+    """
+
+    def __init__(self, iterations: int = 60):
+        self.iterations = iterations
+
+    def fit(self, blocks: Blocks, targets: np.ndarray) -> "AdditiveGP":
+        """Fits to R sets of n labelled examples.
+
+        Args:
+          blocks: float `[R, n, D_b]` each, or `[n, D_b]` for one set. They should be centred, with a mean square norm
+            near 1.
+          targets: float `[R, n]` or `[n]`.
+
+        Raises:
+          ConfigurationError: no blocks, fewer than three examples, other shapes, NaN or infinity.
+        """
+        targets = np.atleast_2d(np.asarray(targets, np.float64))
+        self._examples = [np.asarray(block, np.float64)[None] if np.ndim(block) == 2 else block for block in blocks]
+        self._examples = [np.asarray(block, np.float64) for block in self._examples]
+        _check(self._examples, targets)
+        self._labels = np.sort(targets, axis=1)
+        scores = normal_scores(targets)
+        self._scales = [_median_distances(block) for block in self._examples]
+        grams = tf.constant(
+            np.stack([self._gram(run, [block[run] for block in self._examples]) for run in range(len(targets))])
+        )  # [R, kernels, n, n]
+        kernels = grams.shape[1]
+        start = np.log(np.append(np.full(kernels, _START[0]), _START[1]))
+        found = _maximise(
+            tf.constant(np.tile(start, (len(targets), 1))), grams, tf.constant(scores), tf.constant(self.iterations)
+        ).numpy()
+        self.weights, self.noise = np.exp(found[:, :-1]), np.exp(found[:, -1]) + _JITTER
+        covariance = np.einsum("rk,rkij->rij", self.weights, grams.numpy())
+        covariance += self.noise[:, None, None] * np.eye(targets.shape[1])
+        self._root = np.linalg.cholesky(covariance)
+        self._solution = np.linalg.solve(covariance, scores[..., None])[..., 0]
+        return self
+
+    def predict(self, blocks: Blocks, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Predictive mean and standard deviation, noise included, in normal scores, float64 `[m]` each.
+
+        Args:
+          blocks: float `[m, D_b]` each.
+          run: which of the R regressions.
+        """
+        count = len(blocks[0])
+        weights, means, deviations = self.weights[run], [np.zeros(0)], [np.zeros(0)]
+        for start in range(0, count, _CHUNK):
+            part = [np.asarray(block[start : start + _CHUNK], np.float64) for block in blocks]
+            cross = np.tensordot(weights, self._gram(run, part), 1)
+            linear = sum(weight * (block**2).sum(axis=1) for weight, block in zip(weights, part, strict=False))
+            prior = linear + weights[len(part) :].sum()
+            explained = np.linalg.solve(self._root[run], cross.T)
+            means.append(cross @ self._solution[run])
+            deviations.append(np.sqrt(np.maximum(prior - (explained**2).sum(axis=0), 0) + self.noise[run]))
+        return np.concatenate(means), np.concatenate(deviations)
+
+    def to_labels(self, scores: np.ndarray, run: int = 0) -> np.ndarray:
+        """Normal scores `[m]` in the units of the labels: between them by interpolation, beyond them not at all."""
+        return np.interp(scores, _plotting_positions(self._labels.shape[1]), self._labels[run])
+
+    def _gram(self, run: int, others: Blocks) -> np.ndarray:
+        """`[kernels, m, n]` between some examples and those of a run."""
+        own = [block[run] for block in self._examples]
+        linear = [other @ block.T for other, block in zip(others, own, strict=True)]
+        squared = [
+            np.exp(-_squared_distances(other, block) / (2 * scale[run]))
+            for other, block, scale in zip(others, own, self._scales, strict=True)
+        ]
+        return np.stack(linear + squared)
+
+
+def normal_scores(targets: np.ndarray) -> np.ndarray:
+    """Quantiles of the normal distribution at the ranks of targets `[R, n]` within their row; equal ones share one."""
+    ranks = scipy.stats.rankdata(targets, axis=-1)
+    return scipy.stats.norm.ppf((ranks - 0.5) / targets.shape[-1])
+
+
+def _plotting_positions(count: int) -> np.ndarray:
+    return scipy.stats.norm.ppf((np.arange(count) + 0.5) / count)
+
+
+def _check(blocks: Blocks, targets: np.ndarray) -> None:
+    if not blocks or any(block.shape[:2] != targets.shape for block in blocks) or targets.shape[1] < 3:
+        shapes = ", ".join(str(block.shape) for block in blocks) or "none"
+        raise ConfigurationError(f"blocks {shapes} and targets {targets.shape}, expected [R, n, D] and [R, n], n >= 3")
+    for name, part in [("targets", targets), *((f"block {number}", block) for number, block in enumerate(blocks))]:
+        if not np.isfinite(part).all():
+            raise ConfigurationError(f"{name}: example {np.argwhere(~np.isfinite(part))[0][1]} holds NaN or infinity")
+
+
+def _squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)
+    return np.maximum(squares - 2 * first @ second.T, 0)
+
+
+def _median_distances(block: np.ndarray) -> np.ndarray:
+    """`[R]`: median of the positive squared distances, or 1."""
+    distances = [_squared_distances(rows, rows) for rows in block]
+    return np.array([np.median(found[found > 1e-12]) if (found > 1e-12).any() else 1.0 for found in distances])
+
+
+@tf.function(reduce_retracing=True)
+def _maximise(start: tf.Tensor, grams: tf.Tensor, scores: tf.Tensor, iterations: tf.Tensor) -> tf.Tensor:
+    def loss(logs: tf.Tensor) -> tf.Tensor:
+        weights, noise = tf.exp(logs[:, :-1]), tf.exp(logs[:, -1]) + _JITTER
+        covariance = tf.einsum("rk,rkij->rij", weights, grams)
+        covariance = tf.linalg.set_diag(covariance, tf.linalg.diag_part(covariance) + noise[:, None])
+        root = tf.linalg.cholesky(covariance)
+        solved = tf.linalg.triangular_solve(root, scores[..., None])[..., 0]
+        evidence = 0.5 * tf.reduce_sum(solved**2, 1) + tf.reduce_sum(tf.math.log(tf.linalg.diag_part(root)), 1)
+        return evidence + _PRIOR * tf.reduce_sum(logs**2, 1)
+
+    def value_and_gradient(logs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tfp.math.value_and_gradient(loss, tf.clip_by_value(logs, -9.0, 5.0))
+
+    found = tfp.optimizer.lbfgs_minimize(value_and_gradient, start, max_iterations=iterations)
+    return tf.clip_by_value(found.position, -9.0, 5.0)

@@ -1,0 +1,261 @@
+"""Ensembles of small networks that are trained on many labels of other spaces and fine-tuned on few of a new one.
+
+All members of all ensembles are one tensor program.
+
+References:
+  Han et al. 2023, "A General-Purpose Transferable Predictor for Neural Architecture Search", section 4.3.
+  Lakshminarayanan et al. 2017, "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles".
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas.errors import ConfigurationError
+
+_FOLDS = 5
+_CHUNK = 8192
+Weights = list[np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPConfig:
+    """Network and schedules.
+
+    Attributes:
+      hidden: widths of the hidden layers.
+      members: networks in an ensemble, which differ in initial weights and order of the examples.
+      epochs: passes over the source labels.
+      batch_size: of these.
+      learning_rate: of Adam; it falls to 0 along a cosine.
+      tune_epochs: passes over the labels of fine-tuning.
+      tune_batch_size: of these.
+      tune_learning_rate: likewise.
+    """
+
+    hidden: tuple[int, ...] = (128, 128, 128)
+    members: int = 5
+    epochs: int = 10
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    tune_epochs: int = 100
+    tune_batch_size: int = 10
+    tune_learning_rate: float = 3e-4
+
+    def __post_init__(self) -> None:
+        for field in ("members", "epochs", "batch_size", "tune_epochs", "tune_batch_size"):
+            if getattr(self, field) < 1:
+                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ConfigurationError(f"hidden={self.hidden}, expected one or more widths of at least 1")
+
+
+class MLPEnsemble:
+    """R ensembles of one architecture of networks.
+
+    Args:
+      config: network and schedules.
+      seed: of initial weights and orders.
+
+    Attributes:
+      weights: of all members, `[R M, fan-in, fan-out]` and `[R M, fan-out]` by turns.
+      scale: what the deviation over members is multiplied by, float64 `[R]`; 1 until `fine_tune` calibrates it.
+    """
+
+    def __init__(self, config: MLPConfig = MLPConfig(), seed: int = 0):
+        self.config = config
+        self.seed = seed
+        self.weights: Weights = []
+        self.scale = np.ones(1)
+
+    def fit(self, inputs: np.ndarray, targets: np.ndarray) -> "MLPEnsemble":
+        """Trains one ensemble from fresh weights.
+
+        Args:
+          inputs: float `[n, D]`; their scale should be near 1.
+          targets: float `[n]`; likewise.
+
+        Raises:
+          ConfigurationError: fewer than two examples, other shapes, NaN or infinity.
+        """
+        inputs, targets = _checked(inputs, targets)
+        config = self.start(inputs.shape[1]).config
+        self.weights = _train(
+            self.weights,
+            inputs,
+            targets,
+            config.members,
+            config.epochs,
+            config.batch_size,
+            config.learning_rate,
+            self.seed,
+        )
+        return self
+
+    def start(self, size: int) -> "MLPEnsemble":
+        """Draws fresh weights for inputs of D = `size` features; `fine_tune` may follow without any source labels."""
+        self.weights, self.scale = self._initial(size), np.ones(1)
+        return self
+
+    def fine_tune(self, inputs: np.ndarray, targets: np.ndarray, *, calibrate: bool = True) -> "MLPEnsemble":
+        """R new ensembles, each trained further from the members of this one on a set of labels.
+
+        The deviations are calibrated by cross-validation: they are scaled so that the squared errors on left-out labels
+        are as large in the mean as the squared deviations say.
+
+        Args:
+          inputs: float `[R, n, D]`.
+          targets: float `[R, n]`.
+          calibrate: whether; it costs six times the work.
+
+        Raises:
+          ConfigurationError: this is not one fitted ensemble, fewer than two examples, NaN or infinity.
+        """
+        if not self.weights or len(self.scale) != 1:
+            raise ConfigurationError("fine-tuning starts from one fitted or started ensemble")
+        runs = len(inputs)
+        inputs, targets = (np.stack(parts) for parts in zip(*map(_checked, inputs, targets), strict=True))
+        tuned = MLPEnsemble(self.config, self.seed)
+        tuned.weights = self._tuned(inputs, targets)
+        tuned.scale = np.ones(runs)
+        if calibrate and inputs.shape[1] >= 2 * _FOLDS:
+            fold = np.random.default_rng(self.seed).permutation(inputs.shape[1]) % _FOLDS
+            squares = np.zeros((runs, inputs.shape[1]))
+            for number in range(_FOLDS):
+                kept, left = fold != number, fold == number
+                part = MLPEnsemble(self.config, self.seed)
+                part.weights = self._tuned(inputs[:, kept], targets[:, kept])
+                part.scale = np.ones(runs)
+                for run in range(runs):
+                    mean, deviation = part.predict(inputs[run, left], run)
+                    squares[run, left] = ((mean - targets[run, left]) / np.maximum(deviation, 1e-6)) ** 2
+            tuned.scale = np.sqrt(squares.mean(axis=1))
+        return tuned
+
+    def predict(self, inputs: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Mean over members and calibrated deviation, float32 `[m]` each.
+
+        Args:
+          inputs: float `[m, D]`.
+          run: which of the R ensembles.
+        """
+        own = slice(run * self.config.members, (run + 1) * self.config.members)
+        weights = [tf.constant(part[own]) for part in self.weights]
+        inputs = np.asarray(inputs, np.float32)
+        parts = [
+            _forward(weights, tf.constant(inputs[start : start + _CHUNK])).numpy()
+            for start in range(0, len(inputs), _CHUNK)
+        ]
+        values = np.concatenate(parts, axis=1) if parts else np.zeros((self.config.members, 0), np.float32)
+        return values.mean(axis=0), (values.std(axis=0) * self.scale[run]).astype(np.float32)
+
+    def _tuned(self, inputs: np.ndarray, targets: np.ndarray) -> Weights:
+        config, runs = self.config, len(inputs)
+        return _train(
+            [np.tile(part, (runs, *[1] * (part.ndim - 1))) for part in self.weights],
+            np.repeat(inputs, config.members, 0),
+            np.repeat(targets, config.members, 0),
+            runs * config.members,
+            config.tune_epochs,
+            config.tune_batch_size,
+            config.tune_learning_rate,
+            self.seed,
+        )
+
+    def _initial(self, size: int) -> Weights:
+        widths = (size, *self.config.hidden, 1)
+        weights: Weights = []
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
+            deviation = math.sqrt(2.0 / fan_in) if fan_out > 1 else math.sqrt(1.0 / fan_in)
+            draws = [
+                np.random.default_rng([self.seed, member, layer]).normal(0, deviation, (fan_in, fan_out))
+                for member in range(self.config.members)
+            ]
+            weights += [np.stack(draws).astype(np.float32), np.zeros((self.config.members, fan_out), np.float32)]
+        return weights
+
+
+def _checked(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    inputs, targets = np.asarray(inputs, np.float32), np.asarray(targets, np.float32)
+    if inputs.ndim != 2 or targets.shape != inputs.shape[:1] or len(inputs) < 2:
+        raise ConfigurationError(f"inputs {inputs.shape} and targets {targets.shape}, expected [n, D], [n], n >= 2")
+    if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
+        wrong = np.flatnonzero(~np.isfinite(inputs).all(axis=1) | ~np.isfinite(targets))
+        raise ConfigurationError(
+            f"example {wrong[0]} of {len(inputs)} holds NaN or infinity; leave out what has no label"
+        )
+    return inputs, targets
+
+
+def _outputs(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
+    """`[K, b]` from inputs `[K, b, D]`."""
+    hidden = inputs
+    for layer in range(0, len(weights), 2):
+        hidden = tf.matmul(hidden, weights[layer]) + weights[layer + 1][:, None]
+        if layer + 2 < len(weights):
+            hidden = tf.nn.relu(hidden)
+    return hidden[..., 0]
+
+
+@tf.function(jit_compile=True, reduce_retracing=True)
+def _forward(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
+    return _outputs(weights, tf.repeat(inputs[None], tf.shape(weights[0])[0], 0))
+
+
+def _train(
+    weights: Weights,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    count: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> Weights:
+    """Adam on the squared error of K networks, each with its own order and, if they are `[K, n, D]`, own examples."""
+    examples = targets.shape[-1]
+    size = min(batch_size, examples)
+    steps = epochs * (examples // size)
+    orders = [
+        np.concatenate([np.random.default_rng([seed, net, epoch]).permutation(examples) for epoch in range(epochs)])
+        for net in range(count)
+    ]
+    rows = np.stack([order.reshape(epochs, -1)[:, : examples // size * size] for order in orders], 0)
+    rows = rows.reshape(count, steps, size).transpose(1, 0, 2).astype(np.int32)
+    program = _training_program(learning_rate)
+    trained = program(
+        [tf.constant(part) for part in weights], tf.constant(inputs), tf.constant(targets), tf.constant(rows)
+    )
+    return [part.numpy() for part in trained]
+
+
+@functools.cache
+def _training_program(learning_rate: float):
+    @tf.function(jit_compile=True)
+    def train(weights: list[tf.Tensor], inputs: tf.Tensor, targets: tf.Tensor, rows: tf.Tensor) -> list[tf.Tensor]:
+        first, second = ([tf.zeros_like(part) for part in weights] for _ in range(2))
+        steps = tf.shape(rows)[0]
+        for step in tf.range(steps):
+            own = targets.shape.rank - 1  # whether every network has examples of its own
+            batch, wanted = (tf.gather(part, rows[step], axis=own, batch_dims=own) for part in (inputs, targets))
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                errors = _outputs(weights, batch) - wanted
+                loss = tf.reduce_sum(tf.reduce_mean(errors**2, axis=1))  # the networks share no weights
+            gradients = tape.gradient(loss, weights)
+            first = [0.9 * old + 0.1 * new for old, new in zip(first, gradients, strict=True)]
+            second = [0.999 * old + 0.001 * new**2 for old, new in zip(second, gradients, strict=True)]
+            time = tf.cast(step + 1, tf.float32)
+            fallen = 0.5 * (1 + tf.cos(math.pi * tf.cast(step, tf.float32) / tf.cast(steps, tf.float32)))
+            rate = learning_rate * fallen * tf.sqrt(1 - 0.999**time) / (1 - 0.9**time)
+            weights = [
+                part - rate * mean / (tf.sqrt(square) + 1e-8)
+                for part, mean, square in zip(weights, first, second, strict=True)
+            ]
+        return weights
+
+    return train

@@ -1,0 +1,1 @@
+"""Scores of networks at initialisation, without training."""

@@ -1,0 +1,250 @@
+"""Zero-cost scores of any Keras model: one compiled program per model, one forward pass for all scores but one.
+
+References:
+  Abdelfattah et al. 2021, "Zero-Cost Proxies for Lightweight NAS", section 3 (grad_norm, snip, grasp, fisher, synflow,
+  jacob_cov); each score as the published code of that paper computes it.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas.errors import ConfigurationError
+from tfnas.proxies import rewiring
+from tfnas.proxies.rewiring import Layer
+
+GRADIENT_PROXIES = ("grad_norm", "snip", "fisher")
+PROXIES = ("synflow", "jacov", "fisher", "grad_norm", "grasp", "snip")
+"""The six scores, in the order of the tables of Han et al. 2023."""
+
+_EPSILON = 1e-5
+_ZERO = tf.UnconnectedGradients.ZERO
+WeightFunction = Callable[[Layer, str, tf.Tensor], tf.Tensor]
+
+
+class ProxyProgram:
+    """Compiled scores of one model; the model itself is never changed.
+
+    Norms use the statistics of the batch, dropout is off, a softmax at the end is left out. Layers with kernels
+    (convolutions and matrix products) count; a network without any has no scores.
+
+    Args:
+      model: a built model of Keras 3 or tf_keras, from images to logits or probabilities.
+      proxies: which scores, of `PROXIES`.
+      call: how to call the model with images and the extra arguments of `scores`; by default with images alone.
+      weight: what a variable stands for in the call, given the layer, the attribute's name and the value; by default
+        the value itself. It may slice.
+
+    Raises:
+      ConfigurationError: an unknown score, or a model without kernels.
+    """
+
+    def __init__(
+        self,
+        model: Layer,
+        proxies: Sequence[str] = PROXIES,
+        call: Callable[..., tf.Tensor] | None = None,
+        weight: Callable[..., tf.Tensor] | None = None,
+    ):
+        unknown = sorted(set(proxies) - set(PROXIES))
+        if unknown or not proxies:
+            raise ConfigurationError(f"proxies {', '.join(unknown) or 'none'}, expected some of {', '.join(PROXIES)}")
+        self.proxies = tuple(proxies)
+        self._model = model
+        self._call = call or (lambda images: model(images, training=False))
+        self._weight = weight or (lambda layer, name, value, *extra: value)
+        self._layers = rewiring.all_layers(model)
+        self._kernels = [(layer, name) for layer in self._layers for name in rewiring.kernel_names(layer)]
+        if not self._kernels:
+            raise ConfigurationError(f"model {model.name!r} has no convolution and no matrix product to score")
+        self._program = tf.function(self._trace, autograph=False, reduce_retracing=True)
+        self._synflow_program = tf.function(self._trace_synflow, autograph=False, reduce_retracing=True)
+
+    def scores(self, images: np.ndarray, labels: np.ndarray, *extra: Any) -> dict[str, float]:
+        """The scores on one batch.
+
+        Args:
+          images: float32 `[B, height, width, channels]`.
+          labels: int `[B]`.
+          *extra: arguments for `call` and `weight`.
+
+        Returns:
+          A number for each of `proxies`; NaN where the computation is not finite, as for a network whose output does
+          not depend on the image.
+
+        Raises:
+          ConfigurationError: fewer than two images, images or labels of another shape or with NaN.
+        """
+        images, labels = np.asarray(images, np.float32), np.asarray(labels)
+        if images.ndim != 4 or len(images) < 2 or labels.shape != (len(images),):
+            raise ConfigurationError(
+                f"images {images.shape}, labels {labels.shape}, expected [B, height, width, channels] and [B], B >= 2"
+            )
+        if not np.isfinite(images).all():
+            raise ConfigurationError("images hold NaN or infinity")
+        values: dict[str, float] = {}
+        if set(self.proxies) != {"synflow"}:
+            found = self._program(tf.constant(images), tf.constant(labels, tf.int32), *extra)
+            if "jacov" in self.proxies:
+                values["jacov"] = jacobian_covariance(found.pop("jacobian").numpy())
+            values |= {name: float(value) for name, value in found.items()}
+        if "synflow" in self.proxies:
+            values["synflow"] = float(self._synflow_program(tf.ones([1, *images.shape[1:]]), *extra))
+        return {name: values[name] if np.isfinite(values[name]) else float("nan") for name in self.proxies}
+
+    def _weights(
+        self, layer: Layer, extra: Sequence[Any], change: Callable[[tf.Tensor], tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        return {
+            name: change(self._weight(layer, name, tf.convert_to_tensor(getattr(layer, name)), *extra))
+            for name in rewiring.weight_names(layer)
+            if name not in ("moving_mean", "moving_variance", "seed_generator")
+        }
+
+    @contextlib.contextmanager
+    def _rewired(
+        self,
+        weights: Mapping[int, Mapping[str, tf.Tensor]],
+        gates: Mapping[int, tf.Tensor],
+        norm: Callable[[Layer, tf.Tensor], tf.Tensor],
+    ):
+        """The model with lent weights, gates on the outputs of layers, and norms of another kind."""
+        calls: dict[int, Callable[..., tf.Tensor]] = {}
+        linear = {id(layer) for layer in rewiring.linear_output(self._model)}
+
+        def norm_call(layer: Layer):
+            return lambda original, inputs, *args, **kwargs: norm(layer, inputs)
+
+        def weighted_call(layer: Layer):
+            def run(original: Callable[..., tf.Tensor], inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+                lent = dict(weights[id(layer)])
+                dtype = next(iter(lent.values())).dtype
+                if "_compute_dtype_object" in vars(layer):  # what tf_keras's dense layers cast to
+                    lent["_compute_dtype_object"] = dtype
+                if id(layer) in linear:
+                    lent["activation"] = tf.identity
+                with rewiring.lent_weights(layer, lent):
+                    outputs = original(tf.cast(inputs, dtype), *args, **kwargs)
+                if id(layer) not in gates:
+                    return outputs
+                gate = gates[id(layer)]
+                between = [1] * (outputs.shape.rank - 2)
+                return outputs * tf.reshape(gate, [tf.shape(gate)[0], *between, tf.shape(gate)[1]])
+
+            return run
+
+        for layer in self._layers:
+            if rewiring.is_norm(layer):
+                calls[id(layer)] = norm_call(layer)
+            elif type(layer).__name__.endswith("Dropout") or (id(layer) in linear and not layer.weights):
+                calls[id(layer)] = lambda original, inputs, *args, **kwargs: tf.identity(inputs)
+            elif weights.get(id(layer)):
+                calls[id(layer)] = weighted_call(layer)
+        with rewiring.replaced_calls(calls, self._layers):
+            yield
+
+    def _trace(self, images: tf.Tensor, labels: tf.Tensor, *extra: Any) -> dict[str, tf.Tensor]:
+        weights = {id(layer): self._weights(layer, extra, tf.identity) for layer in self._layers}
+        kernels = [weights[id(layer)][name] for layer, name in self._kernels]
+        gates = {}
+        if "fisher" in self.proxies:
+            for layer, _ in self._kernels:
+                gates[id(layer)] = tf.ones([tf.shape(images)[0], _output_channels(layer, weights[id(layer)])])
+
+        def norm(layer: Layer, inputs: tf.Tensor) -> tf.Tensor:
+            if rewiring.is_batch_norm(layer):
+                return rewiring.batch_statistics_norm(layer, weights[id(layer)], inputs)
+            with rewiring.lent_weights(layer, weights[id(layer)]):
+                return type(layer).call(layer, inputs)
+
+        with tf.GradientTape() as outer:
+            outer.watch(kernels)
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch([images, *kernels, *gates.values()])
+                with self._rewired(weights, gates, norm):
+                    logits = self._call(images, *extra)
+                if logits.shape.rank != 2:
+                    raise ConfigurationError(f"the model returns shape {logits.shape}, expected logits [B, classes]")
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+                total = tf.reduce_sum(logits)
+            needs_gradients = set(self.proxies) & {*GRADIENT_PROXIES, "grasp"}
+            if needs_gradients:
+                gradients, gate_gradients = tape.gradient(
+                    loss, [kernels, list(gates.values())], unconnected_gradients=_ZERO
+                )
+            if "grasp" in self.proxies:
+                product = tf.add_n([tf.reduce_sum(tf.stop_gradient(g) * g) for g in gradients])
+        found: dict[str, tf.Tensor] = {}
+        if "grad_norm" in self.proxies:
+            found["grad_norm"] = tf.add_n([tf.norm(gradient) for gradient in gradients])
+        if "snip" in self.proxies:
+            found["snip"] = tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
+        if "fisher" in self.proxies:
+            found["fisher"] = self._fisher(weights, dict(zip(gates, gate_gradients, strict=True)))
+        if "grasp" in self.proxies:
+            curvature = outer.gradient(product, kernels, unconnected_gradients=_ZERO)
+            found["grasp"] = -tf.add_n([tf.reduce_sum(k * c) for k, c in zip(kernels, curvature, strict=True)])
+        if "jacov" in self.proxies:
+            jacobian = tape.gradient(total, images, unconnected_gradients=_ZERO)
+            found["jacobian"] = tf.reshape(jacobian, [tf.shape(images)[0], -1])
+        return found
+
+    def _fisher(self, weights: Mapping[int, Mapping[str, tf.Tensor]], gradients: Mapping[int, tf.Tensor]) -> tf.Tensor:
+        """Half the mean square of the gradient of a gate per channel, once for every weight of the channel.
+
+        A gate multiplies a channel of one image, so its gradient is the sum of activation times its gradient.
+        """
+        terms = []
+        for layer, name in self._kernels:
+            kernel, gradient = weights[id(layer)][name], gradients[id(layer)]
+            channels = tf.shape(gradient)[1]
+            per_channel = 0.5 * tf.reduce_mean(gradient**2, axis=0)
+            terms.append(tf.reduce_sum(per_channel) * tf.cast(tf.size(kernel) // channels, tf.float32))
+        return tf.add_n(terms)
+
+    def _trace_synflow(self, images: tf.Tensor, *extra: Any) -> tf.Tensor:
+        weights = {
+            id(layer): self._weights(layer, extra, lambda value: tf.abs(tf.cast(value, tf.float64)))
+            for layer in self._layers
+        }
+        kernels = [weights[id(layer)][name] for layer, name in self._kernels]
+        with tf.GradientTape() as tape:
+            tape.watch(kernels)
+            with self._rewired(weights, {}, lambda layer, inputs: tf.identity(inputs)):
+                total = tf.reduce_sum(self._call(images, *extra))
+        gradients = tape.gradient(total, kernels, unconnected_gradients=_ZERO)
+        return tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
+
+
+def _output_channels(layer: Layer, weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Channels of a layer's output, int32."""
+    if "pointwise_kernel" in weights:
+        return tf.shape(weights["pointwise_kernel"])[-1]
+    if "depthwise_kernel" in weights:
+        return tf.reduce_prod(tf.shape(weights["depthwise_kernel"])[-2:])
+    if "Transpose" in type(layer).__name__:
+        return tf.shape(weights["kernel"])[-2]
+    return tf.shape(weights["kernel"])[-1]
+
+
+def jacobian_covariance(jacobian: np.ndarray) -> float:
+    """How differently a network reacts to the images of a batch.
+
+    Args:
+      jacobian: `[B, pixels]`, the gradients of the summed logits.
+
+    Returns:
+      Minus the sum of log(v + 1e-5) + 1 / (v + 1e-5) over the eigenvalues v of the rows' correlation matrix; NaN if a
+      row is constant, as for a network that ignores its input.
+
+    References:
+      Mellor et al. 2020, "Neural Architecture Search without Training" (first version), section 3.
+    """
+    rows = np.asarray(jacobian, np.float64)
+    if not (rows.std(axis=1) > 0).all():
+        return float("nan")
+    values = np.linalg.eigvalsh(np.corrcoef(rows))
+    return float(-np.sum(np.log(np.maximum(values, 0) + _EPSILON) + 1 / (np.maximum(values, 0) + _EPSILON)))

@@ -1,0 +1,148 @@
+"""The predictors that the experiments compare: each from labels of source families and few of a target to ranks."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import scipy.stats
+import tensorflow as tf
+
+from tfnas.encoders.computation_graph import regression
+from tfnas.encoders.computation_graph.config import GraphEncoderConfig
+from tfnas.encoders.computation_graph.model import GraphEncoder
+from tfnas.encoders.computation_graph.regression import FineTuner, GraphRegressor, RegressionConfig
+from tfnas.encoders.computation_graph.saved import embed_packed
+from tfnas.predictors import features
+from tfnas.predictors.additive_gp import AdditiveGP
+from tfnas.predictors.mlp import MLPConfig, MLPEnsemble
+from tfnas.reproduction.predictor_corpus import Corpus
+
+_FRESH_EPOCHS = 30  # passes over source labels where there are few of them
+_FEW = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One target family.
+
+    Attributes:
+      corpus: all graphs.
+      family: the target.
+      pool: int `[m]`, its labelled graphs.
+      sets: int `[R, n]`, those that fine-tuning may see, per run.
+      seed: of everything random.
+    """
+
+    corpus: Corpus
+    family: str
+    pool: np.ndarray
+    sets: list[np.ndarray]
+    seed: int
+
+    def tests(self, run: int) -> np.ndarray:
+        """The graphs of the pool that the run may not see."""
+        return np.setdiff1d(self.pool, self.sets[run])
+
+    def targets(self) -> np.ndarray:
+        """Labels of the sets with mean 0 and deviation 1 in each, float `[R, n]`."""
+        labels = np.stack([self.corpus.graphs.labels[rows] for rows in self.sets])
+        return (labels - labels.mean(axis=1, keepdims=True)) / labels.std(axis=1, keepdims=True)
+
+    def correlations(self, predict: Callable[[int, np.ndarray], np.ndarray]) -> list[float]:
+        """Spearman's correlation of every run, from a function of run and graphs to predictions."""
+        labels = self.corpus.graphs.labels
+        found = []
+        for run in range(len(self.sets)):
+            rows = self.tests(run)
+            found.append(float(scipy.stats.spearmanr(predict(run, rows), labels[rows]).statistic))
+        return found
+
+
+def mlp(task: Task, embeddings: np.ndarray, *, source: bool = True) -> tuple[list[float], list[float]]:
+    """A multi-layer perceptron on frozen embeddings `[N, D]`, trained on the sources and fine-tuned on the target.
+
+    Args:
+      task: the target.
+      embeddings: float `[N, D]`.
+      source: whether to train on the sources first.
+
+    Returns:
+      Correlations per run, and the one before fine-tuning (empty without sources).
+    """
+    inputs = features.standardised(embeddings).astype(np.float32)
+    sources = task.corpus.without(task.family)
+    ensemble = MLPEnsemble(MLPConfig(epochs=_FRESH_EPOCHS if len(sources) < _FEW else 10), task.seed)
+    before: list[float] = []
+    if source:
+        ensemble.fit(inputs[sources], task.corpus.standardised_labels()[sources])
+        labels = task.corpus.graphs.labels[task.pool]
+        before = [float(scipy.stats.spearmanr(ensemble.predict(inputs[task.pool])[0], labels).statistic)]
+    else:
+        ensemble.start(inputs.shape[1])
+    tuned = ensemble.fine_tune(np.stack([inputs[rows] for rows in task.sets]), task.targets(), calibrate=False)
+    return task.correlations(lambda run, rows: tuned.predict(inputs[rows], run)[0]), before
+
+
+def end_to_end(
+    task: Task,
+    config: GraphEncoderConfig,
+    folder: pathlib.Path,
+    *,
+    encoder: Mapping[str, np.ndarray] | None = None,
+    schedule: RegressionConfig = RegressionConfig(),  # noqa: B008 (frozen)
+) -> list[float]:
+    """A graph network trained on the sources and fine-tuned on the target with all its weights.
+
+    Args:
+      task: the target.
+      config: of the encoder.
+      folder: gets checkpoints and metrics of the training on the sources.
+      encoder: weights that the encoder starts from, by name; by default fresh ones.
+      schedule: both trainings.
+    """
+    strategy = tf.distribute.get_strategy()
+    model = GraphRegressor(config, task.seed)
+    if encoder is not None:
+        for variable, value in zip(model.encoder.variables, encoder.values(), strict=True):
+            variable.assign(value)
+    graphs = task.corpus.graphs
+    sources = task.corpus.without(task.family)
+    labelled = graphs[sources].with_labels(task.corpus.standardised_labels()[sources])
+    if len(sources) < _FEW:
+        schedule = dataclasses.replace(schedule, epochs=_FRESH_EPOCHS // 2)
+    regression.train(model, labelled, schedule, folder, seed=task.seed, strategy=strategy, resume=True)
+    pool = graphs[task.pool]
+    place = {row: number for number, row in enumerate(task.pool.tolist())}
+    tuner = FineTuner(model, schedule, pool, len(task.sets[0]))
+    targets = task.targets()
+
+    def predict(run: int, rows: np.ndarray) -> np.ndarray:
+        own, wanted = (np.array([place[row] for row in part.tolist()]) for part in (task.sets[run], rows))
+        return tuner.predictions(own, targets[run], wanted, task.seed + run)
+
+    return task.correlations(predict)
+
+
+def process(task: Task, blocks: Sequence[np.ndarray]) -> tuple[list[float], AdditiveGP]:
+    """A Gaussian process on blocks `[m, D_b]` of features of the pool's graphs; sources are not used.
+
+    Returns:
+      Correlations per run, and the process.
+    """
+    place = {row: number for number, row in enumerate(task.pool.tolist())}
+    own = [np.array([place[row] for row in rows.tolist()]) for rows in task.sets]
+    labels = np.stack([task.corpus.graphs.labels[rows] for rows in task.sets])
+    model = AdditiveGP().fit([np.stack([block[rows] for rows in own]) for block in blocks], labels)
+
+    def predict(run: int, rows: np.ndarray) -> np.ndarray:
+        wanted = np.array([place[row] for row in rows.tolist()])
+        return model.predict([block[wanted] for block in blocks], run)[0]
+
+    return task.correlations(predict), model
+
+
+def untrained_embeddings(config: GraphEncoderConfig, corpus: Corpus, seed: int) -> np.ndarray:
+    """Embeddings float32 `[N, D]` by an encoder with its initial weights."""
+    model = GraphEncoder(config, seed)
+    return embed_packed(tf.function(model.encode, reduce_retracing=True), corpus.graphs, progress=True)
