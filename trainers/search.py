@@ -4,17 +4,23 @@
       --output_dir=OUT
   python -m trainers.search --benchmark=trained --data=images.npz --queries=40 --output_dir=OUT
   python -m trainers.search --benchmark=darts --data=cifar10.npz --embeddings=TABLE --queries=100 --output_dir=OUT
+  python -m trainers.search --strategy=evolution --guide=predictor --benchmark=nasbench201_cifar10 --output_dir=OUT
+  python -m trainers.search --strategy=evolution --guide=predictor --benchmark=function --space=mobilenetv3 \
+      --accuracy=my_module:accuracy --output_dir=OUT
 
 Benchmarks: `digits201` ships with tfnas; `digits` trains the same networks when asked; `trained` and `darts` train
 NAS-Bench-201 and DARTS cells on your images, the latter by default as arch2vec does; the others look for their table
-in the folder TFNAS_DATA_DIR; `table` takes any compact table. OUT gets results.json, results.md, summary.json,
-metrics.jsonl, every query under OUT/strategies, and three figures.
+in the folder TFNAS_DATA_DIR; `table` takes any compact table; `function` asks a function of yours, in any space, by
+guided evolution. With --guide, `evolution` picks its children by a predictor fitted to the run's own queries, or by a
+proxy: parameters, multiply_adds, or a score of a file that trainers.score_proxies wrote. OUT gets results.json,
+results.md, summary.json, metrics.jsonl, every query under OUT/strategies, and three figures.
 """
 
 from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.spaces import SPACE_NAMES
 
 _BENCHMARKS = (
     "digits201",
@@ -28,6 +34,7 @@ _BENCHMARKS = (
     "nasbench201_imagenet16_120",
     "nats_size",
     "nasbench301",
+    "function",
 )
 
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
@@ -45,6 +52,12 @@ _CELLS = flags.DEFINE_integer("cells_per_stage", 5, "Cells in each of three stag
 _LAYERS = flags.DEFINE_integer("layers", 20, "Cells of a network, for darts.", lower_bound=3)
 _AUXILIARY = flags.DEFINE_boolean("auxiliary", True, "Train darts networks with a second classifier.")
 _TIME_LIMIT = flags.DEFINE_float("time_limit_seconds", 0.0, "Longest training; 0 for no limit.", lower_bound=0.0)
+_GUIDE = flags.DEFINE_enum("guide", "none", ("none", "predictor", "proxy"), "What picks the children of evolution.")
+_LABELS = flags.DEFINE_integer("labels", 50, "Random queries before the predictor's first fit.", lower_bound=3)
+_PROXY = flags.DEFINE_string("proxy", None, "For --guide=proxy: parameters, multiply_adds, or a score of the file.")
+_PROXY_SCORES = flags.DEFINE_string("proxy_scores", None, "File of trainers.score_proxies with that score.")
+_SPACE = flags.DEFINE_enum("space", None, SPACE_NAMES, "For --benchmark=function: the space.")
+_ACCURACY = flags.DEFINE_string("accuracy", None, "For --benchmark=function: module:function to accuracies in [0, 1].")
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run; later runs count up.", lower_bound=0)
@@ -57,12 +70,16 @@ def main() -> None:
 
     from tfnas.benchmarks import darts_config, registry
     from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
+    from tfnas.benchmarks.function import FunctionEvaluator
     from tfnas.encoders.saved import open_encoder
     from tfnas.networks.darts import DartsSkeleton
     from tfnas.networks.nasbench201 import Skeleton
     from tfnas.search import LatentForestSearch, check_strategies, experiment
+    from tfnas.search.guided_experiment import strategy_maker
+    from tfnas.search.open_candidates import OpenCandidates
 
     check_strategies(_STRATEGY.value)
+    make = strategy_maker(_GUIDE.value, proxy=_PROXY.value, scores=_PROXY_SCORES.value, labels=_LABELS.value)
     evaluator = registry.evaluator(
         _BENCHMARK.value,
         table=_TABLE.value,
@@ -74,11 +91,15 @@ def main() -> None:
         skeleton=Skeleton(channels=_CHANNELS.value or 16, cells_per_stage=_CELLS.value),
         darts_training=darts_config.query(_TRAIN_EPOCHS.value),
         darts_skeleton=DartsSkeleton(channels=_CHANNELS.value or 36, layers=_LAYERS.value, auxiliary=_AUXILIARY.value),
+        space=_SPACE.value,
+        accuracy=_ACCURACY.value,
     )
-    encoder = open_encoder(_ENCODER.value, evaluator.space)
+    listed = not isinstance(evaluator, FunctionEvaluator)
+    encoder = open_encoder(_ENCODER.value, evaluator.space) if listed else None
     settings = {
         "program": "search",
-        "encoder": encoder.fingerprint,
+        "encoder": encoder and encoder.fingerprint,
+        **{flag.name: flag.value for flag in (_GUIDE, _LABELS, _PROXY, _PROXY_SCORES, _SPACE, _ACCURACY)},
         **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _TABLE, _VALIDATION, _TEST, _DATA, _IMAGE_SIZE)},
         **{flag.name: flag.value for flag in (_TRAIN_EPOCHS, _CHANNELS, _CELLS, _LAYERS, _AUXILIARY, _TIME_LIMIT)},
         **{flag.name: flag.value for flag in (_STRATEGY, _QUERIES, _RUNS, _SEED)},
@@ -88,17 +109,20 @@ def main() -> None:
     )
     if isinstance(evaluator, TrainedEvaluator):
         evaluator.keep_in(output_dir / "trained.jsonl")
+    candidates = OpenCandidates(evaluator.space)
+    if encoder is not None:
+        with_latents = LatentForestSearch.name in _STRATEGY.value
+        candidates = experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, with_latents=with_latents)
     experiment.compare(
         _STRATEGY.value,
-        experiment.candidates_of(
-            evaluator, encoder, _EMBEDDINGS.value, with_latents=LatentForestSearch.name in _STRATEGY.value
-        ),
+        candidates,
         evaluator,
         output_dir,
         queries=_QUERIES.value,
         runs=_RUNS.value,
         seed=_SEED.value,
         benchmark=_BENCHMARK.value,
+        make=make,
     )
 
 

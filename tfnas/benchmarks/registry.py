@@ -10,12 +10,13 @@ from tfnas.benchmarks.darts import DartsEvaluator
 from tfnas.benchmarks.darts_config import TRAININGS, DartsTraining
 from tfnas.benchmarks.digits import DigitsEvaluator
 from tfnas.benchmarks.evaluators import TableEvaluator, TrainedConfig, TrainedEvaluator
+from tfnas.benchmarks.function import FunctionEvaluator, load_function
 from tfnas.benchmarks.images import load_images
 from tfnas.benchmarks.table import CompactTable, read_table
 from tfnas.errors import ConfigurationError
 from tfnas.networks.darts import CIFAR10, DartsSkeleton
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
-from tfnas.spaces import NASBench201, Space
+from tfnas.spaces import NASBench201, Space, get_space
 
 SHIPPED = pathlib.Path(__file__).parent / "data"
 _TRAINS_ON_IMAGES = ("trained", "darts")
@@ -124,12 +125,14 @@ def evaluator(
     skeleton: Skeleton | None = None,
     darts_training: DartsTraining | None = None,
     darts_skeleton: DartsSkeleton | None = None,
+    space: str | None = None,
+    accuracy: str | None = None,
 ) -> Evaluator:
     """The evaluator that `trainers.search` means by a name.
 
     Args:
-      name: "digits", "trained" (NAS-Bench-201 cells on images), "darts" (DARTS cells on images), "table", or one of
-        `TABLE_BENCHMARKS`.
+      name: "digits", "trained" (NAS-Bench-201 cells on images), "darts" (DARTS cells on images), "table", "function"
+        (an accuracy of the user's own), or one of `TABLE_BENCHMARKS`.
       table: see `table_benchmark`.
       validation: see `table_benchmark`.
       test: see `table_benchmark`.
@@ -139,6 +142,8 @@ def evaluator(
       skeleton: the network around the cell, for "trained"; its number of classes is taken from the data.
       darts_training: for "darts"; by default the paper's query.
       darts_skeleton: likewise.
+      space: for "function": name of the space.
+      accuracy: for "function": see `benchmarks.function.load_function`.
 
     Raises:
       ConfigurationError: an argument is missing, or belongs to another benchmark.
@@ -148,8 +153,14 @@ def evaluator(
         raise ConfigurationError(
             f"--data={data} with --benchmark={name}; the benchmarks {' and '.join(_TRAINS_ON_IMAGES)} need it, no other"
         )
-    if name in ("digits", *_TRAINS_ON_IMAGES) and (table or validation or test):
+    if (name == "function") != (space is not None and accuracy is not None):
+        raise ConfigurationError(
+            f"--space={space}, --accuracy={accuracy} with --benchmark={name}; function needs both, no other one does"
+        )
+    if name in ("digits", "function", *_TRAINS_ON_IMAGES) and (table or validation or test):
         raise ConfigurationError(f"a table or its columns were given, but --benchmark={name} has none")
+    if name == "function":
+        return FunctionEvaluator(get_space(space), load_function(accuracy))
     if name == "digits":
         return DigitsEvaluator()
     if name == "darts":

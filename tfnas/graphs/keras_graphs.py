@@ -4,7 +4,7 @@ import importlib
 import json
 import pathlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -147,6 +147,27 @@ def from_keras_file(
       CorruptArtefactError: not a `.keras` file, or a damaged one.
       InvalidArchitectureError: a custom layer or a lambda, or anything that `from_keras` refuses.
     """
+    build, second = keras_file_builder(path)
+    path = pathlib.Path(path)
+    specs = None if input_shape is None else tf.TensorSpec(input_shape, tf.float32)
+    read = from_tf_keras_constructor if second else from_constructor
+    try:
+        return read(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
+    except TfnasError:
+        raise
+    except Exception as error:  # Keras raises many classes
+        raise InvalidArchitectureError(f"{path}: Keras can't trace it: {_first_line(error)}") from error
+
+
+def keras_file_builder(path: artefacts.PathLike) -> tuple[Callable[[], Any], bool]:
+    """A function that builds the model of a `.keras` file with fresh weights, and whether it is one of Keras 2.
+
+    See `from_keras_file` for what is refused.
+
+    Raises:
+      CorruptArtefactError: not a `.keras` file, or a damaged one.
+      InvalidArchitectureError: a custom layer or a lambda; the function raises it too.
+    """
     path = pathlib.Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -182,14 +203,7 @@ def from_keras_file(
                 f"{path}: Keras can't build it in safe mode: {_first_line(error)}"
             ) from error
 
-    specs = None if input_shape is None else tf.TensorSpec(input_shape, tf.float32)
-    read = from_tf_keras_constructor if second else from_constructor
-    try:
-        return read(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
-    except TfnasError:
-        raise
-    except Exception as error:  # Keras raises many classes
-        raise InvalidArchitectureError(f"{path}: Keras can't trace it: {_first_line(error)}") from error
+    return build, second
 
 
 def _check_modules(config: Any, path: pathlib.Path) -> None:

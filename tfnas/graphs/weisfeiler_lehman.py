@@ -5,6 +5,8 @@ References:
   Ru et al. 2021, "Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman Kernels".
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.sparse
 
@@ -13,7 +15,9 @@ from tfnas.graphs.packed import PackedGraphs
 _FACTORS = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
-def colour_counts(graphs: PackedGraphs, rounds: int) -> list[scipy.sparse.csr_array]:
+def colour_counts(
+    graphs: PackedGraphs, rounds: int, vocabularies: Sequence[np.ndarray] | None = None
+) -> tuple[list[scipy.sparse.csr_array], list[np.ndarray]]:
     """How often each colour occurs.
 
     A node's first colour is its operator with the height of its kernel; each round joins to it the colours of those
@@ -22,9 +26,10 @@ def colour_counts(graphs: PackedGraphs, rounds: int) -> list[scipy.sparse.csr_ar
     Args:
       graphs: N graphs.
       rounds: r.
+      vocabularies: colours to count, per round; others are left out. By default all that occur.
 
     Returns:
-      r + 1 matrices int64 `[N, colours]`, one per round; colours are ordered by their hash.
+      r + 1 matrices int64 `[N, colours]`, one per round, and the vocabularies, uint64 `[colours]` in ascending order.
     """
     starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
     sources, targets = graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts
@@ -34,18 +39,21 @@ def colour_counts(graphs: PackedGraphs, rounds: int) -> list[scipy.sparse.csr_ar
     owner = np.repeat(np.arange(len(graphs)), graphs.num_nodes)
     kinds = graphs.features[:, 0].astype(np.uint64) * np.uint64(1 << 20) + graphs.features[:, 7].astype(np.uint64)
     colours = _mixed(kinds + np.uint64(1))[graphs.codes]
-    counts = []
+    counts, known = [], []
     for number in range(rounds + 1):
         if number:
             heard = np.zeros_like(colours)
             if len(sources):
                 heard[heads] = np.add.reduceat(_mixed(colours * _FACTORS[0])[sources], first)
             colours = _mixed(colours * np.uint64(3) + heard)
-        names, column = np.unique(colours, return_inverse=True)
-        ones = np.ones(len(column), np.int64)
+        names = np.unique(colours) if vocabularies is None else vocabularies[number]
+        column = np.minimum(np.searchsorted(names, colours), len(names) - 1)
+        found = names[column] == colours
         shape = (len(graphs), len(names))
-        counts.append(scipy.sparse.csr_array((ones, (owner, column.ravel())), shape=shape))
-    return counts
+        ones = np.ones(int(found.sum()), np.int64)
+        counts.append(scipy.sparse.csr_array((ones, (owner[found], column[found])), shape=shape))
+        known.append(names)
+    return counts, known
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:

@@ -43,13 +43,14 @@ class Skeleton:
 class _Edge(tf.keras.layers.Layer):
     """One edge of the cell: its fixed operation, or all five with the choice left to `call`.
 
-    Where it changes the number of channels, a skip is a 1 x 1 convolution and a norm.
+    Where it changes the number of channels, a skip is a 1 x 1 convolution and a norm; the code of such an edge, if
+    there is one, says whether it does.
     """
 
     def __init__(self, channels: int, operation: str | None, settings: LayerSettings, widens: bool = False):
         super().__init__()
         kept = EDGE_OPERATIONS if operation is None else (operation,)
-        self.operation = operation
+        self.operation, self.widens = operation, widens
         sizes = {CONV1X1: 1, CONV3X3: 3, **({SKIP: 1} if widens else {})}
         self.convolutions = {
             name: (settings.convolution2d(channels, size), settings.batch_norm())
@@ -69,7 +70,9 @@ class _Edge(tf.keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, code: tf.Tensor | None, training: bool) -> tf.Tensor:
         if self.operation is not None:
-            return self._apply(self.operation, inputs, training)
+            if code is None or not self.widens or self.operation != SKIP:
+                return self._apply(self.operation, inputs, training)
+            return tf.cond(code > 0, lambda: self._apply(SKIP, inputs, training), lambda: tf.identity(inputs))
         branches = [lambda name=name: self._apply(name, inputs, training) for name in EDGE_OPERATIONS]
         return tf.switch_case(code, branches)
 

@@ -1,6 +1,6 @@
-"""Features of computation graphs as blocks for a predictor: centred and scaled within a family, without any label."""
+"""Features of computation graphs as blocks for a predictor, centred and scaled by unlabelled reference graphs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.sparse
@@ -13,65 +13,94 @@ from tfnas.graphs.packed import PackedGraphs
 BLOCKS = ("structure", "operators", "neighbourhoods", "embedding")
 """Names of the blocks; `embedding` is what an encoder makes."""
 
+Embed = Callable[[PackedGraphs], np.ndarray]
 _ROUNDS = 4
 _COMPONENTS = 64
 _TINY = 1e-6
 
 
-def blocks(
-    graphs: PackedGraphs, names: tuple[str, ...], embed: Callable[[PackedGraphs], np.ndarray] | None = None
-) -> dict[str, list[np.ndarray]]:
-    """Blocks of features of the graphs of one family.
+class GraphFeatures:
+    """Blocks of features whose scale the reference graphs decide.
 
     Args:
-      graphs: N graphs.
+      reference: unlabelled graphs of the family that predictions are wanted for.
       names: of `BLOCKS`. `structure` is what `graphs.structure` says, `operators` counts operators, `neighbourhoods`
         counts what one to four steps upstream look like, a block for each number of steps.
       embed: from graphs to embeddings float32 `[N, D]`, for `embedding`.
 
-    Returns:
-      By name, one or more float64 `[N, D_b]` with mean 0 and a mean square norm of 1.
+    Attributes:
+      blocks: the reference's features, float64 `[N, D_b]` each, with mean 0 and a mean square norm of 1.
 
     Raises:
       ConfigurationError: an unknown name, or an embedding without an encoder.
     """
-    made: dict[str, list[np.ndarray]] = {}
-    counts = weisfeiler_lehman.colour_counts(graphs, _ROUNDS) if {"operators", "neighbourhoods"} & set(names) else []
-    for name in names:
-        if name == "structure":
-            made[name] = [scaled(standardised(graphs.structure))]
-        elif name == "operators":
-            made[name] = [scaled(np.log1p(counts[0].toarray()))]
-        elif name == "neighbourhoods":
-            made[name] = [_reduced(part) for part in counts[1:]]
-        elif name == "embedding" and embed is not None:
-            made[name] = [scaled(standardised(embed(graphs)))]
-        else:
-            raise ConfigurationError(
-                f"no features {name!r}, expected some of {', '.join(BLOCKS)} (the last with an encoder)"
-            )
-    return made
+
+    def __init__(self, reference: PackedGraphs, names: Sequence[str] = BLOCKS[:3], embed: Embed | None = None):
+        for name in names:
+            if name not in BLOCKS or (name == "embedding" and embed is None):
+                raise ConfigurationError(
+                    f"no features {name!r}, expected some of {', '.join(BLOCKS)}, the last only with an encoder"
+                )
+        self._names, self._embed = tuple(names), embed
+        rounds = _ROUNDS if "neighbourhoods" in names else 0
+        counts, self._colours = weisfeiler_lehman.colour_counts(reference, rounds)
+        self._reductions = [None, *(_reduction(part) for part in counts[1:])]
+        raw = self._raw(reference, counts)
+        self._statistics = [
+            (part.mean(axis=0), _deviation(part) if standardise else np.ones(part.shape[1]))
+            for standardise, part in raw
+        ]
+        centred = self._centred(raw)
+        norms = [np.sqrt((part**2).sum(axis=1).mean()) for part in centred]
+        self._norms = [norm if norm > _TINY else np.inf for norm in norms]
+        self.blocks = [part / norm for part, norm in zip(centred, self._norms, strict=True)]
+
+    def transform(self, graphs: PackedGraphs) -> list[np.ndarray]:
+        """The same blocks of other graphs; neighbourhoods that no reference graph has are not counted."""
+        counts, _ = weisfeiler_lehman.colour_counts(graphs, len(self._colours) - 1, self._colours)
+        centred = self._centred(self._raw(graphs, counts))
+        return [part / norm for part, norm in zip(centred, self._norms, strict=True)]
+
+    def _raw(self, graphs: PackedGraphs, counts: Sequence[scipy.sparse.csr_array]) -> list[tuple[bool, np.ndarray]]:
+        """Blocks before scaling, each with whether its columns get the same deviation."""
+        raw: list[tuple[bool, np.ndarray]] = []
+        for name in self._names:
+            if name == "structure":
+                raw.append((True, graphs.structure.astype(np.float64)))
+            elif name == "operators":
+                raw.append((False, _logs(counts[0]).toarray()))
+            elif name == "neighbourhoods":
+                for part, reduction in zip(counts[1:], self._reductions[1:], strict=True):
+                    logs = _logs(part)
+                    raw.append((False, logs.toarray() if reduction is None else reduction.transform(logs)))
+            else:
+                raw.append((True, np.asarray(self._embed(graphs), np.float64)))
+        return raw
+
+    def _centred(self, raw: Sequence[tuple[bool, np.ndarray]]) -> list[np.ndarray]:
+        return [(part - mean) / deviation for (_, part), (mean, deviation) in zip(raw, self._statistics, strict=True)]
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
-    """`[N, D]` with mean 0 and deviation 1 per column; columns that do not vary are left out."""
+    """`[N, D]` with mean 0 and deviation 1 per column; columns that do not vary are 0."""
     values = np.asarray(values, np.float64)
+    return (values - values.mean(axis=0)) / _deviation(values)
+
+
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """Per column; infinite for columns that do not vary."""
     spread = values.std(axis=0)
-    kept = spread > _TINY
-    return (values[:, kept] - values[:, kept].mean(axis=0)) / spread[kept]
+    return np.where(spread > _TINY, spread, np.inf)
 
 
-def scaled(values: np.ndarray) -> np.ndarray:
-    """`[N, D]` centred and divided by one number, so that the mean square norm is 1."""
-    values = np.asarray(values, np.float64) - np.mean(values, axis=0)
-    norm = np.sqrt((values**2).sum(axis=1).mean()) if values.size else 0.0
-    return values / norm if norm > _TINY else np.zeros((len(values), 1))
-
-
-def _reduced(counts: scipy.sparse.csr_array) -> np.ndarray:
-    """Logarithms of counts along their first principal directions: distances are kept as well as 64 numbers can."""
+def _logs(counts: scipy.sparse.csr_array) -> scipy.sparse.csr_matrix:
     logs = scipy.sparse.csr_matrix(counts, dtype=np.float64)
     logs.data = np.log1p(logs.data)
-    if logs.shape[1] > _COMPONENTS:
-        return scaled(TruncatedSVD(_COMPONENTS, random_state=0).fit_transform(logs))
-    return scaled(logs.toarray())
+    return logs
+
+
+def _reduction(counts: scipy.sparse.csr_array) -> TruncatedSVD | None:
+    """Principal directions of the logarithms of counts; distances are kept as well as 64 numbers can."""
+    if min(counts.shape) <= _COMPONENTS:
+        return None
+    return TruncatedSVD(_COMPONENTS, random_state=0).fit(_logs(counts))

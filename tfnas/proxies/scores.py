@@ -36,7 +36,8 @@ class ProxyProgram:
       proxies: which scores, of `PROXIES`.
       call: how to call the model with images and the extra arguments of `scores`; by default with images alone.
       weight: what a variable stands for in the call, given the layer, the attribute's name and the value; by default
-        the value itself. It may slice.
+        the value itself. It may cut channels off.
+      compiled: trace the program once, which takes longer than running it once or twice without.
 
     Raises:
       ConfigurationError: an unknown score, or a model without kernels.
@@ -48,6 +49,7 @@ class ProxyProgram:
         proxies: Sequence[str] = PROXIES,
         call: Callable[..., tf.Tensor] | None = None,
         weight: Callable[..., tf.Tensor] | None = None,
+        compiled: bool = True,
     ):
         unknown = sorted(set(proxies) - set(PROXIES))
         if unknown or not proxies:
@@ -60,8 +62,11 @@ class ProxyProgram:
         self._kernels = [(layer, name) for layer in self._layers for name in rewiring.kernel_names(layer)]
         if not self._kernels:
             raise ConfigurationError(f"model {model.name!r} has no convolution and no matrix product to score")
-        self._program = tf.function(self._trace, autograph=False, reduce_retracing=True)
-        self._synflow_program = tf.function(self._trace_synflow, autograph=False, reduce_retracing=True)
+        self._cut = weight is not None
+        self._program, self._synflow_program = self._trace, self._trace_synflow
+        if compiled:
+            self._program = tf.function(self._trace, autograph=False, reduce_retracing=True)
+            self._synflow_program = tf.function(self._trace_synflow, autograph=False, reduce_retracing=True)
 
     def scores(self, images: np.ndarray, labels: np.ndarray, *extra: Any) -> dict[str, float]:
         """The scores on one batch.
@@ -127,7 +132,12 @@ class ProxyProgram:
                 if id(layer) in linear:
                     lent["activation"] = tf.identity
                 with rewiring.lent_weights(layer, lent):
-                    outputs = original(tf.cast(inputs, dtype), *args, **kwargs)
+                    if self._cut and hasattr(layer, "convolution_op"):
+                        # The layer's own call would declare an output of all its channels.
+                        outputs = layer.convolution_op(tf.cast(inputs, dtype), lent["kernel"])
+                        outputs = layer.activation(tf.nn.bias_add(outputs, lent["bias"]) if layer.use_bias else outputs)
+                    else:
+                        outputs = original(tf.cast(inputs, dtype), *args, **kwargs)
                 if id(layer) not in gates:
                     return outputs
                 gate = gates[id(layer)]

@@ -4,17 +4,24 @@ All architectures of a seed start from the same random numbers, so that scores d
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
+from tfnas.errors import ConfigurationError
+from tfnas.graphs.symbolic import NASBENCH301_SKELETON
+from tfnas.networks.darts import DartsNetwork
 from tfnas.networks.layers import LayerSettings
-from tfnas.networks.nasbench201 import NASBench201Network, Skeleton, operation_codes
+from tfnas.networks.mobilenetv3 import MobileNetV3Network, MobileNetV3Skeleton
+from tfnas.networks.nasbench101 import NASBench101Network, NASBench101Skeleton
+from tfnas.networks.nasbench201 import Cell, NASBench201Network, Skeleton, operation_codes
+from tfnas.networks.nats_size import NATSSizeNetwork
 from tfnas.proxies import rewiring
 from tfnas.proxies.scores import PROXIES, ProxyProgram
-from tfnas.spaces import Architecture
+from tfnas.spaces import Architecture, NATSSize
+from tfnas.spaces.nasbench201 import NODE_EDGES
+from tfnas.spaces.nats_size import widths
 
 
 class NASBench201Proxies:
@@ -44,16 +51,120 @@ class NASBench201Proxies:
             self.network, proxies, lambda batch, codes: self.network(batch, codes, training=False)
         )
 
-    def scores(self, architectures: Iterable[Architecture], *, progress: bool = False) -> dict[str, np.ndarray]:
-        """Scores float64 `[N]` of N cells; see `ProxyProgram.scores`.
+    def score(self, architecture: Architecture) -> dict[str, float]:
+        """The scores of a cell; see `ProxyProgram.scores`.
 
         Raises:
           InvalidArchitectureError: not a cell of the space.
         """
-        codes = [operation_codes(architecture) for architecture in architectures]
-        bar = tqdm(codes, desc="Zero-cost scores", unit="cell", disable=not progress, leave=False)
-        rows = [self._program.scores(self.images, self.labels, tf.constant(row, tf.int32)) for row in bar]
-        return {name: np.array([row[name] for row in rows]) for name in self._program.proxies}
+        codes = tf.constant(operation_codes(architecture), tf.int32)
+        return self._program.scores(self.images, self.labels, codes)
+
+
+class NATSSizeProxies:
+    """Scores of NATS-Bench widths, widths as data: the weights of the widest network are cut to them.
+
+    Args:
+      images: float32 `[B, height, width, channels]`, standardised.
+      labels: int `[B]`.
+      proxies: which scores.
+      seed: of the initial weights, which PyTorch's rule scales for the widths at hand.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, proxies: Sequence[str] = PROXIES, seed: int = 0):
+        self.images, self.labels = images, labels
+        self.network = NATSSizeNetwork(None, settings=LayerSettings("pytorch"))
+        self.network(tf.zeros([1, *images.shape[1:]]))
+        draw_weights(self.network, seed)
+        self._stages = _stages(self.network)
+        self._program = ProxyProgram(
+            self.network,
+            proxies,
+            lambda batch, channels: self.network(batch, channels, training=False),
+            self._weight,
+        )
+
+    def score(self, architecture: Architecture) -> dict[str, float]:
+        """The scores of five widths; see `ProxyProgram.scores`.
+
+        Raises:
+          InvalidArchitectureError: not an architecture of the space.
+        """
+        NATSSize().require_valid(architecture)
+        return self._program.scores(self.images, self.labels, tf.constant(widths(architecture), tf.int32))
+
+    def _weight(self, layer: rewiring.Layer, name: str, value: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
+        before, after = self._stages[id(layer)]
+        if name != "kernel":
+            return value if after is None else value[: channels[after]]
+        if after is not None:
+            value = value[..., : channels[after]]
+        if before is None:
+            return value
+        wanted = channels[before]
+        scale = tf.sqrt(tf.cast(tf.shape(value)[-2], tf.float32) / tf.cast(wanted, tf.float32))
+        return value[..., :wanted, :] * scale
+
+
+def _stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int | None]]:
+    """By layer, the stages that decide its channels in and out; None for channels that are not searched."""
+    found: dict[int, tuple[int | None, int | None]] = {
+        id(network.stem): (None, 0),
+        id(network.stem_norm): (None, 0),
+        id(network.last_norm): (None, len(network.blocks) - 1),
+        id(network.classifier): (len(network.blocks) - 1, None),
+    }
+    for stage, block in enumerate(network.blocks):
+        before = max(stage - 1, 0)
+        if isinstance(block, Cell):
+            for edge, (source, _) in zip(block.edges, NODE_EDGES, strict=True):
+                for convolution, norm in edge.convolutions.values():
+                    found[id(convolution)] = (before if source == 0 else stage, stage)
+                    found[id(norm)] = (None, stage)
+        else:
+            found |= {id(block.first): (before, stage), id(block.shortcut): (before, stage)}
+            found |= {id(layer): (stage, stage) for layer in (block.second, block.first_norm, block.second_norm)}
+    return found
+
+
+def network_scores(
+    space: str,
+    architecture: Architecture,
+    images: np.ndarray,
+    labels: np.ndarray,
+    proxies: Sequence[str] = PROXIES,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Scores of the benchmark's network of an architecture, built for this one call.
+
+    Args:
+      space: one of `graphs.symbolic.SPACES` but NAS-Bench-201 and NATS size, which need no network of their own.
+      architecture: of the space.
+      images: float32 `[B, height, width, channels]`, standardised.
+      labels: int `[B]`.
+      proxies: which scores.
+      seed: of the initial weights.
+
+    Raises:
+      ConfigurationError: no network of that space.
+    """
+    settings = LayerSettings("pytorch")
+    if space == "nasbench101":
+        model = NASBench101Network(NASBench101Skeleton(), architecture, settings)
+    elif space == "nasbench301":
+        model = DartsNetwork(NASBENCH301_SKELETON, architecture, settings)
+    elif space == "mobilenetv3":
+        model = MobileNetV3Network(MobileNetV3Skeleton(num_classes=int(labels.max()) + 1), architecture, settings)
+    else:
+        raise ConfigurationError(f"no network of {space} to score")
+    model(tf.zeros([1, *images.shape[1:]]))
+    draw_weights(model, seed)
+    program = ProxyProgram(model, proxies, lambda batch: _logits(model(batch, training=False)), compiled=False)
+    return program.scores(images, labels)
+
+
+def _logits(outputs: tf.Tensor | tuple[tf.Tensor, ...]) -> tf.Tensor:
+    return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 def draw_weights(model: rewiring.Layer, seed: int) -> None:

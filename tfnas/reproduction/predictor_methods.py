@@ -1,6 +1,7 @@
 """The predictors that the experiments compare: each from labels of source families and few of a target to ranks."""
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,6 +18,9 @@ from tfnas.predictors import features
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.mlp import MLPConfig, MLPEnsemble
 from tfnas.reproduction.predictor_corpus import Corpus
+
+Predictions = list[np.ndarray]
+"""Per run, float32 for the graphs `Task.tests`."""
 
 _FRESH_EPOCHS = 30  # passes over source labels where there are few of them
 _FEW = 5000
@@ -49,17 +53,20 @@ class Task:
         labels = np.stack([self.corpus.graphs.labels[rows] for rows in self.sets])
         return (labels - labels.mean(axis=1, keepdims=True)) / labels.std(axis=1, keepdims=True)
 
-    def correlations(self, predict: Callable[[int, np.ndarray], np.ndarray]) -> list[float]:
-        """Spearman's correlation of every run, from a function of run and graphs to predictions."""
+    def predictions(self, predict: Callable[[int, np.ndarray], np.ndarray]) -> Predictions:
+        """What a function of run and graphs says of the test graphs of every run."""
+        return [np.asarray(predict(run, self.tests(run)), np.float32) for run in range(len(self.sets))]
+
+    def correlations(self, predictions: Predictions) -> list[float]:
+        """Spearman's correlation of every run."""
         labels = self.corpus.graphs.labels
-        found = []
-        for run in range(len(self.sets)):
-            rows = self.tests(run)
-            found.append(float(scipy.stats.spearmanr(predict(run, rows), labels[rows]).statistic))
-        return found
+        return [
+            float(scipy.stats.spearmanr(values, labels[self.tests(run)]).statistic)
+            for run, values in enumerate(predictions)
+        ]
 
 
-def mlp(task: Task, embeddings: np.ndarray, *, source: bool = True) -> tuple[list[float], list[float]]:
+def mlp(task: Task, embeddings: np.ndarray, *, source: bool = True) -> tuple[Predictions, float]:
     """A multi-layer perceptron on frozen embeddings `[N, D]`, trained on the sources and fine-tuned on the target.
 
     Args:
@@ -68,20 +75,20 @@ def mlp(task: Task, embeddings: np.ndarray, *, source: bool = True) -> tuple[lis
       source: whether to train on the sources first.
 
     Returns:
-      Correlations per run, and the one before fine-tuning (empty without sources).
+      Predictions, and the correlation on the whole pool before fine-tuning (NaN without sources).
     """
     inputs = features.standardised(embeddings).astype(np.float32)
     sources = task.corpus.without(task.family)
     ensemble = MLPEnsemble(MLPConfig(epochs=_FRESH_EPOCHS if len(sources) < _FEW else 10), task.seed)
-    before: list[float] = []
+    before = math.nan
     if source:
         ensemble.fit(inputs[sources], task.corpus.standardised_labels()[sources])
         labels = task.corpus.graphs.labels[task.pool]
-        before = [float(scipy.stats.spearmanr(ensemble.predict(inputs[task.pool])[0], labels).statistic)]
+        before = float(scipy.stats.spearmanr(ensemble.predict(inputs[task.pool])[0], labels).statistic)
     else:
         ensemble.start(inputs.shape[1])
     tuned = ensemble.fine_tune(np.stack([inputs[rows] for rows in task.sets]), task.targets(), calibrate=False)
-    return task.correlations(lambda run, rows: tuned.predict(inputs[rows], run)[0]), before
+    return task.predictions(lambda run, rows: tuned.predict(inputs[rows], run)[0]), before
 
 
 def end_to_end(
@@ -91,7 +98,7 @@ def end_to_end(
     *,
     encoder: Mapping[str, np.ndarray] | None = None,
     schedule: RegressionConfig = RegressionConfig(),  # noqa: B008 (frozen)
-) -> list[float]:
+) -> Predictions:
     """A graph network trained on the sources and fine-tuned on the target with all its weights.
 
     Args:
@@ -121,14 +128,14 @@ def end_to_end(
         own, wanted = (np.array([place[row] for row in part.tolist()]) for part in (task.sets[run], rows))
         return tuner.predictions(own, targets[run], wanted, task.seed + run)
 
-    return task.correlations(predict)
+    return task.predictions(predict)
 
 
-def process(task: Task, blocks: Sequence[np.ndarray]) -> tuple[list[float], AdditiveGP]:
+def process(task: Task, blocks: Sequence[np.ndarray]) -> tuple[Predictions, AdditiveGP]:
     """A Gaussian process on blocks `[m, D_b]` of features of the pool's graphs; sources are not used.
 
     Returns:
-      Correlations per run, and the process.
+      Predictions, and the process.
     """
     place = {row: number for number, row in enumerate(task.pool.tolist())}
     own = [np.array([place[row] for row in rows.tolist()]) for rows in task.sets]
@@ -139,7 +146,15 @@ def process(task: Task, blocks: Sequence[np.ndarray]) -> tuple[list[float], Addi
         wanted = np.array([place[row] for row in rows.tolist()])
         return model.predict([block[wanted] for block in blocks], run)[0]
 
-    return task.correlations(predict), model
+    return task.predictions(predict), model
+
+
+def mean(parts: Sequence[Predictions]) -> Predictions:
+    """The mean of several methods' predictions, each brought to mean 0 and deviation 1 over the test graphs."""
+    return [
+        np.mean([(values - values.mean()) / (values.std() + 1e-9) for values in run], axis=0)
+        for run in zip(*parts, strict=True)
+    ]
 
 
 def untrained_embeddings(config: GraphEncoderConfig, corpus: Corpus, seed: int) -> np.ndarray:

@@ -4,6 +4,7 @@ References:
   Han et al. 2023, sections 5.1-5.2 and the table of Spearman correlations there.
 """
 
+import math
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from tfnas.encoders.computation_graph import config as encoder_config
 from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.pretrain import pretrain
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
-from tfnas.predictors import features
+from tfnas.predictors.features import GraphFeatures
 from tfnas.reports import figures
 from tfnas.reproduction import predictor_methods as methods
 from tfnas.reproduction import report
@@ -28,7 +29,9 @@ PAPER = {
     "CL fine-tuned": ("0.553 ± 0.09", "0.917 ± 0.01", "0.892 ± 0.01"),
 }
 GOALS = {"nasbench101": 0.65, "nasbench201": 0.93, "nasbench301": 0.90}
-_MAIN = "GP on graph features and tfnas embedding"
+_GP = "GP on graph features and tfnas embedding"
+_TUNED = "tfnas: CL, all weights fine-tuned"
+_MAIN = "mean of the last two"
 _PAPERS = "paper: CL embedding, MLP fine-tuned"
 
 
@@ -51,10 +54,14 @@ def run(corpus: Corpus, output_dir: pathlib.Path, *, seed: int, runs: int = 5, e
     for family in TARGETS:
         pool = corpus.pool(family, seed)
         task = Task(corpus, family, pool, fine_tuning_sets(pool, family, runs, seed), seed)
-        for name, part in rows(task, encoders, output_dir).items():
-            found.setdefault(name, {})[family] = part["correlations"]
-            if part.get("before"):
-                before.setdefault(name, {})[family] = part["before"][0]
+        predictions = {}
+        for name, (predicted, earlier) in rows(task, encoders, output_dir).items():
+            predictions[name] = predicted
+            found.setdefault(name, {})[family] = task.correlations(predicted)
+            if np.isfinite(earlier):
+                before.setdefault(name, {})[family] = earlier
+        joined = methods.mean([predictions[_GP], predictions[_TUNED]])
+        found.setdefault(_MAIN, {})[family] = task.correlations(joined)
     values = {"runs": runs, "seed": seed, "correlations": found, "before_fine_tuning": before}
     _scatter(corpus, encoders, output_dir, seed, runs)
     _write(output_dir, values)
@@ -86,65 +93,66 @@ def pretrained(
     return encoder, artefacts.read_npz(path)["embeddings"]
 
 
-def part(output_dir: pathlib.Path, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def kept(
+    output_dir: pathlib.Path, name: str, compute: Callable[[], tuple[methods.Predictions, float]]
+) -> tuple[methods.Predictions, float]:
     """What `compute` returns, kept in `parts/` so that a resumed run does not compute it again."""
-    path = output_dir / "parts" / f"{name}.json"
+    path = output_dir / "parts" / f"{name}.npz"
     if not path.exists():
-        artefacts.write_json(path, compute())
-    return artefacts.read_json(path)
+        predictions, before = compute()
+        artefacts.write_npz(path, before=np.array(before), **{f"run_{n}": part for n, part in enumerate(predictions)})
+    arrays = artefacts.read_npz(path)
+    return [arrays[f"run_{number}"] for number in range(len(arrays) - 1)], float(arrays["before"])
 
 
 def feature_blocks(task: Task, embeddings: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """Blocks of features of the pool's graphs."""
-    return features.blocks(
-        task.corpus.graphs[task.pool],
-        ("structure", "operators", "neighbourhoods", "embedding"),
-        lambda _: embeddings[task.pool],
-    )
+    """Blocks of features of the pool's graphs: `features` of the graphs themselves, and the `embedding`."""
+    graphs = task.corpus.graphs[task.pool]
+    return {"features": GraphFeatures(graphs).blocks, "embedding": embedded(task, embeddings)}
+
+
+def embedded(task: Task, embeddings: np.ndarray) -> list[np.ndarray]:
+    """The block that the pool's embeddings `[N, D]` make."""
+    graphs = task.corpus.graphs[task.pool]
+    return GraphFeatures(graphs, ["embedding"], lambda _: embeddings[task.pool]).blocks
 
 
 def rows(
     task: Task, encoders: dict[str, tuple[SavedGraphEncoder, np.ndarray]], output_dir: pathlib.Path
-) -> dict[str, dict[str, Any]]:
-    """All methods on one target."""
+) -> dict[str, tuple[methods.Predictions, float]]:
+    """All methods on one target: predictions, and the correlation before fine-tuning where there is one."""
     paper, ours = encoders["paper"][1], encoders["tfnas"][1]
-    config = encoder_config.preset("paper")
     folder = output_dir / "trainings" / task.family
     blocks = feature_blocks(task, ours)
-    every = [*blocks["structure"], *blocks["operators"], *blocks["neighbourhoods"]]
+    every = blocks["features"]
 
-    def perceptron(embeddings: np.ndarray, source: bool = True) -> dict[str, Any]:
-        correlations, before = methods.mlp(task, embeddings, source=source)
-        return {"correlations": correlations, "before": before}
+    def process(parts: Sequence[np.ndarray]) -> tuple[methods.Predictions, float]:
+        return methods.process(task, parts)[0], math.nan
 
-    def process(parts: Sequence[np.ndarray]) -> dict[str, Any]:
-        return {"correlations": methods.process(task, parts)[0]}
-
-    def embedded(embeddings: np.ndarray) -> list[np.ndarray]:
-        return [features.scaled(features.standardised(embeddings[task.pool]))]
-
-    def ends(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, Any]:
+    def ends(name: str, preset: str, weights: dict[str, np.ndarray] | None) -> tuple[methods.Predictions, float]:
         (folder / name).mkdir(parents=True, exist_ok=True)
-        return {"correlations": methods.end_to_end(task, config, folder / name, encoder=weights)}
+        config = encoder_config.preset(preset)
+        return methods.end_to_end(task, config, folder / name, encoder=weights), math.nan
 
-    computations: dict[str, Callable[[], dict[str, Any]]] = {
-        _PAPERS: lambda: perceptron(paper),
-        "paper: CL, all weights fine-tuned": lambda: ends("cl", encoders["paper"][0].variables()),
-        "paper: GNN end to end, fine-tuned": lambda: ends("gnn", None),
-        "paper: CL embedding, MLP without source labels": lambda: perceptron(paper, False),
-        "tfnas embedding, MLP fine-tuned": lambda: perceptron(ours),
-        "GP on untrained embedding": lambda: process(
-            embedded(methods.untrained_embeddings(encoder_config.preset("tfnas"), task.corpus, task.seed))
-        ),
-        "GP on paper's embedding": lambda: process(embedded(paper)),
+    def untrained() -> np.ndarray:
+        return methods.untrained_embeddings(encoder_config.preset("tfnas"), task.corpus, task.seed)
+
+    computations: dict[str, Callable[[], tuple[methods.Predictions, float]]] = {
+        _PAPERS: lambda: methods.mlp(task, paper),
+        "paper: CL, all weights fine-tuned": lambda: ends("cl_paper", "paper", encoders["paper"][0].variables()),
+        "paper: GNN end to end, fine-tuned": lambda: ends("gnn", "paper", None),
+        "paper: CL embedding, MLP without source labels": lambda: methods.mlp(task, paper, source=False),
+        "tfnas: CL embedding, MLP fine-tuned": lambda: methods.mlp(task, ours),
+        "GP on untrained embedding": lambda: process(embedded(task, untrained())),
+        "GP on paper's embedding": lambda: process(embedded(task, paper)),
         "GP on tfnas embedding": lambda: process(blocks["embedding"]),
-        "GP on structure": lambda: process(blocks["structure"]),
+        "GP on structure": lambda: process(every[:1]),
         "GP on graph features": lambda: process(every),
-        "GP on graph features and paper's embedding": lambda: process(every + embedded(paper)),
-        _MAIN: lambda: process(every + blocks["embedding"]),
+        _GP: lambda: process(every + blocks["embedding"]),
+        _TUNED: lambda: ends("cl_tfnas", "tfnas", encoders["tfnas"][0].variables()),
     }
     return {
-        name: part(output_dir, f"table1_{task.family}_{number}", compute)
+        name: kept(output_dir, f"table1_{task.family}_{number}", compute)
         for number, (name, compute) in enumerate(computations.items())
     }
 
@@ -163,7 +171,8 @@ def _scatter(
         task = Task(corpus, family, pool, fine_tuning_sets(pool, family, runs, seed), seed)
         made = feature_blocks(task, encoders["tfnas"][1])
         blocks = [block for parts in made.values() for block in parts]
-        correlations, model = methods.process(task, blocks)
+        predictions, model = methods.process(task, blocks)
+        correlations = task.correlations(predictions)
         mean, deviation = model.predict(blocks, 0)
         shown = np.isin(pool, task.tests(0))
         title = f"{family}: {len(task.sets[0])} labels, Spearman {correlations[0]:.3f}"

@@ -1,7 +1,7 @@
 """A comparison of strategies with its table and figures: what `trainers.search` and the demo call."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from tfnas.benchmarks import Evaluator
 from tfnas.benchmarks.evaluators import TableEvaluator
 from tfnas.encoders.saved import SavedEncoder, read_embedding_table
 from tfnas.reports import figures, tables
-from tfnas.search import loop
-from tfnas.search.base import Candidates
+from tfnas.search import get_strategy, loop
+from tfnas.search.base import Candidates, Strategy
+from tfnas.search.open_candidates import OpenCandidates
 
 
 def candidates_of(
@@ -45,7 +46,7 @@ def candidates_of(
 
 def compare(
     names: Sequence[str],
-    candidates: Candidates,
+    candidates: Candidates | OpenCandidates,
     evaluator: Evaluator,
     output_dir: pathlib.Path,
     *,
@@ -53,11 +54,12 @@ def compare(
     runs: int,
     seed: int,
     benchmark: str,
+    make: Callable[[str, Candidates, Sequence[int]], Strategy] = get_strategy,
 ) -> dict[str, Any]:
     """Runs strategies, prints the table, and draws.
 
     Writes `results.json`, `metrics.jsonl` (a line per run), `summary.json`, `results.md`, `search.png` (curves),
-    `map.png` (where in the embedding space the queries went) and `best_cell.png`.
+    `map.png` (where in the embedding space the queries went; not for open candidates) and `best_cell.png`.
 
     Args:
       names: strategies.
@@ -68,11 +70,14 @@ def compare(
       runs: runs per strategy.
       seed: of the first run.
       benchmark: the evaluator's name, for titles.
+      make: gives the strategy of a name, for candidates and seeds.
 
     Returns:
       The summary.
     """
-    histories = loop.run_experiment(names, candidates, evaluator, output_dir, queries=queries, runs=runs, seed=seed)
+    histories = loop.run_experiment(
+        names, candidates, evaluator, output_dir, queries=queries, runs=runs, seed=seed, make=make
+    )
     summary = loop.summarise(histories)
     table = tables.search_table(summary)
     records = [
@@ -96,13 +101,14 @@ def compare(
     scores = np.concatenate([history.scores.validation.ravel() for history in histories.values()])[first]
     curves = {name: history.scores.validation for name, history in histories.items()}
     figures.search_curves(curves, output_dir / "search.png", title=f"{space.name} on {benchmark}")
-    figures.embedding_map(
-        candidates.embeddings,
-        rows,
-        scores,
-        output_dir / "map.png",
-        title=f"{space.name}: {len(rows):,} cells queried",
-    )
+    if not isinstance(candidates, OpenCandidates):  # which have no embeddings
+        figures.embedding_map(
+            candidates.embeddings,
+            rows,
+            scores,
+            output_dir / "map.png",
+            title=f"{space.name}: {len(rows):,} cells queried",
+        )
     figures.draw_architecture(
         candidates.architecture(best_row),
         output_dir / "best_cell.png",

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,7 @@ def run_experiment(
     queries: int,
     runs: int,
     seed: int,
+    make: Callable[[str, Candidates, Sequence[int]], Strategy] = get_strategy,
 ) -> dict[str, History]:
     """Compares strategies over independent runs with the seeds `seed`, `seed + 1`, ...
 
@@ -134,6 +135,7 @@ def run_experiment(
       queries: budget of every run.
       runs: runs per strategy.
       seed: of the first run.
+      make: gives the strategy of a name, for candidates and seeds.
     """
     histories: dict[str, History] = {}
     with tqdm(total=queries * runs * len(names), desc="Searching", unit="query", unit_scale=True) as bar:
@@ -144,7 +146,7 @@ def run_experiment(
                 histories[name] = _read_history(finished)
                 bar.update(histories[name].rows.size)
                 continue
-            strategy = get_strategy(name, candidates, range(seed, seed + runs))
+            strategy = make(name, candidates, range(seed, seed + runs))
             histories[name] = run_search(strategy, evaluator, queries, folder, bar)
             outcome = dataclasses.asdict(histories[name].scores)
             artefacts.write_npz(finished, rows=histories[name].rows, **outcome)

@@ -159,6 +159,21 @@ class Space(abc.ABC):
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """A valid architecture one edit (an operation or an edge) away, different from the given one."""
 
+    def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
+        """A valid architecture with the graph of the first parent and, vertex by vertex, the operation of either.
+
+        Parents of different size, or whose ten first crosses are not valid or equal the first, have a mutant of the
+        first instead.
+        """
+        if first.num_vertices == second.num_vertices:
+            for _ in range(10):
+                own = rng.random(first.num_vertices) < 0.5
+                names = zip(own, first.operations, second.operations, strict=True)
+                child = Architecture(tuple(a if keep else b for keep, a, b in names), first.adjacency)
+                if child != first and self.validate(child) is None:
+                    return child
+        return self.mutate(first, rng)
+
     @abc.abstractmethod
     def validate(self, architecture: Architecture) -> str | None:
         """The first rule of the space that the architecture breaks, in words, or None if it is valid."""

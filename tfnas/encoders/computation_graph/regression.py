@@ -54,6 +54,7 @@ class GraphRegressor(tf.keras.Model):
     def __init__(self, config: GraphEncoderConfig, seed: int = 0, hidden: tuple[int, ...] = (128, 128, 128)):
         super().__init__()
         self.encoder = GraphEncoder(config, seed)
+        self.encoder.hidden.trainable = self.encoder.projection.trainable = False  # only the contrastive loss has them
         first = seed * 10_000 + 5000
         self.head = [
             tf.keras.layers.Dense(

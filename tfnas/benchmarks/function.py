@@ -1,0 +1,61 @@
+"""A function of the user's as a benchmark: any space, any way to find out an accuracy."""
+
+import importlib
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from tfnas.benchmarks.base import Evaluator, Score
+from tfnas.errors import ConfigurationError
+from tfnas.spaces import Architecture, Space
+
+
+class FunctionEvaluator(Evaluator):
+    """Asks a function for every architecture. Validation and test accuracy are what it answers.
+
+    Args:
+      space: whose architectures the function takes.
+      function: from an architecture to an accuracy in [0, 1].
+    """
+
+    batch = 1
+
+    def __init__(self, space: Space, function: Callable[[Architecture], float]):
+        self.space, self._function = space, function
+
+    def query(self, architectures: Sequence[Architecture]) -> list[Score]:
+        """One score per architecture.
+
+        Raises:
+          ConfigurationError: the function answers something else than an accuracy.
+        """
+        scores = []
+        for architecture in architectures:
+            self.space.require_valid(architecture)
+            started = time.perf_counter()
+            accuracy = self._function(architecture)
+            if not isinstance(accuracy, int | float) or not math.isfinite(accuracy) or not 0 <= accuracy <= 1:
+                raise ConfigurationError(f"the accuracy function returned {accuracy!r}, expected a number in [0, 1]")
+            scores.append(Score(float(accuracy), float(accuracy), time.perf_counter() - started))
+        return scores
+
+
+def load_function(name: str) -> Callable[[Architecture], float]:
+    """The function that "module:function" names; modules in the working folder are found too.
+
+    Raises:
+      ConfigurationError: there is no such module or function.
+    """
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise ConfigurationError(f"--accuracy={name}: expected module:function")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"--accuracy={name}: {error}") from error
+    if not callable(function):
+        raise ConfigurationError(f"--accuracy={name}: not a function")
+    return function

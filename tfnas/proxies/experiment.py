@@ -1,0 +1,130 @@
+"""Zero-cost scores of sampled architectures or of one model: what `trainers.score_proxies` calls."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from tfnas import artefacts
+from tfnas.benchmarks.images import load_images
+from tfnas.errors import ConfigurationError
+from tfnas.graphs.keras_graphs import keras_file_builder
+from tfnas.proxies import rewiring
+from tfnas.proxies.scores import ProxyProgram
+from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, draw_weights, network_scores
+from tfnas.proxies.tables import score_cells
+from tfnas.reports import tables
+from tfnas.spaces import Architecture, CellTable, Space, get_space
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is scored, and how.
+
+    Attributes:
+      space: sample this space, or None for a model.
+      count: architectures to sample.
+      without_none: leave out cells with the operation `none`.
+      model: path of a `.keras` file, or None for a space.
+      data: images, see `benchmarks.images.load_images`.
+      batch_size: images that a score is taken of.
+      proxies: which scores.
+      seed: decides architectures, initial weights and images.
+
+    Raises:
+      ConfigurationError: neither a space nor a model, or both.
+    """
+
+    space: str | None
+    count: int
+    without_none: bool
+    model: str | None
+    data: str
+    batch_size: int
+    proxies: tuple[str, ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        if (self.space is None) == (self.model is None):
+            raise ConfigurationError("pass either --space or --model")
+
+
+def run(settings: Settings, output_dir: pathlib.Path) -> str:
+    """Scores, and writes `summary.json` and `scores.md`; for a space also `scores.npz` and `scores.jsonl`.
+
+    Returns:
+      The table: the scores of the model, or the quartiles of those of the architectures.
+    """
+    images, labels = batch_of_images(settings.data, settings.batch_size, settings.seed)
+    if settings.model is not None:
+        values = ProxyProgram(_read_model(settings.model, settings.seed), settings.proxies, compiled=False).scores(
+            images, labels
+        )
+        text = tables.markdown(["score", "value"], [[name, f"{value:.6g}"] for name, value in values.items()])
+        summary = {name: value if np.isfinite(value) else None for name, value in values.items()}
+    else:
+        space = get_space(settings.space)
+        cells = sample(space, settings.count, settings.without_none, np.random.default_rng(settings.seed))
+        score = scorer(space, images, labels, settings.proxies, settings.seed)
+        facts = {"source": "tfnas.proxies", "seed": settings.seed, "batch_size": settings.batch_size}
+        columns = score_cells(space, cells, score, output_dir, **facts)
+        quartiles = {name: np.nanquantile(values, (0.25, 0.5, 0.75)).tolist() for name, values in columns.items()}
+        rows = [
+            [name, *(f"{value:.4g}" for value in quartiles[name]), f"{np.isnan(values).sum()}"]
+            for name, values in columns.items()
+        ]
+        text = tables.markdown(["score", "lower quartile", "median", "upper quartile", "not finite"], rows)
+        summary = {"networks": len(cells), "quartiles": quartiles}
+    with artefacts.atomic_file(output_dir / "scores.md") as file:
+        file.write((text + "\n").encode())
+    artefacts.write_json(output_dir / "summary.json", summary)
+    return text
+
+
+def batch_of_images(path: artefacts.PathLike, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random training images float32 `[count, height, width, channels]`, standardised, and their labels.
+
+    Raises:
+      ConfigurationError: there are fewer.
+    """
+    images, labels = load_images(path).train
+    if len(images) < count:
+        raise ConfigurationError(f"{path}: {len(images)} training images, expected at least {count}")
+    rows = np.random.default_rng([seed, 2]).permutation(len(images))[:count]
+    return images[rows], labels[rows]
+
+
+def sample(space: Space, count: int, without_none: bool, rng: np.random.Generator) -> CellTable:
+    """Random architectures of a space.
+
+    Raises:
+      ConfigurationError: the space has no operation `none` to leave out, or fewer architectures.
+    """
+    if not without_none:
+        return space.sample(count, rng)
+    if "none" not in space.operations or not space.enumerable:
+        raise ConfigurationError(f"{space.name} has no cells with 'none' that could be left out")
+    cells = space.enumerate()
+    kept = cells[(cells.operations != space.operations.index("none")).all(axis=1)]
+    if len(kept) < count:
+        raise ConfigurationError(f"{space.name} holds {len(kept)} cells without 'none', {count} were asked for")
+    return kept[rng.permutation(len(kept))[:count]]
+
+
+def scorer(
+    space: Space, images: np.ndarray, labels: np.ndarray, proxies: tuple[str, ...], seed: int
+) -> Callable[[Architecture], Mapping[str, float]]:
+    """A function from an architecture of the space to its scores."""
+    if space.name == "nasbench201":
+        return NASBench201Proxies(images, labels, proxies, seed=seed).score
+    if space.name == "nats_size":
+        return NATSSizeProxies(images, labels, proxies, seed=seed).score
+    return lambda architecture: network_scores(space.name, architecture, images, labels, proxies, seed)
+
+
+def _read_model(path: str, seed: int) -> rewiring.Layer:
+    """The model of a file with fresh weights."""
+    model = keras_file_builder(path)[0]()
+    draw_weights(model, seed)
+    return model

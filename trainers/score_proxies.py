@@ -1,0 +1,53 @@
+"""Zero-cost scores: of architectures of a space, or of one model of yours.
+
+  python -m trainers.score_proxies --space=nasbench201 --count=500 --data=cifar10.npz --output_dir=OUT
+  python -m trainers.score_proxies --model=my_model.keras --data=images.npz --output_dir=OUT
+
+OUT gets scores.npz (a compact table), scores.jsonl, scores.md and summary.json. Cells of NAS-Bench-201 and widths of NATS
+share one compiled program each; networks of other spaces are built one after the other. A killed run goes on with --resume.
+"""
+
+from absl import flags
+
+import tfnas
+from tfnas import flags as tfnas_flags
+
+_SPACES = ("nasbench101", "nasbench201", "nats_size", "nasbench301", "mobilenetv3")
+_PROXIES = ("synflow", "jacov", "fisher", "grad_norm", "grasp", "snip")
+_SPACE = flags.DEFINE_enum("space", None, _SPACES, "Score random architectures of this space.")
+_COUNT = flags.DEFINE_integer("count", 500, "How many.", lower_bound=1)
+_WITHOUT_NONE = flags.DEFINE_boolean("without_none", False, "Leave out cells with the operation none.")
+_MODEL = flags.DEFINE_string("model", None, "Score this .keras file instead.")
+_DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
+_BATCH = flags.DEFINE_integer("batch_size", 64, "Images that a score is taken of.", lower_bound=2)
+_PROXY = flags.DEFINE_list("proxies", list(_PROXIES), f"Some of {', '.join(_PROXIES)}.")
+_SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)
+tfnas_flags.define_output()
+
+
+def main() -> None:
+    """Flags -> `tfnas.proxies.experiment`."""
+    from tfnas.proxies import experiment
+
+    chosen = (_SPACE, _COUNT, _WITHOUT_NONE, _MODEL, _DATA, _BATCH, _PROXY, _SEED)
+    settings = experiment.Settings(
+        space=_SPACE.value,
+        count=_COUNT.value,
+        without_none=_WITHOUT_NONE.value,
+        model=_MODEL.value,
+        data=_DATA.value,
+        batch_size=_BATCH.value,
+        proxies=tuple(_PROXY.value),
+        seed=_SEED.value,
+    )
+    output_dir = tfnas.artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir,
+        {"program": "score_proxies", **{flag.name: flag.value for flag in chosen}},
+        resume=flags.FLAGS.resume,
+        overwrite=flags.FLAGS.overwrite,
+    )
+    print(experiment.run(settings, output_dir))
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)
