@@ -3,8 +3,9 @@
   python -m trainers.score_proxies --space=nasbench201 --count=500 --data=cifar10.npz --output_dir=OUT
   python -m trainers.score_proxies --model=my_model.keras --data=images.npz --output_dir=OUT
 
-OUT gets scores.npz (a compact table), scores.jsonl, scores.md and summary.json. Cells of NAS-Bench-201 and widths of NATS
-share one compiled program each; networks of other spaces are built one after the other. A killed run goes on with --resume.
+OUT gets scores.npz (a compact table), scores.jsonl, scores.md and summary.json. All cells of NAS-Bench-201, and all
+widths of NATS-Bench, share one compiled program; networks of other spaces are built one after the other. A run that was
+killed goes on with --resume.
 """
 
 from absl import flags

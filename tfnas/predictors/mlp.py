@@ -191,7 +191,7 @@ def _checked(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nd
     return inputs, targets
 
 
-def _outputs(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
+def outputs(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
     """`[K, b]` from inputs `[K, b, D]`."""
     hidden = inputs
     for layer in range(0, len(weights), 2):
@@ -203,7 +203,7 @@ def _outputs(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
 
 @tf.function(jit_compile=True, reduce_retracing=True)
 def _forward(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
-    return _outputs(weights, tf.repeat(inputs[None], tf.shape(weights[0])[0], 0))
+    return outputs(weights, tf.repeat(inputs[None], tf.shape(weights[0])[0], 0))
 
 
 def _train(
@@ -244,7 +244,7 @@ def _training_program(learning_rate: float):
             batch, wanted = (tf.gather(part, rows[step], axis=own, batch_dims=own) for part in (inputs, targets))
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                errors = _outputs(weights, batch) - wanted
+                errors = outputs(weights, batch) - wanted
                 loss = tf.reduce_sum(tf.reduce_mean(errors**2, axis=1))  # the networks share no weights
             gradients = tape.gradient(loss, weights)
             first = [0.9 * old + 0.1 * new for old, new in zip(first, gradients, strict=True)]

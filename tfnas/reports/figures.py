@@ -233,11 +233,22 @@ def embedding_map(
     save_figure(figure, path)
 
 
-def family_map(embeddings: np.ndarray, families: Sequence[str], path: pathlib.Path, *, title: str) -> None:
-    """The first two principal components of embeddings `[N, D]`, coloured by family `[N]`; the largest get a name."""
+def family_map(
+    embeddings: np.ndarray,
+    families: Sequence[str],
+    path: pathlib.Path,
+    *,
+    title: str,
+    marked: np.ndarray | None = None,
+) -> None:
+    """The first two principal components of embeddings `[N, D]`, coloured by family `[N]`; the largest get a name.
+
+    `marked` `[D]` gets a ring.
+    """
     from sklearn.decomposition import PCA
 
-    points = PCA(2, random_state=0).fit_transform(embeddings)
+    plane = PCA(2, random_state=0).fit(embeddings)
+    points = plane.transform(embeddings)
     figure, axes = plt.subplots(figsize=(6.4, 5))
     largest = [name for name, _ in collections.Counter(families).most_common(len(_COLOURS))]
     names = np.array(families)
@@ -245,7 +256,10 @@ def family_map(embeddings: np.ndarray, families: Sequence[str], path: pathlib.Pa
     axes.scatter(*points[rest].T, s=6, color="#c9ccd1", linewidths=0, label="other families" if rest.any() else None)
     for colour, name in zip(_COLOURS, largest, strict=False):
         axes.scatter(*points[names == name].T, s=6, color=colour, linewidths=0, label=name, rasterized=True)
-    axes.legend(frameon=False, markerscale=2)
+    if marked is not None:
+        place = plane.transform(marked[None])[0]
+        axes.scatter(*place, s=160, facecolors="none", edgecolors="black", linewidths=1.8, label="this network")
+    axes.legend(frameon=False)
     axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
     save_figure(figure, path)
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tfnas.graphs.computation_graph import ComputationGraph
+    from tfnas.predictors.graph_predictor import Prediction
+
+_FAR = 3.0
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -51,3 +54,18 @@ def operator_table(graph: ComputationGraph) -> str:
         rows.append([name, f"{count}", f"{parameters:,}", f"{work / 1e6:,.1f}"])
     rows.append(["all", f"{graph.num_nodes}", f"{graph.total_parameters:,}", f"{multiply_adds.sum() / 1e6:,.1f}"])
     return markdown(["operator", "nodes", "parameters", "million multiply-adds"], rows)
+
+
+def prediction_table(prediction: Prediction) -> str:
+    """What a predictor says of one network, and a warning where it has seen nothing like it."""
+    rows = [
+        ["score (deviations from the family's mean)", f"{prediction.score:+.2f} ± {prediction.stddev:.2f}"],
+        ["nearest family", prediction.family],
+        ["accuracy in that family's units", f"{prediction.accuracy:.2%}"],
+        ["better than so many of its known networks", f"{prediction.percentile:.0f} %"],
+        ["distance from known networks (usual: 1)", f"{prediction.distance:.1f}"],
+    ]
+    text = markdown(["prediction", "value"], rows)
+    if prediction.distance > _FAR:
+        text += "\n\nNothing like this network was seen in training; do not rely on the score."
+    return text

@@ -29,6 +29,7 @@ class SavedGraphEncoder:
     Attributes:
       folder: that folder.
       manifest: its manifest.
+      module: the loaded SavedModel.
 
     Raises:
       CorruptArtefactError: a file is missing, truncated or changed, or TensorFlow can't load the model.
@@ -42,7 +43,7 @@ class SavedGraphEncoder:
         if self.manifest["operators"] != known:
             raise MismatchError(f"{self.folder}: trained with operators that this version of tfnas does not know")
         try:
-            self._module = tf.saved_model.load(str(self.folder))
+            self.module = tf.saved_model.load(str(self.folder))
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise CorruptArtefactError(f"{self.folder}: not a loadable SavedModel ({reason})") from error
@@ -54,7 +55,7 @@ class SavedGraphEncoder:
 
     def variables(self) -> dict[str, np.ndarray]:
         """The weights by number, in the order of `GraphEncoder.variables`; of the projection too."""
-        return {str(number): variable.numpy() for number, variable in enumerate(self._module.weights)}
+        return {str(number): variable.numpy() for number, variable in enumerate(self.module.weights)}
 
     def embed(self, graphs: PackedGraphs | Sequence[ComputationGraph], *, progress: bool = False) -> np.ndarray:
         """Embeds N graphs.
@@ -70,7 +71,7 @@ class SavedGraphEncoder:
         if largest >= len(self.manifest["operators"]):
             name = OPERATORS[largest]
             raise InvalidArchitectureError(f"{self.folder}: trained before there was an operator {name!r}")
-        encode = self._module.encode
+        encode = self.module.encode
         return embed_packed(lambda batch: encode(*batch)["embedding"], packed, progress=progress)
 
 

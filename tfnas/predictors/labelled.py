@@ -1,0 +1,53 @@
+"""Labelled computation graphs from corpora and from benchmarks' tables, as `trainers.train_predictor` reads them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfnas import artefacts
+from tfnas.benchmarks.registry import TABLE_BENCHMARKS, load_table
+from tfnas.errors import ConfigurationError
+from tfnas.graphs import symbolic
+from tfnas.graphs.corpora import read_graphs
+from tfnas.graphs.packed import PackedGraphs, pack
+from tfnas.graphs.space_graphs import pack_cells
+
+
+def from_corpora(folders: Sequence[artefacts.PathLike]) -> PackedGraphs:
+    """All graphs of some corpora.
+
+    Raises:
+      CorruptArtefactError: a file is missing, truncated or changed.
+      ConfigurationError: they hold no graphs.
+    """
+    return pack(graph for folder in folders for graph in read_graphs(folder))
+
+
+def from_benchmarks(
+    counts: Mapping[str, int | None], *, layout: str = symbolic.BENCHMARK, seed: int = 1
+) -> PackedGraphs:
+    """Random architectures of some benchmarks, with their accuracies as labels and their spaces as families.
+
+    Args:
+      counts: how many, by benchmark; None for all.
+      layout: see `symbolic.build`; the predictor's leaves out architectures with `none`.
+      seed: of the choice.
+
+    Raises:
+      ConfigurationError: an unknown benchmark, one without graphs, or no table of it.
+    """
+    parts = []
+    for name, count in counts.items():
+        if name not in TABLE_BENCHMARKS:
+            raise ConfigurationError(f"benchmark {name!r}, expected one of {', '.join(TABLE_BENCHMARKS)}")
+        known = TABLE_BENCHMARKS[name]
+        table = load_table(known.file)
+        if table.space.name not in symbolic.SPACES:
+            raise ConfigurationError(f"benchmark {name!r}: no computation graphs of {table.space.name}")
+        labels = table.values(known.test)
+        kept = np.isfinite(labels)
+        if layout == symbolic.PREDICTOR and "none" in table.space.operations:
+            kept &= (table.cells.operations != table.space.operations.index("none")).all(axis=1)
+        rows = np.random.default_rng(seed).permutation(np.flatnonzero(kept))[:count]
+        parts.append(pack_cells(table.space.name, table.cells[rows], labels[rows], layout=layout, progress=True))
+    return PackedGraphs.concatenate(parts)

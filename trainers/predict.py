@@ -1,0 +1,54 @@
+"""Predicts how good a network is from its file: a score, how sure it is, and how it compares with known networks.
+
+  python -m trainers.predict --model=my_model.keras
+
+The model is a .keras file, the folder of a SavedModel or an .onnx file. Its weights are not read and nothing in it is
+executed. The shipped predictor learned from CIFAR-10 accuracies of benchmark networks: far from them (a distance well
+above 1), its score means little, and the answer says so.
+"""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+from tfnas import artefacts
+from tfnas import flags as tfnas_flags
+from tfnas.errors import ConfigurationError
+
+_MODEL = flags.DEFINE_string("model", None, "The model's file or folder.", required=True)
+_PREDICTOR = flags.DEFINE_string("predictor", None, "Folder of an exported predictor; by default the shipped one.")
+_INPUT_SHAPE = flags.DEFINE_list("input_shape", None, "Shape of the input with the batch first, where it is open.")
+_FIGURE = flags.DEFINE_string("figure", None, "Where the map of known networks goes; none by default.")
+_JSON = flags.DEFINE_string("json", None, "Where the answer goes as JSON; none by default.")
+
+
+def main() -> None:
+    """Flags -> `tfnas.predictors.graph_predictor.SavedPredictor`."""
+    shape = _INPUT_SHAPE.value
+    if shape is not None and not all(extent.isdigit() and int(extent) > 0 for extent in shape):
+        raise ConfigurationError(f"--input_shape={','.join(shape)}, expected positive whole numbers")
+
+    from tfnas.graphs import importers
+    from tfnas.predictors.graph_predictor import SavedPredictor
+    from tfnas.reports import figures, tables
+
+    predictor = SavedPredictor(_PREDICTOR.value)
+    graph = importers.from_file(_MODEL.value, input_shape=None if shape is None else [int(extent) for extent in shape])
+    answer = predictor.predict([graph])[0]
+    print(tables.prediction_table(answer))
+    if _JSON.value:
+        fields = dataclasses.asdict(answer) | {"embedding": answer.embedding.tolist(), "model": str(_MODEL.value)}
+        artefacts.write_json(_JSON.value, fields)
+    if _FIGURE.value:
+        figures.family_map(
+            predictor.reference,
+            predictor.reference_families,
+            pathlib.Path(_FIGURE.value),
+            title=f"{graph.name} among known networks",
+            marked=answer.embedding,
+        )
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)
