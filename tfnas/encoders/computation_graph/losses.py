@@ -72,14 +72,21 @@ def contrastive_losses(
     if kind == "spectral":
         distances = _distances(anchors.descriptor, every.descriptor)
         if relative_temperature:
-            pairs = tf.cast(positive, tf.float32) * anchors.weight[:, None]
-            mean = tf.math.divide_no_nan(tf.reduce_sum(pairs * distances), tf.reduce_sum(pairs))
-            distances = tf.math.divide_no_nan(distances, mean)
+            distances = tf.math.divide_no_nan(distances, _mean_distance(every))
         likeness = (distances if favour_distant else -distances) / similarity_temperature
     else:
         likeness = tf.zeros_like(logits)
     weights = tf.nn.softmax(tf.where(positive, likeness, _NEVER), axis=1) * tf.cast(positive, tf.float32)
     return -anchors.weight * tf.reduce_sum(weights * tf.where(positive, log_shares, 0.0), axis=1)
+
+
+def _mean_distance(members: Members) -> tf.Tensor:
+    """Mean distance of descriptors over all pairs of one family."""
+    pairs = tf.cast(members.family[:, None] == members.family[None], tf.float32)
+    pairs *= members.weight[:, None] * members.weight[None]
+    pairs = tf.linalg.set_diag(pairs, tf.zeros_like(members.weight))
+    total = tf.reduce_sum(pairs * _distances(members.descriptor, members.descriptor))
+    return tf.math.divide_no_nan(total, tf.reduce_sum(pairs))
 
 
 def _distances(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
