@@ -47,6 +47,11 @@ def is_norm(layer: Layer) -> bool:
     return type(layer).__name__.endswith("Normalization") and type(layer).__name__ != "Normalization"
 
 
+def is_depthwise(layer: Layer) -> bool:
+    """Whether a layer is a depthwise convolution and nothing more."""
+    return type(layer).__name__.startswith("DepthwiseConv")
+
+
 def is_batch_norm(layer: Layer) -> bool:
     """Whether a layer normalises over the batch."""
     return "BatchNormalization" in (kind.__name__ for kind in type(layer).__mro__)

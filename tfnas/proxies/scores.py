@@ -233,8 +233,9 @@ def _output_channels(layer: Layer, weights: Mapping[str, tf.Tensor]) -> tf.Tenso
     """Channels of a layer's output, int32."""
     if "pointwise_kernel" in weights:
         return tf.shape(weights["pointwise_kernel"])[-1]
-    if "depthwise_kernel" in weights:
-        return tf.reduce_prod(tf.shape(weights["depthwise_kernel"])[-2:])
+    if rewiring.is_depthwise(layer):  # Keras 2 calls its kernel `depthwise_kernel`, Keras 3 `kernel`
+        kernel = weights.get("depthwise_kernel", weights.get("kernel"))
+        return tf.reduce_prod(tf.shape(kernel)[-2:])
     if "Transpose" in type(layer).__name__:
         return tf.shape(weights["kernel"])[-2]
     return tf.shape(weights["kernel"])[-1]

@@ -177,6 +177,7 @@ def draw_weights(model: rewiring.Layer, seed: int) -> None:
             if not kernels:
                 continue
             kernel = getattr(layer, kernels[0])
-            fan_in = math.prod(kernel.shape[:2]) if name == "depthwise_kernel" else math.prod(kernel.shape[:-1])
+            alone = rewiring.is_depthwise(layer) or name == "depthwise_kernel"
+            fan_in = math.prod(kernel.shape[:-2]) if alone else math.prod(kernel.shape[:-1])
             bound = 1 / math.sqrt(fan_in)
             variable.assign(tf.random.stateless_uniform(variable.shape, (seed, 1000 * number + place), -bound, bound))

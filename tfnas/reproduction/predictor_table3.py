@@ -24,7 +24,7 @@ from tfnas.search.guided import GuidedEvolution
 from tfnas.search.guided_experiment import predictor_guide, proxy_guide
 from tfnas.search.loop import run_search
 
-QUERIES = {"nasbench101": (700, 50), "nasbench201": (90, 40)}
+QUERIES = {"nasbench101": (700, 50), "nasbench201": (90, 30)}
 """Queries in all, and those of them that the predictor needs before it guides."""
 
 PAPER = {

@@ -29,7 +29,7 @@ from tfnas.spaces import Architecture, MobileNetV3
 _IMAGE_SIZE = 32
 
 
-def run(output_dir: pathlib.Path, *, seed: int, queries: int = 30, labels: int = 20) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, *, seed: int, queries: int = 20, labels: int = 10) -> dict[str, Any]:
     """Writes `table4.md`, `table4.json` and `table4.png`.
 
     Args:

@@ -26,9 +26,11 @@ class GuidedEvolution(Strategy):
       batch: queries per generation.
       parents: so many of the best have children.
       children: per generation.
-      strangers: random candidates that compete with the children; ten times as many in the first generation.
+      strangers: random candidates that compete with the children; three times as many in the first generation.
       crossover: share of children that have two parents.
       refit_every: the guide learns again after so many new answers.
+
+    The number of strangers was chosen on validation accuracies of Digits-201.
     """
 
     name = "guided_evolution"
@@ -43,7 +45,7 @@ class GuidedEvolution(Strategy):
         batch: int = 10,
         parents: int = 20,
         children: int = 100,
-        strangers: int = 50,
+        strangers: int = 300,
         crossover: float = 0.3,
         refit_every: int = 10,
     ):
@@ -80,7 +82,7 @@ class GuidedEvolution(Strategy):
 
     def _best(self, run: int, size: int) -> np.ndarray:
         first = self.rows.shape[1] <= self.initial
-        rows = np.concatenate([self._offspring(run), self._draw(run, self._number(10 if first else 1), ())])
+        rows = np.concatenate([self._offspring(run), self._draw(run, self._number(3 if first else 1), ())])
         rows = np.unique(rows[rows >= 0])
         rows = rows[~self._suggested[run, rows]]
         merit = self.guide.merit(run, rows)
