@@ -25,15 +25,6 @@ from tfnas.spaces import Darts, NASBench201
 SPACE = NASBench201()
 
 
-@pytest.fixture(scope="module")
-def candidates():
-    """The whole space with an embedding in which the count of each operation can be read."""
-    cells = SPACE.enumerate()
-    counts = cells.one_hot(7).sum(axis=1)
-    noise = np.random.default_rng(0).normal(0, 0.1, (len(cells), 6))
-    return Candidates(SPACE, cells, np.concatenate([counts[:, 1:6], noise], axis=1).astype(np.float32))
-
-
 def score(candidates, rows):
     """A smooth objective with its best at many 3x3 convolutions and no `none`."""
     counts = candidates.cells.one_hot(7).sum(axis=1)[rows]

@@ -29,6 +29,11 @@ BINARIES = (
     "train_darts",
     "build_corpus",
     "inspect_model",
+    "pretrain_cg_encoder",
+    "train_predictor",
+    "predict",
+    "score_proxies",
+    "reproduce_predictor",
 )
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -80,7 +85,7 @@ sys.exit("tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0
-    assert ("--drawing" if name == "inspect_model" else "--output_dir") in done.stdout
+    assert {"inspect_model": "--drawing", "predict": "--figure"}.get(name, "--output_dir") in done.stdout
 
 
 def test_chain(pretrained, corpus, tmp_path):
@@ -170,6 +175,16 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
         ("export", ["--run_dir=/nothing"], "/nothing/run.json: no such file"),
         ("embed", ["--encoder=saved_models/arch2vec_nasbench201", "stray"], "stray"),
         ("build_corpus", ["--spaces=darts"], "--spaces=darts, expected space:count"),
+        ("pretrain_cg_encoder", ["--corpus=/nothing"], "/nothing/manifest.json: no such file"),
+        ("pretrain_cg_encoder", ["--corpus=/nothing", "--loss=triplet"], "loss='triplet', expected one of spectral"),
+        ("train_predictor", [], "nothing to learn from; pass --benchmarks or --corpus"),
+        ("train_predictor", ["--benchmarks=digits201:x"], "--benchmarks=digits201:x: expected a name, or a name and"),
+        ("train_predictor", ["--benchmarks=digits201", "--encoder=/nothing"], "/nothing/manifest.json: no such file"),
+        ("score_proxies", ["--data=/nothing.npz"], "pass either --space or --model"),
+        ("score_proxies", ["--data=x.npz", "--space=nasbench201", "--proxies=naswot"], "proxies naswot, expected some"),
+        ("reproduce_predictor", ["--experiment=table9"], "unknown experiment 'table9', expected all or table1, table2"),
+        ("search", ["--guide=predictor", "--proxy=parameters"], "--guide=proxy goes with --proxy"),
+        ("search", ["--benchmark=function", "--space=mobilenetv3"], "function needs both, no other one does"),
     ],
 )
 def test_one_line_for_a_mistake(name, arguments, message, tmp_path):
@@ -333,3 +348,55 @@ def test_a_corpus_of_search_spaces(tmp_path):
     graphs = list(corpora.read_graphs(tmp_path / "1" / "corpus"))
     assert [graph.name for graph in graphs[298:301]] == ["nasbench201-298", "nasbench201-299", "darts-0"]
     assert not any("zero" in graph.operator_names for graph in graphs)
+
+
+def test_from_graphs_to_a_prediction(tmp_path):
+    """Corpus, encoder, predictor, and what it says of a model's file."""
+    import keras
+
+    run("build_corpus", "--spaces=nasbench201:40,nasbench101:20", f"--output_dir={tmp_path / 'corpus'}")
+    small = ["--width=8", "--layers=2", "--embedding_dim=8", "--batch_size=16", "--epochs=1"]
+    encoder = f"--encoder={tmp_path / 'encoder' / 'encoder'}"
+    corpus = f"--corpus={tmp_path / 'corpus' / 'corpus'}"
+    done = run("pretrain_cg_encoder", corpus, *small, f"--output_dir={tmp_path / 'encoder'}")
+    assert "60 graphs of 2 families" in done.stdout
+    learn = ["--benchmarks=digits201:60", encoder, "--epochs=2"]
+    done = run("train_predictor", *learn, f"--output_dir={tmp_path / 'predictor'}")
+    assert re.search(r"nasbench201 +Spearman's correlation on held-out networks -?0\.\d{3}", done.stdout)
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
+    keras.Model(inputs, keras.layers.Dense(10)(x)).save(tmp_path / "mine.keras")
+    answer = [f"--predictor={tmp_path / 'predictor' / 'predictor'}", f"--model={tmp_path / 'mine.keras'}"]
+    done = run("predict", *answer, f"--json={tmp_path / 'answer.json'}", f"--figure={tmp_path / 'map.png'}")
+    assert "nearest family" in done.stdout
+    assert (tmp_path / "map.svg").is_file()
+    found = json.loads((tmp_path / "answer.json").read_text())
+    assert found["family"] == "nasbench201"
+    assert 0 <= found["percentile"] <= 100
+    assert ("do not rely on the score" in done.stdout) == (found["distance"] > 3)
+    done = run("predict", answer[0], "--model=/nothing.keras", check=False)
+    assert "/nothing.keras: no such file" in done.stderr
+    assert "Traceback" not in done.stderr
+    lone = run("train_predictor", *learn, "--target=nasbench201", f"--output_dir={tmp_path / 'no'}", check=False)
+    assert "target='nasbench201', expected one of nasbench201 and another family to learn from" in lone.stderr
+
+
+def test_scores_and_a_guided_search(tmp_path):
+    import keras
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.repeat(digits.images[:200, ..., None], 3, axis=3).astype(np.float32)
+    np.savez(tmp_path / "images.npz", images=images, labels=digits.target[:200])
+    data = [f"--data={tmp_path / 'images.npz'}", "--proxies=snip,grad_norm", "--batch_size=8"]
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
+    keras.Model(inputs, keras.layers.Dense(10)(x)).save(tmp_path / "mine.keras")
+    done = run("score_proxies", *data, f"--model={tmp_path / 'mine.keras'}", f"--output_dir={tmp_path / 'one'}")
+    assert re.search(r"snip +\| +0\.\d+", done.stdout)
+    run("score_proxies", *data, "--space=nats_size", "--count=3", f"--output_dir={tmp_path / 'three'}")
+    assert json.loads((tmp_path / "three" / "summary.json").read_text())["networks"] == 3
+    guided = ["--strategy=evolution", "--queries=15", "--runs=2", "--benchmark=digits201"]
+    done = run("search", *guided, "--guide=predictor", "--labels=6", f"--output_dir={tmp_path / 'search'}")
+    assert "| evolution |" in done.stdout
+    assert artefacts.read_npz(tmp_path / "search/strategies/evolution/history.npz")["rows"].shape == (2, 15)

@@ -11,7 +11,7 @@ from tfnas.benchmarks.images import load_images
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.keras_graphs import keras_file_builder
 from tfnas.proxies import rewiring
-from tfnas.proxies.scores import ProxyProgram
+from tfnas.proxies.scores import ProxyProgram, check_proxies
 from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, draw_weights, network_scores
 from tfnas.proxies.tables import score_cells
 from tfnas.reports import tables
@@ -33,7 +33,7 @@ class Settings:
       seed: decides architectures, initial weights and images.
 
     Raises:
-      ConfigurationError: neither a space nor a model, or both.
+      ConfigurationError: neither a space nor a model, or both, or an unknown score.
     """
 
     space: str | None
@@ -48,6 +48,7 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.space is None) == (self.model is None):
             raise ConfigurationError("pass either --space or --model")
+        check_proxies(self.proxies)
 
 
 def run(settings: Settings, output_dir: pathlib.Path) -> str:

@@ -25,6 +25,13 @@ _ZERO = tf.UnconnectedGradients.ZERO
 WeightFunction = Callable[[Layer, str, tf.Tensor], tf.Tensor]
 
 
+def check_proxies(names: Sequence[str]) -> None:
+    """Raises ConfigurationError unless every name is a score, and there is one."""
+    unknown = sorted(set(names) - set(PROXIES))
+    if unknown or not names:
+        raise ConfigurationError(f"proxies {', '.join(unknown) or 'none'}, expected some of {', '.join(PROXIES)}")
+
+
 class ProxyProgram:
     """Compiled scores of one model; the model itself is never changed.
 
@@ -51,9 +58,7 @@ class ProxyProgram:
         weight: Callable[..., tf.Tensor] | None = None,
         compiled: bool = True,
     ):
-        unknown = sorted(set(proxies) - set(PROXIES))
-        if unknown or not proxies:
-            raise ConfigurationError(f"proxies {', '.join(unknown) or 'none'}, expected some of {', '.join(PROXIES)}")
+        check_proxies(proxies)
         self.proxies = tuple(proxies)
         self._model = model
         self._call = call or (lambda images: model(images, training=False))

@@ -1,0 +1,177 @@
+"""Guided evolution: budget, resumption, what guides do to it, spaces that can't be listed."""
+
+import numpy as np
+import pytest
+from tqdm import tqdm
+
+from tests.search.test_strategies import SPACE, drive, score
+from tfnas import artefacts
+from tfnas.benchmarks.function import FunctionEvaluator, load_function
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.graphs.space_graphs import pack_cells
+from tfnas.proxies.tables import score_cells
+from tfnas.search.guided import GuidedEvolution
+from tfnas.search.guided_experiment import predictor_guide, proxy_guide, strategy_maker
+from tfnas.search.guides import PredictorGuide, ScoreGuide, graph_featurizer
+from tfnas.search.loop import run_search
+from tfnas.search.open_candidates import OpenCandidates
+from tfnas.spaces import SPACE_NAMES, MobileNetV3, NASBench101, get_space
+
+
+def counting(candidates):
+    """A guide that knows how often operations occur, which decides the score of the tests."""
+    return PredictorGuide(candidates, lambda cells: [cells.one_hot(7).sum(axis=1) - 1.0], labels=12)
+
+
+def test_a_predictor_beats_chance_and_stays_within_budget(candidates):
+    rows = drive(GuidedEvolution(candidates, [1, 2, 3], counting(candidates)), 40)
+    assert rows.shape == (3, 40)
+    assert all(len(set(run)) == 40 for run in rows.tolist())
+    random = score(candidates, rows[:, :12]).max(axis=1)
+    assert (score(candidates, rows).max(axis=1) >= random).all()
+    assert score(candidates, rows).max(axis=1).min() >= 0.5 + 0.05 * 5
+
+
+def test_state_goes_through_a_file(candidates, tmp_path):
+    first = GuidedEvolution(candidates, [1, 2], counting(candidates))
+    drive(first, 25)
+    artefacts.write_npz(tmp_path / "state.npz", **first.state())
+    rows = drive(first, 10)
+    second = GuidedEvolution(candidates, [1, 2], counting(candidates))
+    second.load_state(artefacts.read_npz(tmp_path / "state.npz"))
+    np.testing.assert_array_equal(drive(second, 10), rows)
+    state = first.state()
+    del state["learned"]
+    with pytest.raises(CorruptArtefactError, match="learned"):
+        GuidedEvolution(candidates, [1, 2], counting(candidates)).load_state(state)
+
+
+def test_perfect_scores_find_the_best_at_once(candidates):
+    truth = score(candidates, np.arange(len(candidates)))
+    strategy = GuidedEvolution(candidates, [1, 2], ScoreGuide(truth), strangers=len(candidates))
+    rows = drive(strategy, 12)
+    assert (score(candidates, rows).max(axis=1) == truth.max()).all()
+    assert strategy.initial == 2
+
+
+def test_scores_that_are_missing_come_last():
+    guide = ScoreGuide(np.array([np.nan, 1.0, -2.0]))
+    assert np.argsort(guide.merit(0, np.arange(3))).tolist() == [0, 2, 1]
+    with pytest.raises(ConfigurationError, match="no candidate has a finite score"):
+        ScoreGuide(np.array([np.nan]))
+
+
+def test_graph_features_are_made_once(candidates):
+    asked = []
+    featurize = graph_featurizer("nasbench201", candidates.cells[:50], layout="benchmark")
+
+    def counted(cells):
+        asked.append(len(cells))
+        return featurize(cells)
+
+    guide = PredictorGuide(candidates, counted, labels=5)
+    rows = np.arange(10).reshape(1, 10)
+    with pytest.raises(ConfigurationError, match="before it has learned"):
+        guide.merit(0, rows[0])
+    guide.learn(rows, score(candidates, rows))
+    merit = guide.merit(0, np.array([3, 11, 3]))
+    assert sum(asked) == 11
+    assert merit[0] == pytest.approx(merit[2])
+
+
+def small_share(architecture):
+    """More 3 x 3 kernels, more accuracy."""
+    return sum("kernel_3" in name for name in architecture.operations) / 20
+
+
+def test_a_space_that_can_not_be_listed(tmp_path):
+    space = MobileNetV3()
+
+    def search(queries, folder):
+        found = OpenCandidates(space, capacity=6000)
+        strategy = GuidedEvolution(
+            found, [5], predictor_guide(found, 8, "benchmark"), children=20, strangers=10, refit_every=8
+        )
+        return run_search(strategy, FunctionEvaluator(space, small_share), queries, folder, tqdm(disable=True)), found
+
+    whole, found = search(20, tmp_path / "whole")
+    assert len(set(whole.rows[0].tolist())) == 20
+    values = [small_share(found.architecture(row)) for row in whole.rows[0].tolist()]
+    np.testing.assert_allclose(whole.scores.validation[0], values)
+    assert np.mean(values[8:]) > np.mean(values[:8])
+    search(13, tmp_path / "parts")
+    resumed, _ = search(20, tmp_path / "parts")
+    np.testing.assert_array_equal(resumed.scores.validation, whole.scores.validation)
+
+
+def test_open_candidates_know_isomorphic_cells_and_their_room():
+    space = NASBench101()
+    found = OpenCandidates(space, capacity=4)
+    cells = space.sample(3, np.random.default_rng(0))
+    rows = found.rows_of_cells(cells)
+    assert rows.tolist() == [0, 1, 2]
+    assert found.rows([space.architecture(cells, 1)]).tolist() == [1]
+    with pytest.raises(ConfigurationError, match="more than 4 architectures"):
+        found.sample(5, np.random.default_rng(1))
+    with pytest.raises(CorruptArtefactError):
+        found.load_state({"operations": cells.operations})
+
+
+@pytest.mark.parametrize("name", SPACE_NAMES)
+def test_crosses_are_valid_and_inherit(name):
+    space, rng = get_space(name), np.random.default_rng(3)
+    if space.name == "nasbench101":
+        cells = space.to_table([space.architecture(space.sample(1, np.random.default_rng(s)), 0) for s in range(12)])
+    else:
+        cells = space.sample(12, rng)
+    for row in range(0, 12, 2):
+        first, second = space.architecture(cells, row), space.architecture(cells, row + 1)
+        child = space.crossover(first, second, rng)
+        assert space.validate(child) is None
+        assert child != first
+        if child.num_vertices == first.num_vertices == second.num_vertices and space.name != "nasbench101":
+            pairs = zip(child.operations, first.operations, second.operations, strict=True)
+            assert sum(own not in (a, b) for own, a, b in pairs) <= 2  # a mutant where crosses fail
+    assert space.crossover(first, first, rng) != first
+
+
+def test_guides_by_name(candidates, tmp_path):
+    few = candidates.cells[:40]
+    columns = score_cells(SPACE, few, lambda cell: {"convs": cell.operations.count("nor_conv_3x3")}, tmp_path)
+    guide = proxy_guide(candidates, "convs", tmp_path / "scores.npz", "benchmark")
+    np.testing.assert_array_equal(guide.merit(0, np.arange(40)), columns["convs"])
+    assert guide.merit(0, np.array([41]))[0] == -np.inf
+    size = proxy_guide(type(candidates)(SPACE, few, candidates.embeddings[:40]), "parameters", None, "benchmark")
+    np.testing.assert_allclose(
+        size.merit(0, np.arange(40)), pack_cells("nasbench201", few, layout="benchmark").structure[:, 0]
+    )
+    make = strategy_maker("proxy", proxy="convs", scores=tmp_path / "scores.npz")
+    assert isinstance(make("evolution", candidates, [1]), GuidedEvolution)
+    assert make("random", candidates, [1]).name == "random"
+    assert strategy_maker("none")("evolution", candidates, [1]).name == "evolution"
+    with pytest.raises(ConfigurationError, match="no scores 'depth', expected one of convs"):
+        proxy_guide(candidates, "depth", tmp_path / "scores.npz", "benchmark")
+    with pytest.raises(ConfigurationError, match="pass --proxy_scores, or use one of parameters"):
+        proxy_guide(candidates, "depth", None, "benchmark")
+    with pytest.raises(ConfigurationError, match="--guide=proxy goes with --proxy"):
+        strategy_maker("predictor", proxy="convs")
+    with pytest.raises(ConfigurationError, match="can't be listed; use --strategy=evolution --guide=predictor"):
+        make("evolution", OpenCandidates(MobileNetV3(), 10), [1])
+
+
+def test_functions_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine_for_the_test.py").write_text("def accuracy(architecture):\n    return 0.5\nnumber = 3\n")
+    assert load_function("mine_for_the_test:accuracy")(None) == 0.5
+    for name, message in (
+        ("mine_for_the_test", "expected module:function"),
+        ("mine_for_the_test:other", "other"),
+        ("no_such_module_here:f", "no_such_module_here"),
+        ("mine_for_the_test:number", "not a function"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            load_function(name)
+    space = MobileNetV3()
+    architecture = space.architecture(space.sample(1, np.random.default_rng(0)), 0)
+    with pytest.raises(ConfigurationError, match=r"returned 93.1, expected a number in \[0, 1\]"):
+        FunctionEvaluator(space, lambda _: 93.1).query([architecture])
