@@ -1,0 +1,142 @@
+"""Predictors of any network: what is held out, what an export answers, and how far it says a network lies."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.graphs.test_packed import sample
+from tfnas.encoders.computation_graph import export
+from tfnas.encoders.computation_graph.config import preset
+from tfnas.encoders.computation_graph.model import GraphEncoder
+from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.graphs.computation_graph import ComputationGraph, to_example
+from tfnas.graphs.packed import pack
+from tfnas.predictors import graph_predictor, labelled
+from tfnas.predictors.graph_predictor import SavedPredictor
+from tfnas.predictors.mlp import MLPConfig
+from tfnas.reports import tables
+
+CONFIG = MLPConfig(hidden=(16,), members=3, epochs=40, batch_size=16, tune_epochs=40)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder") / "encoder"
+    export.export(GraphEncoder(preset("tfnas", width=16, layers=2, embedding_dim=16), 1), folder)
+    return SavedGraphEncoder(folder)
+
+
+@pytest.fixture(scope="module")
+def graphs():
+    """Two families in which larger networks are better, each in a range of its own."""
+    packed = pack(sample(count=60) + sample("nats_size", 60))
+    size = packed.structure[:, 0]
+    for place, scale in ((0, 0.02), (1, 0.2)):
+        own = packed.family == place
+        size[own] = 0.5 + scale * (size[own] - size[own].mean()) / size[own].std()
+    return packed.with_labels(size)
+
+
+@pytest.fixture(scope="module")
+def trained(encoder, graphs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predictor")
+    summary = graph_predictor.train(encoder, graphs, folder, CONFIG, 1)
+    return folder / "predictor", summary
+
+
+def test_held_out_networks_are_ranked(trained):
+    _, summary = trained
+    assert set(summary["spearman"]) == {"nasbench101", "nats_size"}
+    assert summary["spearman"]["nats_size"] > 0.3  # of six networks
+    families = summary["families"]
+    assert families["nats_size"]["label_stddev"] > 5 * families["nasbench101"]["label_stddev"]
+
+
+def test_answers(trained, graphs):
+    predictor = SavedPredictor(trained[0])
+    known = sample("nats_size", 30)
+    answers = predictor.predict(known)
+    assert {answer.family for answer in answers} == {"nats_size"}
+    parameters = [graph.total_parameters for graph in known]
+    scores = [answer.score for answer in answers]
+    assert np.corrcoef(np.log(parameters), scores)[0, 1] > 0.7
+    facts = trained[1]["families"]["nats_size"]
+    best = answers[int(np.argmax(scores))]
+    assert best.accuracy == pytest.approx(facts["label_mean"] + best.score * facts["label_stddev"])
+    assert best.percentile > 80 > 20 > answers[int(np.argmin(scores))].percentile
+    assert all(answer.stddev > 0 for answer in answers)
+    stranger = predictor.predict(sample("mobilenetv3", 1))[0]
+    assert stranger.distance > 3 > np.median([answer.distance for answer in answers])
+    assert "do not rely" in tables.prediction_table(stranger)
+    assert "do not rely" not in tables.prediction_table(min(answers, key=lambda answer: answer.distance))
+
+
+def test_without_tfnas(trained, tmp_path):
+    graph = sample("nats_size", 1)[0]
+    (tmp_path / "example").write_bytes(to_example(graph).SerializeToString())
+    program = """
+import sys, tensorflow as tf
+module = tf.saved_model.load(sys.argv[1])
+answer = module.signatures["serving_default"](examples=tf.constant([open("example", "rb").read()] * 3))
+print(answer["score"].numpy().tolist())
+assert not {"tfnas", "tensorflow_gnn"} & set(sys.modules)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(trained[0])],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = SavedPredictor(trained[0]).predict([graph])[0].score
+    np.testing.assert_allclose(eval(done.stdout), [expected] * 3, atol=1e-5)
+
+
+def test_a_target_of_few_labels(encoder, graphs, tmp_path):
+    summary = graph_predictor.train(encoder, graphs, tmp_path, CONFIG, 1, target="nats_size", labels=25)
+    assert list(summary["spearman"]) == ["nats_size"]
+    assert summary["spearman"]["nats_size"] > 0.5
+
+
+def test_refusals(encoder, graphs, tmp_path):
+    def train(packed, **changes):
+        return graph_predictor.train(encoder, packed, tmp_path, CONFIG, 1, **changes)
+
+    missing = graphs.labels.copy()
+    missing[3] = np.nan
+    with pytest.raises(ConfigurationError, match="graph 3, of family 'nasbench101', has no label"):
+        train(graphs.with_labels(missing))
+    with pytest.raises(ConfigurationError, match="target='darts', expected one of nasbench101, nats_size"):
+        train(graphs, target="darts")
+    with pytest.raises(ConfigurationError, match="labels=60 of 'nats_size', expected 3 to 59"):
+        train(graphs, target="nats_size", labels=60)
+    with pytest.raises(ConfigurationError, match="'nats_size' has 2 labelled graphs, expected at least 10"):
+        train(graphs[np.arange(62)])
+    with pytest.raises(ConfigurationError, match="all labels of family 'nasbench101' are equal"):
+        train(graphs.with_labels(np.zeros(len(graphs))))
+    with pytest.raises(ConfigurationError, match="benchmark 'imagenet', expected one of digits201"):
+        labelled.from_benchmarks({"imagenet": 3})
+
+
+def test_an_empty_graph(trained):
+    empty = ComputationGraph(*(np.zeros(shape) for shape in ((0,), (0, 6), (0, 2), (0,), (0,), (0, 2))), name="void")
+    with pytest.raises(ConfigurationError, match="void has no operators"):
+        SavedPredictor(trained[0]).predict([empty])
+
+
+def test_damage(trained, tmp_path):
+    with pytest.raises(CorruptArtefactError, match="no such file"):
+        SavedPredictor(tmp_path)
+
+
+def test_graphs_of_a_benchmark():
+    found = labelled.from_benchmarks({"digits201": 12})
+    assert found.families == ("nasbench201",)
+    assert np.isfinite(found.labels).all()
+    assert len(found) == 12
