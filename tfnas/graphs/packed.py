@@ -222,9 +222,16 @@ class DeviceGraphs:
       node_capacity: T, room for the nodes of a batch and one more. A batch of random graphs needs more only if its
         mean size is six standard errors above that of all graphs; graphs without room are left out.
       edge_capacity: E, likewise.
+
+    Raises:
+      ConfigurationError: more nodes or edges than 32-bit numbers can count.
     """
 
     def __init__(self, graphs: PackedGraphs, batch_size: int):
+        if max(len(graphs.codes), len(graphs.edges)) >= 2**31:
+            raise ConfigurationError(
+                f"{len(graphs.codes)} nodes and {len(graphs.edges)} edges, expected less than 2^31"
+            )
         self.batch_size = batch_size
         self.node_capacity = _capacity(graphs.num_nodes, batch_size) + 1
         self.edge_capacity = _capacity(graphs.num_edges, batch_size)

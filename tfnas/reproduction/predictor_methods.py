@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.stats
@@ -96,7 +96,7 @@ def end_to_end(
     config: GraphEncoderConfig,
     folder: pathlib.Path,
     *,
-    encoder: Mapping[str, np.ndarray] | None = None,
+    encoder: Sequence[np.ndarray] | None = None,
     schedule: RegressionConfig = RegressionConfig(),  # noqa: B008 (frozen)
 ) -> Predictions:
     """A graph network trained on the sources and fine-tuned on the target with all its weights.
@@ -105,13 +105,13 @@ def end_to_end(
       task: the target.
       config: of the encoder.
       folder: gets checkpoints and metrics of the training on the sources.
-      encoder: weights that the encoder starts from, by name; by default fresh ones.
+      encoder: weights that the encoder starts from; by default fresh ones.
       schedule: both trainings.
     """
     strategy = tf.distribute.get_strategy()
     model = GraphRegressor(config, task.seed)
     if encoder is not None:
-        for variable, value in zip(model.encoder.variables, encoder.values(), strict=True):
+        for variable, value in zip(model.encoder.variables, encoder, strict=True):
             variable.assign(value)
     graphs = task.corpus.graphs
     sources = task.corpus.without(task.family)

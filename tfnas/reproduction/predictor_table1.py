@@ -129,7 +129,7 @@ def rows(
     def process(parts: Sequence[np.ndarray]) -> tuple[methods.Predictions, float]:
         return methods.process(task, parts)[0], math.nan
 
-    def ends(name: str, preset: str, weights: dict[str, np.ndarray] | None) -> tuple[methods.Predictions, float]:
+    def ends(name: str, preset: str, weights: list[np.ndarray] | None) -> tuple[methods.Predictions, float]:
         (folder / name).mkdir(parents=True, exist_ok=True)
         config = encoder_config.preset(preset)
         return methods.end_to_end(task, config, folder / name, encoder=weights), math.nan

@@ -5,7 +5,10 @@ References:
 """
 
 import dataclasses
+import functools
+import math
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.encoders.computation_graph.saved import embed_packed
 from tfnas.encoders.computation_graph.task import ContrastiveTask
+from tfnas.graphs.packed import FlatBatch, PackedGraphs
 from tfnas.predictors.features import GraphFeatures
 from tfnas.reproduction import predictor_methods as methods
 from tfnas.reproduction import report
@@ -59,27 +63,20 @@ def run(
       epochs: of that.
     """
     chosen = np.sort(np.random.default_rng([seed, 20]).permutation(len(corpus.graphs))[:graphs])
+    tasks = {}
+    for family in TARGETS:
+        pool = corpus.pool(family, seed)
+        tasks[family] = Task(corpus, family, pool, fine_tuning_sets(pool, family, runs, seed), seed)
     found: dict[str, dict[str, list[float]]] = {}
     for number, (name, config) in enumerate(VARIANTS.items()):
         for trained in (False, True) if name in ("tfnas", "paper") else (True,):
+            encoder = _Lazily(config, corpus, chosen, seed, epochs if trained else 0)
             label = name if trained else f"{name}, untrained"
-            model: list[GraphEncoder] = []
-            for family in TARGETS:
-                pool = corpus.pool(family, seed)
-                task = Task(corpus, family, pool, fine_tuning_sets(pool, family, runs, seed), seed)
-
-                def compute(
-                    task=task, config=config, trained=trained, model=model
-                ) -> tuple[methods.Predictions, float]:
-                    if not model:
-                        model.append(_encoder(config, corpus, chosen, seed, epochs if trained else 0))
-                    encode = tf.function(model[0].encode, reduce_retracing=True)
-                    pooled = task.corpus.graphs[task.pool]
-                    blocks = GraphFeatures(pooled, ["embedding"], lambda part: embed_packed(encode, part)).blocks
-                    return methods.process(task, blocks)[0], float("nan")
-
-                predictions, _ = kept(output_dir, f"table2_{number}_{int(trained)}_{family}", compute)
-                found.setdefault(label, {})[family] = task.correlations(predictions)
+            found[label] = {}
+            for family, task in tasks.items():
+                part = f"table2_{number}_{int(trained)}_{family}"
+                predictions, _ = kept(output_dir, part, functools.partial(_predictions, task, encoder))
+                found[label][family] = task.correlations(predictions)
     rows = [
         [name, *(f"{np.mean(families[family]):.3f} ± {np.std(families[family]):.3f}" for family in TARGETS)]
         for name, families in found.items()
@@ -99,6 +96,26 @@ def run(
     title = "Ablations of the contrastive encoder"
     report.write(output_dir, "table2", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
     return values
+
+
+class _Lazily:
+    """A variant's encoder, trained when its embeddings are first asked for."""
+
+    def __init__(self, *arguments: Any):
+        self._arguments = arguments
+
+    @functools.cached_property
+    def _encode(self) -> Callable[[FlatBatch], tf.Tensor]:
+        return tf.function(_encoder(*self._arguments).encode, reduce_retracing=True)
+
+    def embed(self, graphs: PackedGraphs) -> np.ndarray:
+        """Embeddings float32 `[N, D]`."""
+        return embed_packed(self._encode, graphs)
+
+
+def _predictions(task: Task, encoder: _Lazily) -> tuple[methods.Predictions, float]:
+    blocks = GraphFeatures(task.corpus.graphs[task.pool], ["embedding"], encoder.embed).blocks
+    return methods.process(task, blocks)[0], math.nan
 
 
 def _encoder(

@@ -53,9 +53,9 @@ class SavedGraphEncoder:
         """SHA-256 over the encoder's files."""
         return artefacts.fingerprint(self.manifest)
 
-    def variables(self) -> dict[str, np.ndarray]:
-        """The weights by number, in the order of `GraphEncoder.variables`; of the projection too."""
-        return {str(number): variable.numpy() for number, variable in enumerate(self.module.weights)}
+    def variables(self) -> list[np.ndarray]:
+        """The weights in the order of `GraphEncoder.variables`, those of the projection included."""
+        return [variable.numpy() for variable in self.module.weights]
 
     def embed(self, graphs: PackedGraphs | Sequence[ComputationGraph], *, progress: bool = False) -> np.ndarray:
         """Embeds N graphs.
