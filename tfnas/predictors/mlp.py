@@ -192,7 +192,7 @@ def _checked(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def outputs(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
-    """`[K, b]` from inputs `[K, b, D]`."""
+    """What K networks with the weights of `MLPEnsemble.weights` say, float32 `[K, b]`, of inputs `[K, b, D]`."""
     hidden = inputs
     for layer in range(0, len(weights), 2):
         hidden = tf.matmul(hidden, weights[layer]) + weights[layer + 1][:, None]

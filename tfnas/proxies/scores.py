@@ -6,7 +6,7 @@ References:
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ PROXIES = ("synflow", "jacov", "fisher", "grad_norm", "grasp", "snip")
 
 _EPSILON = 1e-5
 _ZERO = tf.UnconnectedGradients.ZERO
-WeightFunction = Callable[[Layer, str, tf.Tensor], tf.Tensor]
 
 
 def check_proxies(names: Sequence[str]) -> None:
@@ -120,7 +119,7 @@ class ProxyProgram:
         weights: Mapping[int, Mapping[str, tf.Tensor]],
         gates: Mapping[int, tf.Tensor],
         norm: Callable[[Layer, tf.Tensor], tf.Tensor],
-    ):
+    ) -> Iterator[None]:
         """The model with lent weights, gates on the outputs of layers, and norms of another kind."""
         calls: dict[int, Callable[..., tf.Tensor]] = {}
         linear = {id(layer) for layer in rewiring.linear_output(self._model)}
@@ -210,7 +209,8 @@ class ProxyProgram:
     def _fisher(self, weights: Mapping[int, Mapping[str, tf.Tensor]], gradients: Mapping[int, tf.Tensor]) -> tf.Tensor:
         """Half the mean square of the gradient of a gate per channel, once for every weight of the channel.
 
-        A gate multiplies a channel of one image, so its gradient is the sum of activation times its gradient.
+        A gate multiplies a channel of one image, so its gradient is the sum of activation times its gradient. A
+        separable convolution has one output, by which both of its kernels are counted.
         """
         terms = []
         for layer, name in self._kernels:
