@@ -7,7 +7,6 @@ from typing import Any
 
 from tfnas.benchmarks.registry import load_table
 from tfnas.encoders.saved import SavedEncoder, open_encoder
-from tfnas.errors import ConfigurationError
 from tfnas.reproduction import (
     arch2vec_figure2,
     arch2vec_figure3,
@@ -17,6 +16,7 @@ from tfnas.reproduction import (
     arch2vec_table2,
     arch2vec_table3,
     arch2vec_table4,
+    report,
 )
 from tfnas.spaces import Space, get_space
 
@@ -103,10 +103,7 @@ def check_experiments(names: Sequence[str]) -> list[str]:
     Raises:
       ConfigurationError: one of them is unknown.
     """
-    for name in names:
-        if name not in (*EXPERIMENTS, "all"):
-            raise ConfigurationError(f"unknown experiment {name!r}, expected all or {', '.join(EXPERIMENTS)}")
-    return list(EXPERIMENTS) if "all" in names else list(names)
+    return report.chosen(names, list(EXPERIMENTS))
 
 
 def run(name: str, output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:

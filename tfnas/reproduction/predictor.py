@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfnas.benchmarks.registry import find_table
-from tfnas.errors import ConfigurationError
 from tfnas.reproduction import (
     predictor_corpus,
     predictor_proxies,
@@ -14,6 +13,7 @@ from tfnas.reproduction import (
     predictor_table2,
     predictor_table3,
     predictor_table4,
+    report,
 )
 
 
@@ -82,7 +82,4 @@ def check_experiments(names: Sequence[str]) -> list[str]:
     Raises:
       ConfigurationError: one of them is unknown.
     """
-    for name in names:
-        if name not in (*EXPERIMENTS, "all"):
-            raise ConfigurationError(f"unknown experiment {name!r}, expected all or {', '.join(EXPERIMENTS)}")
-    return list(EXPERIMENTS) if "all" in names else list(names)
+    return report.chosen(names, list(EXPERIMENTS))

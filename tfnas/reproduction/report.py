@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfnas import artefacts
+from tfnas.errors import ConfigurationError
 from tfnas.reports import tables
 
 
@@ -43,3 +44,15 @@ def write(
 def percent(mean: float, deviation: float | None = None) -> str:
     """Mean and, if there is one, deviation of fractions as percentages."""
     return f"{100 * mean:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+
+
+def chosen(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The experiments that are meant; "all" means every one.
+
+    Raises:
+      ConfigurationError: one of them is unknown.
+    """
+    for name in names:
+        if name not in (*known, "all"):
+            raise ConfigurationError(f"unknown experiment {name!r}, expected all or {', '.join(known)}")
+    return list(known) if "all" in names else list(names)
