@@ -53,7 +53,7 @@ _LAYERS = flags.DEFINE_integer("layers", 20, "Cells of a network, for darts.", l
 _AUXILIARY = flags.DEFINE_boolean("auxiliary", True, "Train darts networks with a second classifier.")
 _TIME_LIMIT = flags.DEFINE_float("time_limit_seconds", 0.0, "Longest training; 0 for no limit.", lower_bound=0.0)
 _GUIDE = flags.DEFINE_enum("guide", "none", ("none", "predictor", "proxy"), "What picks the children of evolution.")
-_LABELS = flags.DEFINE_integer("labels", 50, "Random queries before the predictor's first fit.", lower_bound=3)
+_LABELS = flags.DEFINE_integer("labels", 20, "Random queries before the predictor's first fit.", lower_bound=3)
 _PROXY = flags.DEFINE_string("proxy", None, "For --guide=proxy: parameters, multiply_adds, or a score of the file.")
 _PROXY_SCORES = flags.DEFINE_string("proxy_scores", None, "File of trainers.score_proxies with that score.")
 _SPACE = flags.DEFINE_enum("space", None, SPACE_NAMES, "For --benchmark=function: the space.")
@@ -75,10 +75,11 @@ def main() -> None:
     from tfnas.networks.darts import DartsSkeleton
     from tfnas.networks.nasbench201 import Skeleton
     from tfnas.search import LatentForestSearch, check_strategies, experiment
-    from tfnas.search.guided_experiment import strategy_maker
+    from tfnas.search.guided_experiment import check_guide, guided_capacity, strategy_maker
     from tfnas.search.open_candidates import OpenCandidates
 
     check_strategies(_STRATEGY.value)
+    check_guide(_GUIDE.value, _STRATEGY.value, _QUERIES.value, _LABELS.value)
     make = strategy_maker(_GUIDE.value, proxy=_PROXY.value, scores=_PROXY_SCORES.value, labels=_LABELS.value)
     evaluator = registry.evaluator(
         _BENCHMARK.value,
@@ -109,7 +110,7 @@ def main() -> None:
     )
     if isinstance(evaluator, TrainedEvaluator):
         evaluator.keep_in(output_dir / "trained.jsonl")
-    candidates = OpenCandidates(evaluator.space)
+    candidates = OpenCandidates(evaluator.space, guided_capacity(_QUERIES.value, _RUNS.value))
     if encoder is not None:
         with_latents = LatentForestSearch.name in _STRATEGY.value
         candidates = experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, with_latents=with_latents)

@@ -63,7 +63,9 @@ def main() -> None:
         labels=_LABELS.value,
     )
     for name, value in summary["spearman"].items():
-        print(f"{name:24s} Spearman's correlation on held-out networks {value:.3f}")
+        print(
+            f"{name:24s} Spearman's correlation on held-out networks {'unknown' if value is None else f'{value:.3f}'}"
+        )
 
 
 if __name__ == "__main__":

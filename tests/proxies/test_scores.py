@@ -118,6 +118,21 @@ def test_scores_equal_finite_differences(library):
     assert found["synflow"] == pytest.approx(flow, rel=1e-5)
 
 
+@pytest.mark.parametrize("library", [tf.keras, keras], ids=["keras2", "keras3"])
+def test_branches_without_weights_and_a_softmax_layer(library):
+    """The image meets the output of a convolution, and a layer of its own makes the probabilities."""
+    layers = library.layers
+    inputs = library.Input((8, 8, 3))
+    joined = layers.Add()([layers.Conv2D(3, 3, padding="same")(inputs), layers.Rescaling(0.5)(inputs)])
+    logits = layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Concatenate()([joined, inputs])))
+    model, plain = library.Model(inputs, layers.Softmax()(logits)), library.Model(inputs, logits)
+    draw_weights(model, 1)
+    found, expected = (ProxyProgram(network, compiled=False).scores(IMAGES, LABELS) for network in (model, plain))
+    assert found == expected
+    assert all(np.isfinite(value) for value in found.values())
+    assert found["synflow"] > 1e-3
+
+
 def test_jacobian_covariance_by_hand():
     """Rows with correlation c have the eigenvalues 1 + c and 1 - c."""
     rows = np.array([[1.0, 2, 3, 4], [1, 3, 2, 4]])

@@ -11,9 +11,15 @@ from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.graphs.space_graphs import pack_cells
 from tfnas.proxies.tables import score_cells
 from tfnas.search.guided import GuidedEvolution
-from tfnas.search.guided_experiment import predictor_guide, proxy_guide, strategy_maker
+from tfnas.search.guided_experiment import (
+    check_guide,
+    guided_capacity,
+    predictor_guide,
+    proxy_guide,
+    strategy_maker,
+)
 from tfnas.search.guides import PredictorGuide, ScoreGuide, graph_featurizer
-from tfnas.search.loop import run_search
+from tfnas.search.loop import run_experiment, run_search
 from tfnas.search.open_candidates import OpenCandidates
 from tfnas.spaces import SPACE_NAMES, MobileNetV3, NASBench101, get_space
 
@@ -104,6 +110,40 @@ def test_a_space_that_can_not_be_listed(tmp_path):
     np.testing.assert_array_equal(resumed.scores.validation, whole.scores.validation)
 
 
+def test_a_finished_search_of_an_open_space_resumes(tmp_path):
+    space = MobileNetV3()
+    make = strategy_maker("predictor", labels=6)
+    results = []
+    for _ in range(2):
+        found = OpenCandidates(space, guided_capacity(10, 1))
+        evaluator = FunctionEvaluator(space, small_share)
+        run_experiment(["evolution"], found, evaluator, tmp_path, queries=10, runs=1, seed=1, make=make)
+        results.append((tmp_path / "results.json").read_text())
+        assert 10 <= found.met <= len(found)
+    assert results[0] == results[1]
+    assert "kernel_" in results[0]
+
+
+def test_guides_that_would_never_be_asked():
+    check_guide("predictor", ["evolution"], 21, 20)
+    with pytest.raises(ConfigurationError, match="--queries=20 with --labels=20: no query is left"):
+        check_guide("predictor", ["evolution"], 20, 20)
+    with pytest.raises(ConfigurationError, match="--guide=proxy guides --strategy=evolution, not bo"):
+        check_guide("proxy", ["bo"], 20, 3)
+    with pytest.raises(ConfigurationError, match="must be at least 1"):
+        GuidedEvolution(OpenCandidates(MobileNetV3(), 3), [1], ScoreGuide(np.zeros(3)), strangers=0)
+
+
+def test_a_space_that_is_used_up():
+    space = get_space("nats_size")
+    small = OpenCandidates(space, 40_000)
+    strategy = GuidedEvolution(small, [1], PredictorGuide(small, lambda cells: [np.ones((len(cells), 1))]))
+    small.rows_of_cells(space.enumerate())
+    strategy._suggested[:] = True
+    with pytest.raises(ConfigurationError, match="nats_size has no new architectures left"):
+        strategy._draw(0, 1, ())
+
+
 def test_open_candidates_know_isomorphic_cells_and_their_room():
     space = NASBench101()
     found = OpenCandidates(space, capacity=4)
@@ -173,5 +213,6 @@ def test_functions_of_the_user(tmp_path, monkeypatch):
             load_function(name)
     space = MobileNetV3()
     architecture = space.architecture(space.sample(1, np.random.default_rng(0)), 0)
+    assert FunctionEvaluator(space, lambda _: np.float32(0.5)).query([architecture])[0].validation == 0.5
     with pytest.raises(ConfigurationError, match=r"returned 93.1, expected a number in \[0, 1\]"):
         FunctionEvaluator(space, lambda _: 93.1).query([architecture])

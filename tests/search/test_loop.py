@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
-from tests.search.test_strategies import SPACE, candidates  # noqa: F401 (a fixture)
+from tests.search.test_strategies import SPACE
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator, Score, Scores
 from tfnas.errors import CorruptArtefactError
@@ -34,13 +34,13 @@ class Counting(Evaluator):
         return scores
 
 
-def run(candidates, folder, evaluator, name="bo"):  # noqa: F811
+def run(candidates, folder, evaluator, name="bo"):
     with tqdm(disable=True) as bar:
         return loop.run_search(get_strategy(name, candidates, [7, 8]), evaluator, 30, folder, bar)
 
 
 @pytest.mark.parametrize("name", ["random", "evolution", "reinforce", "bo"])
-def test_killed_and_resumed_equals_uninterrupted(candidates, tmp_path, name):  # noqa: F811
+def test_killed_and_resumed_equals_uninterrupted(candidates, tmp_path, name):
     whole = run(candidates, tmp_path / "whole", Counting(), name)
     with pytest.raises(KeyboardInterrupt):
         run(candidates, tmp_path / "parts", Counting(fail_after=45), name)
@@ -52,7 +52,7 @@ def test_killed_and_resumed_equals_uninterrupted(candidates, tmp_path, name):  #
         np.testing.assert_array_equal(getattr(resumed.scores, part), getattr(whole.scores, part))
 
 
-def test_answers_are_those_of_the_suggested_rows(candidates, tmp_path):  # noqa: F811
+def test_answers_are_those_of_the_suggested_rows(candidates, tmp_path):
     history = run(candidates, tmp_path, Counting())
     assert history.rows.shape == (2, 30)
     asked = Counting().query_cells(candidates.cells[history.rows.ravel()])
@@ -60,7 +60,7 @@ def test_answers_are_those_of_the_suggested_rows(candidates, tmp_path):  # noqa:
     np.testing.assert_array_equal(history.at_best(history.scores.validation), history.scores.validation.max(axis=1))
 
 
-def test_damaged_state(candidates, tmp_path):  # noqa: F811
+def test_damaged_state(candidates, tmp_path):
     run(candidates, tmp_path, Counting())
     path = tmp_path / "state.npz"
     state = artefacts.read_npz(path)
@@ -75,7 +75,7 @@ def test_damaged_state(candidates, tmp_path):  # noqa: F811
         run(candidates, tmp_path, Counting())
 
 
-def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path, capsys):  # noqa: F811
+def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path, capsys):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         summary = experiment.compare(
@@ -100,7 +100,7 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path, c
     assert not list((tmp_path / "first").rglob("state.npz"))
 
 
-def test_finished_strategies_are_not_run_again(candidates, tmp_path):  # noqa: F811
+def test_finished_strategies_are_not_run_again(candidates, tmp_path):
     settings = {"queries": 12, "runs": 2, "seed": 1}
     with pytest.raises(KeyboardInterrupt):
         loop.run_experiment(["random", "evolution"], candidates, Counting(fail_after=30), tmp_path, **settings)
@@ -113,7 +113,7 @@ def test_finished_strategies_are_not_run_again(candidates, tmp_path):  # noqa: F
         np.testing.assert_array_equal(resumed[name].rows, whole[name].rows)
 
 
-def test_a_budget_of_time(candidates, tmp_path):  # noqa: F811
+def test_a_budget_of_time(candidates, tmp_path):
     """Every query of `Counting` takes a second; the search goes on until all runs have spent the budget."""
     with tqdm(disable=True) as bar:
         history = loop.run_search(

@@ -183,7 +183,11 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
         ("score_proxies", ["--data=/nothing.npz"], "pass either --space or --model"),
         ("score_proxies", ["--data=x.npz", "--space=nasbench201", "--proxies=naswot"], "proxies naswot, expected some"),
         ("reproduce_predictor", ["--experiment=table9"], "unknown experiment 'table9', expected all or table1, table2"),
-        ("search", ["--guide=predictor", "--proxy=parameters"], "--guide=proxy goes with --proxy"),
+        (
+            "search",
+            ["--strategy=evolution", "--guide=predictor", "--proxy=parameters"],
+            "--guide=proxy goes with --proxy",
+        ),
         ("search", ["--benchmark=function", "--space=mobilenetv3"], "function needs both, no other one does"),
     ],
 )
@@ -394,6 +398,13 @@ def test_scores_and_a_guided_search(tmp_path):
     keras.Model(inputs, keras.layers.Dense(10)(x)).save(tmp_path / "mine.keras")
     done = run("score_proxies", *data, f"--model={tmp_path / 'mine.keras'}", f"--output_dir={tmp_path / 'one'}")
     assert re.search(r"snip +\| +0\.\d+", done.stdout)
+    two = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    keras.Model(two, keras.layers.Add()(two)).save(tmp_path / "two.keras")
+    done = run(
+        "score_proxies", *data, f"--model={tmp_path / 'two.keras'}", f"--output_dir={tmp_path / 'x'}", check=False
+    )
+    assert "expected a built model with one input and one output" in done.stderr
+    assert "Traceback" not in done.stderr
     run("score_proxies", *data, "--space=nats_size", "--count=3", f"--output_dir={tmp_path / 'three'}")
     assert json.loads((tmp_path / "three" / "summary.json").read_text())["networks"] == 3
     guided = ["--strategy=evolution", "--queries=15", "--runs=2", "--benchmark=digits201"]

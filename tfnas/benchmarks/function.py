@@ -34,10 +34,14 @@ class FunctionEvaluator(Evaluator):
         for architecture in architectures:
             self.space.require_valid(architecture)
             started = time.perf_counter()
-            accuracy = self._function(architecture)
-            if not isinstance(accuracy, int | float) or not math.isfinite(accuracy) or not 0 <= accuracy <= 1:
-                raise ConfigurationError(f"the accuracy function returned {accuracy!r}, expected a number in [0, 1]")
-            scores.append(Score(float(accuracy), float(accuracy), time.perf_counter() - started))
+            answer = self._function(architecture)
+            try:
+                accuracy = float(answer)
+            except (TypeError, ValueError):
+                accuracy = math.nan
+            if not 0 <= accuracy <= 1:
+                raise ConfigurationError(f"the accuracy function returned {answer!r}, expected a number in [0, 1]")
+            scores.append(Score(accuracy, accuracy, time.perf_counter() - started))
         return scores
 
 
@@ -54,7 +58,7 @@ def load_function(name: str) -> Callable[[Architecture], float]:
         sys.path.insert(0, "")
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError, SyntaxError) as error:
         raise ConfigurationError(f"--accuracy={name}: {error}") from error
     if not callable(function):
         raise ConfigurationError(f"--accuracy={name}: not a function")

@@ -68,8 +68,8 @@ def train(
     """Trains and exports a predictor.
 
     A tenth of every family is held out, to report rank correlations and to calibrate the deviations. With a target,
-    the predictor is trained on the other families, fine-tuned on some labels of the target, and the rest of the target
-    is held out.
+    the predictor is trained on all of the other families, fine-tuned on some labels of the target, and the rest of the
+    target is held out.
 
     Writes `predictor/` (SavedModel) and `summary.json`.
 
@@ -152,10 +152,10 @@ class _Split:
                 seen, rest = rows[:labels], rows[labels:]
                 tune.append(seen)
             else:
-                count = int(len(rows) * _HELD_OUT)
+                count = max(3, int(len(rows) * _HELD_OUT)) if target is None else 0
                 seen, rest = rows[count:], rows[:count]
                 train.append(seen)
-            held_out.append(rest if target is None or name == target else rest[:0])
+            held_out.append(rest)
             values = graphs.labels[seen]
             deviation = float(values.std())
             if deviation == 0:
@@ -234,6 +234,8 @@ class SavedPredictor:
         Raises:
           ConfigurationError: a graph is empty.
         """
+        if not graphs:
+            return []
         for graph in graphs:
             if not graph.num_nodes:
                 raise ConfigurationError(f"{graph.name or 'a graph'} has no operators to predict from")

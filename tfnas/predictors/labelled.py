@@ -34,7 +34,8 @@ def from_benchmarks(
       seed: of the choice.
 
     Raises:
-      ConfigurationError: an unknown benchmark, one without graphs, or no table of it.
+      ConfigurationError: an unknown benchmark, one without graphs, no table of it, fewer architectures, or two
+        benchmarks of one space.
     """
     parts = []
     for name, count in counts.items():
@@ -42,12 +43,18 @@ def from_benchmarks(
             raise ConfigurationError(f"benchmark {name!r}, expected one of {', '.join(TABLE_BENCHMARKS)}")
         known = TABLE_BENCHMARKS[name]
         table = load_table(known.file)
+        if any(table.space.name in part.families for part in parts):
+            raise ConfigurationError(
+                f"benchmark {name!r}: another one is of {table.space.name} too; a family has one label"
+            )
         if table.space.name not in symbolic.SPACES:
             raise ConfigurationError(f"benchmark {name!r}: no computation graphs of {table.space.name}")
         labels = table.values(known.test)
         kept = np.isfinite(labels)
         if layout == symbolic.PREDICTOR and "none" in table.space.operations:
             kept &= (table.cells.operations != table.space.operations.index("none")).all(axis=1)
+        if count is not None and count > kept.sum():
+            raise ConfigurationError(f"benchmark {name!r} has {kept.sum()} labelled graphs, {count} were asked for")
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(kept))[:count]
         parts.append(pack_cells(table.space.name, table.cells[rows], labels[rows], layout=layout, progress=True))
     return PackedGraphs.concatenate(parts)

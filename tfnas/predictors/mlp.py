@@ -122,10 +122,11 @@ class MLPEnsemble:
         tuned = MLPEnsemble(self.config, self.seed)
         tuned.weights = self._tuned(inputs, targets)
         tuned.scale = np.ones(runs)
-        if calibrate and inputs.shape[1] >= 2 * _FOLDS:
-            fold = np.random.default_rng(self.seed).permutation(inputs.shape[1]) % _FOLDS
+        if calibrate:
+            folds = min(_FOLDS, inputs.shape[1])
+            fold = np.random.default_rng(self.seed).permutation(inputs.shape[1]) % folds
             squares = np.zeros((runs, inputs.shape[1]))
-            for number in range(_FOLDS):
+            for number in range(folds):
                 kept, left = fold != number, fold == number
                 part = MLPEnsemble(self.config, self.seed)
                 part.weights = self._tuned(inputs[:, kept], targets[:, kept])

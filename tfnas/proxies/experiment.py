@@ -8,9 +8,9 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.benchmarks.images import load_images
-from tfnas.errors import ConfigurationError
+from tfnas.errors import ConfigurationError, TfnasError
 from tfnas.graphs.keras_graphs import keras_file_builder
-from tfnas.proxies import rewiring
+from tfnas.networks.nasbench201 import Skeleton
 from tfnas.proxies.scores import ProxyProgram, check_proxies
 from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, draw_weights, network_scores
 from tfnas.proxies.tables import score_cells
@@ -59,9 +59,7 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
     """
     images, labels = batch_of_images(settings.data, settings.batch_size, settings.seed)
     if settings.model is not None:
-        values = ProxyProgram(_read_model(settings.model, settings.seed), settings.proxies, compiled=False).scores(
-            images, labels
-        )
+        values = _model_scores(settings, images, labels)
         text = tables.markdown(["score", "value"], [[name, f"{value:.6g}"] for name, value in values.items()])
         summary = {name: value if np.isfinite(value) else None for name, value in values.items()}
     else:
@@ -70,9 +68,16 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
         score = scorer(space, images, labels, settings.proxies, settings.seed)
         facts = {"source": "tfnas.proxies", "seed": settings.seed, "batch_size": settings.batch_size}
         columns = score_cells(space, cells, score, output_dir, **facts)
-        quartiles = {name: np.nanquantile(values, (0.25, 0.5, 0.75)).tolist() for name, values in columns.items()}
+        quartiles = {
+            name: np.nanquantile(values, (0.25, 0.5, 0.75)).tolist() if np.isfinite(values).any() else [None] * 3
+            for name, values in columns.items()
+        }
         rows = [
-            [name, *(f"{value:.4g}" for value in quartiles[name]), f"{np.isnan(values).sum()}"]
+            [
+                name,
+                *("none" if value is None else f"{value:.4g}" for value in quartiles[name]),
+                f"{np.isnan(values).sum()}",
+            ]
             for name, values in columns.items()
         ]
         text = tables.markdown(["score", "lower quartile", "median", "upper quartile", "not finite"], rows)
@@ -117,15 +122,31 @@ def scorer(
     space: Space, images: np.ndarray, labels: np.ndarray, proxies: tuple[str, ...], seed: int
 ) -> Callable[[Architecture], Mapping[str, float]]:
     """A function from an architecture of the space to its scores."""
+    classes = max(10, int(labels.max()) + 1)
     if space.name == "nasbench201":
-        return NASBench201Proxies(images, labels, proxies, seed=seed).score
+        return NASBench201Proxies(images, labels, proxies, Skeleton(num_classes=classes), seed).score
     if space.name == "nats_size":
-        return NATSSizeProxies(images, labels, proxies, seed=seed).score
-    return lambda architecture: network_scores(space.name, architecture, images, labels, proxies, seed)
+        return NATSSizeProxies(images, labels, proxies, seed, classes).score
+    return lambda architecture: network_scores(space.name, architecture, images, labels, proxies, seed, classes)
 
 
-def _read_model(path: str, seed: int) -> rewiring.Layer:
-    """The model of a file with fresh weights."""
-    model = keras_file_builder(path)[0]()
-    draw_weights(model, seed)
-    return model
+def _model_scores(settings: Settings, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Scores of the model of a file, with fresh weights."""
+    model = keras_file_builder(settings.model)[0]()
+    if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ConfigurationError(f"{settings.model}: expected a built model with one input and one output")
+    expected = tuple(model.inputs[0].shape[1:])
+    if len(expected) != 3 or any(size not in (None, own) for size, own in zip(expected, images.shape[1:], strict=True)):
+        raise ConfigurationError(f"{settings.model}: takes {expected}, the images are {images.shape[1:]}")
+    if labels.max() >= (model.outputs[0].shape[-1] or 0):
+        raise ConfigurationError(
+            f"{settings.model}: {model.outputs[0].shape[-1]} outputs, the images have {labels.max() + 1} classes"
+        )
+    draw_weights(model, settings.seed)
+    try:
+        return ProxyProgram(model, settings.proxies, compiled=False).scores(images, labels)
+    except TfnasError:
+        raise
+    except Exception as error:  # Keras and TensorFlow raise many classes
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigurationError(f"{settings.model}: its layers can't be scored ({reason})") from error

@@ -114,8 +114,9 @@ def batch_statistics_norm(layer: Layer, weights: Mapping[str, tf.Tensor], inputs
 
 
 def linear_output(model: Layer) -> list[Layer]:
-    """The model's last layer, if it applies a softmax: scores are taken of logits."""
-    layers = getattr(model, "layers", None) or [model]
-    last = layers[-1]
-    activation = getattr(last, "activation", None)
-    return [last] if getattr(activation, "__name__", "") == "softmax" else []
+    """The model's last layer, if it is or applies a softmax: scores are taken of logits."""
+    last = model
+    while getattr(last, "layers", None):
+        last = last.layers[-1]
+    applies = getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
+    return [last] if applies or type(last).__name__ == "Softmax" else []

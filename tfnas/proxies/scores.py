@@ -119,8 +119,12 @@ class ProxyProgram:
         weights: Mapping[int, Mapping[str, tf.Tensor]],
         gates: Mapping[int, tf.Tensor],
         norm: Callable[[Layer, tf.Tensor], tf.Tensor],
+        double: bool = False,
     ) -> Iterator[None]:
-        """The model with lent weights, gates on the outputs of layers, and norms of another kind."""
+        """The model with lent weights, gates on the outputs of layers, and norms of another kind.
+
+        With `double`, layers without weights get their inputs in float64, so that they can join branches.
+        """
         calls: dict[int, Callable[..., tf.Tensor]] = {}
         linear = {id(layer) for layer in rewiring.linear_output(self._model)}
 
@@ -157,6 +161,8 @@ class ProxyProgram:
                 calls[id(layer)] = lambda original, inputs, *args, **kwargs: tf.identity(inputs)
             elif weights.get(id(layer)):
                 calls[id(layer)] = weighted_call(layer)
+            elif double:
+                calls[id(layer)] = _in_float64
         with rewiring.replaced_calls(calls, self._layers):
             yield
 
@@ -228,10 +234,19 @@ class ProxyProgram:
         kernels = [weights[id(layer)][name] for layer, name in self._kernels]
         with tf.GradientTape() as tape:
             tape.watch(kernels)
-            with self._rewired(weights, {}, lambda layer, inputs: tf.identity(inputs)):
+            with self._rewired(weights, {}, lambda layer, inputs: tf.identity(inputs), double=True):
                 total = tf.reduce_sum(self._call(images, *extra))
         gradients = tape.gradient(total, kernels, unconnected_gradients=_ZERO)
         return tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
+
+
+def _in_float64(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A call with all tensors of floating-point numbers in float64."""
+
+    def cast(value: Any) -> Any:
+        return tf.cast(value, tf.float64) if tf.is_tensor(value) and value.dtype.is_floating else value
+
+    return original(*tf.nest.map_structure(cast, args), **kwargs)
 
 
 def _output_channels(layer: Layer, weights: Mapping[str, tf.Tensor]) -> tf.Tensor:

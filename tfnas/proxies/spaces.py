@@ -3,6 +3,7 @@
 All architectures of a seed start from the same random numbers, so that scores differ by architecture alone.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -69,11 +70,19 @@ class NATSSizeProxies:
       labels: int `[B]`.
       proxies: which scores.
       seed: of the initial weights, which PyTorch's rule scales for the widths at hand.
+      num_classes: width of the classifier.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, proxies: Sequence[str] = PROXIES, seed: int = 0):
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        proxies: Sequence[str] = PROXIES,
+        seed: int = 0,
+        num_classes: int = 10,
+    ):
         self.images, self.labels = images, labels
-        self.network = NATSSizeNetwork(None, settings=LayerSettings("pytorch"))
+        self.network = NATSSizeNetwork(None, num_classes, LayerSettings("pytorch"))
         self.network(tf.zeros([1, *images.shape[1:]]))
         draw_weights(self.network, seed)
         self._stages = _stages(self.network)
@@ -134,27 +143,29 @@ def network_scores(
     labels: np.ndarray,
     proxies: Sequence[str] = PROXIES,
     seed: int = 0,
+    num_classes: int = 10,
 ) -> dict[str, float]:
     """Scores of the benchmark's network of an architecture, built for this one call.
 
     Args:
-      space: one of `graphs.symbolic.SPACES` but NAS-Bench-201 and NATS size, which need no network of their own.
+      space: `nasbench101`, `nasbench301` or `mobilenetv3`.
       architecture: of the space.
       images: float32 `[B, height, width, channels]`, standardised.
       labels: int `[B]`.
       proxies: which scores.
       seed: of the initial weights.
+      num_classes: width of the classifier.
 
     Raises:
       ConfigurationError: no network of that space.
     """
     settings = LayerSettings("pytorch")
     if space == "nasbench101":
-        model = NASBench101Network(NASBench101Skeleton(), architecture, settings)
+        model = NASBench101Network(NASBench101Skeleton(num_classes=num_classes), architecture, settings)
     elif space == "nasbench301":
-        model = DartsNetwork(NASBENCH301_SKELETON, architecture, settings)
+        model = DartsNetwork(dataclasses.replace(NASBENCH301_SKELETON, num_classes=num_classes), architecture, settings)
     elif space == "mobilenetv3":
-        model = MobileNetV3Network(MobileNetV3Skeleton(num_classes=int(labels.max()) + 1), architecture, settings)
+        model = MobileNetV3Network(MobileNetV3Skeleton(num_classes=num_classes), architecture, settings)
     else:
         raise ConfigurationError(f"no network of {space} to score")
     model(tf.zeros([1, *images.shape[1:]]))

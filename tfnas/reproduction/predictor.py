@@ -24,7 +24,7 @@ class Settings:
     Attributes:
       seed: of everything random.
       runs: fine-tunings per target.
-      epochs: of contrastive pretraining.
+      epochs: of contrastive pretraining in table 1.
       nasbench101_graphs: networks of NAS-Bench-101 in the corpus.
       nasbench301_graphs: networks of NAS-Bench-301.
       search_runs: searches per strategy on NAS-Bench-201.

@@ -1,4 +1,7 @@
-"""Rank correlations with few labels of an unseen space: the paper's protocol, its baselines, and what is better.
+"""Rank correlations with few labels of a space: the paper's protocol, its baselines, and what is better.
+
+Labels of the target are seen by fine-tuning alone. Its unlabelled graphs, those of the tests too, are seen by the
+contrastive pretraining (as in the paper) and decide the scale of features.
 
 References:
   Han et al. 2023, sections 5.1-5.2 and the table of Spearman correlations there.

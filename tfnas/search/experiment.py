@@ -122,7 +122,7 @@ def compare(
         {
             "space": space.name,
             "benchmark": benchmark,
-            "candidates": len(candidates),
+            "candidates": candidates.met if isinstance(candidates, OpenCandidates) else len(candidates),
             "seed": seed,
             "strategies": summary,
             "best": {"architecture": best_name} | {key: best[key] for key in ("strategy", "validation", "test")},

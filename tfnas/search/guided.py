@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from tfnas.errors import CorruptArtefactError
+from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.search.base import Candidates, Strategy
 from tfnas.search.guides import Guide
 from tfnas.search.open_candidates import OpenCandidates
+
+CHILDREN, STRANGERS = 100, 300
+"""Defaults per generation."""
+
+_ATTEMPTS = 100
 
 
 class GuidedEvolution(Strategy):
@@ -30,6 +35,9 @@ class GuidedEvolution(Strategy):
       crossover: share of children that have two parents.
       refit_every: the guide learns again after so many new answers.
 
+    Raises:
+      ConfigurationError: a number below 1.
+
     The number of strangers was chosen on validation accuracies of Digits-201.
     """
 
@@ -44,12 +52,14 @@ class GuidedEvolution(Strategy):
         initial: int | None = None,
         batch: int = 10,
         parents: int = 20,
-        children: int = 100,
-        strangers: int = 300,
+        children: int = CHILDREN,
+        strangers: int = STRANGERS,
         crossover: float = 0.3,
         refit_every: int = 10,
     ):
         super().__init__(candidates, seeds)
+        if min(batch, parents, children, strangers, refit_every) < 1:
+            raise ConfigurationError("batch, parents, children, strangers and refit_every must be at least 1")
         self.guide = guide
         self.initial = max(2, guide.labels if initial is None else initial)
         self.batch, self.parents, self.children = batch, parents, children
@@ -111,8 +121,10 @@ class GuidedEvolution(Strategy):
         if not isinstance(self.candidates, OpenCandidates):
             return super()._draw(run, count, taken)
         rows: list[int] = []
-        while len(rows) < count:
+        for _ in range(_ATTEMPTS):
+            if len(rows) == count:
+                return rows
             for row in self.candidates.sample(count, self.rngs[run]).tolist():
                 if len(rows) < count and not self._suggested[run, row] and row not in rows and row not in taken:
                     rows.append(row)
-        return rows
+        raise ConfigurationError(f"{self.candidates.space.name} has no new architectures left; ask for fewer queries")

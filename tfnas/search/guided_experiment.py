@@ -9,7 +9,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.graphs import symbolic
 from tfnas.search import get_strategy
 from tfnas.search.base import Candidates, Strategy
-from tfnas.search.guided import GuidedEvolution
+from tfnas.search.guided import CHILDREN, STRANGERS, GuidedEvolution
 from tfnas.search.guides import Guide, PredictorGuide, ScoreGuide, graph_featurizer
 from tfnas.search.open_candidates import OpenCandidates
 
@@ -57,6 +57,19 @@ def strategy_maker(
         return GuidedEvolution(candidates, seeds, proxy_guide(candidates, proxy, scores, layout))
 
     return make
+
+
+def check_guide(guide: str, strategies: Sequence[str], queries: int, labels: int) -> None:
+    """Raises ConfigurationError if a guide would never be asked: no evolution, or all queries are first labels."""
+    if guide != "none" and "evolution" not in strategies:
+        raise ConfigurationError(f"--guide={guide} guides --strategy=evolution, not {', '.join(strategies)}")
+    if guide == "predictor" and queries <= labels:
+        raise ConfigurationError(f"--queries={queries} with --labels={labels}: no query is left for the predictor")
+
+
+def guided_capacity(queries: int, runs: int) -> int:
+    """Room for all architectures that guided evolution can meet if every query is a generation of its own."""
+    return (queries + 3) * runs * (CHILDREN + STRANGERS) + queries * runs
 
 
 def predictor_guide(candidates: Candidates | OpenCandidates, labels: int, layout: str) -> Guide:

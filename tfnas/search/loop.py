@@ -14,6 +14,7 @@ from tfnas.benchmarks import Evaluator, Scores
 from tfnas.errors import CorruptArtefactError
 from tfnas.search import get_strategy
 from tfnas.search.base import Candidates, Strategy
+from tfnas.search.open_candidates import OpenCandidates
 
 _SECONDS_BETWEEN_STATES = 20.0
 _OUTCOME = "outcome_"
@@ -115,7 +116,7 @@ def run_search(
 
 def run_experiment(
     names: Sequence[str],
-    candidates: Candidates,
+    candidates: Candidates | OpenCandidates,
     evaluator: Evaluator,
     output_dir: pathlib.Path,
     *,
@@ -144,12 +145,15 @@ def run_experiment(
             finished = folder / "history.npz"
             if finished.exists():
                 histories[name] = _read_history(finished)
+                if isinstance(candidates, OpenCandidates):
+                    candidates.load_state(artefacts.read_npz(finished))
                 bar.update(histories[name].rows.size)
                 continue
             strategy = make(name, candidates, range(seed, seed + runs))
             histories[name] = run_search(strategy, evaluator, queries, folder, bar)
             outcome = dataclasses.asdict(histories[name].scores)
-            artefacts.write_npz(finished, rows=histories[name].rows, **outcome)
+            met = candidates.state() if isinstance(candidates, OpenCandidates) else {}
+            artefacts.write_npz(finished, rows=histories[name].rows, **outcome, **met)
             (folder / "state.npz").unlink(missing_ok=True)
     results = {
         name: {

@@ -32,6 +32,11 @@ class OpenCandidates:
     def __len__(self) -> int:
         return len(self.cells)
 
+    @property
+    def met(self) -> int:
+        """How many architectures there are so far."""
+        return len(self._rows)
+
     def architecture(self, row: int) -> Architecture:
         """The architecture of that row."""
         return self.space.architecture(self.cells, row)
