@@ -12,8 +12,9 @@ from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import Cell, NASBench201Network, Reduction, Skeleton
 from tfnas.networks.nats_size import NATSSizeNetwork
 from tfnas.proxies import rewiring, tables
+from tfnas.proxies.initialization import draw_weights
 from tfnas.proxies.scores import PROXIES, ProxyProgram, jacobian_covariance
-from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, draw_weights, network_scores
+from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, network_scores
 from tfnas.spaces import NASBench201, NATSSize
 
 RNG = np.random.default_rng(0)

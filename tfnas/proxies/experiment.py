@@ -11,8 +11,9 @@ from tfnas.benchmarks.images import load_images
 from tfnas.errors import ConfigurationError, TfnasError
 from tfnas.graphs.keras_graphs import keras_file_builder
 from tfnas.networks.nasbench201 import Skeleton
+from tfnas.proxies.initialization import draw_weights
 from tfnas.proxies.scores import ProxyProgram, check_proxies
-from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, draw_weights, network_scores
+from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, network_scores
 from tfnas.proxies.tables import score_cells
 from tfnas.reports import tables
 from tfnas.spaces import Architecture, CellTable, Space, get_space

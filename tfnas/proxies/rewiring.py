@@ -17,6 +17,9 @@ from tfnas.errors import ConfigurationError
 Layer = Any
 """A layer of Keras 3 or of tf_keras; they have no common class."""
 
+STATE_NAMES = ("moving_mean", "moving_variance", "seed_generator")
+"""Variables that are not weights."""
+
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 
@@ -111,6 +114,88 @@ def batch_statistics_norm(layer: Layer, weights: Mapping[str, tf.Tensor], inputs
         return tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=layer.epsilon)[0]
     mean, variance = tf.nn.moments(inputs, list(range(inputs.shape.rank - 1)))
     return tf.nn.batch_normalization(inputs, mean, variance, offset, scale, layer.epsilon)
+
+
+def training_norm(layer: Layer, weights: Mapping[str, tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
+    """A norm as it works in training; no running statistics are read or written."""
+    if is_batch_norm(layer):
+        return batch_statistics_norm(layer, weights, inputs)
+    with lent_weights(layer, weights):
+        return type(layer).call(layer, inputs)
+
+
+@contextlib.contextmanager
+def rewired(
+    model: Layer,
+    layers: Sequence[Layer],
+    weights: Callable[[Layer], Mapping[str, tf.Tensor]],
+    norm: Callable[[Layer, tf.Tensor], tf.Tensor],
+    *,
+    gates: Mapping[int, tf.Tensor] | None = None,
+    double: bool = False,
+    cut: bool = False,
+) -> Iterator[None]:
+    """The model with lent weights, gates on the outputs of layers, and norms of another kind; it returns logits.
+
+    Args:
+      model: the model.
+      layers: all of its layers.
+      weights: what a layer's weights stand for, asked when the layer is called.
+      norm: what a norm does with its input.
+      gates: float `[B, channels]` by `id` of a layer, by which its output is multiplied.
+      double: layers without weights get their inputs in float64, so that they can join branches.
+      cut: lent kernels may have fewer channels than the layer declares.
+    """
+    calls: dict[int, Callable[..., tf.Tensor]] = {}
+    linear = {id(layer) for layer in linear_output(model)}
+    gates = gates or {}
+
+    def norm_call(layer: Layer):
+        return lambda original, inputs, *args, **kwargs: norm(layer, inputs)
+
+    def weighted_call(layer: Layer):
+        def run(original: Callable[..., tf.Tensor], inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+            lent = dict(weights(layer))
+            dtype = next(iter(lent.values())).dtype
+            if "_compute_dtype_object" in vars(layer):  # what tf_keras's dense layers cast to
+                lent["_compute_dtype_object"] = dtype
+            if id(layer) in linear:
+                lent["activation"] = tf.identity
+            with lent_weights(layer, lent):
+                if cut and hasattr(layer, "convolution_op"):
+                    # The layer's own call would declare an output of all its channels.
+                    outputs = layer.convolution_op(tf.cast(inputs, dtype), lent["kernel"])
+                    outputs = layer.activation(tf.nn.bias_add(outputs, lent["bias"]) if layer.use_bias else outputs)
+                else:
+                    outputs = original(tf.cast(inputs, dtype), *args, **kwargs)
+            if id(layer) not in gates:
+                return outputs
+            gate = gates[id(layer)]
+            between = [1] * (outputs.shape.rank - 2)
+            return outputs * tf.reshape(gate, [tf.shape(gate)[0], *between, tf.shape(gate)[1]])
+
+        return run
+
+    for layer in layers:
+        if is_norm(layer):
+            calls[id(layer)] = norm_call(layer)
+        elif type(layer).__name__.endswith("Dropout") or (id(layer) in linear and not layer.weights):
+            calls[id(layer)] = lambda original, inputs, *args, **kwargs: tf.identity(inputs)
+        elif set(weight_names(layer)) - set(STATE_NAMES):
+            calls[id(layer)] = weighted_call(layer)
+        elif double:
+            calls[id(layer)] = _in_float64
+    with replaced_calls(calls, layers):
+        yield
+
+
+def _in_float64(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A call with all tensors of floating-point numbers in float64."""
+
+    def cast(value: Any) -> Any:
+        return tf.cast(value, tf.float64) if tf.is_tensor(value) and value.dtype.is_floating else value
+
+    return original(*tf.nest.map_structure(cast, args), **kwargs)
 
 
 def linear_output(model: Layer) -> list[Layer]:

@@ -6,7 +6,7 @@ References:
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,61 +110,25 @@ class ProxyProgram:
         return {
             name: change(self._weight(layer, name, tf.convert_to_tensor(getattr(layer, name)), *extra))
             for name in rewiring.weight_names(layer)
-            if name not in ("moving_mean", "moving_variance", "seed_generator")
+            if name not in rewiring.STATE_NAMES
         }
 
-    @contextlib.contextmanager
     def _rewired(
         self,
         weights: Mapping[int, Mapping[str, tf.Tensor]],
-        gates: Mapping[int, tf.Tensor],
         norm: Callable[[Layer, tf.Tensor], tf.Tensor],
+        gates: Mapping[int, tf.Tensor] | None = None,
         double: bool = False,
-    ) -> Iterator[None]:
-        """The model with lent weights, gates on the outputs of layers, and norms of another kind.
-
-        With `double`, layers without weights get their inputs in float64, so that they can join branches.
-        """
-        calls: dict[int, Callable[..., tf.Tensor]] = {}
-        linear = {id(layer) for layer in rewiring.linear_output(self._model)}
-
-        def norm_call(layer: Layer):
-            return lambda original, inputs, *args, **kwargs: norm(layer, inputs)
-
-        def weighted_call(layer: Layer):
-            def run(original: Callable[..., tf.Tensor], inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
-                lent = dict(weights[id(layer)])
-                dtype = next(iter(lent.values())).dtype
-                if "_compute_dtype_object" in vars(layer):  # what tf_keras's dense layers cast to
-                    lent["_compute_dtype_object"] = dtype
-                if id(layer) in linear:
-                    lent["activation"] = tf.identity
-                with rewiring.lent_weights(layer, lent):
-                    if self._cut and hasattr(layer, "convolution_op"):
-                        # The layer's own call would declare an output of all its channels.
-                        outputs = layer.convolution_op(tf.cast(inputs, dtype), lent["kernel"])
-                        outputs = layer.activation(tf.nn.bias_add(outputs, lent["bias"]) if layer.use_bias else outputs)
-                    else:
-                        outputs = original(tf.cast(inputs, dtype), *args, **kwargs)
-                if id(layer) not in gates:
-                    return outputs
-                gate = gates[id(layer)]
-                between = [1] * (outputs.shape.rank - 2)
-                return outputs * tf.reshape(gate, [tf.shape(gate)[0], *between, tf.shape(gate)[1]])
-
-            return run
-
-        for layer in self._layers:
-            if rewiring.is_norm(layer):
-                calls[id(layer)] = norm_call(layer)
-            elif type(layer).__name__.endswith("Dropout") or (id(layer) in linear and not layer.weights):
-                calls[id(layer)] = lambda original, inputs, *args, **kwargs: tf.identity(inputs)
-            elif weights.get(id(layer)):
-                calls[id(layer)] = weighted_call(layer)
-            elif double:
-                calls[id(layer)] = _in_float64
-        with rewiring.replaced_calls(calls, self._layers):
-            yield
+    ) -> contextlib.AbstractContextManager[None]:
+        return rewiring.rewired(
+            self._model,
+            self._layers,
+            lambda layer: weights[id(layer)],
+            norm,
+            gates=gates or {},
+            double=double,
+            cut=self._cut,
+        )
 
     def _trace(self, images: tf.Tensor, labels: tf.Tensor, *extra: Any) -> dict[str, tf.Tensor]:
         weights = {id(layer): self._weights(layer, extra, tf.identity) for layer in self._layers}
@@ -175,16 +139,13 @@ class ProxyProgram:
                 gates[id(layer)] = tf.ones([tf.shape(images)[0], _output_channels(layer, weights[id(layer)])])
 
         def norm(layer: Layer, inputs: tf.Tensor) -> tf.Tensor:
-            if rewiring.is_batch_norm(layer):
-                return rewiring.batch_statistics_norm(layer, weights[id(layer)], inputs)
-            with rewiring.lent_weights(layer, weights[id(layer)]):
-                return type(layer).call(layer, inputs)
+            return rewiring.training_norm(layer, weights[id(layer)], inputs)
 
         with tf.GradientTape() as outer:
             outer.watch(kernels)
             with tf.GradientTape(persistent=True) as tape:
                 tape.watch([images, *kernels, *gates.values()])
-                with self._rewired(weights, gates, norm):
+                with self._rewired(weights, norm, gates):
                     logits = self._call(images, *extra)
                 if logits.shape.rank != 2:
                     raise ConfigurationError(f"the model returns shape {logits.shape}, expected logits [B, classes]")
@@ -234,19 +195,10 @@ class ProxyProgram:
         kernels = [weights[id(layer)][name] for layer, name in self._kernels]
         with tf.GradientTape() as tape:
             tape.watch(kernels)
-            with self._rewired(weights, {}, lambda layer, inputs: tf.identity(inputs), double=True):
+            with self._rewired(weights, lambda layer, inputs: tf.identity(inputs), double=True):
                 total = tf.reduce_sum(self._call(images, *extra))
         gradients = tape.gradient(total, kernels, unconnected_gradients=_ZERO)
         return tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
-
-
-def _in_float64(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A call with all tensors of floating-point numbers in float64."""
-
-    def cast(value: Any) -> Any:
-        return tf.cast(value, tf.float64) if tf.is_tensor(value) and value.dtype.is_floating else value
-
-    return original(*tf.nest.map_structure(cast, args), **kwargs)
 
 
 def _output_channels(layer: Layer, weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -277,5 +229,10 @@ def jacobian_covariance(jacobian: np.ndarray) -> float:
     rows = np.asarray(jacobian, np.float64)
     if not (rows.std(axis=1) > 0).all():
         return float("nan")
-    values = np.linalg.eigvalsh(np.corrcoef(rows))
-    return float(-np.sum(np.log(np.maximum(values, 0) + _EPSILON) + 1 / (np.maximum(values, 0) + _EPSILON)))
+    return covariance_score(np.linalg.eigvalsh(np.corrcoef(rows)))
+
+
+def covariance_score(eigenvalues: np.ndarray) -> float:
+    """The score of `jacobian_covariance` from the eigenvalues `[B]` of the correlation matrix."""
+    shifted = np.maximum(np.asarray(eigenvalues, np.float64), 0) + _EPSILON
+    return float(-np.sum(np.log(shifted) + 1 / shifted))

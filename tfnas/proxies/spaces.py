@@ -4,8 +4,7 @@ All architectures of a seed start from the same random numbers, so that scores d
 """
 
 import dataclasses
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +18,7 @@ from tfnas.networks.nasbench101 import NASBench101Network, NASBench101Skeleton
 from tfnas.networks.nasbench201 import Cell, NASBench201Network, Skeleton, operation_codes
 from tfnas.networks.nats_size import NATSSizeNetwork
 from tfnas.proxies import rewiring
+from tfnas.proxies.initialization import draw_weights
 from tfnas.proxies.scores import PROXIES, ProxyProgram
 from tfnas.spaces import Architecture, NATSSize
 from tfnas.spaces.nasbench201 import NODE_EDGES
@@ -85,7 +85,7 @@ class NATSSizeProxies:
         self.network = NATSSizeNetwork(None, num_classes, LayerSettings("pytorch"))
         self.network(tf.zeros([1, *images.shape[1:]]))
         draw_weights(self.network, seed)
-        self._stages = _stages(self.network)
+        self._stages = width_stages(self.network)
         self._program = ProxyProgram(
             self.network,
             proxies,
@@ -115,8 +115,8 @@ class NATSSizeProxies:
         return value[..., :wanted, :] * scale
 
 
-def _stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int | None]]:
-    """By layer, the stages that decide its channels in and out; None for channels that are not searched."""
+def width_stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int | None]]:
+    """By `id` of a layer, the stages that decide its channels in and out; None for channels that are not searched."""
     found: dict[int, tuple[int | None, int | None]] = {
         id(network.stem): (None, 0),
         id(network.stem_norm): (None, 0),
@@ -148,7 +148,7 @@ def network_scores(
     """Scores of the benchmark's network of an architecture, built for this one call.
 
     Args:
-      space: `nasbench101`, `nasbench301` or `mobilenetv3`.
+      space: of those that `build_network` knows.
       architecture: of the space.
       images: float32 `[B, height, width, channels]`, standardised.
       labels: int `[B]`.
@@ -159,36 +159,37 @@ def network_scores(
     Raises:
       ConfigurationError: no network of that space.
     """
+    model, logits = build_network(space, architecture, num_classes, images.shape[1:])
+    draw_weights(model, seed)
+    return ProxyProgram(model, proxies, logits, compiled=False).scores(images, labels)
+
+
+def build_network(
+    space: str, architecture: Architecture, num_classes: int, image_shape: Sequence[int]
+) -> tuple[tf.keras.Model, Callable[[tf.Tensor], tf.Tensor]]:
+    """The benchmark's network of an architecture, built, and the function from images to logits.
+
+    Raises:
+      ConfigurationError: no network of that space.
+      InvalidArchitectureError: not an architecture of the space.
+    """
     settings = LayerSettings("pytorch")
     if space == "nasbench101":
         model = NASBench101Network(NASBench101Skeleton(num_classes=num_classes), architecture, settings)
+    elif space == "nasbench201":
+        model = NASBench201Network(Skeleton(num_classes=num_classes), architecture, settings)
+    elif space == "nats_size":
+        model = NATSSizeNetwork(architecture, num_classes, settings)
     elif space == "nasbench301":
         model = DartsNetwork(dataclasses.replace(NASBENCH301_SKELETON, num_classes=num_classes), architecture, settings)
     elif space == "mobilenetv3":
         model = MobileNetV3Network(MobileNetV3Skeleton(num_classes=num_classes), architecture, settings)
     else:
-        raise ConfigurationError(f"no network of {space} to score")
-    model(tf.zeros([1, *images.shape[1:]]))
-    draw_weights(model, seed)
-    program = ProxyProgram(model, proxies, lambda batch: _logits(model(batch, training=False)), compiled=False)
-    return program.scores(images, labels)
+        raise ConfigurationError(f"no network of {space}")
+    model(tf.zeros([1, *image_shape]))
 
+    def logits(images: tf.Tensor) -> tf.Tensor:
+        outputs = model(images, training=False)
+        return outputs[0] if isinstance(outputs, tuple) else outputs
 
-def _logits(outputs: tf.Tensor | tuple[tf.Tensor, ...]) -> tf.Tensor:
-    return outputs[0] if isinstance(outputs, tuple) else outputs
-
-
-def draw_weights(model: rewiring.Layer, seed: int) -> None:
-    """Draws all kernels and biases anew, uniform within 1 / sqrt(fan-in) as PyTorch does; norms start from 1 and 0."""
-    for number, layer in enumerate(rewiring.all_layers(model)):
-        names = rewiring.weight_names(layer)
-        kernels = rewiring.kernel_names(layer)
-        for place, name in enumerate(names):
-            variable = getattr(layer, name)
-            if not kernels:
-                continue
-            kernel = getattr(layer, kernels[0])
-            alone = rewiring.is_depthwise(layer) or name == "depthwise_kernel"
-            fan_in = math.prod(kernel.shape[:-2]) if alone else math.prod(kernel.shape[:-1])
-            bound = 1 / math.sqrt(fan_in)
-            variable.assign(tf.random.stateless_uniform(variable.shape, (seed, 1000 * number + place), -bound, bound))
+    return model, logits

@@ -1,0 +1,187 @@
+"""The Jacobian encoder: invariances, training, export."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.proxies.test_scores import IMAGES, small_model
+from tfnas.encoders.jacobian import config as presets
+from tfnas.encoders.jacobian import export, pretrain
+from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
+from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
+from tfnas.encoders.jacobian.task import InitializationTask, flat_inputs
+from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
+from tfnas.proxies.jacobian_corpus import JacobianCorpus
+from tfnas.proxies.jacobians import describe
+from tfnas.spaces import NATSSize
+
+COUNT, ROWS = 24, 6
+SMALL = {"width": 16, "batch_size": 8, "embedding_dim": 8}
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """Every architecture has a spectrum of its own; initialisations add noise."""
+    rng = np.random.default_rng(0)
+    space = NATSSize()
+    found = []
+    for _ in range(COUNT):
+        basis = rng.normal(size=(ROWS, 48)) * np.exp(rng.normal(size=(ROWS, 1)))
+        found.append([describe(basis + 0.1 * rng.normal(size=basis.shape), (4, 4, 3), 5) for _ in range(3)])
+
+    def stack(name):
+        return np.array([[getattr(one, name) for one in own] for own in found])
+
+    return JacobianCorpus(
+        space=space,
+        cells=space.sample(COUNT, rng),
+        images=rng.normal(size=(ROWS, 4, 4, 3)).astype(np.float32),
+        directions=stack("directions").astype(np.float16),
+        scales=stack("scales"),
+        correlations=stack("correlations"),
+        frequencies=stack("frequencies"),
+        state=stack("state").astype(np.int8),
+    )
+
+
+def model_for(corpus, **changes):
+    config = presets.preset("tfnas", **SMALL, magnitudes=True, **changes)
+    model = JacobianEncoder(config, ROWS, 5, corpus.frequencies.shape[-1], 0)
+    model.adapt(flat_inputs(corpus))
+    return model
+
+
+@pytest.mark.parametrize("projection", [False, True], ids=["tfnas", "paper"])
+def test_order_of_images_makes_no_difference(corpus, projection):
+    model = model_for(corpus, projection=projection)
+    inputs = flat_inputs(corpus)
+    order = np.random.default_rng(1).permutation(ROWS)
+    permuted = inputs._replace(directions=tf.gather(inputs.directions, order, axis=1))
+    np.testing.assert_allclose(model.encode(permuted), model.encode(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_signs_make_a_difference_to_the_published_input_only(corpus):
+    inputs = flat_inputs(corpus)
+    flipped = inputs._replace(directions=inputs.directions * tf.constant([1, -1, 1, -1, -1], tf.float16))
+    model = model_for(corpus)
+    np.testing.assert_array_equal(model.encode(flipped), model.encode(inputs))
+    model = model_for(corpus, projection=True)
+    assert np.abs(model.encode(flipped) - model.encode(inputs)).max() > 1e-4
+
+
+def test_published_network_has_the_published_size():
+    config = presets.preset("paper")
+    model = JacobianEncoder(config, 256, 128, 17, 0)
+    assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == 559_360
+
+
+def test_training_finds_the_other_initialisation(corpus, tmp_path):
+    config = presets.preset("tfnas", **SMALL)
+    strategy = tf.distribute.get_strategy()
+    summary = pretrain.pretrain(config, [corpus], tmp_path, epochs=30, seed=1, strategy=strategy)
+    chance = np.log(2 * 8 - 1)
+    assert summary["loss"] < 0.5 * chance
+    assert summary["found"] > 0.8
+    assert summary["left_out"] == {"nats_size": 0}
+    encoder = SavedJacobianEncoder(tmp_path / "encoder")
+    embeddings = encoder.embed(corpus)
+    assert embeddings.shape == (COUNT, 3, 8)
+    within = np.linalg.norm(embeddings[:, 0] - embeddings[:, 1], axis=1).mean()
+    between = np.linalg.norm(embeddings[:, 0] - np.roll(embeddings[:, 1], 1, axis=0), axis=1).mean()
+    assert within < 0.5 * between
+    for name in ("training.png", "map.png", "summary.json"):
+        assert (tmp_path / name).stat().st_size
+    again = tmp_path / "again"
+    again.mkdir()
+    pretrain.pretrain(config, [corpus], again, epochs=30, seed=1, strategy=strategy)
+    np.testing.assert_array_equal(SavedJacobianEncoder(again / "encoder").embed(corpus), embeddings)
+
+
+def test_two_replicas_train_as_one(corpus, tmp_path):
+    """Negatives come from both replicas; run apart, since devices are cut up once per process."""
+    script = """
+import pathlib, sys
+import tfnas, numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
+                                           [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests.encoders.test_jacobian import SMALL
+from tfnas.encoders.jacobian import config, pretrain
+from tfnas.proxies.jacobian_corpus import JacobianCorpus
+arrays = np.load(sys.argv[1])
+corpus = JacobianCorpus(None, None, **arrays)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+model = pretrain.train(config.preset("tfnas", **SMALL), corpus, pathlib.Path(sys.argv[2]), epochs=2, seed=1,
+                       strategy=strategy)
+np.savez(sys.argv[3], *[v.numpy() for v in model.trainable_variables])
+"""
+    names = ("images", "directions", "scales", "correlations", "frequencies", "state")
+    np.savez(tmp_path / "corpus.npz", **{name: getattr(corpus, name) for name in names})
+    arguments = [str(tmp_path / name) for name in ("corpus.npz", "run", "weights.npz")]
+    subprocess.run([sys.executable, "-c", script, *arguments], check=True)
+    alone = tmp_path / "alone"
+    model = pretrain.train(
+        presets.preset("tfnas", **SMALL), corpus, alone, epochs=2, seed=1, strategy=tf.distribute.get_strategy()
+    )
+    with np.load(tmp_path / "weights.npz") as weights:
+        for variable, name in zip(model.trainable_variables, weights.files, strict=True):
+            np.testing.assert_allclose(variable, weights[name], rtol=1e-3, atol=1e-4)
+
+
+def test_export_embeds_jacobians_and_flags_the_unusable(corpus, tmp_path):
+    model = model_for(corpus)
+    export.export(model, tmp_path / "encoder", corpus)
+    encoder = SavedJacobianEncoder(tmp_path / "encoder")
+    jacobians = np.random.default_rng(2).normal(size=(3, ROWS, 48)).astype(np.float32)
+    jacobians[1] = 0
+    found = encoder.embed_jacobians(jacobians)
+    assert np.isnan(found[1]).all()
+    one = describe(jacobians[2], (4, 4, 3), 5)
+    parts = (one.directions, one.scales, one.correlations, one.frequencies)
+    expected = model.encode(Inputs(*(tf.constant(part[None]) for part in parts)))[0]
+    np.testing.assert_allclose(found[2], expected, rtol=1e-3, atol=1e-4)
+    with pytest.raises(MismatchError, match=r"expected \[B, 6, 48\]"):
+        encoder.embed_jacobians(jacobians[:, :5])
+    (tmp_path / "encoder" / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(CorruptArtefactError, match=r"saved_model.pb"):
+        SavedJacobianEncoder(tmp_path / "encoder")
+
+
+def test_embedding_of_a_keras_model(tmp_path, corpus):
+    fitting = dataclasses.replace(
+        corpus,
+        images=IMAGES,
+        directions=corpus.directions[:, :, :4, :4],
+        scales=corpus.scales[:, :, :4],
+        correlations=corpus.correlations[:, :, :4],
+        frequencies=np.ones((COUNT, 3, 5), np.float32) / 5,
+    )
+    model = JacobianEncoder(presets.preset("tfnas", **SMALL), 4, 4, 5, 0)
+    export.export(model, tmp_path / "encoder", fitting)
+    encoder = SavedJacobianEncoder(tmp_path / "encoder")
+    network = small_model(tf.keras)
+    found = encoder.embed_model(network, IMAGES, initializations=2)
+    assert found.shape == (2, 8)
+    np.testing.assert_array_equal(found, encoder.embed_model(network, IMAGES, initializations=2))
+    assert encoder.embed_model(network, IMAGES, rule=None).shape == (1, 8)
+    with pytest.raises(MismatchError, match=r"images \(3, 8, 8, 3\), expected \(4, 8, 8, 3\)"):
+        encoder.embed_model(network, IMAGES[:3])
+
+
+def test_refusals(corpus):
+    one = dataclasses.replace(corpus, directions=corpus.directions[:, :1], state=corpus.state[:, :1])
+    with pytest.raises(ConfigurationError, match="at least two to compare"):
+        InitializationTask(presets.preset("tfnas"), one, 0, 1)
+    spoilt = corpus.state.copy()
+    spoilt[3, 1] = 1
+    with pytest.raises(ConfigurationError, match="1 architectures have Jacobians that are zero"):
+        InitializationTask(presets.preset("tfnas"), dataclasses.replace(corpus, state=spoilt), 0, 1)
+    with pytest.raises(ConfigurationError, match="no input"):
+        presets.preset("tfnas", scales=False, correlations=False, frequencies=False)
+    with pytest.raises(MismatchError, match="can't train one encoder"):
+        pretrain.joined([corpus, dataclasses.replace(corpus, images=corpus.images + 1)])
+    with pytest.raises(ConfigurationError, match="at least batch_size=256"):
+        pretrain.train(presets.preset("tfnas"), corpus, None, epochs=1, seed=0, strategy=None)

@@ -1,0 +1,1 @@
+"""Contrastive embeddings of networks from their data Jacobians; see README.md."""

@@ -1,0 +1,94 @@
+"""Settings of the Jacobian encoder, and its presets: the published network, and tfnas.
+
+References:
+  Hesslow and Poli 2021, "Contrastive Embeddings for Neural Architectures", and its published code.
+"""
+
+import dataclasses
+from typing import Any
+
+from tfnas.errors import ConfigurationError
+
+ROW_INPUTS = ("projection", "magnitudes")
+GLOBAL_INPUTS = ("scales", "correlations", "frequencies")
+SCHEDULES = ("epoch", "cosine")
+
+
+@dataclasses.dataclass(frozen=True)
+class JacobianEncoderConfig:
+    """What decides a training run besides data and seed.
+
+    Attributes:
+      projection: read the rows of the projected Jacobian as a set, signs and all.
+      magnitudes: read the rows of the left singular vectors as a set, without signs.
+      scales: read the logarithms of the singular values.
+      correlations: read the logarithms of the eigenvalues of the correlations between images.
+      frequencies: read the logarithms of the energy per spatial frequency.
+      row_layers: dense layers before the mean over rows.
+      layers: dense layers after it.
+      width: of hidden layers.
+      embedding_dim: D.
+      projection_dim: length of the vectors that the loss compares.
+      temperature: of the loss.
+      batch_size: architectures per update, each with two initialisations.
+      learning_rate: of Adam, at the start.
+      schedule: of the learning rate: times 0.95 after every `epoch`, or falling to 0 along a `cosine`.
+      weight_decay: of AdamW; 0 for Adam.
+      clip_norm: bound on the global gradient norm; 0 for none.
+    """
+
+    projection: bool = False
+    magnitudes: bool = False
+    scales: bool = True
+    correlations: bool = True
+    frequencies: bool = True
+    row_layers: int = 2
+    layers: int = 3
+    width: int = 256
+    embedding_dim: int = 64
+    projection_dim: int = 64
+    temperature: float = 0.1
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not any(getattr(self, name) for name in (*ROW_INPUTS, *GLOBAL_INPUTS)):
+            raise ConfigurationError(f"no input, expected some of {', '.join((*ROW_INPUTS, *GLOBAL_INPUTS))}")
+        for field in ("row_layers", "layers", "width", "embedding_dim", "projection_dim"):
+            if getattr(self, field) < 1:
+                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
+        if self.batch_size < 2:
+            raise ConfigurationError(f"batch_size={self.batch_size}, expected at least 2")
+        for field in ("temperature", "learning_rate"):
+            if getattr(self, field) <= 0:
+                raise ConfigurationError(f"{field}={getattr(self, field)}, expected more than 0")
+        if self.schedule not in SCHEDULES:
+            raise ConfigurationError(f"schedule={self.schedule!r}, expected one of {', '.join(SCHEDULES)}")
+
+
+PRESETS = {
+    "tfnas": JacobianEncoderConfig(),
+    "paper": JacobianEncoderConfig(
+        projection=True,
+        scales=False,
+        correlations=False,
+        frequencies=False,
+        row_layers=4,
+        layers=4,
+        width=256,
+        embedding_dim=256,
+        projection_dim=256,
+        temperature=0.1,
+        batch_size=1024,
+        learning_rate=5e-5,
+        schedule="epoch",
+    ),
+}
+
+
+def preset(name: str, **changes: Any) -> JacobianEncoderConfig:
+    """A preset with some fields changed."""
+    return dataclasses.replace(PRESETS[name], **changes)

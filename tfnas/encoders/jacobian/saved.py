@@ -1,0 +1,111 @@
+"""An exported encoder of Jacobians: embeddings of corpora, of Jacobians, and of any Keras model."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas import artefacts
+from tfnas.encoders.jacobian.export import KIND
+from tfnas.encoders.jacobian.pretrain import mask
+from tfnas.encoders.saved import SHIPPED
+from tfnas.errors import CorruptArtefactError, MismatchError
+from tfnas.proxies.jacobian_corpus import JacobianCorpus
+from tfnas.proxies.jacobians import JacobianProgram
+
+_CHUNK = 512
+
+
+class SavedJacobianEncoder:
+    """An exported encoder.
+
+    Args:
+      folder: that `export.export` wrote; by default the encoder that ships with tfnas.
+
+    Attributes:
+      folder: that folder.
+      manifest: its manifest.
+
+    Raises:
+      CorruptArtefactError: a file is missing, truncated or changed, or TensorFlow can't load the model.
+    """
+
+    def __init__(self, folder: artefacts.PathLike | None = None):
+        self.folder = pathlib.Path(folder or SHIPPED / "jacobian_encoder")
+        self.manifest: dict[str, Any] = artefacts.read_manifest(self.folder, kind=KIND)
+        try:
+            self._module = tf.saved_model.load(str(self.folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).splitlines()[0]
+            raise CorruptArtefactError(f"{self.folder}: not a loadable SavedModel ({reason})") from error
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the encoder's files."""
+        return artefacts.fingerprint(self.manifest)
+
+    def embed_jacobians(self, jacobians: np.ndarray | tf.Tensor) -> np.ndarray:
+        """Embeddings float32 `[B, D]` of Jacobians float32 `[B, N, pixels]`; NaN for those zero or not finite.
+
+        Raises:
+          MismatchError: Jacobians of another shape than those that the encoder was trained with.
+        """
+        pixels = int(np.prod(self.manifest["image_shape"]))
+        if jacobians.ndim != 3 or tuple(jacobians.shape[1:]) != (self.manifest["rows"], pixels):
+            raise MismatchError(
+                f"{self.folder}: Jacobians {tuple(jacobians.shape)}, expected [B, {self.manifest['rows']}, {pixels}]"
+            )
+        return self._module.embed(tf.cast(jacobians, tf.float32))["embedding"].numpy()
+
+    def embed(self, corpus: JacobianCorpus) -> np.ndarray:
+        """Embeddings float32 `[M, A, D]` of a corpus; NaN for Jacobians that are zero or not finite.
+
+        Raises:
+          MismatchError: Jacobians of another shape than those that the encoder was trained with.
+        """
+        expected = (self.manifest["rows"], self.manifest["components"])
+        if corpus.directions.shape[2:] != expected:
+            raise MismatchError(f"{self.folder}: projections {corpus.directions.shape[2:]}, expected {expected}")
+        flat = [
+            part.reshape(-1, *part.shape[2:]).astype(np.float32)
+            for part in (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
+        ]
+        parts = [
+            self._module.embed_descriptions(*(part[start : start + _CHUNK] for part in flat))["embedding"].numpy()
+            for start in range(0, corpus.state.size, _CHUNK)
+        ]
+        return mask(np.concatenate(parts), corpus.state.ravel()).reshape(*corpus.state.shape, -1)
+
+    def embed_model(
+        self,
+        model: Any,
+        images: np.ndarray,
+        *,
+        initializations: int = 4,
+        rule: str | None = "pytorch",
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Embeddings float32 `[A, D]` of a Keras model in A initialisations; the model itself is not changed.
+
+        Args:
+          model: a built model of Keras 3 or tf_keras, from images to logits or probabilities.
+          images: float32 `[N, height, width, channels]`, as many and of the shape that the encoder was trained with,
+            standardised alike.
+          initializations: A.
+          rule: how weights are drawn, of `jacobian_config.RULES`; None takes the model's own, once.
+          seed: of the weights.
+
+        Raises:
+          ConfigurationError: unusable images, or a model that does not return logits.
+          MismatchError: images of another shape.
+        """
+        images = np.asarray(images, np.float32)
+        expected = (self.manifest["rows"], *self.manifest["image_shape"])
+        if images.shape != expected:
+            raise MismatchError(f"{self.folder}: images {images.shape}, expected {expected}")
+        program = JacobianProgram(model, rule=rule)
+        count = 1 if rule is None else initializations
+        return self.embed_jacobians(
+            tf.stack([program.jacobian(images, (seed, number * 2**20)) for number in range(count)])
+        )

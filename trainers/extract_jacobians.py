@@ -1,0 +1,49 @@
+"""Extracts data Jacobians of random architectures at initialisation.
+
+  python -m trainers.extract_jacobians --space=nasbench201 --count=2000 --data=cifar10.npz --output_dir=OUT
+
+OUT/corpus gets sharded TFRecords with a manifest, the architectures and the images. All cells of NAS-Bench-201, and all
+widths of NATS-Bench, share one compiled program; networks of other spaces are built one after the other. Networks run
+side by side on all GPUs, or on all processor cores. A run that was killed goes on with --resume.
+"""
+
+from absl import flags
+
+import tfnas
+from tfnas import flags as tfnas_flags
+from tfnas.proxies.jacobian_config import JacobianConfig
+
+_SPACES = ("nasbench101", "nasbench201", "nats_size", "nasbench301", "mobilenetv3")
+_SPACE = flags.DEFINE_enum("space", "nasbench201", _SPACES, "Random architectures of this space.")
+_COUNT = flags.DEFINE_integer("count", 2000, "How many; no two compute the same function.", lower_bound=1)
+_DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
+_IMAGES = flags.DEFINE_integer("num_images", 64, "N, images that Jacobians are taken of.", lower_bound=2)
+_SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)
+_WORKERS = flags.DEFINE_integer("workers", 0, "Networks side by side on processor cores; 0 for all.", lower_bound=0)
+tfnas_flags.define_from_config(JacobianConfig)
+tfnas_flags.define_output()
+
+
+def main() -> None:
+    """Flags -> `tfnas.proxies.jacobian_experiment`."""
+    config = JacobianConfig(**tfnas_flags.overrides(JacobianConfig))
+
+    from tfnas.runtime import one_thread_per_operation
+
+    one_thread_per_operation()
+
+    from tfnas.proxies import jacobian_experiment
+
+    chosen = {flag.name: flag.value for flag in (_SPACE, _COUNT, _DATA, _IMAGES, _SEED)}
+    settings = jacobian_experiment.Settings(**chosen, config=config, workers=_WORKERS.value)
+    output_dir = tfnas.artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir,
+        {"program": "extract_jacobians", **settings.deciding()},
+        resume=flags.FLAGS.resume,
+        overwrite=flags.FLAGS.overwrite,
+    )
+    print(jacobian_experiment.run(settings, output_dir))
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)
