@@ -7,7 +7,7 @@ REQUIREMENTS ?= $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,req
 OUTPUT ?= demo_output
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint requirements perf reproduce-arch2vec reproduce-predictor corpus-venv clean
+.PHONY: demo test test-all lint requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian corpus-venv clean
 
 .venv: .venv/ready
 
@@ -47,6 +47,7 @@ perf: .venv
 	$(BIN)/python perf/nasbench101.py
 	$(BIN)/python perf/graphs.py --corpus
 	$(BIN)/python perf/predictor.py --torch_python=.venv-perf/bin/python
+	$(BIN)/python perf/jacobian.py --torch_python=.venv-perf/bin/python
 
 # DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, so that the
 # whole takes 159 minutes of processor time on two cores; docs/arch2vec.md has the command for all of it.
@@ -60,6 +61,12 @@ reproduce-predictor: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_predictor \
 		--output_dir=reproduction_output/predictor --overwrite
+
+# CORPORA=/folder/of/jacobians reads what an earlier run extracted.
+reproduce-jacobian: .venv
+	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
+	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_jacobian \
+		--output_dir=reproduction_output/jacobian --overwrite $(if $(CORPORA),--corpora=$(abspath $(CORPORA)))
 
 # PyTorch models for trainers.build_corpus; tfnas never imports anything from this environment.
 corpus-venv:

@@ -7,6 +7,8 @@ widths of NATS-Bench, share one compiled program; networks of other spaces are b
 side by side on all GPUs, or on all processor cores. A run that was killed goes on with --resume.
 """
 
+import dataclasses
+
 from absl import flags
 
 import tfnas
@@ -19,7 +21,9 @@ _COUNT = flags.DEFINE_integer("count", 2000, "How many; no two compute the same 
 _DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
 _IMAGES = flags.DEFINE_integer("num_images", 64, "N, images that Jacobians are taken of.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)
-_WORKERS = flags.DEFINE_integer("workers", 0, "Networks side by side on processor cores; 0 for all.", lower_bound=0)
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Networks side by side where there is no GPU; 0 for one per core.", lower_bound=0
+)
 tfnas_flags.define_from_config(JacobianConfig)
 tfnas_flags.define_output()
 
@@ -28,17 +32,17 @@ def main() -> None:
     """Flags -> `tfnas.proxies.jacobian_experiment`."""
     config = JacobianConfig(**tfnas_flags.overrides(JacobianConfig))
 
-    from tfnas.runtime import one_thread_per_operation
+    from tfnas.runtime import one_device_per_core
 
-    one_thread_per_operation()
+    one_device_per_core(_WORKERS.value)
 
     from tfnas.proxies import jacobian_experiment
 
     chosen = {flag.name: flag.value for flag in (_SPACE, _COUNT, _DATA, _IMAGES, _SEED)}
-    settings = jacobian_experiment.Settings(**chosen, config=config, workers=_WORKERS.value)
+    settings = jacobian_experiment.Settings(**chosen, config=config)
     output_dir = tfnas.artefacts.prepare_output_folder(
         flags.FLAGS.output_dir,
-        {"program": "extract_jacobians", **settings.deciding()},
+        {"program": "extract_jacobians", **dataclasses.asdict(settings)},
         resume=flags.FLAGS.resume,
         overwrite=flags.FLAGS.overwrite,
     )

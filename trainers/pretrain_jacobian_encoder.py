@@ -1,7 +1,7 @@
 """Trains the encoder of data Jacobians by contrast between initialisations, without labels, and exports it.
 
   python -m trainers.extract_jacobians --space=nasbench201 --count=2000 --data=cifar10.npz --output_dir=JACOBIANS
-  python -m trainers.pretrain_jacobian_encoder --corpus=JACOBIANS/corpus --epochs=60 --output_dir=OUT
+  python -m trainers.pretrain_jacobian_encoder --corpus=JACOBIANS/corpus --epochs=100 --output_dir=OUT
 
 OUT gets the SavedModel OUT/encoder, summary.json, metrics.jsonl, training.png, map.png, TensorBoard events and
 checkpoints.
@@ -17,7 +17,7 @@ from tfnas.encoders.jacobian.config import PRESETS, JacobianEncoderConfig, prese
 
 _CORPUS = flags.DEFINE_list("corpus", None, "Folders that trainers.extract_jacobians wrote.", required=True)
 _PRESET = flags.DEFINE_enum("preset", "tfnas", tuple(PRESETS), "Settings that the flags below change.")
-_EPOCHS = flags.DEFINE_integer("epochs", 60, "Passes over the architectures.", lower_bound=1)
+_EPOCHS = flags.DEFINE_integer("epochs", 100, "Passes over the architectures.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides everything random.", lower_bound=0)
 _STRATEGY = flags.DEFINE_string("strategy", "default", "tf.distribute strategy: default, mirrored or multi_worker.")
 tfnas_flags.define_from_config(JacobianEncoderConfig)

@@ -20,7 +20,7 @@ from tfnas.proxies.jacobians import describe
 from tfnas.spaces import NATSSize
 
 COUNT, ROWS = 24, 6
-SMALL = {"width": 16, "batch_size": 8, "embedding_dim": 8}
+SMALL = {"width": 16, "batch_size": 8, "embedding_dim": 8, "correlations": True}
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_refusals(corpus):
     with pytest.raises(ConfigurationError, match="1 architectures have Jacobians that are zero"):
         InitializationTask(presets.preset("tfnas"), dataclasses.replace(corpus, state=spoilt), 0, 1)
     with pytest.raises(ConfigurationError, match="no input"):
-        presets.preset("tfnas", scales=False, correlations=False, frequencies=False)
+        presets.preset("tfnas", scales=False, frequencies=False)
     with pytest.raises(MismatchError, match="can't train one encoder"):
         pretrain.joined([corpus, dataclasses.replace(corpus, images=corpus.images + 1)])
     with pytest.raises(ConfigurationError, match="at least batch_size=256"):

@@ -34,6 +34,9 @@ BINARIES = (
     "predict",
     "score_proxies",
     "reproduce_predictor",
+    "extract_jacobians",
+    "pretrain_jacobian_encoder",
+    "reproduce_jacobian",
 )
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -181,6 +184,9 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
         ("train_predictor", ["--benchmarks=digits201:x"], "--benchmarks=digits201:x: expected a name, or a name and"),
         ("train_predictor", ["--benchmarks=digits201", "--encoder=/nothing"], "/nothing/manifest.json: no such file"),
         ("score_proxies", ["--data=/nothing.npz"], "pass either --space or --model"),
+        ("extract_jacobians", ["--data=/nothing.npz"], "/nothing.npz: no such file"),
+        ("extract_jacobians", ["--data=/", "--outputs=max"], "outputs='max', expected one of sum, classes"),
+        ("pretrain_jacobian_encoder", ["--corpus=/nothing"], "/nothing/manifest.json: no such file"),
         ("score_proxies", ["--data=x.npz", "--space=nasbench201", "--proxies=naswot"], "proxies naswot, expected some"),
         ("reproduce_predictor", ["--experiment=table9"], "unknown experiment 'table9', expected all or table1, table2"),
         (
@@ -411,3 +417,30 @@ def test_scores_and_a_guided_search(tmp_path):
     done = run("search", *guided, "--guide=predictor", "--labels=6", f"--output_dir={tmp_path / 'search'}")
     assert "| evolution |" in done.stdout
     assert artefacts.read_npz(tmp_path / "search/strategies/evolution/history.npz")["rows"].shape == (2, 15)
+
+
+def test_from_images_to_an_encoder_of_jacobians(tmp_path):
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.repeat(digits.images[:200, ..., None], 3, axis=3).astype(np.float32)
+    np.savez(tmp_path / "images.npz", images=images, labels=digits.target[:200])
+    sizes = ["--space=nats_size", "--count=12", "--num_images=4", "--components=4", "--initializations=2"]
+    data = [*sizes, f"--data={tmp_path / 'images.npz'}", "--shard_size=5"]
+    done = run("extract_jacobians", *data, f"--output_dir={tmp_path / 'jacobians'}", "--workers=2")
+    assert re.search(r"fine +\| +24", done.stdout)
+    again = run("extract_jacobians", *data, f"--output_dir={tmp_path / 'again'}", "--workers=1")
+    assert again.stdout == done.stdout
+    files = [artefacts.read_manifest(tmp_path / name / "corpus")["files"] for name in ("jacobians", "again")]
+    assert files[0] == files[1]
+    train = [f"--corpus={tmp_path / 'jacobians' / 'corpus'}", "--epochs=2", "--batch_size=6", "--width=8"]
+    done = run("pretrain_jacobian_encoder", *train, f"--output_dir={tmp_path / 'encoder'}")
+    assert "12 architectures (0 left out), loss" in done.stdout
+    manifest = artefacts.read_manifest(tmp_path / "encoder" / "encoder")
+    assert manifest["rows"] == 4
+    assert manifest["image_shape"] == [8, 8, 3]
+    (tmp_path / "broken.npz").write_bytes(b"not images")
+    broken = ["--data=" + str(tmp_path / "broken.npz"), f"--output_dir={tmp_path / 'no'}"]
+    done = run("extract_jacobians", *broken, check=False)
+    assert "broken.npz: not a readable .npz" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -93,20 +93,22 @@ def extract(
       config: what is computed.
       folder: where.
       seed: of the weights.
-      devices: where networks run, such as `("GPU:0", "GPU:1")`; a name that occurs twice runs two at a time.
+      devices: where networks run side by side, such as `("GPU:0", "GPU:1")`; each may occur once.
       num_classes: width of the classifier.
 
     Returns:
       How many Jacobians are fine, zero, and not finite.
 
     Raises:
-      ConfigurationError: unusable images, more components than rows, or no network of the space.
+      ConfigurationError: unusable images, more components than rows, a device twice, or no network of the space.
     """
     images = np.asarray(images, np.float32)
     check_images(images)
     rows = len(images) * (num_classes if config.outputs == "classes" else 1)
     if config.projection == "leading" and config.components > rows:
         raise ConfigurationError(f"components={config.components}, expected at most {rows} (rows of a Jacobian)")
+    if len(set(devices)) < len(devices):
+        raise ConfigurationError(f"devices {', '.join(devices)}, expected each once")
     folder.mkdir(parents=True, exist_ok=True)
     write_table(folder / CELLS_NAME, space, cells, {})
     artefacts.write_npz(folder / IMAGES_NAME, images=images)

@@ -1,9 +1,7 @@
 """Corpora of Jacobians from a sampled space to a summary: what `trainers.extract_jacobians` runs."""
 
 import dataclasses
-import os
 import pathlib
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +27,9 @@ class Settings:
       num_images: N.
       seed: decides architectures, initial weights and images.
       config: what is computed of each.
-      workers: networks side by side on processor cores, 0 for all cores; the result does not depend on it.
+
+    Raises:
+      ConfigurationError: there are no images at that path.
     """
 
     space: str
@@ -38,11 +38,10 @@ class Settings:
     num_images: int
     seed: int
     config: JacobianConfig
-    workers: int = 0
 
-    def deciding(self) -> dict[str, Any]:
-        """What decides the result, as JSON values."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "workers"}
+    def __post_init__(self) -> None:
+        if not pathlib.Path(self.data).exists():
+            raise ConfigurationError(f"{self.data}: no such file")
 
 
 def run(settings: Settings, output_dir: pathlib.Path) -> str:
@@ -60,7 +59,7 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
         settings.config,
         output_dir / "corpus",
         seed=settings.seed,
-        devices=available_devices(settings.workers),
+        devices=available_devices(),
         num_classes=max(10, int(labels.max()) + 1),
     )
     artefacts.write_json(output_dir / "summary.json", {"space": space.name, "architectures": settings.count, **totals})
@@ -81,7 +80,7 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> CellTable:
     return space.enumerate()[np.sort(rng.permutation(numbers)[:count])]
 
 
-def available_devices(workers: int = 0) -> list[str]:
-    """Where networks run side by side: on every GPU one, or on processor cores `workers` (all, if 0)."""
-    gpus = tf.config.list_logical_devices("GPU")
-    return [device.name for device in gpus] or ["CPU:0"] * (workers or os.cpu_count() or 1)
+def available_devices() -> list[str]:
+    """Where networks run side by side: every GPU, or every logical CPU (see `runtime.one_device_per_core`)."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in devices]

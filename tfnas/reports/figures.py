@@ -302,6 +302,74 @@ def coloured_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: path
     save_figure(figure, path)
 
 
+def scattered_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: pathlib.Path, *, label: str) -> None:
+    """A panel per embedding: points `[N, 2]` coloured by `values` `[N]`, which `label` names."""
+    columns = min(len(maps), 2)
+    shape = (-(-len(maps) // columns), columns)
+    size = (5.0 * shape[1], 4.4 * shape[0])
+    figure, panels = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
+    low, high = np.quantile(values, (0.05, 0.99))
+    for axes, (name, points) in zip(panels.ravel(), maps.items(), strict=False):
+        dots = axes.scatter(*points.T, c=values, s=8, cmap="viridis", vmin=low, vmax=high, linewidths=0)
+        axes.set(xticks=[], yticks=[], title=name)
+    for axes in panels.ravel()[len(maps) :]:
+        axes.set_axis_off()
+    figure.colorbar(dots, ax=panels.ravel().tolist(), label=label)
+    save_figure(figure, path)
+
+
+def label_curves(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], labels: Sequence[int], path: pathlib.Path, *, title: str
+) -> None:
+    """A panel per data set: the rank correlation of every method after so many labels.
+
+    Args:
+      panels: per data set and method, a correlation for each number of labels; the last methods are drawn on top.
+      labels: the numbers of labels.
+      path: where.
+      title: above the figure.
+    """
+    figure, axes_row = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 5), sharey=True, squeeze=False)
+    for axes, (group, methods) in zip(axes_row[0], panels.items(), strict=True):
+        for number, (name, values) in enumerate(methods.items()):
+            colour, style = _COLOURS[number % len(_COLOURS)], _STYLES[number // len(_COLOURS) % len(_STYLES)]
+            axes.plot(labels, values, color=colour, linestyle=style, marker="o", markersize=3, label=name)
+        axes.set(xscale="log", xticks=labels, xticklabels=labels, xlabel="labels", title=group)
+        axes.minorticks_off()
+        _tidy(axes)
+    axes_row[0][0].set_ylabel("Kendall's tau")
+    handles, names = axes_row[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4)
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def paths_in_map(
+    points: np.ndarray, values: np.ndarray, paths: Mapping[str, np.ndarray], file: pathlib.Path, *, label: str
+) -> None:
+    """Where some networks travel among all others.
+
+    Args:
+      points: `[N, 2]`, coloured by `values` `[N]`, which `label` names.
+      values: see there.
+      paths: per network its places `[steps, 2]`.
+      file: where the figure goes.
+      label: of the colours.
+    """
+    figure, axes = plt.subplots(figsize=(7, 5.4))
+    low, high = np.quantile(values, (0.05, 0.99))
+    dots = axes.scatter(*points.T, c=values, s=6, cmap="viridis", vmin=low, vmax=high, linewidths=0, alpha=0.5)
+    for number, (name, places) in enumerate(paths.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.plot(*places.T, color=colour, linewidth=1.6, label=name)
+        axes.plot(*places[0], marker="o", color=colour)
+        axes.plot(*places[-1], marker=">", color=colour)
+    axes.set(xticks=[], yticks=[], title="from initialisation (circle) to the end of training (triangle)")
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
+    figure.colorbar(dots, label=label)
+    save_figure(figure, file)
+
+
 def draw_architecture(architecture: Architecture, path: pathlib.Path, *, title: str) -> None:
     """The cell as a graph from input to output, operations as labelled boxes."""
     figure, axes = plt.subplots(figsize=(7, _depth(architecture) + 0.6))

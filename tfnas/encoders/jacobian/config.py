@@ -40,13 +40,13 @@ class JacobianEncoderConfig:
     projection: bool = False
     magnitudes: bool = False
     scales: bool = True
-    correlations: bool = True
+    correlations: bool = False
     frequencies: bool = True
     row_layers: int = 2
-    layers: int = 3
+    layers: int = 2
     width: int = 256
-    embedding_dim: int = 64
-    projection_dim: int = 64
+    embedding_dim: int = 128
+    projection_dim: int = 128
     temperature: float = 0.1
     batch_size: int = 256
     learning_rate: float = 1e-3
@@ -74,7 +74,6 @@ PRESETS = {
     "paper": JacobianEncoderConfig(
         projection=True,
         scales=False,
-        correlations=False,
         frequencies=False,
         row_layers=4,
         layers=4,

@@ -1,0 +1,132 @@
+"""Speed of data Jacobians of NAS-Bench-201 cells.
+
+  python perf/jacobian.py [--torch_python=PATH] [--num_images=64]
+
+Prints processor seconds per Jacobian and its projection, on one core: by the program that all cells share, by a Keras
+network built and traced for each, and in eager PyTorch; the shared program's share of the machine's convolution peak
+(the fastest of some large convolutions, measured in the same run); and networks per second when all cores work side by
+side.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import tfnas  # isort: skip  # noqa: F401 (decides which Keras TensorFlow loads)
+import numpy as np
+import tensorflow as tf
+
+from tfnas.networks.layers import LayerSettings
+from tfnas.networks.nasbench201 import NASBench201Network, Skeleton, operation_codes, work
+from tfnas.proxies.initialization import draw_weights
+from tfnas.proxies.jacobians import JacobianProgram, describe
+from tfnas.proxies.space_jacobians import NASBench201Jacobians
+from tfnas.reports import tables
+from tfnas.runtime import one_thread_per_operation
+from tfnas.spaces import Architecture, get_space
+
+_CELLS = 24
+_BUILT = 4
+_SHAPE = (32, 32, 3)
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--torch_python", help="interpreter with PyTorch")
+    parser.add_argument("--num_images", type=int, default=64)
+    arguments = parser.parse_args()
+    one_thread_per_operation()
+    tf.config.threading.set_inter_op_parallelism_threads(os.cpu_count() or 1)
+    rng = np.random.default_rng(0)
+    space = get_space("nasbench201")
+    cells = space.enumerate()
+    cells = cells[(cells.operations != space.operations.index("none")).all(axis=1)]
+    rows = rng.permutation(len(cells))[:_CELLS]
+    architectures = [space.architecture(cells, row) for row in rows]
+    images = rng.normal(size=(arguments.num_images, *_SHAPE)).astype(np.float32)
+    batch = tf.constant(images)
+
+    start = time.process_time()
+    program = NASBench201Jacobians()
+    first = program(batch, architectures[0])
+    once = time.process_time() - start
+    describe(first, _SHAPE, min(64, len(images)))
+    alone = _seconds(lambda architecture: program(batch, architecture).numpy(), architectures)
+    shared = _seconds(lambda architecture: _projected(program(batch, architecture)), architectures)
+    built = _seconds(lambda architecture: _build_and_trace(architecture, images), architectures[:_BUILT])
+    table = [
+        [f"one program for all cells (traced once, {once:.0f} s)", f"{shared:.3f}", "1.0"],
+        ["a Keras network built and traced for each", f"{built:.3f}", f"{built / shared:.1f}"],
+    ]
+    if arguments.torch_python:
+        names = [list(architecture.operations[1:-1]) for architecture in architectures]
+        script = pathlib.Path(__file__).with_name("jacobian_pytorch.py")
+        command = [arguments.torch_python, str(script), json.dumps(names), str(len(images))]
+        eager = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        table.append(["eager PyTorch", f"{eager:.3f}", f"{eager / shared:.1f}"])
+    print(
+        tables.markdown([f"a projected Jacobian, {len(images)} images, one core", "processor seconds", "ratio"], table)
+    )
+
+    codes = np.array([operation_codes(architecture) for architecture in architectures])
+    multiply_adds = work(Skeleton(), codes, _SHAPE)[1].mean() * len(images) * 2  # forward, and back to the images
+    peak = _peak()
+    start = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda architecture: _projected(program(batch, architecture)), architectures))
+    together = len(architectures) / (time.perf_counter() - start)
+    rest = [
+        ["Jacobian without its projection, seconds", f"{alone:.3f}"],
+        ["multiply-adds of convolutions, G", f"{multiply_adds / 1e9:.2f}"],
+        ["G multiply-adds per second", f"{multiply_adds / alone / 1e9:.1f}"],
+        ["peak of large convolutions, G multiply-adds per second", f"{peak / 1e9:.1f}"],
+        ["share of that peak", f"{100 * multiply_adds / alone / peak:.0f} %"],
+        [f"networks per second, {os.cpu_count()} cores side by side", f"{together:.1f}"],
+        ["the same on one core", f"{1 / shared:.1f}"],
+    ]
+    print(tables.markdown(["shared program", "value"], rest))
+
+
+def _projected(jacobian: tf.Tensor) -> None:
+    describe(jacobian, _SHAPE, min(64, jacobian.shape[0]))
+
+
+def _seconds(function, architectures: list[Architecture]) -> float:
+    start = time.process_time()
+    for architecture in architectures:
+        function(architecture)
+    return (time.process_time() - start) / len(architectures)
+
+
+def _build_and_trace(architecture: Architecture, images: np.ndarray) -> None:
+    network = NASBench201Network(Skeleton(), architecture, LayerSettings("pytorch"))
+    network(images[:1])
+    draw_weights(network, 0)
+    program = JacobianProgram(network, rule=None, call=lambda batch: network(batch, training=False))
+    _projected(program.jacobian(images, (0, 0)))
+
+
+def _peak() -> float:
+    """Multiply-adds per second of the fastest of some large convolutions on one core."""
+    best = 0.0
+    for channels in (64, 128, 256):
+        inputs, kernel = tf.random.normal([32, 32, 32, channels]), tf.random.normal([3, 3, channels, channels])
+        convolve = tf.function(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"))
+        convolve(inputs, kernel)
+        start = time.process_time()
+        for _ in range(3):
+            convolve(inputs, kernel).numpy()
+        best = max(best, 3 * 32 * 32 * 32 * 9 * channels**2 / (time.process_time() - start))
+    return best
+
+
+if __name__ == "__main__":
+    main()
