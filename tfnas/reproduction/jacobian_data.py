@@ -192,7 +192,9 @@ def trained_embeddings(
         config = encoder_config(preset, len(corpus))
         strategy = tf.distribute.get_strategy()
         model = train(config, corpus, folder, epochs=EPOCHS[preset], seed=seed, strategy=strategy, resume=True)
-        export.export(model, folder / "encoder", corpus)
+        facts = {"architectures": len(corpus), "initializations": corpus.state.shape[1], "corpus": name}
+        training = {**facts, "epochs": EPOCHS[preset], "seed": seed}
+        export.export(model, folder / "encoder", corpus, config=dataclasses.asdict(config), training=training)
         artefacts.write_npz(path, embeddings=embed(model, corpus))
     return artefacts.read_npz(path)["embeddings"]
 
