@@ -167,6 +167,11 @@ def test_embedding_of_a_keras_model(tmp_path, corpus):
     assert found.shape == (2, 8)
     np.testing.assert_array_equal(found, encoder.embed_model(network, IMAGES, initializations=2))
     assert encoder.embed_model(network, IMAGES, rule=None).shape == (1, 8)
+    inputs = tf.keras.Input((8, 8, 3))
+    pooled = tf.keras.layers.GlobalAveragePooling2D()(inputs)
+    deaf = tf.keras.Model(inputs, tf.keras.layers.Dense(3)(0 * pooled))
+    with pytest.raises(ConfigurationError, match="output does not depend on the images"):
+        encoder.embed_model(deaf, IMAGES)
     with pytest.raises(MismatchError, match=r"images \(3, 8, 8, 3\), expected \(4, 8, 8, 3\)"):
         encoder.embed_model(network, IMAGES[:3])
 

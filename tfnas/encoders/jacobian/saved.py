@@ -10,7 +10,7 @@ from tfnas import artefacts
 from tfnas.encoders.jacobian.export import KIND
 from tfnas.encoders.jacobian.pretrain import mask
 from tfnas.encoders.saved import SHIPPED
-from tfnas.errors import CorruptArtefactError, MismatchError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.proxies.jacobians import JacobianProgram
 
@@ -97,7 +97,8 @@ class SavedJacobianEncoder:
           seed: of the weights.
 
         Raises:
-          ConfigurationError: unusable images, or a model that does not return logits.
+          ConfigurationError: unusable images, or a model that does not return logits or whose output does not depend
+            on the images.
           MismatchError: images of another shape.
         """
         images = np.asarray(images, np.float32)
@@ -106,6 +107,10 @@ class SavedJacobianEncoder:
             raise MismatchError(f"{self.folder}: images {images.shape}, expected {expected}")
         program = JacobianProgram(model, rule=rule)
         count = 1 if rule is None else initializations
-        return self.embed_jacobians(
-            tf.stack([program.jacobian(images, (seed, number * 2**20)) for number in range(count)])
-        )
+        jacobians = tf.stack([program.jacobian(images, (seed, number * 2**20)) for number in range(count)])
+        embeddings = self.embed_jacobians(jacobians)
+        if np.isnan(embeddings).any():
+            zero = not np.any(jacobians.numpy())
+            reason = "its output does not depend on the images" if zero else "its Jacobian is zero or not finite"
+            raise ConfigurationError(f"model {model.name!r} can't be embedded: {reason}")
+        return embeddings
