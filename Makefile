@@ -5,6 +5,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3; do \
 # The driver answers `nvidia-smi -L` with a line per GPU; without one the CPU requirements are enough.
 REQUIREMENTS ?= $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 OUTPUT ?= demo_output
+CORPORA ?= reproduction_output/jacobian_corpora
 BIN := .venv/bin
 
 .PHONY: demo test test-all lint requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian corpus-venv clean
@@ -62,11 +63,11 @@ reproduce-predictor: .venv
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_predictor \
 		--output_dir=reproduction_output/predictor --overwrite
 
-# CORPORA=/folder/of/jacobians reads what an earlier run extracted.
+# Jacobians are kept in CORPORA for the next run.
 reproduce-jacobian: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_jacobian \
-		--output_dir=reproduction_output/jacobian --overwrite $(if $(CORPORA),--corpora=$(abspath $(CORPORA)))
+		--output_dir=reproduction_output/jacobian --overwrite --corpora=$(CORPORA)
 
 # PyTorch models for trainers.build_corpus; tfnas never imports anything from this environment.
 corpus-venv:

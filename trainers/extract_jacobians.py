@@ -17,7 +17,9 @@ from tfnas.proxies.jacobian_config import JacobianConfig
 
 _SPACES = ("nasbench101", "nasbench201", "nats_size", "nasbench301", "mobilenetv3")
 _SPACE = flags.DEFINE_enum("space", "nasbench201", _SPACES, "Random architectures of this space.")
-_COUNT = flags.DEFINE_integer("count", 2000, "How many; no two compute the same function.", lower_bound=1)
+_COUNT = flags.DEFINE_integer(
+    "count", 2000, "How many; no two cells of nasbench201 compute the same function.", lower_bound=1
+)
 _DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
 _IMAGES = flags.DEFINE_integer("num_images", 64, "N, images that Jacobians are taken of.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)

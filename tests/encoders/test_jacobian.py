@@ -15,6 +15,7 @@ from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
 from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
 from tfnas.encoders.jacobian.task import InitializationTask, flat_inputs
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
+from tfnas.proxies.jacobian_config import JacobianConfig
 from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.proxies.jacobians import describe
 from tfnas.spaces import NATSSize
@@ -38,6 +39,7 @@ def corpus():
 
     return JacobianCorpus(
         space=space,
+        config=JacobianConfig(initializations=3, components=5),
         cells=space.sample(COUNT, rng),
         images=rng.normal(size=(ROWS, 4, 4, 3)).astype(np.float32),
         directions=stack("directions").astype(np.float16),
@@ -112,7 +114,7 @@ from tests.encoders.test_jacobian import SMALL
 from tfnas.encoders.jacobian import config, pretrain
 from tfnas.proxies.jacobian_corpus import JacobianCorpus
 arrays = np.load(sys.argv[1])
-corpus = JacobianCorpus(None, None, **arrays)
+corpus = JacobianCorpus(None, None, None, **arrays)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 model = pretrain.train(config.preset("tfnas", **SMALL), corpus, pathlib.Path(sys.argv[2]), epochs=2, seed=1,
                        strategy=strategy)
@@ -176,7 +178,7 @@ def test_embedding_of_a_keras_model(tmp_path, corpus):
         encoder.embed_model(network, IMAGES[:3])
 
 
-def test_refusals(corpus):
+def test_refusals(corpus, tmp_path):
     one = dataclasses.replace(corpus, directions=corpus.directions[:, :1], state=corpus.state[:, :1])
     with pytest.raises(ConfigurationError, match="at least two to compare"):
         InitializationTask(presets.preset("tfnas"), one, 0, 1)
@@ -186,7 +188,13 @@ def test_refusals(corpus):
         InitializationTask(presets.preset("tfnas"), dataclasses.replace(corpus, state=spoilt), 0, 1)
     with pytest.raises(ConfigurationError, match="no input"):
         presets.preset("tfnas", scales=False, frequencies=False)
-    with pytest.raises(MismatchError, match="can't train one encoder"):
+    with pytest.raises(MismatchError, match="over other images"):
         pretrain.joined([corpus, dataclasses.replace(corpus, images=corpus.images + 1)])
+    random = dataclasses.replace(corpus, config=dataclasses.replace(corpus.config, projection="random"))
+    with pytest.raises(MismatchError, match="projection='random'"):
+        pretrain.joined([corpus, random])
+    export.export(model_for(corpus), tmp_path / "encoder", random)
+    with pytest.raises(MismatchError, match="expected leading directions"):
+        SavedJacobianEncoder(tmp_path / "encoder").embed_jacobians(np.zeros((1, ROWS, 48)))
     with pytest.raises(ConfigurationError, match="at least batch_size=256"):
         pretrain.train(presets.preset("tfnas"), corpus, None, epochs=1, seed=0, strategy=None)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.proxies.test_scores import IMAGES, gradient, layer_pairs, numpy_network, small_model
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.networks.layers import LayerSettings
-from tfnas.networks.nasbench201 import Cell, Skeleton, operation_codes
+from tfnas.networks.nasbench201 import Cell, NASBench201Network, Skeleton, operation_codes
 from tfnas.networks.nats_size import NATSSizeNetwork
 from tfnas.proxies import jacobian_corpus, rewiring
 from tfnas.proxies.initialization import draw_weights, fresh_weights
@@ -130,6 +130,25 @@ def test_program_of_all_widths_equals_a_network_of_these_widths():
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
 
 
+def test_two_encodings_of_one_network_have_one_jacobian():
+    """The same convolution on the way over node 1 and over node 2, with the same weights."""
+    space = NASBench201()
+    texts = (
+        "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|",
+        "|none~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|skip_connect~2|",
+    )
+    first, second = (NASBench201Network(SMALL, space.from_string(text), LayerSettings("pytorch")) for text in texts)
+    for network in (first, second):
+        network(IMAGES)
+    second.set_weights(first.get_weights())
+    found = [
+        JacobianProgram(network, rule=None, call=lambda x, n=network: n(x, training=False)).jacobian(IMAGES, (0, 0))
+        for network in (first, second)
+    ]
+    assert np.abs(found[0]).max() > 0
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-7)
+
+
 def test_seeds_decide(cells_program):
     space = NASBench201()
     first, second = (space.architecture(space.enumerate(), row) for row in (5, 6))
@@ -190,6 +209,9 @@ def test_refusals():
     with pytest.raises(ConfigurationError, match=r"takes \(8, 8, 3\), images are \(6, 8, 3\)"):
         program.jacobian(IMAGES[:, :6], (0, 0))
     inputs = tf.keras.Input((8, 8, 3))
+    dense = tf.keras.Sequential([tf.keras.layers.Dense(3, input_shape=(5,))])
+    with pytest.raises(ConfigurationError, match=r"takes \(5,\), images are"):
+        JacobianProgram(dense, compiled=False).jacobian(IMAGES, (0, 0))
     with pytest.raises(ConfigurationError, match="no convolution and no matrix product"):
         JacobianProgram(tf.keras.Model(inputs, tf.keras.layers.GlobalAveragePooling2D()(inputs)))
     image = JacobianProgram(tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 3)(inputs)), compiled=False)
@@ -228,6 +250,10 @@ def test_corpus_goes_on_where_it_was_cut_and_reports_damage(tmp_path):
     np.testing.assert_allclose(corpus.scales[3, 1], expected.scales, rtol=1e-6)
     np.testing.assert_allclose(corpus.directions[3, 1], expected.directions, atol=1e-3)
     assert np.isfinite(corpus.jacov).all()
+    with pytest.raises(ConfigurationError, match="begun with other seed"):
+        jacobian_corpus.extract(space, cells, IMAGES, CONFIG, again, seed=2)
+    with pytest.raises(ConfigurationError, match="expected each once"):
+        jacobian_corpus.extract(space, cells, IMAGES, CONFIG, again, seed=1, devices=("CPU:0", "CPU:0"))
     (again / shards[0]).write_bytes(b"nonsense")
     with pytest.raises(CorruptArtefactError, match=shards[0]):
         jacobian_corpus.load(again)

@@ -10,6 +10,7 @@ import pytest
 from tfnas.benchmarks.digits201 import distinct_cells
 from tfnas.benchmarks.table import write_table
 from tfnas.errors import ConfigurationError
+from tfnas.proxies.jacobian_config import JacobianConfig
 from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.proxies.jacobians import describe
 from tfnas.reproduction import (
@@ -43,6 +44,7 @@ def made_up(space, cells):
 
     corpus = JacobianCorpus(
         space=space,
+        config=JacobianConfig(initializations=2, components=6),
         cells=cells,
         images=np.ones((6, 4, 4, 3), np.float32),
         directions=stack("directions").astype(np.float16),

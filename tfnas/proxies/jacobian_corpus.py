@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import hashlib
 import pathlib
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from tfnas.spaces import CellTable, Space, get_space
 KIND = "jacobian_corpus"
 CELLS_NAME = "cells.npz"
 IMAGES_NAME = "images.npz"
+SETTINGS_NAME = "settings.json"
 _HALF = ("directions",)
 _PARTS = ("directions", "scales", "correlations", "frequencies")
 
@@ -33,6 +35,7 @@ class JacobianCorpus:
 
     Attributes:
       space: the space.
+      config: how they were computed.
       cells: M architectures.
       images: float32 `[N, height, width, channels]`.
       directions: float16 `[M, A, rows, k]`; see `jacobians.Description`.
@@ -43,6 +46,7 @@ class JacobianCorpus:
     """
 
     space: Space
+    config: JacobianConfig
     cells: CellTable
     images: np.ndarray
     directions: np.ndarray
@@ -65,7 +69,10 @@ class JacobianCorpus:
 
     @property
     def jacov(self) -> np.ndarray:
-        """float64 `[M]`: the zero-cost score of the same name, mean over initialisations; NaN where one is unusable."""
+        """float64 `[M]`: the zero-cost score of the same name, mean over initialisations; NaN where one is unusable.
+
+        A single image without a gradient leaves an eigenvalue at 0, where `jacobian_covariance` has no score.
+        """
         scores = [[covariance_score(values) for values in own] for own in self.correlations]
         return np.where(self.usable, np.mean(scores, axis=1), np.nan)
 
@@ -100,7 +107,8 @@ def extract(
       How many Jacobians are fine, zero, and not finite.
 
     Raises:
-      ConfigurationError: unusable images, more components than rows, a device twice, or no network of the space.
+      ConfigurationError: unusable images, more components than rows, a device twice, no network of the space, or a
+        folder that holds something else.
     """
     images = np.asarray(images, np.float32)
     check_images(images)
@@ -109,9 +117,7 @@ def extract(
         raise ConfigurationError(f"components={config.components}, expected at most {rows} (rows of a Jacobian)")
     if len(set(devices)) < len(devices):
         raise ConfigurationError(f"devices {', '.join(devices)}, expected each once")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_table(folder / CELLS_NAME, space, cells, {})
-    artefacts.write_npz(folder / IMAGES_NAME, images=images)
+    _begin(folder, space, cells, images, config, seed, num_classes)
     count = -(-len(cells) // config.shard_size)
     shards = [folder / f"jacobians-{number:05d}-of-{count:05d}.tfrecord" for number in range(count)]
     missing = [number for number, path in enumerate(shards) if not path.exists()]
@@ -142,6 +148,39 @@ def extract(
         states=totals,
     )
     return totals
+
+
+def _begin(
+    folder: pathlib.Path,
+    space: Space,
+    cells: CellTable,
+    images: np.ndarray,
+    config: JacobianConfig,
+    seed: int,
+    num_classes: int,
+) -> None:
+    """Writes what is extracted, or checks that the folder holds the beginnings of just that."""
+    settings = {
+        "space": space.name,
+        "architectures": [space.to_string(space.architecture(cells, row)) for row in range(len(cells))],
+        "images": hashlib.sha256(np.ascontiguousarray(images)).hexdigest(),
+        "config": dataclasses.asdict(config),
+        "seed": seed,
+        "num_classes": num_classes,
+    }
+    path = folder / SETTINGS_NAME
+    if path.exists():
+        before = artefacts.read_json(path)
+        for name, value in settings.items():
+            if before.get(name) != value:
+                raise ConfigurationError(f"{folder} was begun with other {name}; expected an empty folder or the same")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.glob("*.tfrecord")):
+        raise ConfigurationError(f"{folder} holds Jacobians but no {SETTINGS_NAME}, expected an empty folder")
+    write_table(folder / CELLS_NAME, space, cells, {})
+    artefacts.write_npz(folder / IMAGES_NAME, images=images)
+    artefacts.write_json(path, settings)
 
 
 class _Networks:
@@ -259,11 +298,13 @@ def load(folder: artefacts.PathLike) -> JacobianCorpus:
     folder = pathlib.Path(folder)
     manifest = artefacts.read_manifest(folder, kind=KIND)
     space = get_space(manifest["space"])
-    records = [record for path in sorted(folder.glob("*.tfrecord")) for record in _read_shard(path)]
+    shards = [folder / name for name in sorted(manifest["files"]) if name.endswith(".tfrecord")]
+    records = [record for path in shards for record in _read_shard(path)]
     if [record.row for record in records] != list(range(manifest["architectures"])):
         raise CorruptArtefactError(f"{folder}: {manifest['architectures']} architectures expected in order")
     return JacobianCorpus(
         space=space,
+        config=JacobianConfig(**manifest["config"]),
         cells=read_table(folder / CELLS_NAME, space).cells,
         images=artefacts.read_npz(folder / IMAGES_NAME)["images"],
         state=np.stack([record.state for record in records]),

@@ -96,7 +96,7 @@ class JacobianProgram:
         """float32 `[N, pixels]`, or `[N, classes, pixels]` with `outputs="classes"`.
 
         Args:
-          images: float32 `[N, height, width, channels]`.
+          images: float32 `[N, height, width, channels]`; a tensor is not checked.
           seed: two integers from which all weights are drawn.
           *extra: arguments for `call` and `shape`.
 
@@ -107,10 +107,17 @@ class JacobianProgram:
         if not tf.is_tensor(images):
             images = np.asarray(images, np.float32)
             check_images(images)
-            inputs = getattr(self._model, "inputs", None) or []
-            expected = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else images.shape[1:]
-            if any(size not in (None, own) for size, own in zip(expected, images.shape[1:], strict=True)):
-                raise ConfigurationError(f"model {self._model.name!r} takes {expected}, images are {images.shape[1:]}")
+            inputs = getattr(self._model, "inputs", None)
+            if inputs:
+                expected = tuple(inputs[0].shape[1:])
+                own = images.shape[1:]
+                if (
+                    len(inputs) > 1
+                    or len(expected) != 3
+                    or any(size not in (None, given) for size, given in zip(expected, own, strict=True))
+                ):
+                    shapes = ", ".join(str(tuple(one.shape[1:])) for one in inputs)
+                    raise ConfigurationError(f"model {self._model.name!r} takes {shapes}, images are {own}")
             images = tf.constant(images)
         return self._program(images, tf.constant(seed, tf.int32), *extra)
 
@@ -138,8 +145,9 @@ class JacobianProgram:
                 cut=self._shape is not None,
             ):
                 logits = self._call(images, *extra)
-            if logits.shape.rank != 2:
-                raise ConfigurationError(f"the model returns shape {logits.shape}, expected logits [B, classes]")
+            if not tf.is_tensor(logits) or logits.shape.rank != 2:
+                found = logits.shape if tf.is_tensor(logits) else type(logits).__name__
+                raise ConfigurationError(f"the model returns {found}, expected logits [B, classes]")
             totals = tf.reduce_sum(logits, axis=0)
             sources = [tf.reduce_sum(totals)] if self._outputs == "sum" else tf.unstack(totals)
         gradients = [tape.gradient(source, images, unconnected_gradients="zero") for source in sources]

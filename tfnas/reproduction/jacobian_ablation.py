@@ -118,7 +118,7 @@ def _encodings(seed: int) -> tuple[CellTable, np.ndarray]:
     numbers, places = distinct_cells()
     rng = np.random.default_rng([seed, 47])
     chosen = []
-    for place in rng.permutation(len(numbers)):
+    for place in rng.permutation(np.flatnonzero(~np.isin(numbers, data.development_cells()))):
         members = np.flatnonzero(places == place)
         if len(members) > 1:
             chosen.append(rng.choice(members, 2, replace=False))

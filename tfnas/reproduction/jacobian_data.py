@@ -1,12 +1,12 @@
 """What the Jacobian experiments share: Jacobians of two spaces over the same images, accuracies, trained encoders."""
 
 import dataclasses
-import os
 import pathlib
 import time
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.benchmarks.digits201 import distinct_cells
@@ -17,6 +17,7 @@ from tfnas.encoders.jacobian.config import JacobianEncoderConfig
 from tfnas.encoders.jacobian.model import JacobianEncoder
 from tfnas.encoders.jacobian.pretrain import embed, train
 from tfnas.encoders.jacobian.task import flat_inputs
+from tfnas.errors import ConfigurationError
 from tfnas.networks.nasbench201 import Skeleton, operation_codes, work
 from tfnas.proxies import experiment, jacobian_corpus
 from tfnas.proxies.jacobian_config import JacobianConfig
@@ -38,6 +39,7 @@ ACCURACIES = {
 PROXIES = ("synflow", "snip", "grad_norm", "fisher")
 EPOCHS = {"paper": 30, "tfnas": 100}
 _DEVELOPMENT = (12345, 800)  # seed and number of the cells on which the preset `tfnas` was chosen
+_PARTS = 2  # processes that compute scores
 _STEPS_PER_EPOCH = 14  # of the published training
 
 
@@ -56,7 +58,8 @@ class Settings:
       draws: sets of labels per training.
       runs: searches per method.
       queries: of a search.
-      corpora: folder with the corpora `nasbench201` and `nats_size`; None to extract them.
+      corpora: folder of the corpora `nasbench201` and `nats_size`, which are extracted if it lacks them; None for one
+        among the results.
     """
 
     seed: int = 1
@@ -88,24 +91,54 @@ class SpaceData:
 
 
 def load(output_dir: pathlib.Path, settings: Settings, space: str) -> SpaceData:
-    """The data of a space; Jacobians that do not exist yet are extracted, and the time that takes is kept.
+    """The data of a space; Jacobians that do not exist yet are extracted.
 
     Raises:
-      ConfigurationError: the given corpora are of another space, or `TFNAS_DATA_DIR` lacks a table.
+      ConfigurationError: there are Jacobians, but of other settings, or `TFNAS_DATA_DIR` lacks a table.
+      CorruptArtefactError: the Jacobians are damaged.
     """
-    if settings.corpora is not None:
-        folder = pathlib.Path(settings.corpora) / space
-    else:
-        folder = output_dir / "jacobians" / space
-        if not (folder / artefacts.MANIFEST_NAME).exists():
-            processes.run(_extract, [(str(folder), settings, space)], f"Jacobians of {space}", workers=1)
+    folder = pathlib.Path(settings.corpora or output_dir / "jacobians") / space
+    if not (folder / artefacts.MANIFEST_NAME).exists():
+        processes.run(_extract, [(str(folder), settings, space)], f"Jacobians of {space}", workers=1)
     corpus = jacobian_corpus.load(folder)
+    _check(folder, corpus, artefacts.read_json(folder / artefacts.MANIFEST_NAME), settings, space)
     table = load_table(space)
     kept = np.flatnonzero(corpus.usable)
     corpus, left_out = corpus[kept], len(corpus) - len(kept)
     rows = table.rows(corpus.cells)
+    if (rows < 0).any():
+        raise ConfigurationError(f"{folder}: {(rows < 0).sum()} architectures are not in the table of {space}")
     accuracies = {name: table.values(column)[rows] for name, column in ACCURACIES[space].items()}
     return SpaceData(corpus, accuracies, left_out)
+
+
+def _check(folder: pathlib.Path, corpus: JacobianCorpus, manifest: dict, settings: Settings, space: str) -> None:
+    """Raises ConfigurationError unless the corpus is the one that these settings would extract."""
+    cells = _architectures(space, _count(settings, space), settings.seed)
+    same = {
+        "space": corpus.space.name == space,
+        "seed": manifest["seed"] == settings.seed,
+        "configuration": corpus.config == _config(settings),
+        "images": np.array_equal(corpus.images, _images(settings)),
+        "architectures": len(corpus) == len(cells)
+        and np.array_equal(corpus.cells.operations, cells.operations)
+        and np.array_equal(corpus.cells.adjacency, cells.adjacency),
+    }
+    for name, agrees in same.items():
+        if not agrees:
+            raise ConfigurationError(f"{folder} holds Jacobians with another {name}; expected that of these flags")
+
+
+def _config(settings: Settings) -> JacobianConfig:
+    return JacobianConfig(initializations=settings.initializations, components=settings.images)
+
+
+def _count(settings: Settings, space: str) -> int:
+    return {"nasbench201": settings.cells, "nats_size": settings.widths}[space]
+
+
+def _images(settings: Settings) -> np.ndarray:
+    return experiment.batch_of_images(find_table("cifar10_subset"), settings.images, settings.seed)[0]
 
 
 def _extract(job: tuple[str, Settings, str]) -> None:
@@ -113,23 +146,23 @@ def _extract(job: tuple[str, Settings, str]) -> None:
     one_device_per_core()
     folder, settings, name = pathlib.Path(job[0]), job[1], job[2]
     start = time.perf_counter()
-    images, _ = experiment.batch_of_images(find_table("cifar10_subset"), settings.images, settings.seed)
-    space = get_space(name)
-    count = {"nasbench201": settings.cells, "nats_size": settings.widths}[name]
-    resumed = folder.exists()
+    cells = _architectures(name, _count(settings, name), settings.seed)
     jacobian_corpus.extract(
-        space,
-        _architectures(name, count, settings.seed),
-        images,
-        JacobianConfig(initializations=settings.initializations, components=settings.images),
+        get_space(name),
+        cells,
+        _images(settings),
+        _config(settings),
         folder,
         seed=settings.seed,
         devices=available_devices(),
     )
-    seconds = time.perf_counter() - start
-    artefacts.write_json(
-        folder.parent / f"{name}_seconds.json", {"seconds": seconds, "resumed": resumed, "cores": os.cpu_count()}
-    )
+    tqdm.write(f"{name}: {time.perf_counter() - start:.0f} seconds for what was missing")
+
+
+def development_cells() -> np.ndarray:
+    """Numbers of the NAS-Bench-201 cells on which the preset `tfnas` was chosen."""
+    numbers, _ = distinct_cells()
+    return np.random.default_rng(_DEVELOPMENT[0]).permutation(numbers)[: _DEVELOPMENT[1]]
 
 
 def _architectures(name: str, count: int, seed: int) -> CellTable:
@@ -138,15 +171,16 @@ def _architectures(name: str, count: int, seed: int) -> CellTable:
     if name != "nasbench201":
         return space.sample(count, rng)
     numbers, _ = distinct_cells()
-    known = np.random.default_rng(_DEVELOPMENT[0]).permutation(numbers)[: _DEVELOPMENT[1]]
-    return space.enumerate()[np.sort(rng.permutation(np.setdiff1d(numbers, known))[:count])]
+    unseen = np.setdiff1d(numbers, development_cells())
+    if count > len(unseen):
+        raise ConfigurationError(f"cells={count}, expected at most {len(unseen)}")
+    return space.enumerate()[np.sort(rng.permutation(unseen)[:count])]
 
 
 def proxy_scores(output_dir: pathlib.Path, settings: Settings, corpus: JacobianCorpus) -> dict[str, np.ndarray]:
-    """Zero-cost scores `[M]` of NAS-Bench-201 cells by name, computed in one process per core."""
-    count = os.cpu_count() or 1
-    folders = [output_dir / "proxies" / str(part) for part in range(count)]
-    rows = np.array_split(np.arange(len(corpus)), count)
+    """Zero-cost scores `[M]` of NAS-Bench-201 cells by name, in one initialisation."""
+    folders = [output_dir / "proxies" / str(part) for part in range(_PARTS)]
+    rows = np.array_split(np.arange(len(corpus)), _PARTS)
     jobs = [
         (str(folder), settings.seed, corpus.cells[own], corpus.images)
         for folder, own in zip(folders, rows, strict=True)
@@ -217,3 +251,9 @@ def log_spectra(corpus: JacobianCorpus, names: tuple[str, ...]) -> np.ndarray:
     """Logarithms of spectra side by side, float64 `[M, A, G]`."""
     parts = [np.log(np.maximum(getattr(corpus, name), 1e-7)) for name in names]
     return np.concatenate(parts, axis=2).astype(np.float64)
+
+
+def first_initialization(corpus: JacobianCorpus) -> JacobianCorpus:
+    """The corpus as if each architecture had been initialised once."""
+    names = ("directions", "scales", "correlations", "frequencies", "state")
+    return dataclasses.replace(corpus, **{name: getattr(corpus, name)[:, :1] for name in names})

@@ -71,7 +71,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     comparison = [
         f"{len(chosen)} cells at quantiles of accuracy, {_STEPS[-1]} updates with batches of {_BATCH} of {_IMAGES} "
         f"CIFAR-10 images (SGD, rate {_RATE}, momentum {_MOMENTUM}); Jacobians over the corpus's {settings.images} "
-        "images, encoder as after training on initialisations alone.",
+        "other images, encoder as after training on initialisations alone.",
         "Distances in units of the mean distance between two cells; an initialisation lies "
         f"{within / between:.2f} from the mean of its cell.",
     ]
@@ -98,9 +98,9 @@ def _train(job: tuple[str, str, Architecture, np.ndarray, int]) -> tuple[np.ndar
         draw_weights(network, seed)
         program = JacobianProgram(network, rule=None, call=lambda batch: network(batch, training=False))
         optimizer = tf.keras.optimizers.SGD(_RATE, _MOMENTUM)
-        pixels, labels = (
-            tf.constant(p) for p in experiment.batch_of_images(find_table("cifar10_subset"), _IMAGES, seed)
-        )
+        count = _IMAGES + len(images)  # the first ones are those that Jacobians are taken of
+        drawn = experiment.batch_of_images(find_table("cifar10_subset"), count, seed)
+        pixels, labels = (tf.constant(part[len(images) :]) for part in drawn)
 
         @tf.function
         def update(rows: tf.Tensor) -> tf.Tensor:

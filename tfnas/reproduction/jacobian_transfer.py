@@ -31,9 +31,10 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     seeds = [settings.seed + number for number in range(settings.encoders)]
     methods = {
         "log singular values": [data.log_spectra(both, ("scales",))],
-        "all three spectra": [data.log_spectra(both, ("scales", "correlations", "frequencies"))],
+        "singular values and frequencies": [data.log_spectra(both, ("scales", "frequencies"))],
         "untrained encoder (published)": [data.untrained_embeddings(both, "paper", seed) for seed in seeds],
         "contrastive, published": [data.trained_embeddings(output_dir, "both", both, "paper", seed) for seed in seeds],
+        "untrained encoder, spectra": [data.untrained_embeddings(both, "tfnas", seed) for seed in seeds],
         "contrastive, spectra (tfnas)": [
             data.trained_embeddings(output_dir, "both", both, "tfnas", seed) for seed in seeds
         ],

@@ -21,6 +21,7 @@ _LENGTHS = (0.3, 0.6, 1.0, 1.7, 3.0, 5.0)  # in units of the median distance bet
 _NOISES = (0.01, 0.05, 0.2)
 _REFITS = (10, 20, 40, 80, 160, 320)  # scores after which length scale and noise are fitted again
 _SMALLEST = 1e-6
+_BLOCK = 64  # rows that are allocated at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,15 +152,15 @@ class _Process:
     def __init__(self, distances: np.ndarray, length: float, noise: float):
         self._distances, self._length, self._noise = distances, length, noise
         self.count = 0
-        self._rows = np.zeros((64, len(distances)), np.float32)
+        self._rows = np.zeros((_BLOCK, len(distances)), np.float32)
         self._explained = np.zeros(len(distances), np.float32)
-        self._scores, self._ones = np.zeros(64), np.zeros(64)  # L⁻¹ times the scores, and times ones
+        self._scores, self._ones = np.zeros(_BLOCK), np.zeros(_BLOCK)  # L⁻¹ times the scores, and times ones
 
     def observe(self, point: int, score: float) -> None:
         """Adds a score of a point."""
         if self.count == len(self._rows):
-            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-            self._scores, self._ones = (np.concatenate([part, 0 * part]) for part in (self._scores, self._ones))
+            self._rows = np.concatenate([self._rows, np.zeros((_BLOCK, self._rows.shape[1]), np.float32)])
+            self._scores, self._ones = (np.append(part, np.zeros(_BLOCK)) for part in (self._scores, self._ones))
         rows = self._rows[: self.count]
         column = rows[:, point]
         root = np.sqrt(max(1.0 + self._noise - float(column @ column), self._noise))

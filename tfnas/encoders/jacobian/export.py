@@ -1,5 +1,6 @@
 """Exports a trained encoder as a SavedModel that needs nothing but TensorFlow."""
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
@@ -7,6 +8,7 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
 from tfnas.encoders.saved import KIND_PREFIX
+from tfnas.proxies.jacobian_config import JacobianConfig
 from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.proxies.jacobians import FINE, description_tensors
 
@@ -49,12 +51,18 @@ class ServingModule(tf.Module):
         self.embed_descriptions = embed_descriptions
 
 
+def takes_jacobians(config: JacobianConfig) -> bool:
+    """Whether embeddings can be had of plain Jacobians: rows are images, projected to their own leading directions."""
+    return config.projection == "leading" and config.outputs == "sum"
+
+
 def export(model: JacobianEncoder, folder: artefacts.PathLike, corpus: JacobianCorpus, **facts: Any) -> dict[str, Any]:
     """Writes the SavedModel and its manifest; replaces `folder` as a whole once everything is written.
 
     Signatures: `embed` and `serving_default` (`jacobians` float32 `[B, N, pixels]` -> `embedding` float32 `[B, D]`, NaN
     where `state` int32 `[B]` is not 0, see `proxies.jacobians`), `embed_descriptions` (`directions` `[B, N, k]`,
-    `scales` `[B, k]`, `correlations` `[B, N]`, `frequencies` `[B, F]` -> `embedding`).
+    `scales` `[B, k]`, `correlations` `[B, N]`, `frequencies` `[B, F]` -> `embedding`). An encoder of random projections
+    or of Jacobians of classes has the last one alone.
 
     Args:
       model: the trained model.
@@ -69,11 +77,9 @@ def export(model: JacobianEncoder, folder: artefacts.PathLike, corpus: JacobianC
     rows, components = corpus.directions.shape[2:]
     module = ServingModule(model, rows, components, corpus.frequencies.shape[-1], image_shape)
     with artefacts.atomic_folder(folder) as staging:
-        signatures = {
-            "serving_default": module.embed,
-            "embed": module.embed,
-            "embed_descriptions": module.embed_descriptions,
-        }
+        signatures = {"embed_descriptions": module.embed_descriptions}
+        if takes_jacobians(corpus.config):
+            signatures |= {"serving_default": module.embed, "embed": module.embed}
         tf.saved_model.save(module, str(staging), signatures=signatures)
         (staging / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number, so no two exports would agree
         return artefacts.write_manifest(
@@ -83,5 +89,6 @@ def export(model: JacobianEncoder, folder: artefacts.PathLike, corpus: JacobianC
             components=components,
             image_shape=image_shape,
             embedding_dim=model.config.embedding_dim,
+            jacobians=dataclasses.asdict(corpus.config),
             **facts,
         )

@@ -1,5 +1,6 @@
 """Training from a corpus of Jacobians to an exported encoder: what `trainers.pretrain_jacobian_encoder` calls."""
 
+import collections
 import dataclasses
 import pathlib
 from collections.abc import Sequence
@@ -27,14 +28,18 @@ def joined(corpora: Sequence[JacobianCorpus]) -> JacobianCorpus:
     """Jacobians of several spaces as one corpus, for training; its cells are those of the first.
 
     Raises:
-      MismatchError: the corpora hold other images, directions or initialisations.
+      MismatchError: the corpora hold other images, or were computed otherwise.
     """
     first = corpora[0]
     for other in corpora[1:]:
-        if not np.array_equal(other.images, first.images) or other.directions.shape[1:] != first.directions.shape[1:]:
+        if not np.array_equal(other.images, first.images):
             raise MismatchError(
-                f"Jacobians {other.directions.shape[1:]} of {other.space.name} and {first.directions.shape[1:]} of "
-                f"{first.space.name}, or of other images, can't train one encoder"
+                f"{other.space.name} and {first.space.name}: Jacobians over other images can't be joined"
+            )
+        if dataclasses.replace(other.config, shard_size=first.config.shard_size) != first.config:
+            raise MismatchError(
+                f"{other.space.name} and {first.space.name}: Jacobians computed with {other.config} and {first.config} "
+                "can't be joined"
             )
     names = ("directions", "scales", "correlations", "frequencies", "state")
     return dataclasses.replace(
@@ -123,8 +128,8 @@ def pretrain(
         return {}
     history = read_metrics(output_dir / "metrics.jsonl")
     summary = {
-        "architectures": {corpus.space.name: len(corpus) for corpus in usable},
-        "left_out": {corpus.space.name: int((~corpus.usable).sum()) for corpus in corpora},
+        "architectures": _totals(usable, [len(corpus) for corpus in usable]),
+        "left_out": _totals(corpora, [int((~corpus.usable).sum()) for corpus in corpora]),
         "initializations": everything.state.shape[1],
         "epochs": epochs,
         "seed": seed,
@@ -143,3 +148,11 @@ def pretrain(
     figures.family_map(embeddings, names, output_dir / "map.png", title="embeddings of data Jacobians")
     artefacts.write_json(output_dir / "summary.json", summary)
     return summary
+
+
+def _totals(corpora: Sequence[JacobianCorpus], counts: Sequence[int]) -> dict[str, int]:
+    """Counts by space."""
+    totals: collections.Counter[str] = collections.Counter()
+    for corpus, count in zip(corpora, counts, strict=True):
+        totals[corpus.space.name] += count
+    return dict(totals)

@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.encoders.jacobian.export import KIND
+from tfnas.encoders.jacobian.export import KIND, takes_jacobians
 from tfnas.encoders.jacobian.pretrain import mask
 from tfnas.encoders.saved import SHIPPED
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
+from tfnas.proxies.jacobian_config import JacobianConfig
 from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.proxies.jacobians import JacobianProgram
 
@@ -34,6 +35,7 @@ class SavedJacobianEncoder:
     def __init__(self, folder: artefacts.PathLike | None = None):
         self.folder = pathlib.Path(folder or SHIPPED / "jacobian_encoder")
         self.manifest: dict[str, Any] = artefacts.read_manifest(self.folder, kind=KIND)
+        self._config = JacobianConfig(**self.manifest["jacobians"])
         try:
             self._module = tf.saved_model.load(str(self.folder))
         except (OSError, ValueError, tf.errors.OpError) as error:
@@ -49,8 +51,11 @@ class SavedJacobianEncoder:
         """Embeddings float32 `[B, D]` of Jacobians float32 `[B, N, pixels]`; NaN for those zero or not finite.
 
         Raises:
-          MismatchError: Jacobians of another shape than those that the encoder was trained with.
+          MismatchError: Jacobians of another shape than those that the encoder was trained with, or it was trained with
+            random projections or Jacobians of classes.
         """
+        if not takes_jacobians(self._config):
+            raise MismatchError(f"{self.folder}: trained with {self._config}, expected leading directions of sums")
         pixels = int(np.prod(self.manifest["image_shape"]))
         if jacobians.ndim != 3 or tuple(jacobians.shape[1:]) != (self.manifest["rows"], pixels):
             raise MismatchError(
@@ -83,7 +88,7 @@ class SavedJacobianEncoder:
         images: np.ndarray,
         *,
         initializations: int = 4,
-        rule: str | None = "pytorch",
+        rule: str | None = "trained",
         seed: int = 0,
     ) -> np.ndarray:
         """Embeddings float32 `[A, D]` of a Keras model in A initialisations; the model itself is not changed.
@@ -93,7 +98,8 @@ class SavedJacobianEncoder:
           images: float32 `[N, height, width, channels]`, as many and of the shape that the encoder was trained with,
             standardised alike.
           initializations: A.
-          rule: how weights are drawn, of `jacobian_config.RULES`; None takes the model's own, once.
+          rule: how weights are drawn, of `jacobian_config.RULES`, or `trained` for the rule of the encoder's training;
+            None takes the model's own weights, once.
           seed: of the weights.
 
         Raises:
@@ -105,7 +111,7 @@ class SavedJacobianEncoder:
         expected = (self.manifest["rows"], *self.manifest["image_shape"])
         if images.shape != expected:
             raise MismatchError(f"{self.folder}: images {images.shape}, expected {expected}")
-        program = JacobianProgram(model, rule=rule)
+        program = JacobianProgram(model, rule=self._config.initialization if rule == "trained" else rule)
         count = 1 if rule is None else initializations
         jacobians = tf.stack([program.jacobian(images, (seed, number * 2**20)) for number in range(count)])
         embeddings = self.embed_jacobians(jacobians)
