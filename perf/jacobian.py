@@ -15,6 +15,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -26,10 +27,11 @@ import tensorflow as tf
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton, operation_codes, work
 from tfnas.proxies.initialization import draw_weights
+from tfnas.proxies.jacobian_experiment import available_devices
 from tfnas.proxies.jacobians import JacobianProgram, describe
 from tfnas.proxies.space_jacobians import NASBench201Jacobians
 from tfnas.reports import tables
-from tfnas.runtime import one_thread_per_operation
+from tfnas.runtime import one_device_per_core, one_thread_per_operation
 from tfnas.spaces import Architecture, get_space
 
 _CELLS = 24
@@ -42,23 +44,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--torch_python", help="interpreter with PyTorch")
     parser.add_argument("--num_images", type=int, default=64)
+    parser.add_argument("--part", choices=("cores",), help="only the networks per second on all cores")
     arguments = parser.parse_args()
-    one_thread_per_operation()
-    tf.config.threading.set_inter_op_parallelism_threads(os.cpu_count() or 1)
-    rng = np.random.default_rng(0)
     space = get_space("nasbench201")
     cells = space.enumerate()
     cells = cells[(cells.operations != space.operations.index("none")).all(axis=1)]
+    rng = np.random.default_rng(0)
     rows = rng.permutation(len(cells))[:_CELLS]
     architectures = [space.architecture(cells, row) for row in rows]
     images = rng.normal(size=(arguments.num_images, *_SHAPE)).astype(np.float32)
+    if arguments.part == "cores":
+        one_device_per_core()
+        print(json.dumps(_together(architectures, images)))
+        return
+    one_thread_per_operation()
     batch = tf.constant(images)
-
     start = time.process_time()
     program = NASBench201Jacobians()
-    first = program(batch, architectures[0])
+    _projected(program(batch, architectures[0]))
     once = time.process_time() - start
-    describe(first, _SHAPE, min(64, len(images)))
     alone = _seconds(lambda architecture: program(batch, architecture).numpy(), architectures)
     shared = _seconds(lambda architecture: _projected(program(batch, architecture)), architectures)
     built = _seconds(lambda architecture: _build_and_trace(architecture, images), architectures[:_BUILT])
@@ -67,32 +71,61 @@ def main() -> None:
         ["a Keras network built and traced for each", f"{built:.3f}", f"{built / shared:.1f}"],
     ]
     if arguments.torch_python:
-        names = [list(architecture.operations[1:-1]) for architecture in architectures]
-        script = pathlib.Path(__file__).with_name("jacobian_pytorch.py")
-        command = [arguments.torch_python, str(script), json.dumps(names), str(len(images))]
-        eager = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        table.append(["eager PyTorch", f"{eager:.3f}", f"{eager / shared:.1f}"])
-    print(
-        tables.markdown([f"a projected Jacobian, {len(images)} images, one core", "processor seconds", "ratio"], table)
-    )
+        for name, seconds in zip(
+            ("eager PyTorch, SVD (as published)", "eager PyTorch, Gram matrix"),
+            _pytorch(arguments.torch_python, architectures, images),
+            strict=True,
+        ):
+            table.append([name, f"{seconds:.3f}", f"{seconds / shared:.1f}"])
+    header = f"a projected Jacobian, {len(images)} images, one core"
+    print(tables.markdown([header, "processor seconds", "ratio"], table))
 
     codes = np.array([operation_codes(architecture) for architecture in architectures])
     multiply_adds = work(Skeleton(), codes, _SHAPE)[1].mean() * len(images) * 2  # forward, and back to the images
     peak = _peak()
-    start = time.perf_counter()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda architecture: _projected(program(batch, architecture)), architectures))
-    together = len(architectures) / (time.perf_counter() - start)
+    command = [sys.executable, __file__, "--part=cores", f"--num_images={len(images)}"]
+    together = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     rest = [
         ["Jacobian without its projection, seconds", f"{alone:.3f}"],
         ["multiply-adds of convolutions, G", f"{multiply_adds / 1e9:.2f}"],
         ["G multiply-adds per second", f"{multiply_adds / alone / 1e9:.1f}"],
         ["peak of large convolutions, G multiply-adds per second", f"{peak / 1e9:.1f}"],
         ["share of that peak", f"{100 * multiply_adds / alone / peak:.0f} %"],
+        ["networks per second on one core", f"{1 / shared:.1f}"],
         [f"networks per second, {os.cpu_count()} cores side by side", f"{together:.1f}"],
-        ["the same on one core", f"{1 / shared:.1f}"],
     ]
     print(tables.markdown(["shared program", "value"], rest))
+
+
+def _together(architectures: list[Architecture], images: np.ndarray) -> float:
+    """Networks per second when every core has a device and a thread of its own, as in extraction."""
+    devices = available_devices()
+    program = NASBench201Jacobians()
+    batches = []
+    for device in devices:
+        with tf.device(device):
+            batches.append(tf.constant(images))
+            _projected(program(batches[-1], architectures[0]))
+
+    def work_on(place: int) -> None:
+        with tf.device(devices[place]):
+            for architecture in architectures[place :: len(devices)]:
+                _projected(program(batches[place], architecture))
+
+    start = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(len(devices)) as pool:
+        list(pool.map(work_on, range(len(devices))))
+    return len(architectures) / (time.perf_counter() - start)
+
+
+def _pytorch(python: str, architectures: list[Architecture], images: np.ndarray) -> list[float]:
+    names = [list(architecture.operations[1:-1]) for architecture in architectures]
+    script = pathlib.Path(__file__).with_name("jacobian_pytorch.py")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "images.npy"
+        np.save(path, images)
+        command = [python, str(script), json.dumps(names), str(path)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def _projected(jacobian: tf.Tensor) -> None:

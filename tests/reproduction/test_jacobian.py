@@ -1,6 +1,7 @@
 """The Jacobian experiments on made-up Jacobians: what they measure and write, and which cells they may see."""
 
 import ast
+import dataclasses
 import json
 import pathlib
 
@@ -178,3 +179,30 @@ def test_experiments_are_those_of_the_binary():
     assert names == tuple(jacobian.EXPERIMENTS)
     with pytest.raises(ConfigurationError, match="unknown experiment 'table9'"):
         jacobian.check_experiments(["table9"])
+
+
+def test_jacobians_are_extracted_once_and_checked(monkeypatch, tmp_path):
+    settings = Settings(images=4, initializations=2, widths=5)
+    space = NATSSize()
+    cells = jacobian_data._architectures("nats_size", 5, 1)
+    write_table(tmp_path / "nats_size.npz", space, cells, {"cifar10_test_accuracy": np.linspace(0.5, 0.9, 5)})
+    images = np.random.default_rng(0).integers(0, 255, (140, 8, 8, 3)).astype(np.uint8)
+    labels = np.arange(140) % 10
+    np.savez(tmp_path / "cifar10_subset.npz", x_train=images, y_train=labels, x_test=images[:40], y_test=labels[:40])
+    monkeypatch.setenv("TFNAS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(jacobian_data, "one_device_per_core", lambda: None)
+    calls = []
+
+    def run(function, jobs, *_, **__):
+        calls.append(function)
+        return [function(job) for job in jobs]
+
+    monkeypatch.setattr(processes, "run", run)
+    found = jacobian_data.load(tmp_path, settings, "nats_size")
+    again = jacobian_data.load(tmp_path, settings, "nats_size")
+    assert len(calls) == 1
+    np.testing.assert_allclose(again.accuracies["CIFAR-10"], np.linspace(0.5, 0.9, 5))
+    np.testing.assert_array_equal(again.corpus.scales, found.corpus.scales)
+    for change, name in (({"seed": 2}, "seed"), ({"widths": 4}, "architectures"), ({"images": 5}, "configuration")):
+        with pytest.raises(ConfigurationError, match=f"another {name}"):
+            jacobian_data.load(tmp_path, dataclasses.replace(settings, **change), "nats_size")
