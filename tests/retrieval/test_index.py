@@ -1,0 +1,103 @@
+"""The index against a sort in NumPy; filters, changes, damage."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.retrieval.index import Index
+from tfnas.retrieval.metrics import ranking
+
+RNG = np.random.default_rng(0)
+POINTS = RNG.normal(size=(300, 12)) * RNG.uniform(0.1, 10, (300, 1))
+NAMES = [f"net{row}" for row in range(300)]
+SOURCES = [("keras", "torch", "onnx")[row % 3] for row in range(300)]
+FAMILIES = [("resnet", "vit")[row % 2] for row in range(300)]
+
+
+@pytest.fixture(scope="module")
+def index():
+    return Index(POINTS, NAMES, SOURCES, FAMILIES)
+
+
+def cosines(queries):
+    unit = POINTS / np.linalg.norm(POINTS, axis=1, keepdims=True)
+    return queries / np.linalg.norm(queries, axis=1, keepdims=True) @ unit.T
+
+
+def test_equal_to_sorting_all_similarities(index):
+    queries = RNG.normal(size=(130, 12))
+    found = index.search(queries, 7)
+    similarities = cosines(queries)
+    rows = ranking(similarities, 7)
+    for query, matches in enumerate(found):
+        assert [match.row for match in matches] == rows[query].tolist()
+        np.testing.assert_allclose([match.similarity for match in matches], similarities[query, rows[query]], atol=1e-5)
+        assert matches[0].name == NAMES[matches[0].row]
+
+
+def test_equal_ones_come_in_the_order_of_the_index():
+    twins = Index(np.ones((5, 3)), list("abcde"), ["x"] * 5, [""] * 5)
+    assert [match.name for match in twins.search(np.ones((1, 3)), 3)[0]] == ["a", "b", "c"]
+
+
+def test_filters(index):
+    query = POINTS[:1]
+    assert index.search(query, 1)[0][0].name == "net0"
+    assert index.search(query, 1, without=["net0"])[0][0].name != "net0"
+    found = index.search(query, 500, sources=["torch"], families=["vit"])[0]
+    assert len(found) == 50
+    assert {(match.source, match.family) for match in found} == {("torch", "vit")}
+
+
+def test_add_and_remove(index):
+    more = index.add(POINTS[:1] * 2, ["copy"], ["mine"], [""])
+    assert len(more) == 301
+    assert {match.name for match in more.search(POINTS[:1], 2)[0]} == {"net0", "copy"}
+    less = more.remove(["net0", "net5"])
+    assert len(less) == 299
+    assert less.search(POINTS[:1], 1)[0][0].name == "copy"
+    assert len(index) == 300
+
+
+def test_saved_and_loaded_and_used_without_tfnas(index, tmp_path):
+    manifest = index.save(tmp_path / "index", encoder="abc")
+    assert manifest["architectures"] == 300
+    assert manifest["encoder"] == "abc"
+    again = Index.load(tmp_path / "index")
+    queries = RNG.normal(size=(2, 12))
+    assert again.search(queries, 5) == index.search(queries, 5)
+    script = (
+        "import sys, numpy as np, tensorflow as tf\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "query = tf.math.l2_normalize(tf.constant(np.load(sys.argv[2]), tf.float32), axis=1)\n"
+        "found = model.signatures['search'](queries=query, allowed=tf.ones([300], tf.bool), count=tf.constant(5))\n"
+        "print(found['rows'].numpy().tolist())\n"
+        "assert 'tfnas' not in sys.modules"
+    )
+    np.save(tmp_path / "queries.npy", queries)
+    command = [sys.executable, "-c", script, str(tmp_path / "index"), str(tmp_path / "queries.npy")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert printed.strip() == str([[match.row for match in matches] for matches in index.search(queries, 5)])
+    (tmp_path / "index" / "items.npz").write_bytes(b"")
+    with pytest.raises(CorruptArtefactError, match=r"items.npz"):
+        Index.load(tmp_path / "index")
+
+
+def test_refusals(index):
+    with pytest.raises(ConfigurationError, match="'net1' occurs 2 times"):
+        index.add(POINTS[:1], ["net1"], ["x"], [""])
+    with pytest.raises(ConfigurationError, match="0 or not finite"):
+        Index(np.zeros((1, 3)), ["a"], ["x"], [""])
+    with pytest.raises(ConfigurationError, match="2 names for 1 embeddings"):
+        Index(np.ones((1, 3)), ["a", "b"], ["x"], [""])
+    with pytest.raises(ConfigurationError, match="no family 'bert'"):
+        index.search(POINTS[:1], 1, families=["bert"])
+    with pytest.raises(ConfigurationError, match="no architecture 'other'"):
+        index.remove(["other"])
+    with pytest.raises(ConfigurationError, match=r"expected \[Q, 12\]"):
+        index.search(np.ones((1, 3)), 1)
+    with pytest.raises(ConfigurationError, match="no architecture of the index is allowed"):
+        index.search(POINTS[:1], 1, families=["vit"], without=NAMES[1::2])

@@ -1,0 +1,234 @@
+"""Exact search among embedded architectures: an artefact whose SavedModel answers in plain TensorFlow.
+
+The index of a few hundred thousand architectures is one matrix product and one top-k per query, so nothing is
+approximated.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas import artefacts
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+
+KIND = "architecture_index"
+_QUERIES_AT_ONCE = 64
+_ITEMS_NAME = "items.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """An architecture that was found.
+
+    Attributes:
+      name: of the architecture.
+      source: where it comes from.
+      family: what it is a member of; empty if that is not known.
+      similarity: cosine of the angle between the embeddings.
+      row: its place in the index.
+    """
+
+    name: str
+    source: str
+    family: str
+    similarity: float
+    row: int
+
+
+class Index:
+    """N embedded architectures by unique name.
+
+    Args:
+      embeddings: float `[N, D]`, not 0; stored with length 1.
+      names: `[N]`, all different.
+      sources: `[N]`.
+      families: `[N]`.
+
+    Attributes:
+      embeddings: float32 `[N, D]` of length 1.
+      names: `[N]` strings.
+      sources: `[N]` strings.
+      families: `[N]` strings.
+
+    Raises:
+      ConfigurationError: parts of different lengths, a name that occurs twice, an embedding that is 0 or not finite.
+    """
+
+    def __init__(self, embeddings: np.ndarray, names: Sequence[str], sources: Sequence[str], families: Sequence[str]):
+        self.embeddings = _unit(embeddings)
+        self.names, self.sources, self.families = (np.array(part, str) for part in (names, sources, families))
+        for label, part in (("names", self.names), ("sources", self.sources), ("families", self.families)):
+            if part.shape != (len(self.embeddings),):
+                raise ConfigurationError(f"{len(part)} {label} for {len(self.embeddings)} embeddings")
+        unique, counts = np.unique(self.names, return_counts=True)
+        if (counts > 1).any():
+            name = str(unique[counts.argmax()])
+            raise ConfigurationError(f"architecture {name!r} occurs {counts.max()} times in the index")
+        self._searcher: _Searcher | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def row(self, name: str) -> int:
+        """The place of an architecture.
+
+        Raises:
+          ConfigurationError: the index does not hold it.
+        """
+        found = np.flatnonzero(self.names == name)
+        if not len(found):
+            raise ConfigurationError(f"the index holds no architecture {name!r}")
+        return int(found[0])
+
+    def add(
+        self, embeddings: np.ndarray, names: Sequence[str], sources: Sequence[str], families: Sequence[str]
+    ) -> "Index":
+        """The index with more architectures; see the class."""
+        if np.ndim(embeddings) != 2 or np.shape(embeddings)[1] != self.embeddings.shape[1]:
+            raise ConfigurationError(f"embeddings {np.shape(embeddings)}, expected [n, {self.embeddings.shape[1]}]")
+        return Index(
+            np.concatenate([self.embeddings, embeddings]),
+            [*self.names, *names],
+            [*self.sources, *sources],
+            [*self.families, *families],
+        )
+
+    def remove(self, names: Sequence[str]) -> "Index":
+        """The index without some architectures.
+
+        Raises:
+          ConfigurationError: it does not hold one of them, or nothing would be left.
+        """
+        kept = np.delete(np.arange(len(self)), [self.row(name) for name in names])
+        return Index(self.embeddings[kept], self.names[kept], self.sources[kept], self.families[kept])
+
+    def search(
+        self,
+        queries: np.ndarray,
+        count: int,
+        *,
+        sources: Sequence[str] | None = None,
+        families: Sequence[str] | None = None,
+        without: Sequence[str] = (),
+    ) -> list[list[Match]]:
+        """The most similar architectures of every query, best first; of equal ones the first in the index.
+
+        Args:
+          queries: float `[Q, D]`, not 0.
+          count: k; fewer are returned where fewer are allowed.
+          sources: allow these alone.
+          families: allow these alone.
+          without: names that are not allowed, such as the query's own.
+
+        Raises:
+          ConfigurationError: other shapes, an unknown source, family or name, or none is allowed.
+        """
+        queries = _unit(queries)
+        if queries.shape[1] != self.embeddings.shape[1] or count < 1:
+            raise ConfigurationError(
+                f"queries {queries.shape}, count={count}, expected [Q, {self.embeddings.shape[1]}], k"
+            )
+        allowed = np.ones(len(self), bool)
+        for label, wanted, own in (("source", sources, self.sources), ("family", families, self.families)):
+            if wanted is not None:
+                unknown = sorted(set(wanted) - set(own.tolist()))
+                if unknown:
+                    raise ConfigurationError(f"the index knows no {label} {unknown[0]!r}")
+                allowed &= np.isin(own, list(wanted))
+        allowed[[self.row(name) for name in without]] = False
+        if not allowed.any():
+            raise ConfigurationError("no architecture of the index is allowed")
+        if self._searcher is None:
+            self._searcher = _Searcher(self.embeddings)
+        count = min(count, int(allowed.sum()))
+        found: list[list[Match]] = []
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            part = queries[start : start + _QUERIES_AT_ONCE]
+            outcome = self._searcher.search(tf.constant(part), tf.constant(allowed), tf.constant(count))
+            for rows, values in zip(outcome["rows"].numpy(), outcome["similarities"].numpy(), strict=True):
+                found.append([self._match(int(row), float(value)) for row, value in zip(rows, values, strict=True)])
+        return found
+
+    def _match(self, row: int, similarity: float) -> Match:
+        return Match(str(self.names[row]), str(self.sources[row]), str(self.families[row]), similarity, row)
+
+    def save(self, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
+        """Writes the index; replaces `folder` as a whole once everything is written.
+
+        The SavedModel's signature `search` takes `queries` float32 `[Q, D]` of length 1, `allowed` bool `[N]` and `count`
+        int32, and gives `rows` int32 and `similarities` float32, both `[Q, count]`.
+
+        Args:
+          folder: where.
+          **facts: JSON values for the manifest, such as the encoder's fingerprint.
+
+        Returns:
+          The manifest.
+        """
+        searcher = _Searcher(self.embeddings)
+        with artefacts.atomic_folder(folder) as staging:
+            tf.saved_model.save(searcher, str(staging), signatures={"search": searcher.search})
+            (staging / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number
+            artefacts.write_npz(
+                staging / _ITEMS_NAME,
+                embeddings=self.embeddings,
+                names=self.names,
+                sources=self.sources,
+                families=self.families,
+            )
+            return artefacts.write_manifest(
+                staging, kind=KIND, architectures=len(self), embedding_dim=self.embeddings.shape[1], **facts
+            )
+
+    @classmethod
+    def load(cls, folder: artefacts.PathLike) -> "Index":
+        """Reads what `save` wrote.
+
+        Raises:
+          CorruptArtefactError: a file is missing, truncated or changed.
+        """
+        folder = pathlib.Path(folder)
+        artefacts.read_manifest(folder, kind=KIND)
+        arrays = artefacts.read_npz(folder / _ITEMS_NAME)
+        try:
+            return cls(arrays["embeddings"], arrays["names"], arrays["sources"], arrays["families"])
+        except (KeyError, ConfigurationError) as error:
+            raise CorruptArtefactError(f"{folder / _ITEMS_NAME}: not the items of an index ({error})") from error
+
+
+class _Searcher(tf.Module):
+    """One matrix product and one top-k."""
+
+    def __init__(self, embeddings: np.ndarray):
+        super().__init__(name="architecture_index")
+        self.embeddings = tf.Variable(embeddings, trainable=False)
+        size, width = embeddings.shape
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, width], tf.float32, "queries"),
+                tf.TensorSpec([size], tf.bool, "allowed"),
+                tf.TensorSpec([], tf.int32, "count"),
+            ]
+        )
+        def search(queries: tf.Tensor, allowed: tf.Tensor, count: tf.Tensor) -> dict[str, tf.Tensor]:
+            similarities = tf.matmul(queries, self.embeddings, transpose_b=True)
+            values, rows = tf.math.top_k(tf.where(allowed[None], similarities, -2.0), count)
+            return {"rows": rows, "similarities": values}
+
+        self.search = search
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """float32 `[n, D]` of length 1."""
+    vectors = np.asarray(vectors, np.float64)
+    if vectors.ndim != 2 or not len(vectors):
+        raise ConfigurationError(f"embeddings {vectors.shape}, expected [n, D] with n >= 1")
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all() or not lengths.all():
+        raise ConfigurationError("an embedding is 0 or not finite")
+    return (vectors / lengths).astype(np.float32)
