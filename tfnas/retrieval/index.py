@@ -159,8 +159,8 @@ class Index:
     def save(self, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
         """Writes the index; replaces `folder` as a whole once everything is written.
 
-        The SavedModel's signature `search` takes `queries` float32 `[Q, D]` of length 1, `allowed` bool `[N]` and `count`
-        int32, and gives `rows` int32 and `similarities` float32, both `[Q, count]`.
+        The SavedModel's signature `search` takes `queries` float32 `[Q, D]` of length 1, `allowed` bool `[N]` and
+        `count` int32, and gives `rows` int32 and `similarities` float32, both `[Q, count]`.
 
         Args:
           folder: where.
