@@ -33,19 +33,13 @@ def colour_counts(
     """
     starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
     sources, targets = graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts
-    order = np.argsort(targets, kind="stable")
-    sources, targets = sources[order], targets[order]
-    heads, first = np.unique(targets, return_index=True)
     owner = np.repeat(np.arange(len(graphs)), graphs.num_nodes)
     kinds = graphs.features[:, 0].astype(np.uint64) * np.uint64(1 << 20) + graphs.features[:, 7].astype(np.uint64)
-    colours = _mixed(kinds + np.uint64(1))[graphs.codes]
+    colours = mixed(kinds + np.uint64(1))[graphs.codes]
     counts, known = [], []
     for number in range(rounds + 1):
         if number:
-            heard = np.zeros_like(colours)
-            if len(sources):
-                heard[heads] = np.add.reduceat(_mixed(colours * _FACTORS[0])[sources], first)
-            colours = _mixed(colours * np.uint64(3) + heard)
+            colours = mixed(colours * np.uint64(3) + heard_sums(colours, sources, targets))
         names = np.unique(colours) if vocabularies is None else vocabularies[number]
         column = np.minimum(np.searchsorted(names, colours), len(names) - 1)
         found = names[column] == colours
@@ -56,7 +50,23 @@ def colour_counts(
     return counts, known
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
+def heard_sums(colours: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """For every node the sum over incoming edges of hashed colours, uint64 `[nodes]`: one number for a multiset.
+
+    Args:
+      colours: uint64 `[nodes]`.
+      sources: int `[E]`, nodes.
+      targets: int `[E]`, nodes.
+    """
+    heard = np.zeros_like(colours)
+    order = np.argsort(targets, kind="stable")
+    heads, first = np.unique(targets[order], return_index=True)
+    if len(heads):
+        heard[heads] = np.add.reduceat(mixed(colours * _FACTORS[0])[sources[order]], first)
+    return heard
+
+
+def mixed(values: np.ndarray) -> np.ndarray:
     """The finaliser of SplitMix64, a bijection that spreads every bit."""
     values = values + _FACTORS[0]
     values = (values ^ (values >> np.uint64(30))) * _FACTORS[1]
