@@ -27,7 +27,7 @@ from tfnas.reproduction import (
 from tfnas.reproduction.jacobian_data import Settings, SpaceData
 from tfnas.spaces import NASBench201, NATSSize
 
-SETTINGS = Settings(images=6, initializations=2, labels=(10, 20), encoders=1, draws=1, runs=3, queries=25)
+SETTINGS = Settings(images=6, initializations=2, labels=(20,), encoders=1, draws=1, runs=3, queries=25)
 COUNT = 44
 
 
@@ -54,7 +54,7 @@ def made_up(space, cells):
         frequencies=stack("frequencies"),
         state=stack("state").astype(np.int8),
     )
-    return SpaceData(corpus, {"CIFAR-10": accuracy, "CIFAR-100": accuracy}, 0)
+    return SpaceData(corpus, {"CIFAR-10": accuracy}, 0)
 
 
 @pytest.fixture
@@ -95,7 +95,6 @@ def test_table1_finds_what_the_spectra_tell(experiment):
     tau = {name: np.mean(taus["CIFAR-10/20"]) for name, taus in found["tau"].items()}
     assert tau["log singular values"] > 0.7
     assert tau["snip"] < 0.3
-    assert len(found["tau"]["log singular values"]["CIFAR-100/10"]) == 1
     text = (experiment / "table1.md").read_text()
     assert "contrastive, spectra (tfnas)" in text
     assert (experiment / "table1.png").stat().st_size
