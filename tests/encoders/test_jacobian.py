@@ -198,3 +198,17 @@ def test_refusals(corpus, tmp_path):
         SavedJacobianEncoder(tmp_path / "encoder").embed_jacobians(np.zeros((1, ROWS, 48)))
     with pytest.raises(ConfigurationError, match="at least batch_size=256"):
         pretrain.train(presets.preset("tfnas"), corpus, None, epochs=1, seed=0, strategy=None)
+
+
+def test_shipped_encoder_embeds_a_model_whatever_the_order_of_images():
+    encoder = SavedJacobianEncoder()
+    images = np.random.default_rng(0).normal(size=(64, 32, 32, 3)).astype(np.float32)
+    convolutions = [tf.keras.layers.Conv2D(8, 3, padding="same", activation="relu") for _ in range(3)]
+    last = [tf.keras.layers.GlobalAveragePooling2D(), tf.keras.layers.Dense(10)]
+    network = tf.keras.Sequential([tf.keras.Input((32, 32, 3)), *convolutions, *last])
+    found = encoder.embed_model(network, images, initializations=2)
+    assert found.shape == (2, 128)
+    assert np.linalg.norm(found[0] - found[1]) > 0
+    np.testing.assert_allclose(
+        encoder.embed_model(network, images[::-1], initializations=2), found, rtol=1e-3, atol=1e-3
+    )
