@@ -91,7 +91,7 @@ def test_numbers_of_nodes_make_no_difference(space):
     ]
     first, second = graphs_of(parts), graphs_of([permuted(part, rng) for part in parts])
     np.testing.assert_array_equal(sequences(first, 2).codes, sequences(second, 2).codes)
-    vocabulary = MotifVocabulary(MotifConfig(), first)
+    vocabulary = MotifVocabulary.mined(MotifConfig(), first)
     one, other = vocabulary.split(first), vocabulary.split(second)
     np.testing.assert_array_equal(one.kind, other.kind)
     np.testing.assert_array_equal(one.edges, other.edges)
@@ -105,7 +105,7 @@ def test_vocabulary_and_split_equal_brute_force(seed):
     rng = np.random.default_rng(seed)
     graphs = graphs_of([random_part(rng, int(rng.integers(1, 15))) for _ in range(5)])
     config = MotifConfig(steps=1, min_length=2, max_length=4, min_graphs=2)
-    vocabulary = MotifVocabulary(config, graphs)
+    vocabulary = MotifVocabulary.mined(config, graphs)
     found = sequences(graphs, 1)
     rows = [found.codes[a:b].tolist() for a, b in zip(found.offsets[:-1], found.offsets[1:], strict=True)]
     seen = collections.Counter()
@@ -183,7 +183,7 @@ def test_published_rule(seed, nodes):
 def test_odd_graphs():
     """One node, disconnected parts, no nodes at all."""
     graphs = graphs_of([([1], []), ([1, 2, 1], []), ([], []), ([1, 2], [(0, 1)])])
-    macro = MotifVocabulary(MotifConfig(min_graphs=1), graphs).split(graphs)
+    macro = MotifVocabulary.mined(MotifConfig(min_graphs=1), graphs).split(graphs)
     assert macro.graph.tolist() == [0, 1, 3]
     assert macro.size.tolist() == [1, 3, 2]
     assert macro.edges.shape == (0, 2)

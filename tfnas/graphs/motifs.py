@@ -9,6 +9,7 @@ References:
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -169,26 +170,37 @@ class MotifVocabulary:
 
     Args:
       config: how motifs are found.
-      graphs: from which; they decide what is frequent.
-
-    Attributes:
-      config: the configuration.
       kinds: by length, uint64 in ascending order, the identities of the motifs.
     """
 
-    def __init__(self, config: MotifConfig, graphs: PackedGraphs):
+    def __init__(self, config: MotifConfig, kinds: dict[int, np.ndarray]):
         self.config = config
+        self.kinds = kinds
+
+    @classmethod
+    def mined(cls, config: MotifConfig, graphs: PackedGraphs) -> "MotifVocabulary":
+        """The sequences that occur in at least `config.min_graphs` of some graphs."""
         found = sequences(graphs, config.steps, config.operators)
         owner = np.repeat(np.arange(len(graphs)), np.diff(found.offsets))
-        self.kinds: dict[int, np.ndarray] = {}
+        kinds: dict[int, np.ndarray] = {}
         for length in range(config.min_length, config.max_length + 1):
             windows, inside = _windows(found, owner, length)
-            pairs = np.unique(np.stack([windows[inside], owner[inside].astype(np.uint64)]), axis=1)
-            kinds, counts = np.unique(pairs[0], return_counts=True)
-            frequent = kinds[counts >= config.min_graphs]
+            frequent = _in_graphs(windows[inside], owner[inside], config.min_graphs)
             if not len(frequent):
                 break
-            self.kinds[length] = frequent
+            kinds[length] = frequent
+        return cls(config, kinds)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The motifs as arrays `motifs_2`, `motifs_3`, ..., one per length, for a file."""
+        return {f"motifs_{length}": kinds for length, kinds in self.kinds.items()}
+
+    @classmethod
+    def from_arrays(cls, config: MotifConfig, arrays: Mapping[str, np.ndarray]) -> "MotifVocabulary":
+        """Inverse of `arrays`."""
+        lengths = range(config.min_length, config.max_length + 1)
+        names = {length: f"motifs_{length}" for length in lengths}
+        return cls(config, {length: arrays[name] for length, name in names.items() if name in arrays})
 
     def split(self, graphs: PackedGraphs) -> MacroGraphs:
         """Cuts graphs into the longest motifs that fit, from the inputs on; what fits none is a motif of one node."""
@@ -200,6 +212,18 @@ class MotifVocabulary:
             place = np.minimum(np.searchsorted(kinds, windows), len(kinds) - 1)
             longest[inside & (kinds[place] == windows)] = length
         return macro_graphs(graphs, found, _jumps(longest, found.offsets))
+
+
+def _in_graphs(kinds: np.ndarray, owner: np.ndarray, least: int) -> np.ndarray:
+    """The kinds, in ascending order, that at least so many owners hold; the owners ascend."""
+    if not len(kinds):
+        return kinds
+    order = np.argsort(kinds, kind="stable")
+    kinds, owner = kinds[order], owner[order]
+    new_kind = np.append(True, kinds[1:] != kinds[:-1])
+    new_pair = new_kind | np.append(True, owner[1:] != owner[:-1])
+    firsts = np.flatnonzero(new_kind)
+    return kinds[firsts][np.add.reduceat(new_pair.astype(np.int64), firsts) >= least]
 
 
 def _windows(found: Sequences, owner: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -246,10 +270,31 @@ def macro_graphs(graphs: PackedGraphs, found: Sequences, begins: np.ndarray) -> 
     kinds = np.add.reduceat(terms, firsts) if len(firsts) else np.zeros(0, np.uint64)
     motif = np.empty(len(begins), np.int64)
     motif[found.order] = piece
+    return MacroGraphs(motif, owner[firsts], kinds, sizes, _crossing(graphs, motif))
+
+
+def macro_of_partition(graphs: PackedGraphs, motif: np.ndarray) -> MacroGraphs:
+    """The graphs of any pieces; equal are those whose nodes have the same operators and hear the same.
+
+    Args:
+      graphs: N graphs.
+      motif: int64 `[nodes]`, the piece of every node, counted over all graphs and graph by graph.
+    """
+    found = sequences(graphs, 1)
+    count = int(motif.max(initial=-1)) + 1
+    kinds, owners = np.zeros(count, np.uint64), np.zeros(count, np.int64)
+    np.add.at(kinds, motif[found.order], mixed(found.codes))
+    owners[motif] = np.repeat(np.arange(len(graphs)), graphs.num_nodes)
+    return MacroGraphs(motif, owners, kinds, np.bincount(motif, minlength=count), _crossing(graphs, motif))
+
+
+def _crossing(graphs: PackedGraphs, motif: np.ndarray) -> np.ndarray:
+    """int64 `[E, 2]`, the distinct pairs of pieces that an edge joins."""
     starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
     ends = motif[graphs.edges + starts[:, None]] if len(graphs.edges) else np.zeros((0, 2), np.int64)
     crossing = np.sort(ends[ends[:, 0] != ends[:, 1]], axis=1)
-    return MacroGraphs(motif, owner[firsts], kinds, sizes, np.unique(crossing, axis=0))
+    count = max(len(motif), 1)
+    return np.stack(np.divmod(np.unique(crossing @ (count, 1)), count), axis=1)
 
 
 def fixed_size(graphs: PackedGraphs, found: Sequences, size: int) -> MacroGraphs:

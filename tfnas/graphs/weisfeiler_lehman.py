@@ -72,3 +72,35 @@ def mixed(values: np.ndarray) -> np.ndarray:
     values = (values ^ (values >> np.uint64(30))) * _FACTORS[1]
     values = (values ^ (values >> np.uint64(27))) * _FACTORS[2]
     return values ^ (values >> np.uint64(31))
+
+
+def hashed_colours(graphs: PackedGraphs, rounds: int, width: int) -> np.ndarray:
+    """Which colours occur, whatever their number, in vectors of a fixed length.
+
+    Every round has its own part of the vector, where each of its colours adds 1 or -1 at a place that its hash decides,
+    however often it occurs. The product of two vectors is about the cosine of the sets of colours, mean over rounds.
+
+    Args:
+      graphs: N graphs.
+      rounds: r.
+      width: H, split evenly over the rounds 0 to r.
+
+    Returns:
+      float32 `[N, H]` of length 1 (less if all colours of a round cancel).
+
+    References:
+      Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning", section 2.
+    """
+    counts, names = colour_counts(graphs, rounds)
+    size = width // (rounds + 1)
+    total = np.zeros((len(graphs), width), np.float32)
+    for number, (matrix, colours) in enumerate(zip(counts, names, strict=True)):
+        part = total[:, number * size : (number + 1) * size]
+        hashes = mixed(colours)
+        places = (hashes % np.uint64(size)).astype(np.int64)
+        signs = 1.0 - 2.0 * ((hashes >> np.uint64(40)) & np.uint64(1)).astype(np.float32)
+        rows = np.repeat(np.arange(len(graphs)), np.diff(matrix.indptr))
+        np.add.at(part, (rows, places[matrix.indices]), signs[matrix.indices])
+        lengths = np.linalg.norm(part, axis=1, keepdims=True)
+        part /= np.where(lengths > 0, lengths, 1.0) * np.sqrt(rounds + 1)
+    return total

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tfnas.graphs.computation_graph import ComputationGraph
     from tfnas.predictors.graph_predictor import Prediction
+    from tfnas.retrieval.relatives import Answer
 
 _FAR = 3.0
+_LONGEST_MOTIF = 70
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -69,3 +71,24 @@ def prediction_table(prediction: Prediction) -> str:
     if prediction.distance > _FAR:
         text += "\n\nNothing like this network was seen in training; do not rely on the score."
     return text
+
+
+def relatives_table(answer: Answer) -> str:
+    """What a query found, and the largest motif that it shares with each relative."""
+    rows = []
+    for rank, relative in enumerate(answer.relatives, start=1):
+        match = relative.match
+        motif = ", ".join(relative.shared[0].operators) if relative.shared else "none"
+        rows.append(
+            [
+                match.name,
+                f"{rank}",
+                match.family,
+                f"{match.similarity:.3f}",
+                f"{100 * relative.covered:.0f} %",
+                motif if len(motif) <= _LONGEST_MOTIF else motif[: _LONGEST_MOTIF - 1] + "…",
+            ]
+        )
+    name, nodes = answer.query.names[0], int(answer.query.graphs.num_nodes[0])
+    columns = ["architecture", "rank", "family", "similarity", "operators in shared motifs", "largest shared motif"]
+    return f"{name}: {nodes:,} operators\n\n{markdown(columns, rows)}"

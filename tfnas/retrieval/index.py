@@ -14,10 +14,11 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.retrieval.collection import Collection, read_collection
 
 KIND = "architecture_index"
 _QUERIES_AT_ONCE = 64
-_ITEMS_NAME = "items.npz"
+_ITEMS_NAME, _GRAPHS_NAME = "items.npz", "graphs.npz"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +48,31 @@ class Index:
       names: `[N]`, all different.
       sources: `[N]`.
       families: `[N]`.
+      collection: their graphs, for pictures and shared motifs, in the same order; None if they are not kept.
 
     Attributes:
       embeddings: float32 `[N, D]` of length 1.
       names: `[N]` strings.
       sources: `[N]` strings.
       families: `[N]` strings.
+      collection: the graphs, or None.
+      manifest: of the folder that the index was read from or written to; empty before.
 
     Raises:
       ConfigurationError: parts of different lengths, a name that occurs twice, an embedding that is 0 or not finite.
     """
 
-    def __init__(self, embeddings: np.ndarray, names: Sequence[str], sources: Sequence[str], families: Sequence[str]):
+    def __init__(
+        self,
+        embeddings: np.ndarray,
+        names: Sequence[str],
+        sources: Sequence[str],
+        families: Sequence[str],
+        collection: Collection | None = None,
+    ):
         self.embeddings = _unit(embeddings)
+        self.collection = collection
+        self.manifest: dict[str, Any] = {}
         self.names, self.sources, self.families = (np.array(part, str) for part in (names, sources, families))
         for label, part in (("names", self.names), ("sources", self.sources), ("families", self.families)):
             if part.shape != (len(self.embeddings),):
@@ -68,7 +81,14 @@ class Index:
         if (counts > 1).any():
             name = str(unique[counts.argmax()])
             raise ConfigurationError(f"architecture {name!r} occurs {counts.max()} times in the index")
+        if collection is not None and collection.names.tolist() != self.names.tolist():
+            raise ConfigurationError("the graphs of the index are of other architectures than its embeddings")
         self._searcher: _Searcher | None = None
+
+    @classmethod
+    def of(cls, embeddings: np.ndarray, collection: Collection) -> "Index":
+        """The index of a collection, with its graphs."""
+        return cls(embeddings, collection.names, collection.sources, collection.families, collection)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -85,16 +105,25 @@ class Index:
         return int(found[0])
 
     def add(
-        self, embeddings: np.ndarray, names: Sequence[str], sources: Sequence[str], families: Sequence[str]
+        self,
+        embeddings: np.ndarray,
+        names: Sequence[str],
+        sources: Sequence[str],
+        families: Sequence[str],
+        collection: Collection | None = None,
     ) -> "Index":
-        """The index with more architectures; see the class."""
+        """The index with more architectures; see the class. It keeps graphs if old and new ones have them."""
         if np.ndim(embeddings) != 2 or np.shape(embeddings)[1] != self.embeddings.shape[1]:
             raise ConfigurationError(f"embeddings {np.shape(embeddings)}, expected [n, {self.embeddings.shape[1]}]")
+        both = None
+        if self.collection is not None and collection is not None:
+            both = Collection.concatenate([self.collection, collection])
         return Index(
             np.concatenate([self.embeddings, embeddings]),
             [*self.names, *names],
             [*self.sources, *sources],
             [*self.families, *families],
+            both,
         )
 
     def remove(self, names: Sequence[str]) -> "Index":
@@ -104,7 +133,8 @@ class Index:
           ConfigurationError: it does not hold one of them, or nothing would be left.
         """
         kept = np.delete(np.arange(len(self)), [self.row(name) for name in names])
-        return Index(self.embeddings[kept], self.names[kept], self.sources[kept], self.families[kept])
+        graphs = None if self.collection is None else self.collection[kept]
+        return Index(self.embeddings[kept], self.names[kept], self.sources[kept], self.families[kept], graphs)
 
     def search(
         self,
@@ -180,9 +210,12 @@ class Index:
                 sources=self.sources,
                 families=self.families,
             )
-            return artefacts.write_manifest(
+            if self.collection is not None:
+                artefacts.write_npz(staging / _GRAPHS_NAME, **self.collection.arrays())
+            self.manifest = artefacts.write_manifest(
                 staging, kind=KIND, architectures=len(self), embedding_dim=self.embeddings.shape[1], **facts
             )
+        return self.manifest
 
     @classmethod
     def load(cls, folder: artefacts.PathLike) -> "Index":
@@ -192,12 +225,15 @@ class Index:
           CorruptArtefactError: a file is missing, truncated or changed.
         """
         folder = pathlib.Path(folder)
-        artefacts.read_manifest(folder, kind=KIND)
+        manifest = artefacts.read_manifest(folder, kind=KIND)
         arrays = artefacts.read_npz(folder / _ITEMS_NAME)
+        graphs = read_collection(folder / _GRAPHS_NAME) if _GRAPHS_NAME in manifest["files"] else None
         try:
-            return cls(arrays["embeddings"], arrays["names"], arrays["sources"], arrays["families"])
+            index = cls(arrays["embeddings"], arrays["names"], arrays["sources"], arrays["families"], graphs)
         except (KeyError, ConfigurationError) as error:
             raise CorruptArtefactError(f"{folder / _ITEMS_NAME}: not the items of an index ({error})") from error
+        index.manifest = manifest
+        return index
 
 
 class _Searcher(tf.Module):

@@ -101,9 +101,19 @@ def evaluate(
     Raises:
       ConfigurationError: no query has relevant items, or an embedding is not finite.
     """
-    queries, database = _unit(queries), _unit(database)
+    return evaluate_similarities(_unit(queries) @ _unit(database).T, query_labels, labels, counts, own_rows)
+
+
+def evaluate_similarities(
+    similarities: np.ndarray,
+    query_labels: Sequence[str],
+    labels: Sequence[str],
+    counts: Sequence[int] = (20, 50, 100),
+    own_rows: np.ndarray | None = None,
+) -> dict[str, float]:
+    """As `evaluate`, from similarities float `[Q, N]`, such as those of a kernel."""
+    similarities = np.array(similarities, np.float64)
     same = np.asarray(query_labels)[:, None] == np.asarray(labels)[None]
-    similarities = queries @ database.T
     if own_rows is not None:
         known = np.flatnonzero(np.asarray(own_rows) >= 0)
         similarities[known, np.asarray(own_rows)[known]] = -np.inf
@@ -111,7 +121,7 @@ def evaluate(
     totals = same.sum(axis=1)
     if not totals.any():
         raise ConfigurationError("no query has a relevant item in the database")
-    longest = min(max(counts), len(database))
+    longest = min(max(counts), similarities.shape[1])
     rows = ranking(similarities, longest)
     relevant = np.take_along_axis(same, np.maximum(rows, 0), axis=1) & (rows >= 0)
     result: dict[str, float] = {"queries": int((totals > 0).sum())}

@@ -88,14 +88,14 @@ def embed_packed(
     order = np.argsort(graphs.num_nodes, kind="stable")
     parts = []
     with tqdm(total=len(graphs), desc="Embedding", unit="graph", disable=not progress, leave=False) as bar:
-        for rows in _chunks(graphs.num_nodes[order]):
+        for rows in chunks(graphs.num_nodes[order]):
             parts.append(encode(graphs[order[rows]].flat_batch()).numpy())
             bar.update(len(parts[-1]))
     return np.concatenate(parts)[np.argsort(order)]
 
 
-def _chunks(sizes: np.ndarray) -> list[slice]:
-    """Slices of ascending sizes with about `_NODES_IN_CHUNK` nodes each."""
-    places = np.searchsorted(np.cumsum(sizes), np.arange(0, sizes.sum(), _NODES_IN_CHUNK)[1:], side="right")
+def chunks(sizes: np.ndarray, nodes: int = _NODES_IN_CHUNK) -> list[slice]:
+    """Slices of ascending sizes with about `nodes` nodes each."""
+    places = np.searchsorted(np.cumsum(sizes), np.arange(0, sizes.sum(), nodes)[1:], side="right")
     bounds = np.unique(np.concatenate([[0], places, [len(sizes)]]))
     return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]

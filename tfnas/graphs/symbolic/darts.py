@@ -45,9 +45,9 @@ def darts(
         size_before, size = values["size_2"], values["size_3"]
         channels_before = channels_now = channels
     else:
-        stem = 3 * channels
-        before, now = assembly.stamp(_stem(predictor_layout), (), {"size": size, "channels": 3, "width": stem})
-        size_before, channels_before, channels_now = size, stem, stem
+        wide = 3 * channels
+        before, now = assembly.stamp(stem(predictor_layout), (), {"size": size, "channels": 3, "width": wide})
+        size_before, channels_before, channels_now = size, wide, wide
     for layer in range(skeleton.layers):
         reduces = layer in skeleton.reductions
         channels *= 2 if reduces else 1
@@ -67,7 +67,8 @@ def darts(
 
 
 @functools.cache
-def _stem(predictor_layout: bool) -> Template:
+def stem(predictor_layout: bool) -> Template:
+    """The first convolution for small images, and both inputs of the first cell."""
     sketch = Sketch()
     first = sketch.conv(sketch.image(), "width", 3)
     if not predictor_layout:
@@ -100,7 +101,7 @@ def _cell(
 ) -> Template:
     sketch = Sketch()
     before, now = sketch.port("size_before", "before"), sketch.port("size", "now")
-    part = _PredictorParts(sketch) if predictor_layout else _Parts(sketch)
+    part = _PredictorParts(sketch) if predictor_layout else CellParts(sketch)
     values = [
         part.halve(before, "size", "size_before_cut") if input_halves else part.project(before),
         part.project(now),
@@ -114,16 +115,18 @@ def _cell(
     return sketch.template(sketch.node("concat", *values[len(INPUTS) :], channels="outputs"))
 
 
-class _Parts:
+class CellParts:
     """Operations as `DartsNetwork` has them; strides after pools and depthwise convolutions are cuts."""
 
     def __init__(self, sketch: Sketch):
         self.sketch = sketch
 
     def project(self, value: Value) -> Value:
+        """An input of a cell with the cell's width."""
         return self.sketch.norm(self.sketch.conv(self.sketch.node("relu", value), "width", 1))
 
     def halve(self, value: Value, size: str, cut: str) -> Value:
+        """An input of a cell with the cell's width and half its size."""
         sketch = self.sketch
         value = sketch.node("relu", value)
         shifted = sketch.node("pad", value.resized(cut), size=value.size)
@@ -131,6 +134,7 @@ class _Parts:
         return sketch.norm(sketch.node("concat", *halves, channels="width"))
 
     def operation(self, name: str, value: Value, after: str | None) -> Value:
+        """An operation of the search space; `after` is its size if it halves."""
         sketch = self.sketch
         if name == "none":
             return sketch.node("zero", value.resized(after or value.size))
@@ -157,7 +161,7 @@ class _Parts:
         return value.resized(after) if after else value
 
 
-class _PredictorParts(_Parts):
+class _PredictorParts(CellParts):
     def halve(self, value: Value, size: str, cut: str) -> Value:
         sketch = self.sketch
         value = sketch.node("relu", value)

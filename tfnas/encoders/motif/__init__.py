@@ -1,0 +1,1 @@
+"""Embeddings for retrieval: motifs, macro graphs and contrastive learning at both levels."""

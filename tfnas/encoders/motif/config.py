@@ -1,0 +1,168 @@
+"""Settings of the motif encoder, and its presets: the published method, ours, and two plain networks on whole graphs.
+
+References:
+  Pei et al. 2024, "Neural Architecture Retrieval", sections 3.2 to 3.4, and its released code (commit f3eae2e).
+"""
+
+import dataclasses
+
+from tfnas.errors import ConfigurationError
+from tfnas.graphs.motifs import MotifConfig
+
+_CHOICES = {
+    "splitting": ("motifs", "bigram", "fixed_size", "fixed_number", "random", "communities", "none"),
+    "convolution": ("sum", "gcn", "gat"),
+    "directions": ("forward", "both"),
+    "motif_loss": ("none", "infonce", "discriminator"),
+    "graph_loss": ("none", "supcon", "pooled"),
+    "stages": ("joint", "two_stage"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MotifEncoderConfig:
+    """What decides a training besides data and seed.
+
+    Attributes:
+      splitting: what the pieces of a graph are: recurring `motifs`, those of the published `bigram` rule, pieces of
+        `fixed_size` (7 nodes), a `fixed_number` (20) of pieces, pieces of `random` size (5 to 9 nodes), Louvain
+        `communities`; `none` has no pieces, only the network on the whole graph.
+      steps: s of the motifs, see `MotifConfig`.
+      operators: motifs know operators.
+      min_length: of the motifs.
+      max_length: of the motifs.
+      neighbourhood_rounds: Weisfeiler-Lehman rounds of the hashed colours.
+      neighbourhood_width: H, length of the vector of hashed colours; 0 for none.
+      memory_share: share of the squared length of an embedding that this vector has itself, beside the learned part;
+        0 for none.
+      convolution: of all graph networks; `sum` is the k-GNN, `gat` has 4 heads.
+      directions: `forward` (a node hears those that feed it) or `both`.
+      width: of states.
+      motif_layers: inside motifs (or on the whole graph, without splitting).
+      macro_layers: between motifs; 0 for none.
+      embedding_dim: learned numbers of the embedding.
+      motif_loss: compares motifs with contexts, by InfoNCE or by a discriminator of pairs.
+      motif_weight: of that loss.
+      motif_temperature: of InfoNCE.
+      motif_anchors: motifs per update that InfoNCE compares.
+      graph_loss: `supcon` (per anchor, with temperature) or `pooled` (the published one scalar per batch).
+      temperature: of `supcon`.
+      geometry_weight: of the squared differences between cosines of embeddings and of hashed colours, of graphs of
+        different families.
+      class_weight: of the cross entropy of a linear classifier of families.
+      stages: train all losses jointly, or motifs first and the rest on frozen motifs.
+      dropout: on states and hashed colours.
+      batch_size: anchors per update; as many relatives join them.
+      learning_rate: of Adam; it falls to 0 along a cosine.
+      clip_norm: bound on the global gradient norm; 0 for none.
+    """
+
+    splitting: str = "motifs"
+    steps: int = 1
+    operators: bool = True
+    min_length: int = 2
+    max_length: int = 8
+    neighbourhood_rounds: int = 2
+    neighbourhood_width: int = 768
+    memory_share: float = 0.3
+    convolution: str = "sum"
+    directions: str = "both"
+    width: int = 64
+    motif_layers: int = 2
+    macro_layers: int = 0
+    embedding_dim: int = 256
+    motif_loss: str = "none"
+    motif_weight: float = 0.1
+    motif_temperature: float = 0.2
+    motif_anchors: int = 256
+    graph_loss: str = "supcon"
+    temperature: float = 0.1
+    geometry_weight: float = 20.0
+    class_weight: float = 0.0
+    stages: str = "joint"
+    dropout: float = 0.2
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    clip_norm: float = 5.0
+
+    def __post_init__(self) -> None:
+        for field, allowed in _CHOICES.items():
+            if getattr(self, field) not in allowed:
+                raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(allowed)}")
+        for field in ("width", "motif_layers", "embedding_dim", "motif_anchors", "batch_size"):
+            if getattr(self, field) < 1:
+                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
+        for field in ("temperature", "motif_temperature", "learning_rate"):
+            if getattr(self, field) <= 0:
+                raise ConfigurationError(f"{field}={getattr(self, field)}, expected more than 0")
+        if not 0 <= self.dropout < 1 or not 0 <= self.memory_share < 1:
+            raise ConfigurationError(f"dropout={self.dropout}, memory_share={self.memory_share}, expected in [0, 1)")
+        if (self.memory_share or self.geometry_weight) and not self.neighbourhood_width:
+            raise ConfigurationError("memory_share and geometry_weight need hashed colours; set them to 0")
+        if self.splitting == "none" and (self.macro_layers or self.motif_loss != "none"):
+            raise ConfigurationError(
+                "splitting=none leaves nothing for macro_layers and motif_loss; set them to 0, none"
+            )
+        if (self.motif_loss, self.graph_loss, self.class_weight) == ("none", "none", 0.0):
+            raise ConfigurationError("no loss: motif_loss=none, graph_loss=none, class_weight=0")
+        if self.stages == "two_stage" and (self.motif_loss == "none" or self.graph_loss == "none"):
+            raise ConfigurationError("stages=two_stage needs a motif_loss and a graph_loss")
+        self.motif_config()
+
+    @property
+    def size(self) -> int:
+        """D, of the whole embedding."""
+        return self.embedding_dim + (self.neighbourhood_width if self.memory_share else 0)
+
+    def motif_config(self) -> MotifConfig:
+        """How motifs are found."""
+        return MotifConfig(self.steps, self.operators, self.min_length, self.max_length)
+
+
+_PLAIN = {
+    "splitting": "none",
+    "neighbourhood_width": 0,
+    "memory_share": 0.0,
+    "geometry_weight": 0.0,
+    "motif_loss": "none",
+    "motif_layers": 3,
+    "macro_layers": 0,
+    "directions": "forward",
+}
+
+PRESETS = {
+    "tfnas": MotifEncoderConfig(),
+    "paper": MotifEncoderConfig(
+        splitting="bigram",
+        neighbourhood_width=0,
+        memory_share=0.0,
+        geometry_weight=0.0,
+        convolution="gcn",
+        directions="forward",
+        width=256,
+        motif_layers=3,
+        macro_layers=3,
+        embedding_dim=256,
+        motif_loss="discriminator",
+        motif_weight=1.0,
+        graph_loss="pooled",
+        class_weight=1.0,
+        stages="two_stage",
+        dropout=0.0,
+    ),
+    "gcn": MotifEncoderConfig(**_PLAIN, convolution="gcn"),
+    "gat": MotifEncoderConfig(**_PLAIN, convolution="gat"),
+}
+"""`paper` has what the released code has, with networks of 256 instead of 512 numbers inside motifs, and vectors
+compared by angle. `gcn` and `gat` are the baselines: whole graphs, the loss and training of `tfnas`."""
+
+
+def preset(name: str, **changes: object) -> MotifEncoderConfig:
+    """A preset with some fields changed.
+
+    Raises:
+      ConfigurationError: no such preset, or a value that is not allowed.
+    """
+    if name not in PRESETS:
+        raise ConfigurationError(f"unknown preset {name!r}, expected one of {', '.join(PRESETS)}")
+    return dataclasses.replace(PRESETS[name], **changes)

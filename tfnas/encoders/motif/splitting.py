@@ -1,0 +1,99 @@
+"""From packed graphs to two-level graphs, as a configuration says."""
+
+import networkx as nx
+import numpy as np
+
+from tfnas.encoders.motif.config import MotifEncoderConfig
+from tfnas.errors import CorruptArtefactError
+from tfnas.graphs import motifs
+from tfnas.graphs.packed import PackedGraphs
+from tfnas.graphs.two_level import TwoLevelGraphs, two_level
+from tfnas.graphs.weisfeiler_lehman import hashed_colours
+
+_PIECE_SIZE, _PIECES = 7, 20
+
+
+class Splitter:
+    """Cuts graphs into pieces and hashes their neighbourhoods.
+
+    Args:
+      config: how.
+      vocabulary: the motifs, where `config.splitting` is `motifs`.
+    """
+
+    def __init__(self, config: MotifEncoderConfig, vocabulary: motifs.MotifVocabulary | None = None):
+        self.config = config
+        self.vocabulary = vocabulary
+
+    @classmethod
+    def learned(cls, config: MotifEncoderConfig, graphs: PackedGraphs) -> "Splitter":
+        """A splitter whose motifs recur in some graphs."""
+        vocabulary = (
+            motifs.MotifVocabulary.mined(config.motif_config(), graphs) if config.splitting == "motifs" else None
+        )
+        return cls(config, vocabulary)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The motifs as arrays, for a file."""
+        return {} if self.vocabulary is None else self.vocabulary.arrays()
+
+    @classmethod
+    def from_arrays(cls, config: MotifEncoderConfig, arrays: dict[str, np.ndarray]) -> "Splitter":
+        """Inverse of `arrays`.
+
+        Raises:
+          CorruptArtefactError: motifs are missing.
+        """
+        if config.splitting != "motifs":
+            return cls(config)
+        try:
+            return cls(config, motifs.MotifVocabulary.from_arrays(config.motif_config(), arrays))
+        except KeyError as error:
+            raise CorruptArtefactError(f"the encoder's motifs lack the array {error}") from error
+
+    def __call__(self, graphs: PackedGraphs) -> TwoLevelGraphs:
+        """The graphs at both levels."""
+        config = self.config
+        neighbourhoods = None
+        if config.neighbourhood_width:
+            neighbourhoods = hashed_colours(graphs, config.neighbourhood_rounds, config.neighbourhood_width)
+        return two_level(graphs, self.macro(graphs), neighbourhoods)
+
+    def macro(self, graphs: PackedGraphs) -> motifs.MacroGraphs:
+        """The graphs of pieces.
+
+        Raises:
+          ConfigurationError: a graph has a cycle.
+        """
+        splitting = self.config.splitting
+        if splitting == "motifs":
+            return self.vocabulary.split(graphs)
+        if splitting == "bigram":
+            return motifs.bigram_segments(graphs)
+        if splitting == "communities":
+            return _communities(graphs)
+        found = motifs.sequences(graphs, 0, self.config.operators)
+        if splitting == "fixed_size":
+            return motifs.fixed_size(graphs, found, _PIECE_SIZE)
+        if splitting == "fixed_number":
+            return motifs.fixed_number(graphs, found, _PIECES)
+        if splitting == "random":
+            return motifs.random_sizes(graphs, found, np.random.default_rng(0))
+        return motifs.fixed_number(graphs, found, 1)
+
+
+def _communities(graphs: PackedGraphs) -> motifs.MacroGraphs:
+    """Baseline: communities of nodes that maximise modularity, whatever the nodes compute.
+
+    References:
+      Blondel et al. 2008, "Fast unfolding of communities in large networks".
+    """
+    motif = np.zeros(len(graphs.codes), np.int64)
+    count = 0
+    for row, start in enumerate(graphs.node_offsets[:-1]):
+        graph = nx.Graph(graphs.graph_edges(row).tolist())
+        graph.add_nodes_from(range(int(graphs.num_nodes[row])))
+        for community in nx.community.louvain_communities(graph, seed=0):
+            motif[start + np.array(sorted(community))] = count
+            count += 1
+    return motifs.macro_of_partition(graphs, motif)

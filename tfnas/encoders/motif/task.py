@@ -1,0 +1,137 @@
+"""Training of the motif encoder as a task of the training loop."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas.encoders.computation_graph.losses import Members, contrastive_losses
+from tfnas.encoders.motif.config import MotifEncoderConfig
+from tfnas.encoders.motif.losses import geometry, motif_discriminator, motif_infonce, pooled_contrast
+from tfnas.encoders.motif.model import MotifEncoder
+from tfnas.errors import ConfigurationError
+from tfnas.graphs.two_level import DeviceTwoLevel, TwoLevelBatch, TwoLevelGraphs
+from tfnas.training.loop import Task
+
+
+class RetrievalTask(Task):
+    """Trains a `MotifEncoder` so that graphs of one family lie close together, and motifs close to their contexts.
+
+    Args:
+      config: network, losses and optimiser.
+      graphs: N graphs with families.
+      seed: of the initial weights.
+      epochs: length of the run, over which the learning rate falls.
+      stage: `joint` (all losses), `motif` (the motifs' alone), or `graph` (the graphs' on frozen motifs).
+      model: continue with this one.
+      replicas: over which every batch is split.
+
+    Raises:
+      ConfigurationError: the batch can't be split.
+    """
+
+    metric_names = ("loss", "motif_loss", "graph_loss", "geometry_loss", "class_loss", "left_out")
+
+    def __init__(
+        self,
+        config: MotifEncoderConfig,
+        graphs: TwoLevelGraphs,
+        seed: int,
+        epochs: int,
+        stage: str = "joint",
+        model: MotifEncoder | None = None,
+        replicas: int = 1,
+    ):
+        if config.batch_size % replicas:
+            raise ConfigurationError(f"batch_size={config.batch_size} can't be split over {replicas} replicas")
+        self.config, self.stage = config, stage
+        self.model = model or MotifEncoder(config, len(graphs.graphs.families), seed)
+        steps = epochs * -(-len(graphs) // config.batch_size)
+        schedule = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        self.optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        self.num_examples = len(graphs)
+        self._graphs = DeviceTwoLevel(graphs, 2 * config.batch_size // replicas)
+        family = graphs.graphs.family
+        by_family = np.argsort(family, kind="stable").astype(np.int32)
+        sizes = np.bincount(family, minlength=len(graphs.graphs.families)).astype(np.int32)
+        place = np.empty(len(family), np.int32)
+        starts = np.cumsum(sizes) - sizes
+        place[by_family] = np.arange(len(family)) - starts[family[by_family]]
+        self._by_family, self._sizes = tf.constant(by_family), tf.constant(sizes)
+        self._starts = tf.constant(starts.astype(np.int32))
+        self.data = (tf.range(len(graphs)), tf.constant(family), tf.constant(place))
+
+    def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
+        return {
+            "relative": tf.random.stateless_uniform([steps, batch_size], seed, 0.0, 1.0),
+            "seed": tf.random.stateless_uniform([steps, batch_size, 2], seed + 1, 0, 2**30, tf.int32),
+        }
+
+    def loss(
+        self,
+        batch: tuple[tf.Tensor, ...],
+        draws: Mapping[str, tf.Tensor],
+        row_weights: tf.Tensor,
+        total_weight: tf.Tensor,
+        training: bool,
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        config = self.config
+        rows, family, place = batch
+        size = tf.gather(self._sizes, family)
+        step = 1 + tf.cast(draws["relative"] * tf.cast(size - 1, tf.float32), tf.int32)
+        relative = tf.gather(self._by_family, tf.gather(self._starts, family) + (place + step) % size)
+        graphs, kept = self._graphs.batch(tf.concat([rows, relative], 0))
+        alone = tf.cast(size > 1, tf.float32)
+        weights = tf.concat([row_weights, row_weights * alone], 0) * kept
+        families = tf.concat([family, family], 0)
+        seed, dropout = draws["seed"][0], config.dropout if training else 0.0
+        share = tf.reduce_sum(row_weights) / total_weight  # of this replica
+        features = self._graphs.features
+        motif_loss = graph_loss = geometry_loss = class_loss = tf.constant(0.0)
+        motifs = self.model.motif_states(graphs, features, dropout, seed)
+        if self.stage != "graph" and config.motif_loss != "none":
+            motif_loss = share * self._motif_loss(graphs, motifs, features, seed)
+        if self.stage != "motif":
+            if self.stage == "graph":
+                motifs = tf.stop_gradient(motifs)
+            vectors = self.model.readout_of(graphs, motifs, dropout, seed)
+            learned = tf.math.l2_normalize(vectors, axis=1)
+            graph_loss = self._graph_loss(learned, families, weights, total_weight)
+            if config.geometry_weight:
+                geometry_loss = share * geometry(learned, graphs.neighbourhoods, families, weights)
+            if config.class_weight:
+                logits = self.model.classifier(vectors)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(families, logits)
+                class_loss = tf.reduce_sum(weights * losses) / (2.0 * total_weight)
+        loss = config.motif_weight * motif_loss + graph_loss + config.class_weight * class_loss
+        loss += config.geometry_weight * geometry_loss
+        left_out = tf.reduce_sum(1.0 - kept)
+        values = (loss, motif_loss, graph_loss, geometry_loss, class_loss, left_out)
+        return loss, dict(zip(self.metric_names, values, strict=True))
+
+    def _motif_loss(self, graphs: TwoLevelBatch, motifs: tf.Tensor, features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        contexts, known = self.model.context_states(graphs, features)
+        if self.config.motif_loss == "discriminator":
+            return motif_discriminator(motifs, contexts, known, graphs, self.model.discriminator)
+        places = tf.random.stateless_uniform([self.config.motif_anchors], seed + 3)
+        total = tf.cast(tf.reduce_sum(graphs.macro.sizes), tf.float32)
+        picked = tf.minimum(tf.cast(places * total, tf.int32), tf.shape(motifs)[0] - 1)
+        return motif_infonce(motifs, contexts, known, graphs, picked, self.config.motif_temperature)
+
+    def _graph_loss(
+        self, projection: tf.Tensor, family: tf.Tensor, weight: tf.Tensor, total_weight: tf.Tensor
+    ) -> tf.Tensor:
+        if self.config.graph_loss == "none":
+            return tf.constant(0.0)
+        context = tf.distribute.get_replica_context()
+        count = tf.shape(family)[0]
+        numbers = tf.range(count) + count * context.replica_id_in_sync_group
+        own = Members(projection, family, tf.zeros([count, 1]), numbers, numbers, weight)
+        every = own
+        if context.num_replicas_in_sync > 1:
+            every = Members(*(context.all_gather(part, axis=0) for part in own))
+        if self.config.graph_loss == "pooled":
+            whole = pooled_contrast(every.projection, every.family, every.weight)
+            return whole / tf.cast(context.num_replicas_in_sync, tf.float32)
+        losses = contrastive_losses(own, every, kind="supcon", temperature=self.config.temperature)
+        return tf.reduce_sum(losses) / (2.0 * total_weight)
