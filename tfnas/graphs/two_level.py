@@ -100,7 +100,11 @@ class TwoLevelGraphs:
 
         return tfgnn.GraphTensor.from_pieces(
             context=tfgnn.Context.from_fields(
-                features={"neighbourhoods": tf.RaggedTensor.from_tensor(tf.constant(self.neighbourhoods))}
+                features={
+                    "neighbourhoods": tf.RaggedTensor.from_row_lengths(
+                        self.neighbourhoods.ravel(), np.full(len(self), self.neighbourhoods.shape[1], np.int64)
+                    )
+                }
             ),
             node_sets={
                 OP: tfgnn.NodeSet.from_fields(

@@ -7,6 +7,7 @@ References:
 
 import tensorflow as tf
 
+from tfnas.encoders.computation_graph.losses import Members
 from tfnas.graphs.two_level import TwoLevelBatch
 
 _NEVER = -1e9
@@ -113,19 +114,24 @@ def pooled_contrast(embeddings: tf.Tensor, family: tf.Tensor, weight: tf.Tensor)
     return -tf.math.log(tf.maximum(tf.reduce_sum(weights * same), 1e-30) / tf.maximum(tf.reduce_sum(weights), 1e-30))
 
 
-def geometry(embeddings: tf.Tensor, neighbourhoods: tf.Tensor, family: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+def geometry(anchors: Members, every: Members) -> tf.Tensor:
     """How far the cosines of graphs of different families lie from those of their hashed colours, squared, mean.
 
     A contrastive loss pushes all other families away alike. That forgets what they have in common, which is all that a
     family unseen in training has to go by.
 
     Args:
-      embeddings: float32 `[n, D]`, of length 1.
-      neighbourhoods: float32 `[n, H]`.
-      family: int32 `[n]`.
-      weight: float32 `[n]`, 0 for graphs that only fill the batch.
+      anchors: the graphs of this replica; their descriptors are the hashed colours.
+      every: those of all replicas, the anchors among them.
+
+    Returns:
+      This replica's share of the mean over all pairs.
     """
-    pairs = tf.cast(family[:, None] != family[None], tf.float32) * weight[:, None] * weight[None]
-    found = tf.matmul(embeddings, embeddings, transpose_b=True)
-    wanted = tf.matmul(neighbourhoods, neighbourhoods, transpose_b=True)
-    return tf.math.divide_no_nan(tf.reduce_sum(pairs * (found - wanted) ** 2), tf.reduce_sum(pairs))
+
+    def pairs(first: Members) -> tf.Tensor:
+        different = tf.cast(first.family[:, None] != every.family[None], tf.float32)
+        return different * first.weight[:, None] * every.weight[None]
+
+    found = tf.matmul(anchors.projection, every.projection, transpose_b=True)
+    wanted = tf.matmul(anchors.descriptor, every.descriptor, transpose_b=True)
+    return tf.math.divide_no_nan(tf.reduce_sum(pairs(anchors) * (found - wanted) ** 2), tf.reduce_sum(pairs(every)))

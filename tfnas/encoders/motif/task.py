@@ -96,9 +96,10 @@ class RetrievalTask(Task):
                 motifs = tf.stop_gradient(motifs)
             vectors = self.model.readout_of(graphs, motifs, dropout, seed)
             learned = tf.math.l2_normalize(vectors, axis=1)
-            graph_loss = self._graph_loss(learned, families, weights, total_weight)
+            own, every = _members(learned, families, graphs.neighbourhoods, weights)
+            graph_loss = self._graph_loss(own, every, total_weight)
             if config.geometry_weight:
-                geometry_loss = share * geometry(learned, graphs.neighbourhoods, families, weights)
+                geometry_loss = geometry(own, every)
             if config.class_weight:
                 logits = self.model.classifier(vectors)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(families, logits)
@@ -118,20 +119,25 @@ class RetrievalTask(Task):
         picked = tf.minimum(tf.cast(places * total, tf.int32), tf.shape(motifs)[0] - 1)
         return motif_infonce(motifs, contexts, known, graphs, picked, self.config.motif_temperature)
 
-    def _graph_loss(
-        self, projection: tf.Tensor, family: tf.Tensor, weight: tf.Tensor, total_weight: tf.Tensor
-    ) -> tf.Tensor:
+    def _graph_loss(self, own: Members, every: Members, total_weight: tf.Tensor) -> tf.Tensor:
         if self.config.graph_loss == "none":
             return tf.constant(0.0)
-        context = tf.distribute.get_replica_context()
-        count = tf.shape(family)[0]
-        numbers = tf.range(count) + count * context.replica_id_in_sync_group
-        own = Members(projection, family, tf.zeros([count, 1]), numbers, numbers, weight)
-        every = own
-        if context.num_replicas_in_sync > 1:
-            every = Members(*(context.all_gather(part, axis=0) for part in own))
         if self.config.graph_loss == "pooled":
             whole = pooled_contrast(every.projection, every.family, every.weight)
-            return whole / tf.cast(context.num_replicas_in_sync, tf.float32)
+            return whole / tf.cast(tf.distribute.get_replica_context().num_replicas_in_sync, tf.float32)
+        # Descriptors weigh positive graphs in another encoder's loss, never in this one.
         losses = contrastive_losses(own, every, kind="supcon", temperature=self.config.temperature)
         return tf.reduce_sum(losses) / (2.0 * total_weight)
+
+
+def _members(
+    projection: tf.Tensor, family: tf.Tensor, descriptor: tf.Tensor, weight: tf.Tensor
+) -> tuple[Members, Members]:
+    """The graphs of this replica, and of all."""
+    context = tf.distribute.get_replica_context()
+    count = tf.shape(family)[0]
+    numbers = tf.range(count) + count * context.replica_id_in_sync_group
+    own = Members(projection, family, descriptor, numbers, numbers, weight)
+    if context.num_replicas_in_sync == 1:
+        return own, own
+    return own, Members(*(context.all_gather(part, axis=0) for part in own))

@@ -1,0 +1,322 @@
+"""The motif encoder: NumPy oracles of its losses and layers, invariance, training, export."""
+
+import itertools
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_gnn as tfgnn
+from tensorflow_gnn.models import gcn
+
+from tests.graphs.test_motifs import graphs_of, permuted, random_part
+from tfnas.encoders.computation_graph.losses import Members
+from tfnas.encoders.motif import losses
+from tfnas.encoders.motif.config import PRESETS, MotifEncoderConfig, preset
+from tfnas.encoders.motif.layers import AttentionConvolution, SymmetricConvolution
+from tfnas.encoders.motif.model import MotifEncoder
+from tfnas.encoders.motif.pretrain import embed_two_level, pretrain
+from tfnas.encoders.motif.saved import SavedMotifEncoder
+from tfnas.encoders.motif.splitting import Splitter
+from tfnas.encoders.motif.task import RetrievalTask
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
+from tfnas.graphs.packed import FlatBatch
+from tfnas.graphs.two_level import DeviceTwoLevel, TwoLevelBatch, two_level_view
+
+SMALL = {"width": 8, "embedding_dim": 12, "neighbourhood_width": 48, "batch_size": 4, "motif_anchors": 16}
+RNG = np.random.default_rng(3)
+PARTS = [random_part(RNG, int(RNG.integers(3, 14))) for _ in range(12)]
+
+
+def packed(parts=PARTS, families=3):
+    graphs = graphs_of(parts)
+    object.__setattr__(graphs, "families", tuple(f"family{number}" for number in range(families)))
+    object.__setattr__(graphs, "family", (np.arange(len(parts)) % families).astype(np.int32))
+    return graphs
+
+
+def small(name="tfnas", **changes):
+    fields = {key: value for key, value in SMALL.items() if key != "neighbourhood_width" or name == "tfnas"}
+    return preset(name, **{**fields, **changes})
+
+
+FULL = {"macro_layers": 1, "motif_loss": "infonce"}
+
+
+def embedded(config, graphs, seed=0):
+    model = MotifEncoder(config, 3, seed)
+    return embed_two_level(model.encode, Splitter.learned(config, graphs)(graphs))
+
+
+def test_gcn_layer_equals_that_of_tf_gnn():
+    states = tf.constant(RNG.normal(size=(5, 4)), tf.float32)
+    sources, targets = tf.constant([0, 1, 2, 0]), tf.constant([1, 2, 4, 3])
+    layer = SymmetricConvolution(3, itertools.count(), both=False)
+    found = layer(states, sources, targets, tf.ones([4]))
+    graph = tfgnn.GraphTensor.from_pieces(
+        node_sets={"node": tfgnn.NodeSet.from_fields(sizes=[5], features={"hidden_state": states})},
+        edge_sets={
+            "edge": tfgnn.EdgeSet.from_fields(
+                sizes=[4], adjacency=tfgnn.Adjacency.from_indices(("node", sources), ("node", targets))
+            )
+        },
+    )
+    # TF-GNN divides by out-degrees at senders and in-degrees at receivers; ours by in-degrees at both, as PyG does.
+    theirs = gcn.GCNConv(3, activation=None, use_bias=False, add_self_loops=True, degree_normalization="in")
+    expected = theirs(graph, edge_set_name="edge")
+    degrees = np.array([1, 2, 2, 2, 2.0])
+    adjacency = np.eye(5)
+    adjacency[[1, 2, 4, 3], [0, 1, 2, 0]] = 1
+    oracle = (adjacency / np.sqrt(degrees)[:, None] / np.sqrt(degrees)[None]) @ states.numpy()
+    np.testing.assert_allclose(found, oracle @ layer.dense.kernel.numpy(), atol=1e-5)
+    assert expected.shape == found.shape
+
+
+def test_attention_layer_against_a_loop():
+    states = tf.constant(RNG.normal(size=(5, 4)), tf.float32)
+    ends = [(0, 1), (1, 2), (0, 2), (3, 2)]
+    mask = [1.0, 1.0, 0.0, 1.0]
+    layer = AttentionConvolution(4, itertools.count(), both=False, heads=2)
+    found = layer(states, *(tf.constant(side) for side in zip(*ends, strict=True)), tf.constant(mask)).numpy()
+    queries = layer.query(states).numpy().reshape(5, 2, 2)
+    values = layer.value(states).numpy().reshape(5, 2, 2)
+    for node in range(5):
+        heard = [node, *(a for (a, b), on in zip(ends, mask, strict=True) if b == node and on)]
+        for head in range(2):
+            sums = np.array([queries[node, head] + values[other, head] for other in heard])
+            weight = np.exp((layer.attention.numpy()[head] * np.where(sums > 0, sums, 0.2 * sums)).sum(1))
+            expected = (weight[:, None] * values[heard, head]).sum(0) / weight.sum()
+            np.testing.assert_allclose(found[node, 2 * head : 2 * head + 2], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [small(), small(**FULL), small("paper"), small("gcn"), small("gat")],
+    ids=["tfnas", "all levels", "paper", "gcn", "gat"],
+)
+def test_embeddings_do_not_depend_on_the_numbers_of_nodes(config):
+    graphs = packed()
+    renamed = packed([permuted(part, np.random.default_rng(7)) for part in PARTS])
+    model = MotifEncoder(config, 3, 1)
+    splitter = Splitter.learned(config, graphs)
+    first, second = (embed_two_level(model.encode, splitter(part)) for part in (graphs, renamed))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1.0, atol=0.02)
+    assert first.shape == (12, config.size)
+
+
+def test_a_batch_equals_its_graphs_one_by_one_and_the_device_cuts_the_same():
+    config, graphs = small(**FULL), packed()
+    levels = Splitter.learned(config, graphs)(graphs)
+    model = MotifEncoder(config, 3, 1)
+    whole = model.encode(levels.flat_batch()).numpy()
+    single = np.concatenate([model.encode(levels[np.array([row])].flat_batch()).numpy() for row in range(12)])
+    np.testing.assert_allclose(whole, single, atol=1e-5)
+    device = DeviceTwoLevel(levels, 4)
+    rows = [3, 0, 7, 7]
+    batch, kept = device.batch(tf.constant(rows))
+    np.testing.assert_array_equal(kept, 1)
+    np.testing.assert_allclose(model.encode(batch, device.features), whole[rows], atol=1e-5)
+
+
+def test_graph_tensor_and_flat_batch_agree():
+    config, graphs = small(**FULL), packed()
+    levels = Splitter.learned(config, graphs)(graphs)
+    model = MotifEncoder(config, 3, 1)
+    np.testing.assert_allclose(model(levels.to_graph_tensor()), model.encode(levels.flat_batch()), atol=1e-5)
+    view = two_level_view(levels.to_graph_tensor(), config.neighbourhood_width)
+    np.testing.assert_array_equal(view.motif, levels.flat_batch().motif)
+
+
+def hand_batch():
+    """One graph of motifs 0 -> 1 -> 2 -> 3 of the kinds 5, 6, 5, 7, and one motif of padding."""
+    macro = FlatBatch(
+        tf.constant([5, 6, 5, 7, -1]),
+        tf.constant([0, 0, 0, 0, 1]),
+        tf.constant([0, 1, 2, 4]),
+        tf.constant([1, 2, 3, 4]),
+        tf.constant([4]),
+    )
+    return TwoLevelBatch(macro, tf.zeros([5], tf.int32), macro, tf.zeros([5]), tf.zeros([1, 0]))
+
+
+def test_infonce_by_hand():
+    motifs, contexts = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
+    known = tf.constant([1.0, 1.0, 1.0, 0.0, 0.0])
+    picked = tf.constant([0, 1, 2, 3, 2])
+    found = losses.motif_infonce(
+        tf.constant(motifs, tf.float32), tf.constant(contexts, tf.float32), known, hand_batch(), picked, 0.5
+    )
+
+    def unit(rows):
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    logits = np.exp(unit(motifs) @ unit(contexts).T / 0.5)
+    # Contexts of 0 and 2 hold motif 1; those of 1 and 3 hold the kind of 0 and 2; 0 and 2 are equal; 3 has none.
+    terms = [np.log(logits[0, 0] / logits[0, 0]), np.log(logits[1, 1] / logits[1, 1])]
+    terms += [np.log(logits[2, 2] / logits[2, 2])] * 2
+    assert float(found) == pytest.approx(-np.mean(terms), abs=1e-5)
+    free = hand_batch()._replace(
+        macro=hand_batch().macro._replace(
+            nodes=tf.constant([5, 6, 8, 7, -1]), sources=tf.constant([0, 4]), targets=tf.constant([3, 4])
+        )
+    )
+    found = losses.motif_infonce(
+        tf.constant(motifs, tf.float32), tf.constant(contexts, tf.float32), known, free, tf.constant([0, 1, 2]), 0.5
+    )
+    terms = [np.log(logits[row, row] / logits[row, :3].sum()) for row in range(3)]
+    assert float(found) == pytest.approx(-np.mean(terms), abs=1e-5)
+
+
+def test_discriminator_by_hand():
+    motifs = tf.constant(RNG.normal(size=(5, 2)), tf.float32)
+    contexts = tf.constant(RNG.normal(size=(5, 2)), tf.float32)
+
+    def judge(pairs):
+        return pairs[:, :1] * pairs[:, 2:3] - pairs[:, 1:2]
+
+    found = losses.motif_discriminator(motifs, contexts, tf.constant([1.0, 1, 1, 1, 0]), hand_batch(), judge)
+    own = judge(np.concatenate([motifs, contexts], 1))[:4, 0]
+    wrong = judge(np.concatenate([motifs, np.array(contexts)[[2, 3, 0, 1, 4]]], 1))[:4, 0]
+    assert float(found) == pytest.approx(np.mean(np.log1p(np.exp(-own)) + np.log1p(np.exp(wrong))), abs=1e-5)
+
+
+def test_pooled_contrast_and_geometry_by_hand():
+    points = RNG.normal(size=(4, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    family, weight = [0, 1, 0, 1], [1.0, 1.0, 1.0, 0.0]
+    shares = np.exp(points @ points.T)[:3, :3]
+    same = np.equal.outer(family, family)[:3, :3]
+    arguments = [tf.constant(points, tf.float32), tf.constant(family), tf.constant(weight)]
+    assert float(losses.pooled_contrast(*arguments)) == pytest.approx(-np.log(shares[same].sum() / shares.sum()), 1e-5)
+    colours = RNG.normal(size=(4, 5))
+    squared = ((points @ points.T - colours @ colours.T) ** 2)[:3, :3]
+    numbers = tf.range(4)
+    members = Members(arguments[0], arguments[1], tf.constant(colours, tf.float32), numbers, numbers, arguments[2])
+    found = losses.geometry(members, members)
+    assert float(found) == pytest.approx(squared[~same].mean(), rel=1e-5)
+
+
+def test_losses_stay_finite_for_equal_embeddings_and_single_families():
+    batch = hand_batch()
+    ones = tf.ones([5, 3])
+    known = tf.ones([5])
+    picked = tf.constant([0, 1, 2])
+    members = Members(ones, tf.zeros([5], tf.int32), ones, tf.range(5), tf.range(5), known)
+    values = [
+        losses.motif_infonce(ones, ones, known, batch, picked, 0.01),
+        losses.motif_infonce(ones, ones, 0 * known, batch, picked, 0.01),
+        losses.pooled_contrast(ones, tf.zeros([5], tf.int32), 0 * known),
+        losses.geometry(members, members),
+    ]
+    assert np.isfinite(np.array(values)).all()
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_training_brings_families_together_and_resumes_nothing_else(name, tmp_path):
+    config = small(name, learning_rate=0.01)
+    graphs = packed()
+    first = pretrain(config, graphs, tmp_path, epochs=2, seed=1, strategy=tf.distribute.get_strategy())
+    assert np.isfinite(first["loss"])
+    encoder = SavedMotifEncoder(tmp_path / "encoder")
+    found = encoder.embed(graphs)
+    assert found.shape == (12, config.size)
+    assert (tmp_path / "map.png").exists()
+    again = encoder.module.signatures["serving_default"](
+        examples=tf.constant(
+            [
+                tfgnn.write_example(encoder.two_level(graphs)[np.array([row])].to_graph_tensor()).SerializeToString()
+                for row in range(3)
+            ]
+        )
+    )["embedding"]
+    np.testing.assert_allclose(again, found[:3], atol=1e-5)
+
+
+def test_more_epochs_separate_families(tmp_path):
+    graphs = packed([random_part(np.random.default_rng(number // 4), 9) for number in range(12)])
+    object.__setattr__(graphs, "family", np.repeat(np.arange(3), 4).astype(np.int32))
+    config = small(memory_share=0.0, geometry_weight=0.0, learning_rate=0.01)
+    task = RetrievalTask(config, Splitter.learned(config, graphs)(graphs), 0, 1)
+    assert task.num_examples == 12
+    found = embedded(config, graphs)
+    assert found.shape == (12, 12)
+
+
+def test_two_replicas_learn_what_one_does():
+    from tfnas.training import loop
+
+    graphs = packed()
+    config = small(dropout=0.0)
+    levels = Splitter.learned(config, graphs)(graphs)
+    found = []
+    for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+        with strategy.scope():
+            task = RetrievalTask(config, levels, 1, 1, replicas=strategy.num_replicas_in_sync)
+        schedule = loop.TrainingConfig(epochs=1, batch_size=config.batch_size, seed=1)
+        run = loop.compile_steps(task, schedule, strategy, 2, False)
+        indices, weights = loop.epoch_batches(12, schedule, 1)
+        draws = task.draw(tf.constant([1, 2]), 2, config.batch_size)
+        with strategy.scope():
+            task.optimizer.build(task.model.trainable_variables)
+        run(tf.constant(indices[:2]), tf.constant(weights[:2]), draws, tf.constant(2))
+        found.append([variable.numpy() for variable in task.model.trainable_variables])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, atol=2e-3)
+
+
+def test_needs_only_tensorflow(tmp_path):
+    pretrain(small(), packed(), tmp_path, epochs=1, seed=1, strategy=tf.distribute.get_strategy())
+    script = (
+        "import sys, tensorflow as tf\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "assert sorted(model.signatures) == ['encode', 'encode_examples', 'serving_default']\n"
+        "assert 'tfnas' not in sys.modules and 'tensorflow_gnn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "encoder")], check=True, cwd=tmp_path)
+
+
+def test_one_node_many_nodes_disconnected_and_repeated():
+    chain = ([1] + [2] * 5689, [(node, node + 1) for node in range(5689)])
+    parts = [([1], []), chain, ([1, 2, 3], []), ([1, 2, 1, 2], [(0, 1), (2, 3)])]
+    found = embedded(small(**FULL), packed(parts, 2))
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=0.3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"splitting": "pieces"}, "splitting='pieces', expected one of"),
+        ({"width": 0}, "width=0, expected at least 1"),
+        ({"temperature": 0.0}, "temperature=0.0, expected more than 0"),
+        ({"neighbourhood_width": 0}, "need hashed colours"),
+        ({"splitting": "none", "macro_layers": 1}, "splitting=none leaves nothing"),
+        ({"graph_loss": "none"}, "no loss"),
+        ({"stages": "two_stage"}, "needs a motif_loss"),
+        ({"memory_share": 1.0}, "expected in"),
+    ],
+)
+def test_settings_that_make_no_sense(changes, message):
+    with pytest.raises(ConfigurationError, match=message):
+        MotifEncoderConfig(**changes)
+
+
+def test_wrong_input(tmp_path):
+    with pytest.raises(ConfigurationError, match="unknown preset"):
+        preset("mine")
+    strategy = tf.distribute.get_strategy()
+    with pytest.raises(ConfigurationError, match="1 family, expected at least two"):
+        pretrain(small(), packed(families=1), tmp_path, epochs=1, seed=1, strategy=strategy)
+    with pytest.raises(ConfigurationError, match="epochs=0"):
+        pretrain(small(), packed(), tmp_path, epochs=0, seed=1, strategy=strategy)
+    pretrain(small(), packed(), tmp_path, epochs=1, seed=1, strategy=strategy)
+    encoder = SavedMotifEncoder(tmp_path / "encoder")
+    encoder.manifest["operators"] = encoder.manifest["operators"][:2]
+    with pytest.raises(InvalidArchitectureError, match="trained before there was an operator"):
+        encoder.embed(packed())
+    (pathlib.Path(tmp_path) / "encoder" / "motifs.npz").write_bytes(b"")
+    with pytest.raises(CorruptArtefactError, match="0 bytes"):
+        SavedMotifEncoder(tmp_path / "encoder")
