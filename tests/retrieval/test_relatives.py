@@ -1,0 +1,172 @@
+"""From a model to its relatives, their shared motifs and the page, on a small index made here."""
+
+import html.parser
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfnas.encoders.motif.config import preset
+from tfnas.encoders.motif.pretrain import pretrain
+from tfnas.encoders.motif.saved import SavedMotifEncoder
+from tfnas.errors import ConfigurationError, MismatchError
+from tfnas.graphs import symbolic
+from tfnas.graphs.corpora import write_graphs
+from tfnas.reports import tables
+from tfnas.retrieval.collection import Collection, read_collection
+from tfnas.retrieval.index import Index
+from tfnas.retrieval.page import write_page
+from tfnas.retrieval.relatives import Retriever, build_index
+from tfnas.spaces import get_space
+
+
+def networks():
+    """Ten networks of each of two spaces."""
+    found = []
+    for name in ("nasbench101", "nasbench201"):
+        space = get_space(name)
+        cells = space.sample(10, np.random.default_rng(0))
+        found += [
+            symbolic.build(name, space.architecture(cells, row), name=f"net<{row}>", source=name[-3:])
+            for row in range(10)
+        ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("retrieval")
+    write_graphs(folder / "corpus", networks())
+    collection = Collection.from_corpora([folder / "corpus"])
+    config = preset("tfnas", width=8, embedding_dim=8, neighbourhood_width=48, batch_size=8)
+    strategy = tf.distribute.get_strategy()
+    pretrain(config, collection.graphs, folder, epochs=1, seed=1, strategy=strategy)
+    build_index(collection, SavedMotifEncoder(folder / "encoder"), folder / "index")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def retriever(folder):
+    return Retriever(Index.load(folder / "index"), SavedMotifEncoder(folder / "encoder"))
+
+
+def test_a_graph_finds_itself_and_a_name_does_not(retriever):
+    graph = networks()[3]
+    answer = retriever.ask(graph, 5)
+    assert answer.relatives[0].match.name == "101/net<3>"
+    assert answer.relatives[0].match.similarity == pytest.approx(1, abs=1e-5)
+    assert answer.relatives[0].covered == 1
+    named = retriever.ask("101/net<3>", 5)
+    assert [relative.match.name for relative in named.relatives][:4] == [
+        relative.match.name for relative in answer.relatives
+    ][1:]
+
+
+def test_shared_motifs_are_in_both(retriever):
+    answer = retriever.ask(networks()[3], 20)
+    assert answer.sizes.sum() == networks()[3].num_nodes
+    for relative in answer.relatives:
+        assert relative.sizes.sum() == relative.operators
+        common = set(relative.pieces.tolist()) - {-1}
+        assert common <= set(answer.pieces.tolist())
+        assert relative.covered == pytest.approx(
+            answer.sizes[np.isin(answer.pieces, list(common))].sum() / answer.sizes.sum()
+        )
+        for motif in relative.shared:
+            kind = answer.kinds.index(motif.operators)
+            assert motif.in_query >= 1
+            assert motif.in_relative >= 1
+            assert kind in range(len(answer.kinds))
+    assert all(len(kind) == size for kind, size in zip(
+        (answer.kinds[piece] for piece in answer.pieces), answer.sizes, strict=True
+    ))  # fmt: skip
+
+
+def test_filters_and_wrong_questions(retriever, folder):
+    answer = retriever.ask(networks()[3], 20, families=["nasbench201"])
+    assert {relative.match.family for relative in answer.relatives} == {"nasbench201"}
+    with pytest.raises(ConfigurationError, match="no architecture 'other'"):
+        retriever.ask("other")
+    index = Index.load(folder / "index")
+    index.manifest["encoder"] = "another"
+    with pytest.raises(MismatchError, match="not made with the encoder"):
+        Retriever(index, retriever.encoder)
+    bare = Index(index.embeddings, index.names, index.sources, index.families)
+    bare.manifest = retriever.index.manifest
+    with pytest.raises(ConfigurationError, match="holds no graphs"):
+        Retriever(bare, retriever.encoder)
+
+
+class Checker(html.parser.HTMLParser):
+    """Every element is closed in order; nothing is loaded from elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text = [], []
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        assert not values.get("href")
+        assert values.get("src", "data:").startswith("data:")
+        if tag not in ("meta", "br", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_page_and_table(retriever, tmp_path):
+    answer = retriever.ask(networks()[3], 4)
+    write_page(answer, retriever.index, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    words = " ".join(checker.text)
+    assert "Relatives of 101/net<3>" in words
+    assert page.count("class='strip'") == 5
+    assert page.count("data:image/svg+xml") == 4
+    kinds = json.loads(page.partition("const kinds = ")[2].partition(";")[0])
+    assert len(kinds) == len(answer.kinds)
+    table = tables.relatives_table(answer)
+    assert "| 101/net<3> " in table
+    assert "100 %" in table
+
+
+def test_collection_survives_its_file(folder, tmp_path):
+    collection = Collection.from_corpora([folder / "corpus"])
+    again = Index.load(folder / "index").collection
+    assert again.names.tolist() == collection.names.tolist()
+    assert again.families.tolist() == collection.families.tolist()
+    for row in (0, 13):
+        assert again.graph(row).equivalent(collection.graph(row))
+        original = networks()[row]
+        assert again.graph(row).edges.tolist() == original.edges.tolist()
+        assert again.parameters[row] == original.total_parameters
+    with pytest.raises(ConfigurationError, match="no architectures"):
+        Collection.from_graphs([])
+    from tfnas import artefacts
+
+    artefacts.write_npz(tmp_path / "broken.npz", names=collection.names)
+    with pytest.raises(artefacts.CorruptArtefactError, match="no array"):
+        read_collection(tmp_path / "broken.npz")
+
+
+def test_equal_structures_count_once():
+    first, second = networks()[:2]
+    wider = first.replace(shapes=first.shapes * 2, name="wider")
+    assert Collection.from_graphs([first, wider, second]).distinct().names.tolist() == ["101/net<0>", "101/net<1>"]
+
+
+def test_index_with_graphs_grows_and_shrinks(retriever):
+    index = retriever.index
+    less = index.remove(["101/net<0>"])
+    assert len(less.collection) == 19
+    extra = Collection.from_graphs([networks()[0]])
+    more = less.add(retriever.encoder.embed(extra.graphs), extra.names, extra.sources, extra.families, extra)
+    assert more.collection.graph(19).equivalent(extra.graph(0))
+    assert more.search(index.embeddings[:1], 1)[0][0].name == "101/net<0>"
