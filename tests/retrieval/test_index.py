@@ -38,6 +38,18 @@ def test_equal_to_sorting_all_similarities(index):
         assert matches[0].name == NAMES[matches[0].row]
 
 
+def test_faiss_finds_the_same(index):
+    queries = RNG.normal(size=(70, 12))
+    for options in ({}, {"sources": ["torch"], "without": ["net1"]}):
+        one, other = (index.search(queries, 9, backend=name, **options) for name in ("tensorflow", "faiss"))
+        for first, second in zip(one, other, strict=True):
+            assert [match.name for match in first] == [match.name for match in second]
+            similarities = [[match.similarity for match in matches] for matches in (first, second)]
+            np.testing.assert_allclose(*similarities, atol=1e-5)
+    with pytest.raises(ConfigurationError, match="expected one of tensorflow, faiss"):
+        index.search(queries, 9, backend="scann")
+
+
 def test_equal_ones_come_in_the_order_of_the_index():
     twins = Index(np.ones((5, 3)), list("abcde"), ["x"] * 5, [""] * 5)
     assert [match.name for match in twins.search(np.ones((1, 3)), 3)[0]] == ["a", "b", "c"]

@@ -12,10 +12,10 @@ from tfnas.networks.darts import DartsSkeleton
 from tfnas.networks.nasbench101 import NASBench101Skeleton
 from tfnas.networks.nasbench201 import Skeleton
 from tfnas.retrieval.collection import Collection
-from tfnas.spaces import get_space
+from tfnas.spaces import Architecture, get_space
 
 SPACES = ("nasbench101", "nasbench201", "nasbench301", "enas", "mobilenetv3")
-_CHUNK = 50
+_CHUNK = 100
 
 
 def lineages(per_space: int, descendants: int, seed: int) -> Collection:
@@ -42,30 +42,32 @@ def lineages(per_space: int, descendants: int, seed: int) -> Collection:
 
 
 def _lineages(space: str, start: int, descendants: int, seed: int, count: int) -> PackedGraphs:
+    place = SPACES.index(space)
+    first = np.random.default_rng([seed, place, start])
+    if space == "enas":
+        ancestors = [enas.sample(first) for _ in range(count)]
+    else:
+        known = get_space(space)
+        cells = known.sample(count, first)
+        ancestors = [known.architecture(cells, row) for row in range(count)]
     return pack(
-        _descendant(space, number, seed, np.random.default_rng([seed, SPACES.index(space), number, child]))
-        for number in range(start, start + count)
+        _descendant(space, ancestor, np.random.default_rng([seed, place, start + row, child])).replace(
+            family=f"{space}-{start + row}"
+        )
+        for row, ancestor in enumerate(ancestors)
         for child in range(descendants)
     )
 
 
-def _descendant(space: str, number: int, seed: int, rng: np.random.Generator) -> ComputationGraph:
-    lineage = f"{space}-{number}"
-    first = np.random.default_rng([seed, SPACES.index(space), number])  # the same for all descendants
-    mutations = int(rng.integers(1, 3))
+def _descendant(space: str, ancestor: Architecture | enas.EnasCells, rng: np.random.Generator) -> ComputationGraph:
+    for _ in range(int(rng.integers(1, 3))):
+        ancestor = enas.mutate(ancestor, rng) if space == "enas" else get_space(space).mutate(ancestor, rng)
     if space == "enas":
-        cells = enas.sample(first)
-        for _ in range(mutations):
-            cells = enas.mutate(cells, rng)
-        return enas.enas(cells, repeats=int(rng.integers(1, 3)), channels=16).replace(family=lineage)
-    known = get_space(space)
-    architecture = known.architecture(known.sample(1, first), 0)
-    for _ in range(mutations):
-        architecture = known.mutate(architecture, rng)
+        return enas.enas(ancestor, repeats=int(rng.integers(1, 3)), channels=16)
     skeletons = {
         "nasbench101": lambda: NASBench101Skeleton(modules_per_stack=int(rng.integers(1, 4))),
         "nasbench201": lambda: Skeleton(cells_per_stage=int(rng.integers(1, 6))),
         "nasbench301": lambda: DartsSkeleton(channels=16, layers=int(rng.integers(3, 9)), auxiliary=False),
         "mobilenetv3": lambda: None,
     }
-    return symbolic.build(space, architecture, skeleton=skeletons[space](), family=lineage)
+    return symbolic.build(space, ancestor, skeleton=skeletons[space]())

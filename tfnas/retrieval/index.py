@@ -6,7 +6,7 @@ approximated.
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ class Index:
             raise ConfigurationError(f"architecture {name!r} occurs {counts.max()} times in the index")
         if collection is not None and collection.names.tolist() != self.names.tolist():
             raise ConfigurationError("the graphs of the index are of other architectures than its embeddings")
-        self._searcher: _Searcher | None = None
+        self._searchers: dict[str, _Searcher | _FaissSearcher] = {}
 
     @classmethod
     def of(cls, embeddings: np.ndarray, collection: Collection) -> "Index":
@@ -144,6 +144,7 @@ class Index:
         sources: Sequence[str] | None = None,
         families: Sequence[str] | None = None,
         without: Sequence[str] = (),
+        backend: str = "tensorflow",
     ) -> list[list[Match]]:
         """The most similar architectures of every query, best first; of equal ones the first in the index.
 
@@ -153,9 +154,11 @@ class Index:
           sources: allow these alone.
           families: allow these alone.
           without: names that are not allowed, such as the query's own.
+          backend: `tensorflow`, or `faiss`: the exact search of that package, if it is installed; it orders equal ones
+            as it likes.
 
         Raises:
-          ConfigurationError: other shapes, an unknown source, family or name, or none is allowed.
+          ConfigurationError: other shapes, an unknown source, family, name or backend, or none is allowed.
         """
         queries = _unit(queries)
         if queries.shape[1] != self.embeddings.shape[1] or count < 1:
@@ -172,16 +175,15 @@ class Index:
         allowed[[self.row(name) for name in without]] = False
         if not allowed.any():
             raise ConfigurationError("no architecture of the index is allowed")
-        if self._searcher is None:
-            self._searcher = _Searcher(self.embeddings)
+        if backend not in _BACKENDS:
+            raise ConfigurationError(f"backend={backend!r}, expected one of {', '.join(_BACKENDS)}")
+        if backend not in self._searchers:
+            self._searchers[backend] = _BACKENDS[backend](self.embeddings)
         count = min(count, int(allowed.sum()))
-        found: list[list[Match]] = []
-        for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            part = queries[start : start + _QUERIES_AT_ONCE]
-            outcome = self._searcher.search(tf.constant(part), tf.constant(allowed), tf.constant(count))
-            for rows, values in zip(outcome["rows"].numpy(), outcome["similarities"].numpy(), strict=True):
-                found.append([self._match(int(row), float(value)) for row, value in zip(rows, values, strict=True)])
-        return found
+        return [
+            [self._match(int(row), float(value)) for row, value in zip(rows, values, strict=True)]
+            for rows, values in self._searchers[backend].batches(queries, allowed, count)
+        ]
 
     def _match(self, row: int, similarity: float) -> Match:
         return Match(str(self.names[row]), str(self.sources[row]), str(self.families[row]), similarity, row)
@@ -257,6 +259,42 @@ class _Searcher(tf.Module):
             return {"rows": rows, "similarities": values}
 
         self.search = search
+
+    def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows and similarities of one query after the other."""
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            part = queries[start : start + _QUERIES_AT_ONCE]
+            outcome = self.search(tf.constant(part), tf.constant(allowed), tf.constant(count))
+            yield from zip(outcome["rows"].numpy(), outcome["similarities"].numpy(), strict=True)
+
+
+class _FaissSearcher:
+    """The same by FAISS.
+
+    References:
+      Douze et al. 2024, "The Faiss library".
+    """
+
+    def __init__(self, embeddings: np.ndarray):
+        try:
+            import faiss
+        except ImportError as error:
+            raise ConfigurationError("backend='faiss' needs the package faiss-cpu: pip install faiss-cpu") from error
+        self._faiss = faiss
+        self._index = faiss.IndexFlatIP(embeddings.shape[1])
+        self._index.add(embeddings)
+
+    def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows and similarities of one query after the other."""
+        parameters = None
+        if not allowed.all():
+            selector = self._faiss.IDSelectorBatch(np.flatnonzero(allowed))
+            parameters = self._faiss.SearchParameters(sel=selector)
+        values, rows = self._index.search(queries, count, params=parameters)
+        yield from zip(rows, values, strict=True)
+
+
+_BACKENDS = {"tensorflow": _Searcher, "faiss": _FaissSearcher}
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
