@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import motifs
-from tfnas.graphs.motifs import MotifConfig, MotifVocabulary, bigram_segments, sequences
+from tfnas.graphs.motif_config import MotifConfig
+from tfnas.graphs.motifs import MotifVocabulary, bigram_segments, sequences
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.space_graphs import pack_cells
 from tfnas.spaces import get_space
@@ -192,3 +193,9 @@ def test_odd_graphs():
         sequences(graphs_of([([1, 2], [(0, 1), (1, 0)])]), 1)
     with pytest.raises(ConfigurationError, match="1 <= min_length <= max_length"):
         MotifConfig(min_length=3, max_length=2)
+
+
+def test_a_graph_smaller_than_the_longest_motif():
+    vocabulary = MotifVocabulary.mined(MotifConfig(), graphs_of([([1, 2, 3] * 8, [(a, a + 1) for a in range(23)])] * 2))
+    macro = vocabulary.split(graphs_of([([1, 2, 3], [(0, 1), (1, 2)])]))
+    assert macro.size.tolist() == [3]

@@ -37,6 +37,10 @@ BINARIES = (
     "extract_jacobians",
     "pretrain_jacobian_encoder",
     "reproduce_jacobian",
+    "train_retrieval",
+    "build_index",
+    "retrieve",
+    "reproduce_retrieval",
 )
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -88,7 +92,8 @@ sys.exit("tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0
-    assert {"inspect_model": "--drawing", "predict": "--figure"}.get(name, "--output_dir") in done.stdout
+    other = {"inspect_model": "--drawing", "predict": "--figure", "retrieve": "--page"}
+    assert other.get(name, "--output_dir") in done.stdout
 
 
 def test_chain(pretrained, corpus, tmp_path):
@@ -195,6 +200,16 @@ def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_pat
             "--guide=proxy goes with --proxy",
         ),
         ("search", ["--benchmark=function", "--space=mobilenetv3"], "function needs both, no other one does"),
+        ("train_retrieval", ["--corpus=/nothing"], "/nothing/manifest.json: no such file"),
+        ("train_retrieval", ["--corpus=/nothing", "--splitting=x"], "splitting='x', expected one of motifs, bigram"),
+        ("build_index", [], "--corpus is empty; expected a corpus, or --add_to with --remove"),
+        ("build_index", ["--corpus=/nothing", "--remove=x"], "--remove needs the index of --add_to"),
+        (
+            "reproduce_retrieval",
+            ["--experiment=x"],
+            "unknown experiment 'x', expected all or table1, ablation, sources",
+        ),
+        ("reproduce_retrieval", ["--epochs=1,2"], "--epochs=1,2, expected three positive numbers"),
     ],
 )
 def test_one_line_for_a_mistake(name, arguments, message, tmp_path):
@@ -444,3 +459,42 @@ def test_from_images_to_an_encoder_of_jacobians(tmp_path):
     done = run("extract_jacobians", *broken, check=False)
     assert "broken.npz: not a readable .npz" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_from_a_corpus_to_relatives(tmp_path):
+    """Corpus, encoder, index, and a model's relatives with their page."""
+    import keras
+
+    run("build_corpus", "--spaces=nasbench201:20,nasbench101:20", f"--output_dir={tmp_path / 'corpus'}")
+    corpus = f"--corpus={tmp_path / 'corpus' / 'corpus'}"
+    small = ["--width=8", "--embedding_dim=8", "--neighbourhood_width=48", "--batch_size=8", "--epochs=1"]
+    done = run("train_retrieval", corpus, *small, f"--output_dir={tmp_path / 'encoder'}")
+    assert "models of 2 families" in done.stdout
+    encoder = f"--encoder={tmp_path / 'encoder' / 'encoder'}"
+    assert "40 architectures" in run("build_index", corpus, encoder, f"--output_dir={tmp_path / 'index'}").stdout
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
+    keras.Model(inputs, keras.layers.Dense(10)(x)).save(tmp_path / "mine.keras")
+    where = [encoder, f"--index={tmp_path / 'index' / 'index'}", f"--page={tmp_path / 'page.html'}", "--top_k=3"]
+    done = run("retrieve", f"--model={tmp_path / 'mine.keras'}", *where, f"--json={tmp_path / 'answer.json'}")
+    assert "operators in shared motifs" in done.stdout
+    assert "<svg" in (tmp_path / "page.html").read_text()
+    assert len(json.loads((tmp_path / "answer.json").read_text())["relatives"]) == 3
+    name = "nasbench201-3"
+    found = run("retrieve", f"--model={name}", "--families=nasbench101", *where).stdout
+    assert found.startswith(f"{name}: ")
+    assert found.count("| nasbench101-") == 3
+    less = [encoder, f"--add_to={tmp_path / 'index' / 'index'}", f"--remove={name}"]
+    assert "39 architectures" in run("build_index", *less, f"--output_dir={tmp_path / 'less'}").stdout
+    done = run("retrieve", "--model=nothing/known", *where, check=False)
+    assert "nothing/known: no such file or folder" in done.stderr
+    done = run(
+        "retrieve",
+        f"--model={name}",
+        f"--index={tmp_path / 'index' / 'index'}",
+        f"--page={tmp_path / 'no.html'}",
+        check=False,
+    )
+    assert "the index was not made with the encoder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "no.html").exists()

@@ -14,39 +14,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfnas.errors import ConfigurationError
+from tfnas.graphs.motif_config import MotifConfig
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.weisfeiler_lehman import heard_sums, mixed
 
 _ORDER_ROUNDS = 6
-
-
-@dataclasses.dataclass(frozen=True)
-class MotifConfig:
-    """How motifs are found.
-
-    Attributes:
-      steps: s, how many edges upstream a node's code reaches.
-      operators: codes begin with the operator and its kernel; else with nothing but the graph's form.
-      min_length: nodes of the shortest motif.
-      max_length: nodes of the longest.
-      min_graphs: a motif occurs in at least so many graphs.
-
-    Raises:
-      ConfigurationError: a number is out of range.
-    """
-
-    steps: int = 2
-    operators: bool = True
-    min_length: int = 2
-    max_length: int = 16
-    min_graphs: int = 2
-
-    def __post_init__(self) -> None:
-        if self.steps < 0 or not 1 <= self.min_length <= self.max_length or self.min_graphs < 1:
-            raise ConfigurationError(
-                f"steps={self.steps}, lengths {self.min_length} to {self.max_length}, min_graphs={self.min_graphs}; "
-                "expected steps >= 0, 1 <= min_length <= max_length and min_graphs >= 1"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,7 +204,7 @@ def _windows(found: Sequences, owner: np.ndarray, length: int) -> tuple[np.ndarr
     hashes = np.zeros(count, np.uint64)
     for step in range(length):
         shifted = np.zeros(count, np.uint64)
-        shifted[: count - step] = found.codes[step:]
+        shifted[: max(count - step, 0)] = found.codes[step:]
         hashes = mixed(hashes * np.uint64(5) + shifted)
     ends = np.arange(count) + length - 1
     inside = ends < count

@@ -15,7 +15,8 @@ from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.model import MotifEncoder
 from tfnas.encoders.motif.pretrain import embed_two_level, train
 from tfnas.encoders.motif.splitting import Splitter
-from tfnas.graphs.motifs import MotifConfig, MotifVocabulary
+from tfnas.graphs.motif_config import MotifConfig
+from tfnas.graphs.motifs import MotifVocabulary
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.weisfeiler_lehman import colour_counts
 from tfnas.reproduction import processes, retrieval_data

@@ -47,14 +47,14 @@ class Collection:
 
     @classmethod
     def from_graphs(cls, graphs: Iterable[ComputationGraph]) -> "Collection":
-        """Architectures called `source/name`; of those with the same name the first is taken.
+        """Architectures called `source/name`, or `name` without a source; of equal names the first is taken.
 
         Raises:
           ConfigurationError: there are none.
         """
         kept: dict[str, ComputationGraph] = {}
         for graph in graphs:
-            kept.setdefault(f"{graph.source}/{graph.name}", graph)
+            kept.setdefault(f"{graph.source}/{graph.name}" if graph.source else graph.name, graph)
         if not kept:
             raise ConfigurationError("no architectures, expected at least one")
         return cls(

@@ -7,7 +7,7 @@ References:
 import dataclasses
 
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.motifs import MotifConfig
+from tfnas.graphs.motif_config import MotifConfig
 
 _CHOICES = {
     "splitting": ("motifs", "bigram", "fixed_size", "fixed_number", "random", "communities", "none"),

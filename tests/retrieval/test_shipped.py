@@ -1,0 +1,73 @@
+"""What a user gets after installation: relatives of Keras models in the shipped index."""
+
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from tfnas.encoders.motif.saved import SavedMotifEncoder
+from tfnas.encoders.saved import SHIPPED
+from tfnas.graphs.keras_graphs import from_keras
+from tfnas.retrieval.index import Index
+from tfnas.retrieval.relatives import Retriever
+
+
+@pytest.fixture(scope="module")
+def retriever():
+    return Retriever(Index.load(SHIPPED / "architecture_index"), SavedMotifEncoder())
+
+
+def bert(layers=3, width=64, heads=4, length=32):
+    """An encoder as BERT's: attention, addition, norm; two dense layers, addition, norm."""
+    tokens = keras.Input((length,), dtype="int32")
+    state = keras.layers.Embedding(1000, width)(tokens)
+    state = keras.layers.LayerNormalization()(state)
+    for _ in range(layers):
+        heard = keras.layers.MultiHeadAttention(heads, width // heads)(state, state)
+        state = keras.layers.LayerNormalization()(state + heard)
+        hidden = keras.layers.Dense(width, activation=None)(keras.layers.Dense(4 * width, "gelu")(state))
+        state = keras.layers.LayerNormalization()(state + hidden)
+    return keras.Model(tokens, state)
+
+
+def families(retriever, model, count, **facts):
+    answer = retriever.ask(from_keras(model, **facts), count)
+    return [relative.match.family for relative in answer.relatives]
+
+
+def test_size():
+    folder = SHIPPED / "architecture_index"
+    total = sum(file.stat().st_size for file in folder.rglob("*"))
+    assert total < 20e6
+    assert len(Index.load(folder)) >= 1000
+
+
+def test_resnets_first(retriever):
+    found = families(retriever, keras.applications.ResNet50V2(weights=None), 10)
+    assert all("resnet" in family for family in found)
+
+
+def test_mobile_networks(retriever):
+    model = keras.applications.MobileNetV3Small(input_shape=(224, 224, 3), weights=None)
+    found = families(retriever, model, 5)
+    assert all(family.startswith(("mobilenet", "hardcorenas", "efficientnet", "lcnet")) for family in found)
+
+
+def test_transformers(retriever):
+    found = families(retriever, bert(), 5)
+    named = {"bert", "roberta", "distilbert", "electra", "albert", "xlm-roberta", "data2vec-text", "camembert"}
+    known = set(retriever.index.families[retriever.index.sources == "transformers"].tolist()) | named
+    assert set(found) <= known
+
+
+def test_index_answers_without_tfnas():
+    script = (
+        "import sys, tensorflow as tf\n"
+        "index = tf.saved_model.load(sys.argv[1])\n"
+        "size = index.embeddings.shape[0]\n"
+        "found = index.search(index.embeddings[:1], tf.ones([size], tf.bool), 3)\n"
+        "assert found['rows'][0, 0] == 0\n"
+        "assert 'tfnas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, str(SHIPPED / "architecture_index")], check=True)
