@@ -8,7 +8,7 @@ OUTPUT ?= demo_output
 CORPORA ?= reproduction_output/jacobian_corpora
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian corpus-venv clean
+.PHONY: demo test test-all lint requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian reproduce-retrieval corpus-venv clean
 
 .venv: .venv/ready
 
@@ -49,6 +49,7 @@ perf: .venv
 	$(BIN)/python perf/graphs.py --corpus
 	$(BIN)/python perf/predictor.py --torch_python=.venv-perf/bin/python
 	$(BIN)/python perf/jacobian.py --torch_python=.venv-perf/bin/python
+	$(BIN)/python perf/retrieval.py
 
 # DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, so that the
 # whole takes 159 minutes of processor time on two cores; docs/arch2vec.md has the command for all of it.
@@ -68,6 +69,12 @@ reproduce-jacobian: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_jacobian \
 		--output_dir=reproduction_output/jacobian --overwrite --corpora=$(CORPORA)
+
+# DATA as above; docs/retrieval.md explains the tables.
+reproduce-retrieval: .venv
+	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
+	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_retrieval \
+		--output_dir=reproduction_output/retrieval --overwrite
 
 # PyTorch models for trainers.build_corpus; tfnas never imports anything from this environment.
 corpus-venv:

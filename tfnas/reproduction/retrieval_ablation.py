@@ -32,18 +32,14 @@ def _variants() -> dict[str, MotifEncoderConfig]:
         "macro graph": _MACRO,
         "macro graph of communities (coarsening)": {**_MACRO, "splitting": "communities"},
         "macro graph of pieces of 7 operators": {**_MACRO, "splitting": "fixed_size"},
-        "macro graph of 20 pieces": {**_MACRO, "splitting": "fixed_number"},
         "macro graph of random pieces": {**_MACRO, "splitting": "random"},
         "macro graph by the published rule": {**_MACRO, "splitting": "bigram"},
         "motifs against contexts, InfoNCE": {"motif_loss": "infonce"},
         "motifs against contexts, discriminator": {"motif_loss": "discriminator"},
-        "motifs first, then graphs": {"motif_loss": "infonce", "stages": "two_stage"},
         "published loss between graphs": {"graph_loss": "pooled"},
-        "with a classifier of families": {"class_weight": 1.0},
         "no geometry": {"geometry_weight": 0.0},
         "no memory": {"memory_share": 0.0},
         "no hashed colours: motifs alone": _PLAIN,
-        "motifs alone, with macro graph": {**_PLAIN, **_MACRO},
     }
     return {label: dataclasses.replace(_OURS, **fields) for label, fields in changes.items()}
 
@@ -52,7 +48,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `ablation.md` and `ablation.json`."""
     epochs = settings.epochs_of(SET)
     jobs = [
-        Job(SET, label, config, settings.seed + number, epochs, output_dir / "ablation", settings)
+        Job(SET, label, config, settings.seed + number, epochs, output_dir / f"trainings_{SET}", settings)
         for label, config in _variants().items()
         for number in range(settings.trainings)
     ]

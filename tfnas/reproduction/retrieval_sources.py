@@ -11,7 +11,7 @@ from tfnas.reproduction.retrieval_data import Settings
 from tfnas.reproduction.retrieval_methods import BASELINES, Job, measured, without_source
 from tfnas.reproduction.retrieval_table1 import LEARNED, METRICS, cell
 
-HUBS = {"realworld": ("timm", "torchvision", "mmseg"), "corpus": ("keras", "tf_keras")}
+HUBS = {"realworld": ("timm", "torchvision"), "corpus": ("keras",)}
 
 
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
             preset(kind),
             settings.seed + number,
             settings.epochs_of(name),
-            output_dir / "sources",
+            output_dir / f"trainings_{name}",
             settings,
             without=hub,
         )

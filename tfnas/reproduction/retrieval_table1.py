@@ -39,7 +39,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
             preset(kind),
             settings.seed + number,
             _epochs(label, settings.epochs_of(name)),
-            output_dir / f"table1_{name}",
+            output_dir / f"trainings_{name}",
             settings,
         )
         for name in SETS

@@ -1,0 +1,86 @@
+"""Speed of motifs, of the index and of embedding for retrieval.
+
+  python perf/retrieval.py [--vectors=423624] [--dim=128]
+
+Prints graphs per second of one core: nodes in order with their codes, motifs mined, graphs cut (DARTS networks of 8
+cells); seconds of 1,000 queries by the index and by FAISS over random vectors; architectures embedded per second.
+"""
+
+import argparse
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import tfnas  # isort: skip  # noqa: F401 (decides which Keras TensorFlow loads)
+import numpy as np
+
+from tfnas.encoders.motif.saved import SavedMotifEncoder
+from tfnas.encoders.saved import SHIPPED
+from tfnas.graphs.motif_config import MotifConfig
+from tfnas.graphs.motifs import MotifVocabulary, sequences
+from tfnas.graphs.space_graphs import pack_cells
+from tfnas.retrieval.collection import read_collection
+from tfnas.retrieval.index import Index
+from tfnas.spaces import get_space
+
+
+def timed(work: Callable[[], object], repeats: int = 3) -> float:
+    """Processor seconds of the fastest of some runs."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--graphs", type=int, default=1000)
+    parser.add_argument("--vectors", type=int, default=423_624)
+    parser.add_argument("--dim", type=int, default=128)
+    options = parser.parse_args()
+
+    rng = np.random.default_rng(0)
+    space = get_space("nasbench301")
+    graphs = pack_cells("nasbench301", space.sample(options.graphs, rng), layout="benchmark")
+    config = MotifConfig(steps=1, max_length=8)
+    vocabulary = MotifVocabulary.mined(config, graphs)
+    print(
+        f"{options.graphs} networks of NAS-Bench-301, {graphs.num_nodes.mean():.0f} operators each; per second, one core:"
+    )
+    for name, work in (
+        ("in order with codes", lambda: sequences(graphs, 1)),
+        ("motifs mined", lambda: MotifVocabulary.mined(config, graphs)),
+        ("cut into motifs, with macro graphs", lambda: vocabulary.split(graphs)),
+    ):
+        print(f"  {name:35s} {options.graphs / timed(work):8.0f}")
+
+    points = rng.normal(size=(options.vectors, options.dim)).astype(np.float32)
+    names = np.arange(options.vectors).astype(str)
+    index = Index(points, names, np.full(len(names), "x"), np.full(len(names), ""))
+    queries = rng.normal(size=(1000, options.dim))
+    print(
+        f"1,000 queries, 10 answers each, among {options.vectors:,} vectors of {options.dim} numbers, seconds (all cores):"
+    )
+    for backend in ("tensorflow", "faiss"):
+        index.search(queries[:1], 10, backend=backend)
+        start = time.perf_counter()
+        index.search(queries, 10, backend=backend)
+        print(f"  {backend:35s} {time.perf_counter() - start:8.2f}")
+
+    encoder, collection = SavedMotifEncoder(), read_collection(SHIPPED / "architecture_index" / "graphs.npz")
+    encoder.embed(collection[:50].graphs)
+    start = time.perf_counter()
+    encoder.embed(collection.graphs)
+    print(
+        f"real models embedded per second, cutting included (all cores): {len(collection) / (time.perf_counter() - start):.0f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
