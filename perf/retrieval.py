@@ -50,9 +50,8 @@ def main() -> None:
     graphs = pack_cells("nasbench301", space.sample(options.graphs, rng), layout="benchmark")
     config = MotifConfig(steps=1, max_length=8)
     vocabulary = MotifVocabulary.mined(config, graphs)
-    print(
-        f"{options.graphs} networks of NAS-Bench-301, {graphs.num_nodes.mean():.0f} operators each; per second, one core:"
-    )
+    size = graphs.num_nodes.mean()
+    print(f"{options.graphs} networks of NAS-Bench-301 of {size:.0f} operators; per second, one core:")
     for name, work in (
         ("in order with codes", lambda: sequences(graphs, 1)),
         ("motifs mined", lambda: MotifVocabulary.mined(config, graphs)),
@@ -64,9 +63,7 @@ def main() -> None:
     names = np.arange(options.vectors).astype(str)
     index = Index(points, names, np.full(len(names), "x"), np.full(len(names), ""))
     queries = rng.normal(size=(1000, options.dim))
-    print(
-        f"1,000 queries, 10 answers each, among {options.vectors:,} vectors of {options.dim} numbers, seconds (all cores):"
-    )
+    print(f"1,000 queries, 10 answers each, {options.vectors:,} vectors of {options.dim} numbers, seconds, all cores:")
     for backend in ("tensorflow", "faiss"):
         index.search(queries[:1], 10, backend=backend)
         start = time.perf_counter()
@@ -77,9 +74,8 @@ def main() -> None:
     encoder.embed(collection[:50].graphs)
     start = time.perf_counter()
     encoder.embed(collection.graphs)
-    print(
-        f"real models embedded per second, cutting included (all cores): {len(collection) / (time.perf_counter() - start):.0f}"
-    )
+    speed = len(collection) / (time.perf_counter() - start)
+    print(f"real models cut and embedded per second, all cores: {speed:.0f}")
 
 
 if __name__ == "__main__":
