@@ -27,6 +27,8 @@ class Task(abc.ABC):
       num_examples: N; every tensor of `data` has N rows.
       data: tensors that stay on the device.
       metric_names: keys of the dictionary that `loss` returns.
+      jit_compile: whether updates on one replica become one XLA program. On CPUs XLA adds up scattered rows one by one:
+        a network that gathers and scatters along edges is faster without.
     """
 
     model: tf.keras.Model
@@ -34,6 +36,7 @@ class Task(abc.ABC):
     num_examples: int
     data: tuple[tf.Tensor, ...]
     metric_names: tuple[str, ...]
+    jit_compile: bool = True
 
     @abc.abstractmethod
     def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
@@ -256,7 +259,7 @@ def compile_steps(
         return values
 
     # One replica: the whole loop is one XLA program. Several: XLA can't hold the exchange between replicas.
-    @tf.function(jit_compile=replicas == 1)
+    @tf.function(jit_compile=replicas == 1 and task.jit_compile)
     def run(indices: tf.Tensor, weights: tf.Tensor, draws: Mapping[str, tf.Tensor], count: tf.Tensor) -> tf.Tensor:
         sums = tf.zeros([len(task.metric_names)])
         for step in tf.range(count):
