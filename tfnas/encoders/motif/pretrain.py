@@ -110,8 +110,9 @@ def pretrain(
     Raises:
       ConfigurationError: see `train`; or fewer than two families.
     """
-    if len(graphs.families) < 2:
-        raise ConfigurationError(f"{len(graphs.families)} family, expected at least two to tell apart")
+    families = len(np.unique(graphs.family))
+    if families < 2:
+        raise ConfigurationError(f"{families} family, expected at least two to tell apart")
     splitter = Splitter.learned(config, graphs)
     levels = splitter(graphs)
     model = train(config, levels, output_dir, epochs=epochs, seed=seed, strategy=strategy, resume=resume)
@@ -122,7 +123,7 @@ def pretrain(
     summary = {
         "graphs": len(graphs),
         "motifs": int(levels.macro.num_nodes.sum()),
-        "families": len(graphs.families),
+        "families": families,
         "epochs": epochs,
         "seed": seed,
         "parameters": int(np.sum([np.prod(v.shape) for v in model.trainable_variables])),
