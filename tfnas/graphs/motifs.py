@@ -156,8 +156,8 @@ class MotifVocabulary:
         owner = np.repeat(np.arange(len(graphs)), np.diff(found.offsets))
         kinds: dict[int, np.ndarray] = {}
         for length in range(config.min_length, config.max_length + 1):
-            windows, inside = _windows(found, owner, length)
-            frequent = _in_graphs(windows[inside], owner[inside], config.min_graphs)
+            hashes, inside = windows(found, owner, length)
+            frequent = _in_graphs(hashes[inside], owner[inside], config.min_graphs)
             if not len(frequent):
                 break
             kinds[length] = frequent
@@ -180,9 +180,9 @@ class MotifVocabulary:
         owner = np.repeat(np.arange(len(graphs)), np.diff(found.offsets))
         longest = np.ones(len(owner), np.int64)
         for length, kinds in self.kinds.items():
-            windows, inside = _windows(found, owner, length)
-            place = np.minimum(np.searchsorted(kinds, windows), len(kinds) - 1)
-            longest[inside & (kinds[place] == windows)] = length
+            hashes, inside = windows(found, owner, length)
+            place = np.minimum(np.searchsorted(kinds, hashes), len(kinds) - 1)
+            longest[inside & (kinds[place] == hashes)] = length
         return macro_graphs(graphs, found, _jumps(longest, found.offsets))
 
 
@@ -198,8 +198,17 @@ def _in_graphs(kinds: np.ndarray, owner: np.ndarray, least: int) -> np.ndarray:
     return kinds[firsts][np.add.reduceat(new_pair.astype(np.int64), firsts) >= least]
 
 
-def _windows(found: Sequences, owner: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hash of the `length` codes from every place on, and whether they lie in one graph."""
+def windows(found: Sequences, owner: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The identities of all sequences of one length.
+
+    Args:
+      found: N graphs as sequences.
+      owner: int `[nodes]`, the graph of every place.
+      length: number of codes.
+
+    Returns:
+      uint64 `[nodes]`, a hash of the codes from every place on, and bool `[nodes]`, whether they lie in one graph.
+    """
     count = len(owner)
     hashes = np.zeros(count, np.uint64)
     for step in range(length):
@@ -285,12 +294,14 @@ def fixed_number(graphs: PackedGraphs, found: Sequences, number: int) -> MacroGr
     return macro_graphs(graphs, found, (within == 0) | (piece != before))
 
 
-def random_sizes(
-    graphs: PackedGraphs, found: Sequences, rng: np.random.Generator, smallest: int = 5, largest: int = 9
-) -> MacroGraphs:
-    """Baseline: pieces of random sizes."""
-    longest = rng.integers(smallest, largest + 1, len(found.order))
-    return macro_graphs(graphs, found, _jumps(longest, found.offsets))
+def random_sizes(graphs: PackedGraphs, found: Sequences, smallest: int = 5, largest: int = 9) -> MacroGraphs:
+    """Baseline: pieces of random sizes, which depend on nothing but the graph."""
+    sizes = np.diff(found.offsets)
+    within = np.arange(len(found.order)) - np.repeat(found.offsets[:-1], sizes)
+    sums = np.append(np.uint64(0), np.cumsum(mixed(found.codes)))
+    names = np.repeat(sums[found.offsets[1:]] - sums[found.offsets[:-1]], sizes)
+    drawn = mixed(names + mixed(within.astype(np.uint64))) % np.uint64(largest - smallest + 1)
+    return macro_graphs(graphs, found, _jumps(smallest + drawn.astype(np.int64), found.offsets))
 
 
 def bigram_segments(graphs: PackedGraphs) -> MacroGraphs:

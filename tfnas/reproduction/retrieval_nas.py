@@ -43,7 +43,7 @@ def lineages(per_space: int, descendants: int, seed: int) -> Collection:
 
 def _lineages(space: str, start: int, descendants: int, seed: int, count: int) -> PackedGraphs:
     place = SPACES.index(space)
-    first = np.random.default_rng([seed, place, start])
+    first = np.random.default_rng([seed, place, start, descendants])
     if space == "enas":
         ancestors = [enas.sample(first) for _ in range(count)]
     else:
@@ -51,7 +51,7 @@ def _lineages(space: str, start: int, descendants: int, seed: int, count: int) -
         cells = known.sample(count, first)
         ancestors = [known.architecture(cells, row) for row in range(count)]
     return pack(
-        _descendant(space, ancestor, np.random.default_rng([seed, place, start + row, child])).replace(
+        _descendant(space, ancestor, np.random.default_rng([seed, place, start + row, child, 1])).replace(
             family=f"{space}-{start + row}"
         )
         for row, ancestor in enumerate(ancestors)

@@ -85,7 +85,7 @@ class Collection:
         )
 
     def distinct(self) -> "Collection":
-        """The first architecture of each structure: operators, kernels and flow, whatever the numbers of channels."""
+        """The first architecture of each structure: operators, heights of kernels and flow, whatever the channels."""
         counts, names = colour_counts(self.graphs, _ROUNDS)
         terms = counts[-1].copy()
         terms.data = mixed(names[-1][terms.indices] + mixed(terms.data.astype(np.uint64)))

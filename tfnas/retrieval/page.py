@@ -95,8 +95,8 @@ def write_page(answer: Answer, index: Index, path: artefacts.PathLike) -> None:
         _table(answer),
         "</div></div>",
         "<h2>What they share</h2>",
-        "<p>Motifs from input to output. A motif that the query has keeps its colour everywhere; grey ones it has not. "
-        "Point at one to read it.</p><div id='told'>Point at a motif or at a dot of the map.</div>",
+        "<p>The query's motifs from input to output, and where the relatives hold them; grey is what lies between.</p>"
+        "<div id='told'>Point at a motif or at a dot of the map.</div>",
         _strip(name, answer.pieces, answer.sizes),
         *(_strip(relative.match.name, relative.pieces, relative.sizes) for relative in answer.relatives),
         "<h2>Drawings</h2>",

@@ -1,7 +1,7 @@
 """Which known architectures are like this one, and what they share."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -10,7 +10,7 @@ from tfnas import artefacts
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.motifs import MacroGraphs
+from tfnas.graphs.motifs import sequences, windows
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.retrieval.collection import Collection
@@ -26,8 +26,8 @@ class SharedMotif:
 
     Attributes:
       operators: its operators in order, with the kernel where there is one.
-      in_query: how often the query holds it.
-      in_relative: how often the relative does.
+      in_query: how often it is one of the query's pieces.
+      in_relative: how often the relative holds it.
     """
 
     operators: tuple[str, ...]
@@ -43,10 +43,11 @@ class Relative:
       match: its name, source, family and similarity.
       parameters: numbers that it holds; 0 where that is not known.
       operators: number of its operators.
-      covered: share of the query's operators in motifs that it holds too.
+      covered: share of the query's operators in motifs that it holds too, wherever it was cut itself.
       shared: the largest motifs that both hold.
-      pieces: int64 `[motifs]`, for each of its motifs in order the number of the query's kind of motif, -1 for others.
-      sizes: int64 `[motifs]`, operators of each.
+      pieces: int64 `[pieces]`, the query's motifs as the relative holds them, from its inputs on: numbers of kinds, -1
+        for what lies between.
+      sizes: int64 `[pieces]`, operators of each.
     """
 
     match: Match
@@ -90,7 +91,7 @@ class Retriever:
 
     Raises:
       MismatchError: the index was made with another encoder.
-      ConfigurationError: the index has no graphs.
+      ConfigurationError: the index has no graphs, or the encoder's pieces are no sequences.
     """
 
     def __init__(self, index: Index, encoder: SavedMotifEncoder):
@@ -98,6 +99,8 @@ class Retriever:
             raise MismatchError(f"the index was not made with the encoder {encoder.folder}; build it with this encoder")
         if index.collection is None:
             raise ConfigurationError("the index holds no graphs, which relatives are explained by")
+        if encoder.splitter.config.splitting == "communities":
+            raise ConfigurationError(f"{encoder.folder}: cuts graphs into communities, which no sequence describes")
         self.index, self.encoder = index, encoder
 
     def ask(
@@ -138,25 +141,38 @@ class Retriever:
     ) -> Answer:
         rows = np.array([match.row for match in matches])
         together = Collection.concatenate([asked, self.index.collection[rows]])
-        macro = self.encoder.splitter.macro(together.graphs)
-        owners = np.searchsorted(macro.graph, np.arange(len(together) + 1))
-        mine = slice(owners[0], owners[1])
-        kinds, first, pieces = np.unique(macro.kind[mine], return_index=True, return_inverse=True)
-        by_place = np.argsort(first)
-        number = np.empty(len(kinds), np.int64)
-        number[by_place] = np.arange(len(kinds))
-        pieces = number[pieces.ravel()]
-        told = [_operators(together.graphs, macro, int(first[place])) for place in by_place]
-        counts = np.bincount(pieces, minlength=len(kinds))
+        config = self.encoder.splitter.config
+        found = sequences(together.graphs, config.steps, config.operators)
+        owner = np.repeat(np.arange(len(together)), np.diff(found.offsets))
+        macro = self.encoder.splitter.macro(asked.graphs)
+        sizes = macro.size
+        firsts = np.cumsum(sizes) - sizes
+        hashes = {int(size): windows(found, owner, int(size)) for size in np.unique(sizes)}
+        known: dict[tuple[int, int], int] = {}
+        pieces = np.array(
+            [
+                known.setdefault((int(size), int(hashes[int(size)][0][first])), len(known))
+                for first, size in zip(firsts, sizes, strict=True)
+            ],
+            np.int64,
+        )
+        first_of = {kind: int(firsts[place]) for place, kind in reversed(list(enumerate(pieces.tolist())))}
+        told = tuple(
+            _operators(together.graphs, found.order[first_of[kind] : first_of[kind] + size])
+            for (size, _), kind in known.items()
+        )
+        counts = np.bincount(pieces, minlength=len(told))
+        matching = _matches(known, hashes, len(owner))
         relatives = []
         for place, match in enumerate(matches, start=1):
-            own = slice(owners[place], owners[place + 1])
-            found = np.minimum(np.searchsorted(kinds, macro.kind[own]), len(kinds) - 1)
-            theirs = np.where(kinds[found] == macro.kind[own], number[found], -1)
-            held = np.bincount(theirs[theirs >= 0], minlength=len(kinds))
-            ranked = sorted(np.flatnonzero(held), key=lambda kind: (-len(told[kind]), -min(counts[kind], held[kind])))
-            covered = macro.size[mine][held[pieces] > 0].sum() / macro.size[mine].sum()
-            shared = [SharedMotif(told[kind], int(counts[kind]), int(held[kind])) for kind in ranked[:_MOTIFS_TOLD]]
+            own = slice(int(found.offsets[place]), int(found.offsets[place + 1]))
+            held = {kind: int(places[own].sum()) for kind, places in matching.items()}
+            ranked = sorted(
+                (kind for kind in held if held[kind]),
+                key=lambda kind: (-len(told[kind]), -min(counts[kind], held[kind])),
+            )
+            covered = sizes[[held[kind] > 0 for kind in pieces.tolist()]].sum() / sizes.sum()
+            shared = [SharedMotif(told[kind], int(counts[kind]), held[kind]) for kind in ranked[:_MOTIFS_TOLD]]
             relatives.append(
                 Relative(
                     match,
@@ -164,21 +180,47 @@ class Retriever:
                     int(together.graphs.num_nodes[place]),
                     float(covered),
                     tuple(shared),
-                    theirs,
-                    macro.size[own],
+                    *_aligned(matching, [len(kind) for kind in told], own),
                 )
             )
         points = np.concatenate([embedding, self.index.embeddings[[match.row for match in neighbours]]])
         places = PCA(2, random_state=0).fit_transform(points) if len(points) > 2 else np.zeros((len(points), 2))
-        return Answer(asked, tuple(relatives), pieces, macro.size[mine], tuple(told), places, tuple(neighbours))
+        return Answer(asked, tuple(relatives), pieces, sizes, told, places, tuple(neighbours))
 
 
-def _operators(graphs: PackedGraphs, macro: MacroGraphs, motif: int) -> tuple[str, ...]:
-    """What a motif is made of."""
-    nodes = graphs.features[graphs.codes[np.flatnonzero(macro.motif == motif)]]
+def _operators(graphs: PackedGraphs, nodes: np.ndarray) -> tuple[str, ...]:
+    """What some nodes are."""
     return tuple(
-        OPERATORS[node[0]] + (f" {node[7]}x{node[8]}" if node[7] and node[8] else "") for node in nodes.tolist()
+        OPERATORS[node[0]] + (f" {node[7]}x{node[8]}" if node[7] and node[8] else "")
+        for node in graphs.features[graphs.codes[nodes]].tolist()
     )
+
+
+def _matches(
+    known: Mapping[tuple[int, int], int], hashes: Mapping[int, tuple[np.ndarray, np.ndarray]], count: int
+) -> dict[int, np.ndarray]:
+    """For every kind of motif bool `[count]`: the places where it begins."""
+    return {kind: (hashes[size][0] == np.uint64(name)) & hashes[size][1] for (size, name), kind in known.items()}
+
+
+def _aligned(matching: Mapping[int, np.ndarray], lengths: Sequence[int], own: slice) -> tuple[np.ndarray, np.ndarray]:
+    """One graph as the motifs that it holds, the longest that begin at a place first, and their sizes."""
+    best = np.full(own.stop - own.start, -1)
+    for kind in sorted(matching, key=lambda kind: lengths[kind]):
+        best[matching[kind][own]] = kind
+    pieces: list[int] = []
+    sizes: list[int] = []
+    place = 0
+    while place < len(best):
+        kind = int(best[place])
+        size = lengths[kind] if kind >= 0 else 1
+        if kind < 0 and pieces and pieces[-1] < 0:
+            sizes[-1] += 1
+        else:
+            pieces.append(kind)
+            sizes.append(size)
+        place += size
+    return np.array(pieces, np.int64), np.array(sizes, np.int64)
 
 
 def build_index(collection: Collection, encoder: SavedMotifEncoder, folder: artefacts.PathLike) -> Index:

@@ -28,7 +28,7 @@ def motif_infonce(
     Args:
       motifs: float32 `[M, W]`.
       contexts: float32 `[M, W]`.
-      known: float32 `[M]`, 1 for motifs with a context.
+      known: float32 `[M]`, 1 for motifs that count: with a context, in a graph that does not only fill the batch.
       batch: where they come from.
       picked: int32 `[A]`, the motifs that are compared.
       temperature: of the cosines.
@@ -79,7 +79,7 @@ def motif_discriminator(
     Args:
       motifs: float32 `[M, W]`.
       contexts: float32 `[M, W]`.
-      known: float32 `[M]`, 1 for motifs with a context.
+      known: float32 `[M]`, 1 for motifs that count: with a context, in a graph that does not only fill the batch.
       batch: where they come from.
       discriminator: from float32 `[M, 2 W]` to logits `[M, 1]`.
 

@@ -78,7 +78,7 @@ class Splitter:
         if splitting == "fixed_number":
             return motifs.fixed_number(graphs, found, _PIECES)
         if splitting == "random":
-            return motifs.random_sizes(graphs, found, np.random.default_rng(0))
+            return motifs.random_sizes(graphs, found)
         return motifs.fixed_number(graphs, found, 1)
 
 

@@ -91,7 +91,7 @@ class RetrievalTask(Task):
         motif_loss = graph_loss = geometry_loss = class_loss = tf.constant(0.0)
         motifs = self.model.motif_states(graphs, features, dropout, seed)
         if self.stage != "graph" and config.motif_loss != "none":
-            motif_loss = share * self._motif_loss(graphs, motifs, features, seed)
+            motif_loss = share * self._motif_loss(graphs, motifs, features, weights, seed)
         if self.stage != "motif":
             if self.stage == "graph":
                 motifs = tf.stop_gradient(motifs)
@@ -111,8 +111,11 @@ class RetrievalTask(Task):
         values = (loss, motif_loss, graph_loss, geometry_loss, class_loss, left_out)
         return loss, dict(zip(self.metric_names, values, strict=True))
 
-    def _motif_loss(self, graphs: TwoLevelBatch, motifs: tf.Tensor, features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def _motif_loss(
+        self, graphs: TwoLevelBatch, motifs: tf.Tensor, features: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
         contexts, known = self.model.context_states(graphs, features)
+        known *= tf.gather(tf.pad(tf.cast(weights > 0, tf.float32), ((0, 1),)), graphs.macro.node_graph)
         if self.config.motif_loss == "discriminator":
             return motif_discriminator(motifs, contexts, known, graphs, self.model.discriminator)
         places = tf.random.stateless_uniform([self.config.motif_anchors], seed + 3)
