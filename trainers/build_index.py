@@ -25,12 +25,6 @@ def main() -> None:
         raise ConfigurationError("--corpus is empty; expected a corpus, or --add_to with --remove")
     if _REMOVE.value and not _ADD_TO.value:
         raise ConfigurationError("--remove needs the index of --add_to")
-    settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value}
-    settings |= {"add_to": _ADD_TO.value, "remove": _REMOVE.value}
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
-
     from tfnas.encoders.motif.saved import SavedMotifEncoder
     from tfnas.retrieval.collection import Collection
     from tfnas.retrieval.index import Index
@@ -47,6 +41,12 @@ def main() -> None:
         parts.append(before.remove(_REMOVE.value).collection)
     if _CORPUS.value:
         parts.append(Collection.from_corpora(_CORPUS.value))
+    settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value}
+    settings |= {"add_to": _ADD_TO.value, "remove": _REMOVE.value}
+    # Everything is in memory by now: the folder that is overwritten may be the one that was read.
+    output_dir = tfnas.artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
+    )
     index = build_index(Collection.concatenate(parts), encoder, output_dir / "index")
     print(f"{len(index):,} architectures in {output_dir}/index")
 

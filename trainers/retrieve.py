@@ -34,6 +34,9 @@ def main() -> None:
     if shape is not None and not all(extent.isdigit() and int(extent) > 0 for extent in shape):
         raise ConfigurationError(f"--input_shape={','.join(shape)}, expected positive whole numbers")
 
+    if _PAGE.value and (pathlib.Path(_PAGE.value).is_dir() or not pathlib.Path(_PAGE.value).parent.is_dir()):
+        raise ConfigurationError(f"--page={_PAGE.value}, expected a file in a folder that exists")
+
     from tfnas.encoders.motif.saved import SavedMotifEncoder
     from tfnas.encoders.saved import SHIPPED
     from tfnas.graphs import importers
@@ -45,6 +48,8 @@ def main() -> None:
     index = Index.load(_INDEX.value or SHIPPED / "architecture_index")
     retriever = Retriever(index, SavedMotifEncoder(_ENCODER.value))
     query = _MODEL.value
+    if query in index.names and shape is not None:
+        raise ConfigurationError(f"--input_shape goes with a file, and {query} is an indexed architecture")
     if query not in index.names:
         query = importers.from_file(query, input_shape=None if shape is None else [int(extent) for extent in shape])
     answer = retriever.ask(query, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value)

@@ -44,7 +44,7 @@ def main() -> None:
     )
     summary = pretrain(
         config,
-        models.graphs,
+        models.graphs.with_own_families(),
         output_dir,
         epochs=_EPOCHS.value,
         seed=_SEED.value,

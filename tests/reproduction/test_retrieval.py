@@ -61,7 +61,7 @@ def test_a_source_that_nothing_is_trained_on(nas):
     split = retrieval_methods.without_source(nas, "enas")
     assert (nas.sources[split.queries] == "enas").all()
     assert (split.train == ~split.queries).all()
-    families = retrieval_methods.retrained(nas.graphs[split.train]).families
+    families = nas.graphs[split.train].with_own_families().families
     assert len(families) == 20
     assert not any(family.startswith("enas") for family in families)
 

@@ -169,7 +169,7 @@ class MotifVocabulary:
 
     @classmethod
     def from_arrays(cls, config: MotifConfig, arrays: Mapping[str, np.ndarray]) -> "MotifVocabulary":
-        """Inverse of `arrays`."""
+        """Inverse of `arrays`; lengths that are missing have no motifs."""
         lengths = range(config.min_length, config.max_length + 1)
         names = {length: f"motifs_{length}" for length in lengths}
         return cls(config, {length: arrays[name] for length, name in names.items() if name in arrays})

@@ -92,6 +92,12 @@ class PackedGraphs:
             tf.constant(self.num_nodes.astype(np.int32)),
         )
 
+    def with_own_families(self) -> "PackedGraphs":
+        """The same graphs, knowing no families but their own."""
+        used, family = np.unique(self.family, return_inverse=True)
+        families = tuple(self.families[place] for place in used)
+        return dataclasses.replace(self, families=families, family=family.ravel().astype(np.int32))
+
     def with_labels(self, labels: np.ndarray) -> "PackedGraphs":
         """The same graphs with other labels `[N]`."""
         return dataclasses.replace(self, labels=np.asarray(labels, np.float32))

@@ -226,7 +226,10 @@ def two_level_view(graph: tfgnn.GraphTensor, width: int) -> TwoLevelBatch:
     own = tf.scatter_nd(order[:, None], member, tf.shape(ops["operator"], tf.int32))
     neighbourhoods = graph.context["neighbourhoods"]
     if isinstance(neighbourhoods, tf.RaggedTensor):
-        neighbourhoods = neighbourhoods.to_tensor(shape=[None, width])
+        message = f"neighbourhoods of another length than the {width} of this encoder"
+        checks = [tf.debugging.assert_equal(tf.cast(neighbourhoods.row_lengths(), tf.int32), width, message)]
+        with tf.control_dependencies(checks):
+            neighbourhoods = neighbourhoods.to_tensor(shape=[None, width])
     return TwoLevelBatch(
         below,
         tf.concat([own, [tf.shape(motifs["share"])[0]]], 0),

@@ -46,7 +46,7 @@ def draw_computation_graph(graph: ComputationGraph, path: pathlib.Path, *, title
     axes.set(xlim=(-0.2, layout.width + 0.2), ylim=(layout.height + 0.3, -0.8))
     axes.axis("off")
     default = f"{graph.name}: {graph.num_nodes} operators, {graph.total_parameters / 1e6:.2f} M parameters"
-    axes.set_title(title or default, fontsize=10)
+    axes.set_title(title or default, fontsize=10, parse_math=False)
     present = {_kind(name) for name in graph.operator_names}
     handles = [
         matplotlib.patches.Patch(facecolor=colour, edgecolor="#666666", label=kind)

@@ -17,7 +17,6 @@ from tfnas.encoders.motif.pretrain import embed_two_level, train
 from tfnas.encoders.motif.splitting import Splitter
 from tfnas.graphs.motif_config import MotifConfig
 from tfnas.graphs.motifs import MotifVocabulary
-from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.weisfeiler_lehman import colour_counts
 from tfnas.reproduction import processes, retrieval_data
 from tfnas.reproduction.retrieval_data import Settings
@@ -109,7 +108,7 @@ def run(job: Job) -> None:
     split = retrieval_data.split_of(job.name, collection, job.settings)
     if job.without:
         split = without_source(collection, job.without)
-    chosen = retrained(collection.graphs[split.train])
+    chosen = collection.graphs[split.train].with_own_families()
     splitter = Splitter.learned(job.config, chosen)
     if job.epochs:
         strategy = tf.distribute.get_strategy()
@@ -120,13 +119,6 @@ def run(job: Job) -> None:
         model = MotifEncoder(job.config, len(chosen.families), job.seed)
     embeddings = embed_two_level(tf.function(model.encode, reduce_retracing=True), splitter(collection.graphs))
     artefacts.write_json(_result(job), retrieval_data.measure(embeddings, collection, split, job.settings))
-
-
-def retrained(graphs: PackedGraphs) -> PackedGraphs:
-    """Graphs with their own families alone."""
-    used, family = np.unique(graphs.family, return_inverse=True)
-    families = tuple(graphs.families[place] for place in used)
-    return dataclasses.replace(graphs, families=families, family=family.ravel().astype(np.int32))
 
 
 def without_source(collection: Collection, source: str) -> Split:

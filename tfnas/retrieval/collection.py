@@ -47,14 +47,17 @@ class Collection:
 
     @classmethod
     def from_graphs(cls, graphs: Iterable[ComputationGraph]) -> "Collection":
-        """Architectures called `source/name`, or `name` without a source; of equal names the first is taken.
+        """Architectures called `source/name`, or `name` without a source.
 
         Raises:
-          ConfigurationError: there are none.
+          ConfigurationError: there are none, or two have the same name.
         """
         kept: dict[str, ComputationGraph] = {}
         for graph in graphs:
-            kept.setdefault(f"{graph.source}/{graph.name}" if graph.source else graph.name, graph)
+            name = f"{graph.source}/{graph.name}" if graph.source else graph.name
+            if name in kept:
+                raise ConfigurationError(f"two architectures are called {name!r}; rename one of them")
+            kept[name] = graph
         if not kept:
             raise ConfigurationError("no architectures, expected at least one")
         return cls(
@@ -69,14 +72,14 @@ class Collection:
         """The architectures of some graph corpora.
 
         Raises:
-          ConfigurationError: there are none.
+          ConfigurationError: there are none, or two have the same name.
           CorruptArtefactError, MismatchError: see `corpora.read_graphs`.
         """
         return cls.from_graphs(graph for folder in folders for graph in corpora.read_graphs(folder))
 
     @classmethod
     def concatenate(cls, parts: Sequence["Collection"]) -> "Collection":
-        """The architectures of several collections."""
+        """The architectures of several collections; an index refuses those with equal names."""
         return cls(
             PackedGraphs.concatenate([part.graphs for part in parts]),
             np.concatenate([part.names for part in parts]),

@@ -184,7 +184,7 @@ class Retriever:
                 )
             )
         points = np.concatenate([embedding, self.index.embeddings[[match.row for match in neighbours]]])
-        places = PCA(2, random_state=0).fit_transform(points) if len(points) > 2 else np.zeros((len(points), 2))
+        places = PCA(2, random_state=0).fit_transform(points)
         return Answer(asked, tuple(relatives), pieces, sizes, told, places, tuple(neighbours))
 
 

@@ -249,7 +249,7 @@ def compile_steps(
         batch = task.gather(indices)
         with tf.GradientTape() as tape:
             loss, metrics = task.loss(batch, draws, weights, total_weight, training)
-        gradients = tape.gradient(loss, variables)
+        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         values = tf.stack([metrics[name] for name in task.metric_names])
         if replicas > 1:
             *gradients, values = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, values])

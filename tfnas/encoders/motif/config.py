@@ -92,6 +92,16 @@ class MotifEncoderConfig:
         for field in ("width", "motif_layers", "embedding_dim", "motif_anchors", "batch_size"):
             if getattr(self, field) < 1:
                 raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
+        for field in ("neighbourhood_rounds", "neighbourhood_width", "macro_layers", "clip_norm", "class_weight"):
+            if getattr(self, field) < 0:
+                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 0")
+        if 0 < self.neighbourhood_width <= self.neighbourhood_rounds:
+            raise ConfigurationError(
+                f"neighbourhood_width={self.neighbourhood_width}, expected a number for each of "
+                f"{self.neighbourhood_rounds + 1} rounds, or 0"
+            )
+        if self.convolution == "gat" and self.width % 4:
+            raise ConfigurationError(f"width={self.width}, expected a multiple of 4 for the heads of gat")
         for field in ("temperature", "motif_temperature", "learning_rate"):
             if getattr(self, field) <= 0:
                 raise ConfigurationError(f"{field}={getattr(self, field)}, expected more than 0")

@@ -110,9 +110,8 @@ def pretrain(
     Raises:
       ConfigurationError: see `train`; or fewer than two families.
     """
-    families = len(np.unique(graphs.family))
-    if families < 2:
-        raise ConfigurationError(f"{families} family, expected at least two to tell apart")
+    if len(graphs.families) < 2:
+        raise ConfigurationError(f"{len(graphs.families)} family, expected at least two to tell apart")
     splitter = Splitter.learned(config, graphs)
     levels = splitter(graphs)
     model = train(config, levels, output_dir, epochs=epochs, seed=seed, strategy=strategy, resume=resume)
@@ -123,7 +122,7 @@ def pretrain(
     summary = {
         "graphs": len(graphs),
         "motifs": int(levels.macro.num_nodes.sum()),
-        "families": families,
+        "families": len(graphs.families),
         "epochs": epochs,
         "seed": seed,
         "parameters": int(np.sum([np.prod(v.shape) for v in model.trainable_variables])),

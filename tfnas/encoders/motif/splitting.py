@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 
 from tfnas.encoders.motif.config import MotifEncoderConfig
-from tfnas.errors import CorruptArtefactError
+from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.graphs import motifs
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.two_level import TwoLevelGraphs, two_level
@@ -27,10 +27,16 @@ class Splitter:
 
     @classmethod
     def learned(cls, config: MotifEncoderConfig, graphs: PackedGraphs) -> "Splitter":
-        """A splitter whose motifs recur in some graphs."""
-        vocabulary = (
-            motifs.MotifVocabulary.mined(config.motif_config(), graphs) if config.splitting == "motifs" else None
-        )
+        """A splitter whose motifs recur in some graphs.
+
+        Raises:
+          ConfigurationError: nothing recurs.
+        """
+        if config.splitting != "motifs":
+            return cls(config)
+        vocabulary = motifs.MotifVocabulary.mined(config.motif_config(), graphs)
+        if not vocabulary.kinds:
+            raise ConfigurationError(f"no sequence of {config.min_length} operators or more occurs in two graphs")
         return cls(config, vocabulary)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -42,14 +48,14 @@ class Splitter:
         """Inverse of `arrays`.
 
         Raises:
-          CorruptArtefactError: motifs are missing.
+          CorruptArtefactError: there are no motifs.
         """
         if config.splitting != "motifs":
             return cls(config)
-        try:
-            return cls(config, motifs.MotifVocabulary.from_arrays(config.motif_config(), arrays))
-        except KeyError as error:
-            raise CorruptArtefactError(f"the encoder's motifs lack the array {error}") from error
+        vocabulary = motifs.MotifVocabulary.from_arrays(config.motif_config(), arrays)
+        if not vocabulary.kinds:
+            raise CorruptArtefactError("the encoder's file of motifs holds none")
+        return cls(config, vocabulary)
 
     def __call__(self, graphs: PackedGraphs) -> TwoLevelGraphs:
         """The graphs at both levels."""
