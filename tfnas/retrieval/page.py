@@ -61,7 +61,7 @@ document.querySelectorAll('.strip span').forEach(element => {
     const kind = element.dataset.kind;
     document.querySelectorAll('.strip span').forEach(other =>
       other.classList.toggle('lit', kind !== '-1' && other.dataset.kind === kind));
-    told.textContent = kinds[kind] || 'a motif that the query does not have';
+    told.textContent = kinds[kind] || 'operators between motifs of the query';
   });
 });
 document.querySelectorAll('.map circle').forEach(element => element.addEventListener('mouseenter', () => {
