@@ -284,7 +284,7 @@ def test_killed_between_stages_and_resumed(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "changes", [{}, {"graph_loss": "pooled"}, {"motif_loss": "discriminator", "class_weight": 0.5}]
 )
-def test_two_replicas_learn_what_one_does(changes):
+def test_two_replicas_learn_what_one_does(changes, two_replicas):
     graphs = families_of_chains()
     if "motif_loss" in changes:  # motifs are averaged within a replica: the same only if both have as many
         graphs = graphs[np.zeros(12, int)]
@@ -292,7 +292,7 @@ def test_two_replicas_learn_what_one_does(changes):
     config = small(dropout=0.0, learning_rate=0.01, **changes)
     levels = Splitter.learned(config, graphs)(graphs)
     found = []
-    for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    for strategy in (tf.distribute.get_strategy(), two_replicas):
         with strategy.scope():
             task = RetrievalTask(config, levels, 1, 1, replicas=strategy.num_replicas_in_sync)
             task.optimizer.build(task.model.trainable_variables)
