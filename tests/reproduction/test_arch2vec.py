@@ -95,6 +95,7 @@ def test_a_query_sees_one_training_and_pays_for_it(table):
     np.testing.assert_array_equal(long.scores.cost_seconds, table.columns["cifar100_training_seconds_200"])
 
 
+@pytest.mark.slow
 def test_table_3(table, tmp_path, monkeypatch):
     inputs = table, arch2vec_table3.candidates_of(table, CountingEncoder())
     monkeypatch.setattr(arch2vec_table3, "_inputs", lambda encoder: inputs)
@@ -171,6 +172,7 @@ def test_a_walk_of_single_edits(small_nasbench101, rng):
     assert (walk.num_vertices == start.num_vertices).all()
 
 
+@pytest.mark.slow
 def test_figure_4(table101, tmp_path):
     values = arch2vec_figure4.run(table101, CountingEncoder(), tmp_path, cells=200, samples=60)
     assert values["arch2vec"]["smoothness_of_embedding"] > 0.9
@@ -238,6 +240,7 @@ def test_missing_times_are_predicted(table101):
     assert explained > 0.99
 
 
+@pytest.mark.slow
 def test_table_1(tmp_path):
     """One short pretraining in a process of its own; a second call repeats nothing."""
     arguments = {"spaces": ["darts"], "variants": ["arch2vec"], "seeds": 1, "darts_cells": 1200, "epochs": {"darts": 1}}
@@ -252,6 +255,7 @@ def test_table_1(tmp_path):
     assert (tmp_path / "table1.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_table_4(tmp_path):
     values = arch2vec_table4.run(CountingEncoder(), tmp_path, queries=1, candidates=50, query_epochs=1, final_epochs=1)
     assert len(values["arch2vec-BO"]["genotype"].split(",")) == 8
