@@ -144,6 +144,7 @@ def table101(small_nasbench101):
     return CompactTable(small_nasbench101, cells, columns, small_nasbench101.canonical_hashes(cells))
 
 
+@pytest.mark.slow
 def test_figure_2(table101, tmp_path):
     values = arch2vec_figure2.run(table101, CountingEncoder(), tmp_path, seeds=2, samples=60)
     for name in ("arch2vec", "supervised"):
