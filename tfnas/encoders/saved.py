@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,24 @@ KIND_PREFIX = "encoder/"
 TABLE_KIND = "embedding_table"
 SHIPPED = pathlib.Path(__file__).parents[2] / "saved_models"
 _CHUNK = 1024
+
+
+def load_module(folder: artefacts.PathLike) -> Any:
+    """The SavedModel in a folder.
+
+    Raises:
+      CorruptArtefactError: TensorFlow can't load it.
+    """
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise CorruptArtefactError(f"{folder}: not a loadable SavedModel ({str(error).splitlines()[0]})") from error
+
+
+def save_module(module: tf.Module, folder: pathlib.Path, signatures: Mapping[str, Any]) -> None:
+    """Writes a SavedModel, without the file in which TensorFlow keeps a random number: equal models, equal bytes."""
+    tf.saved_model.save(module, str(folder), signatures=dict(signatures))
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
 
 
 class SavedEncoder:
@@ -39,10 +58,7 @@ class SavedEncoder:
         self.manifest: dict[str, Any] = artefacts.read_manifest(folder)
         if not str(self.manifest.get("kind")).startswith(KIND_PREFIX):
             raise CorruptArtefactError(f"{folder}: expected an encoder, found a {self.manifest.get('kind')!r}")
-        try:
-            self._module = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise CorruptArtefactError(f"{folder}: not a loadable SavedModel ({str(error).splitlines()[0]})") from error
+        self._module = load_module(folder)
         operations = len(self.manifest["operations"])
 
         @tf.function(jit_compile=True)

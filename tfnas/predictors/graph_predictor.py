@@ -19,8 +19,8 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.encoders.computation_graph.regression import require_labels
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
-from tfnas.encoders.saved import SHIPPED
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.encoders.saved import SHIPPED, load_module, save_module
+from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph, to_example
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.predictors.mlp import MLPConfig, MLPEnsemble, outputs
@@ -116,8 +116,7 @@ def train(
     module = _ServingModule(encoder, ensemble, mean, deviation)
     with artefacts.atomic_folder(output_dir / "predictor") as staging:
         signatures = {"serving_default": module.predict_examples, "predict_examples": module.predict_examples}
-        tf.saved_model.save(module, str(staging), signatures=signatures)
-        (staging / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number, so no two exports would agree
+        save_module(module, staging, signatures)
         artefacts.write_npz(
             staging / "reference.npz",
             embeddings=embeddings[kept].astype(np.float16),
@@ -209,10 +208,7 @@ class SavedPredictor:
     def __init__(self, folder: artefacts.PathLike | None = None):
         folder = pathlib.Path(folder or SHIPPED / "cg_predictor")
         self.manifest = artefacts.read_manifest(folder, kind=KIND)
-        try:
-            self._module = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise CorruptArtefactError(f"{folder}: not a loadable SavedModel ({str(error).splitlines()[0]})") from error
+        self._module = load_module(folder)
         arrays = artefacts.read_npz(folder / "reference.npz")
         self.reference = arrays["embeddings"].astype(np.float32)
         self._family, self._scores = arrays["family"], arrays["scores"]

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
+from tfnas.encoders.saved import save_module
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.retrieval.collection import Collection, read_collection
 
@@ -203,8 +204,7 @@ class Index:
         """
         searcher = _Searcher(self.embeddings)
         with artefacts.atomic_folder(folder) as staging:
-            tf.saved_model.save(searcher, str(staging), signatures={"search": searcher.search})
-            (staging / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number
+            save_module(searcher, staging, {"search": searcher.search})
             artefacts.write_npz(
                 staging / _ITEMS_NAME,
                 embeddings=self.embeddings,

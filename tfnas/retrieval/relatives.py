@@ -131,9 +131,8 @@ class Retriever:
         else:
             asked = Collection.from_graphs([query])
             embedding = self.encoder.embed(asked.graphs)
-        found = self.index.search(embedding, max(count, _IN_MAP), sources=sources, families=families, without=without)[
-            0
-        ]
+        allowed = {"sources": sources, "families": families, "without": without}
+        (found,) = self.index.search(embedding, max(count, _IN_MAP), **allowed)
         return self._explain(asked, embedding, found[:count], found[:_IN_MAP])
 
     def _explain(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.encoders.arch2vec.model import Arch2Vec
-from tfnas.encoders.saved import KIND_PREFIX
+from tfnas.encoders.saved import KIND_PREFIX, save_module
 from tfnas.graphs import cells as cell_graphs
 from tfnas.spaces import Space
 
@@ -82,8 +82,7 @@ def export(model: Arch2Vec, space: Space, folder: artefacts.PathLike, **facts: A
             "encode_examples": module.encode_examples,
             "decode": module.decode,
         }
-        tf.saved_model.save(module, str(staging), signatures=signatures)
-        (staging / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number, so no two exports would agree
+        save_module(module, staging, signatures)
         return artefacts.write_manifest(
             staging,
             kind=KIND,

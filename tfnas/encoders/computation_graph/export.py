@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.encoders.computation_graph.model import GraphEncoder
-from tfnas.encoders.saved import KIND_PREFIX
+from tfnas.encoders.saved import KIND_PREFIX, save_module
 from tfnas.graphs.computation_graph import graph_spec
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import NUM_FEATURES, FlatBatch, parse_examples
@@ -65,8 +65,7 @@ def export(model: GraphEncoder, folder: artefacts.PathLike, **facts: Any) -> dic
             "encode_examples": module.encode_examples,
             "encode": module.encode,
         }
-        tf.saved_model.save(module, str(staging), signatures=signatures)
-        (staging / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number, so no two exports would agree
+        save_module(module, staging, signatures)
         return artefacts.write_manifest(
             staging,
             kind=KIND,

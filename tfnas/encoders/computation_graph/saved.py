@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.encoders.computation_graph.export import KIND
-from tfnas.encoders.saved import SHIPPED
-from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.encoders.saved import SHIPPED, load_module
+from tfnas.errors import InvalidArchitectureError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch, PackedGraphs, pack
@@ -42,11 +42,7 @@ class SavedGraphEncoder:
         known = list(OPERATORS[: len(self.manifest["operators"])])
         if self.manifest["operators"] != known:
             raise MismatchError(f"{self.folder}: trained with operators that this version of tfnas does not know")
-        try:
-            self.module = tf.saved_model.load(str(self.folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
-            raise CorruptArtefactError(f"{self.folder}: not a loadable SavedModel ({reason})") from error
+        self.module = load_module(self.folder)
 
     @property
     def fingerprint(self) -> str:

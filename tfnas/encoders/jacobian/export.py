@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
-from tfnas.encoders.saved import KIND_PREFIX
+from tfnas.encoders.saved import KIND_PREFIX, save_module
 from tfnas.proxies.jacobian_config import JacobianConfig
 from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.proxies.jacobians import FINE, description_tensors
@@ -80,8 +80,7 @@ def export(model: JacobianEncoder, folder: artefacts.PathLike, corpus: JacobianC
         signatures = {"embed_descriptions": module.embed_descriptions}
         if takes_jacobians(corpus.config):
             signatures |= {"serving_default": module.embed, "embed": module.embed}
-        tf.saved_model.save(module, str(staging), signatures=signatures)
-        (staging / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number, so no two exports would agree
+        save_module(module, staging, signatures)
         return artefacts.write_manifest(
             staging,
             kind=KIND,

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.encoders.jacobian.export import KIND, takes_jacobians
 from tfnas.encoders.jacobian.pretrain import mask
-from tfnas.encoders.saved import SHIPPED
-from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
+from tfnas.encoders.saved import SHIPPED, load_module
+from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.proxies.jacobian_config import JacobianConfig
 from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.proxies.jacobians import JacobianProgram
@@ -36,11 +36,7 @@ class SavedJacobianEncoder:
         self.folder = pathlib.Path(folder or SHIPPED / "jacobian_encoder")
         self.manifest: dict[str, Any] = artefacts.read_manifest(self.folder, kind=KIND)
         self._config = JacobianConfig(**self.manifest["jacobians"])
-        try:
-            self._module = tf.saved_model.load(str(self.folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
-            raise CorruptArtefactError(f"{self.folder}: not a loadable SavedModel ({reason})") from error
+        self._module = load_module(self.folder)
 
     @property
     def fingerprint(self) -> str:

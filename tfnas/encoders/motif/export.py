@@ -8,7 +8,7 @@ import tensorflow_gnn as tfgnn
 from tfnas import artefacts
 from tfnas.encoders.motif.model import MotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
-from tfnas.encoders.saved import KIND_PREFIX
+from tfnas.encoders.saved import KIND_PREFIX, save_module
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch
 from tfnas.graphs.two_level import TwoLevelBatch, graph_spec, two_level_view
@@ -95,8 +95,7 @@ def export(model: MotifEncoder, splitter: Splitter, folder: artefacts.PathLike, 
             "encode_examples": module.encode_examples,
             "encode": module.encode,
         }
-        tf.saved_model.save(module, str(staging), signatures=signatures)
-        (staging / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number, so no two exports would agree
+        save_module(module, staging, signatures)
         artefacts.write_npz(staging / MOTIFS_NAME, **splitter.arrays())
         return artefacts.write_manifest(
             staging, kind=KIND, operators=list(OPERATORS), embedding_dim=model.config.size, **facts

@@ -108,7 +108,7 @@ class AttentionConvolution(tf.keras.layers.Layer):
 
         own = scores(queries, values)
         picked = tf.gather(values, sources)
-        # Bounded scores need no maximum per node: a segment maximum has no gradient under XLA on CPU that is fast.
+        # Bounded scores need no maximum per node to be subtracted.
         over = tf.exp(tf.clip_by_value(scores(tf.gather(queries, targets), picked), -15.0, 15.0)) * mask[:, None]
         self_weight = tf.exp(tf.clip_by_value(own, -15.0, 15.0))
         total = self_weight + tf.math.unsorted_segment_sum(over, targets, count)

@@ -79,10 +79,8 @@ class MotifEncoder(tf.keras.Model):
         self.motif_network = GraphNetwork(config, config.motif_layers, next(seeds))
         self.macro_network = GraphNetwork(config, config.macro_layers, next(seeds)) if config.macro_layers else None
 
-        def dense(units: int, activation: str | None = None) -> tf.keras.layers.Dense:
-            return tf.keras.layers.Dense(
-                units, activation, kernel_initializer=tf.keras.initializers.GlorotUniform(next(seeds))
-            )
+        def dense(units: int) -> tf.keras.layers.Dense:
+            return tf.keras.layers.Dense(units, kernel_initializer=tf.keras.initializers.GlorotUniform(next(seeds)))
 
         self.colour_layer = dense(config.embedding_dim) if config.neighbourhood_width else None
         self.readout = dense(config.embedding_dim)

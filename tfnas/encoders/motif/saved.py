@@ -12,8 +12,8 @@ from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.export import KIND, MOTIFS_NAME
 from tfnas.encoders.motif.pretrain import embed_two_level
 from tfnas.encoders.motif.splitting import Splitter
-from tfnas.encoders.saved import SHIPPED
-from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.encoders.saved import SHIPPED, load_module
+from tfnas.errors import ConfigurationError, InvalidArchitectureError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs, pack
@@ -48,11 +48,7 @@ class SavedMotifEncoder:
                 f"{self.folder}: settings that this version of tfnas does not know ({error})"
             ) from error
         self.splitter = Splitter.from_arrays(config, artefacts.read_npz(self.folder / MOTIFS_NAME))
-        try:
-            self.module = tf.saved_model.load(str(self.folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
-            raise CorruptArtefactError(f"{self.folder}: not a loadable SavedModel ({reason})") from error
+        self.module = load_module(self.folder)
 
     @property
     def fingerprint(self) -> str:
