@@ -58,6 +58,12 @@ _PROXY = flags.DEFINE_string("proxy", None, "For --guide=proxy: parameters, mult
 _PROXY_SCORES = flags.DEFINE_string("proxy_scores", None, "File of trainers.score_proxies with that score.")
 _SPACE = flags.DEFINE_enum("space", None, SPACE_NAMES, "For --benchmark=function: the space.")
 _ACCURACY = flags.DEFINE_string("accuracy", None, "For --benchmark=function: module:function to accuracies in [0, 1].")
+_WORKERS = flags.DEFINE_integer("workers", 0, "Train so many architectures at a time; 0 for here.", lower_bound=0)
+_ENGINE = flags.DEFINE_enum("engine", "processes", ("processes", "ray"), "Where the workers are.")
+_RAY_ADDRESS = flags.DEFINE_string("ray_address", None, "Ray cluster; by default one is started on this machine.")
+_WORKER_GPUS = flags.DEFINE_float("worker_gpus", 0.0, "GPUs that a Ray worker needs.", lower_bound=0.0)
+_ASYNCHRONOUS = flags.DEFINE_boolean("asynchronous", False, "No waiting for stragglers; results depend on timing.")
+_TRIAL_LOG = flags.DEFINE_string("trial_log", None, "Log of trainings, to share; by default OUT/trained.jsonl.")
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run; later runs count up.", lower_bound=0)
@@ -68,20 +74,25 @@ def main() -> None:
     """Flags -> `tfnas.search.experiment.compare`."""
     tfnas.runtime.one_thread_per_operation()
 
+    import contextlib
+    import functools
+
     from tfnas.benchmarks import darts_config, registry
     from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
     from tfnas.benchmarks.function import FunctionEvaluator
     from tfnas.encoders.saved import open_encoder
+    from tfnas.errors import ConfigurationError
     from tfnas.networks.darts import DartsSkeleton
     from tfnas.networks.nasbench201 import Skeleton
-    from tfnas.search import LatentForestSearch, check_strategies, experiment
+    from tfnas.search import LatentForestSearch, check_strategies, engines, experiment
     from tfnas.search.guided_experiment import check_guide, guided_capacity, strategy_maker
     from tfnas.search.open_candidates import OpenCandidates
 
     check_strategies(_STRATEGY.value)
     check_guide(_GUIDE.value, _STRATEGY.value, _QUERIES.value, _LABELS.value)
     make = strategy_maker(_GUIDE.value, proxy=_PROXY.value, scores=_PROXY_SCORES.value, labels=_LABELS.value)
-    evaluator = registry.evaluator(
+    make_evaluator = functools.partial(
+        registry.evaluator,
         _BENCHMARK.value,
         table=_TABLE.value,
         validation=_VALIDATION.value,
@@ -95,6 +106,10 @@ def main() -> None:
         space=_SPACE.value,
         accuracy=_ACCURACY.value,
     )
+    evaluator = make_evaluator()
+    trained = isinstance(evaluator, TrainedEvaluator)
+    if not trained and (_WORKERS.value or _TRIAL_LOG.value):
+        raise ConfigurationError(f"--benchmark={_BENCHMARK.value} trains nothing; drop --workers and --trial_log")
     listed = not isinstance(evaluator, FunctionEvaluator)
     encoder = open_encoder(_ENCODER.value, evaluator.space) if listed else None
     settings = {
@@ -103,28 +118,37 @@ def main() -> None:
         **{flag.name: flag.value for flag in (_GUIDE, _LABELS, _PROXY, _PROXY_SCORES, _SPACE, _ACCURACY)},
         **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _TABLE, _VALIDATION, _TEST, _DATA, _IMAGE_SIZE)},
         **{flag.name: flag.value for flag in (_TRAIN_EPOCHS, _CHANNELS, _CELLS, _LAYERS, _AUXILIARY, _TIME_LIMIT)},
-        **{flag.name: flag.value for flag in (_STRATEGY, _QUERIES, _RUNS, _SEED)},
+        **{flag.name: flag.value for flag in (_STRATEGY, _QUERIES, _RUNS, _SEED, _WORKERS, _ASYNCHRONOUS)},
     }
     output_dir = tfnas.artefacts.prepare_output_folder(
         flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
     )
-    if isinstance(evaluator, TrainedEvaluator):
-        evaluator.keep_in(output_dir / "trained.jsonl")
+    if trained:
+        evaluator.keep_in(_TRIAL_LOG.value or output_dir / "trained.jsonl")
     candidates = OpenCandidates(evaluator.space, guided_capacity(_QUERIES.value, _RUNS.value))
     if encoder is not None:
         with_latents = LatentForestSearch.name in _STRATEGY.value
         candidates = experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, with_latents=with_latents)
-    experiment.compare(
-        _STRATEGY.value,
-        candidates,
-        evaluator,
-        output_dir,
-        queries=_QUERIES.value,
-        runs=_RUNS.value,
-        seed=_SEED.value,
-        benchmark=_BENCHMARK.value,
-        make=make,
-    )
+    with contextlib.ExitStack() as stack:
+        engine = None
+        if _WORKERS.value:
+            cluster = {"address": _RAY_ADDRESS.value, "gpus": _WORKER_GPUS.value}
+            engine = stack.enter_context(
+                engines.get_engine(_ENGINE.value, evaluator, _WORKERS.value, make_evaluator, **cluster)
+            )
+        experiment.compare(
+            _STRATEGY.value,
+            candidates,
+            evaluator,
+            output_dir,
+            queries=_QUERIES.value,
+            runs=_RUNS.value,
+            seed=_SEED.value,
+            benchmark=_BENCHMARK.value,
+            make=make,
+            engine=engine,
+            asynchronous=_ASYNCHRONOUS.value,
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Evaluators over what is already measured, and over what still has to be trained."""
 
 import dataclasses
-import json
 import math
-import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,8 +13,9 @@ from tfnas import artefacts
 from tfnas.benchmarks.base import Evaluator, Score, Scores
 from tfnas.benchmarks.images import ImageData
 from tfnas.benchmarks.table import CompactTable
-from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.spaces import Architecture, CellTable, Space
+from tfnas.trial_log import TrialLog
 
 _UNMEASURED = "the table has no value"
 
@@ -98,7 +98,7 @@ class TrainedEvaluator(Evaluator):
         maps images float32 `[B, height, width, channels]` to logits `[B, classes]`.
       data: the images.
       config: how to train.
-      cache: JSON lines; answers in it are not computed again. See `keep_in`.
+      cache: a `TrialLog`; answers in it are not computed again. See `keep_in`.
     """
 
     batch = 1
@@ -115,19 +115,37 @@ class TrainedEvaluator(Evaluator):
         self.config = config or TrainedConfig()
         self._build = build
         self._known: dict[str, Score] = {}
-        self._cache: pathlib.Path | None = None
+        self._log: TrialLog | None = None
         if cache is not None:
             self.keep_in(cache)
 
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
-        hashes = [self.space.canonical_hash(architecture) for architecture in architectures]
-        for key, architecture in zip(hashes, architectures, strict=True):
-            if key not in self._known:
-                self._known[key] = self._train(architecture)
-                if self._cache is not None:
-                    with self._cache.open("a", encoding="utf-8") as file:
-                        file.write(_cache_line(key, self._known[key]))
-        return [self._known[key] for key in hashes]
+        return [
+            self.known(architecture) or self.remember(architecture, self._train(architecture))
+            for architecture in architectures
+        ]
+
+    def known(self, architecture: Architecture) -> Score | None:
+        """The answer that was given before, here or by another process that keeps its answers in the same file."""
+        key = self.space.canonical_hash(architecture)
+        if key not in self._known and self._log is not None:
+            record = self._log.get(key)
+            if record is not None:
+                self._known[key] = self._score(record)
+        return self._known.get(key)
+
+    def remember(self, architecture: Architecture, score: Score) -> Score:
+        """Keeps the answer of a training; returns what counts, which is the first answer that anybody kept."""
+        key = self.space.canonical_hash(architecture)
+        if self._log is not None:
+            score = self._score(self._log.add(key, dataclasses.asdict(score)))
+        return self._known.setdefault(key, score)
+
+    def _score(self, record: Mapping[str, Any]) -> Score:
+        try:
+            return Score(**record)
+        except TypeError as error:
+            raise CorruptArtefactError(f"{self._log.path}: {record} is not a score") from error
 
     def _train(self, architecture: Architecture) -> Score:
         started = time.perf_counter()
@@ -164,40 +182,20 @@ class TrainedEvaluator(Evaluator):
         return _accuracy(model, *data.validation), _accuracy(model, *data.test)
 
     def keep_in(self, cache: artefacts.PathLike) -> None:
-        """Reads a file of answers, if it exists, and adds every new answer to it from now on.
+        """Takes the answers in a `TrialLog`, and adds every new answer to it from now on.
+
+        Several searches, in as many processes, may keep their answers in one file.
 
         Raises:
-          CorruptArtefactError: a line is not an answer; a torn last line is dropped.
+          CorruptArtefactError: a line is damaged; a torn last line is cut off.
           MismatchError: the answers were made with other data, another space or another configuration.
         """
-        path = self._cache = pathlib.Path(cache)
         header = {
             "space": self.space.name,
             "data": self.data.fingerprint,
             "config": dataclasses.asdict(self.config),
         }
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        kept = [json.dumps(header, sort_keys=True) + "\n"]
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = json.loads(line)
-                if number == 1:
-                    if record != header:
-                        raise MismatchError(f"{path}: made with {record}, not with {header}")
-                    continue
-                key = record.pop("hash")
-                self._known[key] = Score(**record)
-                kept.append(line)
-            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-                if number == len(lines):  # torn by a killed process
-                    break
-                raise CorruptArtefactError(f"{path}, line {number}: not a cached score") from error
-        with artefacts.atomic_file(path) as file:
-            file.writelines(line.encode() for line in kept)
-
-
-def _cache_line(key: str, score: Score) -> str:
-    return json.dumps({"hash": key, **dataclasses.asdict(score)}, sort_keys=True) + "\n"
+        self._log = TrialLog(cache, header)
 
 
 def _keras_of(model: object):

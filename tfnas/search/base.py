@@ -74,7 +74,7 @@ class Candidates:
 
 
 class Strategy(abc.ABC):
-    """Ask for rows with `suggest`, answer with `update`. No run is given a row twice.
+    """Ask for rows with `suggest`, answer with `update`, in any order. No run is given a row twice.
 
     Args:
       candidates: what can be suggested.
@@ -102,7 +102,7 @@ class Strategy(abc.ABC):
         return len(self.seeds)
 
     def suggest(self, count: int) -> np.ndarray:
-        """Rows to score next, int64 `[R, k]` with 1 <= k <= `count`.
+        """Rows to score next, int64 `[R, k]` with 1 <= k <= `count`; k = 0 says to answer earlier ones first.
 
         Raises:
           ConfigurationError: `count` is below 1, or every candidate was suggested already.
@@ -116,6 +116,11 @@ class Strategy(abc.ABC):
         np.put_along_axis(self._suggested, rows, True, axis=1)
         self._count += rows.shape[1]
         return rows
+
+    @property
+    def asked(self) -> int:
+        """How many rows every run was given so far, scored or not."""
+        return self._count
 
     def update(self, rows: np.ndarray, scores: np.ndarray) -> None:
         """Takes the validation accuracies `[R, k]` (in [0, 1]) of suggested rows.
@@ -179,7 +184,7 @@ class Strategy(abc.ABC):
 
     @abc.abstractmethod
     def _suggest(self, count: int) -> np.ndarray:
-        """`[R, k]`: 1 to `count` rows per run, distinct and not suggested yet."""
+        """`[R, k]`: up to `count` rows per run, distinct and not suggested yet; none only if some wait for scores."""
 
     def _learn(self, scores: np.ndarray) -> None:  # noqa: B027 (optional hook)
         """Called after new scores `[R, k]` were added to the history."""

@@ -13,6 +13,7 @@ from tfnas.encoders.saved import SavedEncoder, read_embedding_table
 from tfnas.reports import figures, tables
 from tfnas.search import get_strategy, loop
 from tfnas.search.base import Candidates, Strategy
+from tfnas.search.engines import Engine
 from tfnas.search.open_candidates import OpenCandidates
 
 
@@ -55,6 +56,8 @@ def compare(
     seed: int,
     benchmark: str,
     make: Callable[[str, Candidates, Sequence[int]], Strategy] = get_strategy,
+    engine: Engine | None = None,
+    asynchronous: bool = False,
 ) -> dict[str, Any]:
     """Runs strategies, prints the table, and draws.
 
@@ -71,12 +74,23 @@ def compare(
       seed: of the first run.
       benchmark: the evaluator's name, for titles.
       make: gives the strategy of a name, for candidates and seeds.
+      engine: see `loop.run_search`.
+      asynchronous: see `loop.run_search`.
 
     Returns:
       The summary.
     """
     histories = loop.run_experiment(
-        names, candidates, evaluator, output_dir, queries=queries, runs=runs, seed=seed, make=make
+        names,
+        candidates,
+        evaluator,
+        output_dir,
+        queries=queries,
+        runs=runs,
+        seed=seed,
+        make=make,
+        engine=engine,
+        asynchronous=asynchronous,
     )
     summary = loop.summarise(histories)
     table = tables.search_table(summary)

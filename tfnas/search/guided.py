@@ -84,6 +84,8 @@ class GuidedEvolution(Strategy):
         if self._count < self.initial:
             return self._random_rows(min(count, self.initial - self._count))
         known = self.rows.shape[1]
+        if known < self.initial:
+            return np.zeros((self.runs, 0), np.int64)
         if not self._learned or known - self._learned >= self.refit_every:
             self.guide.learn(self.rows, self.scores)
             self._learned = known

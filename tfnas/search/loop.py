@@ -1,5 +1,6 @@
 """The one loop that runs strategies: ask, evaluate, tell, save; killed at any point, it resumes to the same result."""
 
+import concurrent.futures
 import dataclasses
 import pathlib
 import time
@@ -10,14 +11,15 @@ import numpy as np
 from tqdm import tqdm
 
 from tfnas import artefacts
-from tfnas.benchmarks import Evaluator, Scores
+from tfnas.benchmarks import Evaluator, Score, Scores
 from tfnas.errors import CorruptArtefactError
 from tfnas.search import get_strategy
 from tfnas.search.base import Candidates, Strategy
+from tfnas.search.engines import Engine
 from tfnas.search.open_candidates import OpenCandidates
 
 _SECONDS_BETWEEN_STATES = 20.0
-_OUTCOME = "outcome_"
+_OUTCOME, _PENDING = "outcome_", "pending"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +66,24 @@ class History:
         return np.take_along_axis(values, self.best[:, None], axis=1)[:, 0]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Question:
+    """Rows `[R, k]` that are being scored: by now, or by an engine."""
+
+    rows: np.ndarray
+    answers: Scores | Sequence["concurrent.futures.Future[Score]"]
+
+    def answered(self) -> bool:
+        return isinstance(self.answers, Scores) or all(answer.done() for answer in self.answers)
+
+    def scores(self) -> Scores:
+        """Arrays `[R, k]`; waits for them."""
+        answers = self.answers
+        if not isinstance(answers, Scores):
+            answers = Scores.of([answer.result() for answer in answers])
+        return Scores(*(getattr(answers, field.name).reshape(self.rows.shape) for field in dataclasses.fields(Scores)))
+
+
 def run_search(
     strategy: Strategy,
     evaluator: Evaluator,
@@ -73,11 +93,17 @@ def run_search(
     *,
     budget_seconds: float | None = None,
     known: Scores | None = None,
+    engine: Engine | None = None,
+    asynchronous: bool = False,
 ) -> History:
     """Spends `queries` queries in every run, continuing what `folder` holds.
 
-    Writes `state.npz`: the strategy and all answers so far. After every batch if architectures are trained, so that
-    at most one batch is lost; every 20 seconds if answers are looked up.
+    Writes `state.npz`: the strategy, all answers so far and what is being scored. After every answer if architectures
+    are trained, so that no answer is lost; every 20 seconds if answers are looked up.
+
+    With an engine of W workers the strategy is asked for the next rows while earlier ones are still being scored, so
+    that at least W are. It is told their scores in the order in which it asked, which makes the result independent of
+    how long each took.
 
     Args:
       strategy: a fresh strategy for R runs.
@@ -87,6 +113,9 @@ def run_search(
       bar: progress over all queries.
       budget_seconds: stop as soon as every run has spent so much training time, even before `queries`.
       known: answers `[R, k]` that the strategy was told with `know`; they count as the first queries.
+      engine: scores for the evaluator, in other processes.
+      asynchronous: tell every score as soon as it is there. No worker waits for another's straggler, but the result
+        depends on who was faster.
 
     Raises:
       CorruptArtefactError: `folder` holds the state of something else.
@@ -94,24 +123,56 @@ def run_search(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "state.npz"
     answers = [] if known is None else [known]
+    pending: list[_Question] = []
+
+    def ask(rows: np.ndarray) -> _Question:
+        if engine is None:
+            return _Question(rows, evaluator.query_cells(strategy.candidates.cells[rows.ravel()]))
+        return _Question(rows, [engine.submit(strategy.candidates.architecture(row)) for row in rows.ravel().tolist()])
+
     if path.exists():
         state = artefacts.read_npz(path)
         answers = [_outcome(path, state, strategy)]
+        pending = [ask(column[:, None]) for column in state[_PENDING].T]
         bar.update(answers[0].validation.size)
     saved = time.monotonic()
     spent = sum((part.cost_seconds.sum(axis=1) for part in answers), np.zeros(strategy.runs))
     while strategy.rows.shape[1] < queries and (budget_seconds is None or spent.min() < budget_seconds):
-        rows = strategy.suggest(min(queries - strategy.rows.shape[1], evaluator.batch or queries))
-        scores = evaluator.query_cells(strategy.candidates.cells[rows.ravel()])
-        answers.append(_reshaped(scores, rows.shape))
-        strategy.update(rows, answers[-1].validation)
-        spent += answers[-1].cost_seconds.sum(axis=1)
+        while strategy.asked < queries and (
+            not pending or (engine is not None and sum(question.rows.size for question in pending) < engine.workers)
+        ):
+            rows = strategy.suggest(min(queries - strategy.asked, evaluator.batch or queries))
+            if not rows.size:  # it waits for scores
+                break
+            pending.append(ask(rows))
+        question = _next(pending, asynchronous)
+        rows, scores = question.rows, question.scores()
+        answers.append(scores)
+        strategy.update(rows, scores.validation)
+        spent += scores.cost_seconds.sum(axis=1)
         bar.update(rows.size)
         if evaluator.batch or time.monotonic() - saved > _SECONDS_BETWEEN_STATES:
             outcome = dataclasses.asdict(_joined(answers))
-            artefacts.write_npz(path, **strategy.state(), **{_OUTCOME + name: part for name, part in outcome.items()})
+            asked = np.concatenate([np.zeros((strategy.runs, 0), np.int64), *(part.rows for part in pending)], axis=1)
+            artefacts.write_npz(
+                path,
+                **strategy.state(),
+                **{_OUTCOME + name: part for name, part in outcome.items()},
+                **{_PENDING: asked},
+            )
             saved = time.monotonic()
     return History(strategy.rows, _joined(answers))
+
+
+def _next(pending: list[_Question], asynchronous: bool) -> _Question:
+    """Takes the oldest question, or the first that is answered, out of the list."""
+    while asynchronous:
+        for place, question in enumerate(pending):
+            if question.answered():
+                return pending.pop(place)
+        waiting = [answer for question in pending for answer in question.answers if not answer.done()]
+        concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+    return pending.pop(0)
 
 
 def run_experiment(
@@ -124,6 +185,8 @@ def run_experiment(
     runs: int,
     seed: int,
     make: Callable[[str, Candidates, Sequence[int]], Strategy] = get_strategy,
+    engine: Engine | None = None,
+    asynchronous: bool = False,
 ) -> dict[str, History]:
     """Compares strategies over independent runs with the seeds `seed`, `seed + 1`, ...
 
@@ -137,6 +200,8 @@ def run_experiment(
       runs: runs per strategy.
       seed: of the first run.
       make: gives the strategy of a name, for candidates and seeds.
+      engine: see `run_search`.
+      asynchronous: see `run_search`.
     """
     histories: dict[str, History] = {}
     with tqdm(total=queries * runs * len(names), desc="Searching", unit="query", unit_scale=True) as bar:
@@ -150,7 +215,9 @@ def run_experiment(
                 bar.update(histories[name].rows.size)
                 continue
             strategy = make(name, candidates, range(seed, seed + runs))
-            histories[name] = run_search(strategy, evaluator, queries, folder, bar)
+            histories[name] = run_search(
+                strategy, evaluator, queries, folder, bar, engine=engine, asynchronous=asynchronous
+            )
             outcome = dataclasses.asdict(histories[name].scores)
             met = candidates.state() if isinstance(candidates, OpenCandidates) else {}
             artefacts.write_npz(finished, rows=histories[name].rows, **outcome, **met)
@@ -187,10 +254,6 @@ def summarise(histories: Mapping[str, History]) -> dict[str, dict[str, float]]:
     return summary
 
 
-def _reshaped(scores: Scores, shape: tuple[int, ...]) -> Scores:
-    return Scores(*(getattr(scores, field.name).reshape(shape) for field in dataclasses.fields(Scores)))
-
-
 def _joined(answers: list[Scores]) -> Scores:
     names = [field.name for field in dataclasses.fields(Scores)]
     return Scores(*(np.concatenate([getattr(part, name) for part in answers], axis=1) for name in names))
@@ -200,7 +263,9 @@ def _outcome(path: pathlib.Path, state: Mapping[str, Any], strategy: Strategy) -
     """Loads the strategy's state and returns the answers beside it."""
     try:
         scores = Scores(*(state[_OUTCOME + field.name] for field in dataclasses.fields(Scores)))
-        strategy.load_state({name: part for name, part in state.items() if not name.startswith(_OUTCOME)})
+        strategy.load_state({name: part for name, part in state.items() if not name.startswith((_OUTCOME, _PENDING))})
+        if state[_PENDING].shape[0] != strategy.runs:
+            raise CorruptArtefactError(f"{len(state[_PENDING])} runs wait for scores")
     except (KeyError, CorruptArtefactError) as error:
         raise CorruptArtefactError(f"{path}: not a saved {strategy.name} search ({error})") from error
     if not np.array_equal(scores.validation, strategy.scores):

@@ -63,6 +63,7 @@ class Reinforce(Strategy):
         self._baseline = np.full(self.runs, np.nan)
         self._states = np.zeros((self.runs, 0, size), np.float32)
         self._actions = np.zeros((self.runs, 0, size), np.float32)
+        self._episode = np.zeros((self.runs, 0), np.int64)
         self._rewards = np.zeros((self.runs, 0))
 
     def _suggest(self, count: int) -> np.ndarray:
@@ -76,6 +77,8 @@ class Reinforce(Strategy):
             self._actions = np.concatenate([self._actions, action[:, None]], axis=1)
             self._position = self.candidates.standardised[nearest]
             rows = np.concatenate([rows, nearest[:, None]], axis=1)
+        self._episode = np.concatenate([self._episode, rows], axis=1)
+        self._rewards = np.concatenate([self._rewards, np.full(rows.shape, np.nan)], axis=1)
         return rows
 
     def _nearest(self, points: np.ndarray, taken: np.ndarray) -> np.ndarray:
@@ -104,8 +107,9 @@ class Reinforce(Strategy):
         return np.concatenate([table, (table**2).sum(axis=1, keepdims=True)], axis=1)
 
     def _learn(self, scores: np.ndarray) -> None:
-        self._rewards = np.concatenate([self._rewards, scores], axis=1)
-        if self._rewards.shape[1] < self.episode_length:
+        told = self._episode[:, :, None] == self.rows[:, None, -scores.shape[1] :]
+        self._rewards = np.where(told.any(axis=2), (told * scores[:, None]).sum(axis=2), self._rewards)
+        if self._rewards.shape[1] < self.episode_length or np.isnan(self._rewards).any():
             return
         returns = np.zeros_like(self._rewards)
         following = np.zeros(self.runs)
@@ -116,7 +120,7 @@ class Reinforce(Strategy):
         self._policy.update(self._states, self._actions, advantages)
         self._memory = self._policy.initial_memory()
         self._states, self._actions = self._states[:, :0], self._actions[:, :0]
-        self._rewards = self._rewards[:, :0]
+        self._episode, self._rewards = self._episode[:, :0], self._rewards[:, :0]
 
     def _compared_with(self, mean: np.ndarray) -> np.ndarray:
         """The baselines `[R]` of an episode with these mean returns; the moving averages take them up."""
@@ -133,6 +137,7 @@ class Reinforce(Strategy):
             "baseline": self._baseline,
             "states": self._states,
             "actions": self._actions,
+            "episode": self._episode,
             "rewards": self._rewards,
         }
         return super().state() | own | self._policy.state()
@@ -141,7 +146,8 @@ class Reinforce(Strategy):
         super().load_state(state)
         try:
             self._position, self._memory, self._baseline = state["position"], state["memory"], state["baseline"]
-            self._states, self._actions, self._rewards = state["states"], state["actions"], state["rewards"]
+            self._states, self._actions = state["states"], state["actions"]
+            self._episode, self._rewards = state["episode"], state["rewards"]
             self._policy.load_state(state)
         except KeyError as error:
             raise CorruptArtefactError(f"not a state of the strategy {self.name!r} ({error})") from error
