@@ -103,11 +103,17 @@ def read_json(path: PathLike) -> Any:
       CorruptArtefactError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        return parse_json(pathlib.Path(path).read_bytes(), str(path))
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CorruptArtefactError(f"{path}: not a JSON file ({error})") from error
+
+
+def parse_json(content: bytes, name: str) -> Any:
+    """Parses JSON that came from `name`; raises CorruptArtefactError."""
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CorruptArtefactError(f"{name}: not JSON ({error})") from error
 
 
 def write_npz(path: PathLike, **arrays: np.ndarray) -> None:
@@ -215,8 +221,12 @@ def read_manifest(folder: PathLike, *, kind: str | None = None) -> dict[str, Any
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:
-    """One SHA-256 over an artefact's files, by which another artefact can say what it was made from."""
-    return hashlib.sha256(json.dumps(manifest["files"], sort_keys=True).encode()).hexdigest()
+    """One SHA-256 over an artefact's files, by which another artefact can say what it was made from.
+
+    What lies in `assets.extra` is for servers and changes no result: it does not count.
+    """
+    files = {name: facts for name, facts in manifest["files"].items() if not name.startswith("assets.extra/")}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def prepare_output_folder(

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
+from tfnas.serving import warmup
 from tfnas.spaces import Space
 from tfnas.spaces.base import CellTable
 
@@ -33,10 +34,22 @@ def load_module(folder: artefacts.PathLike) -> Any:
         raise CorruptArtefactError(f"{folder}: not a loadable SavedModel ({str(error).splitlines()[0]})") from error
 
 
-def save_module(module: tf.Module, folder: pathlib.Path, signatures: Mapping[str, Any]) -> None:
-    """Writes a SavedModel, without the file in which TensorFlow keeps a random number: equal models, equal bytes."""
+def save_module(
+    module: tf.Module, folder: pathlib.Path, signatures: Mapping[str, Any], example: bytes | None = None
+) -> None:
+    """Writes a SavedModel and requests that warm it up, each tried once.
+
+    It lacks the file in which TensorFlow keeps a random number: equal models, equal bytes.
+
+    Args:
+      module: what is saved.
+      folder: where.
+      signatures: functions by name.
+      example: a serialised tf.train.Example for those that take any.
+    """
     tf.saved_model.save(module, str(folder), signatures=dict(signatures))
     (folder / "fingerprint.pb").unlink(missing_ok=True)
+    warmup.write_requests(folder, signatures, example)
 
 
 class SavedEncoder:

@@ -103,6 +103,12 @@ def to_example(operations: np.ndarray, adjacency: np.ndarray, cell_id: int) -> t
     return example
 
 
+def smallest_example() -> bytes:
+    """A serialised cell of an input and an output."""
+    operations, adjacency = np.array([0, 1], np.uint8), np.array([[0, 1], [0, 0]], np.uint8)
+    return to_example(operations, adjacency, 0).SerializeToString(deterministic=True)
+
+
 def parse_examples(serialized: tf.Tensor) -> tfgnn.GraphTensor:
     """Parses serialised tf.train.Examples, string `[B]`, to a GraphTensor of shape `[B]`."""
     return tfgnn.parse_example(cell_spec(), serialized)

@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
 from tfnas.errors import InvalidArchitectureError
-from tfnas.graphs.operators import CODES, CONV_TRANSPOSE, DEPTHWISE_CONV, OPERATORS, UNKNOWN, WEIGHTED
+from tfnas.graphs.operators import CODES, CONV_TRANSPOSE, DEPTHWISE_CONV, INPUT, OPERATORS, OUTPUT, UNKNOWN, WEIGHTED
 
 OP, FLOW = "op", "flow"
 SCHEMA_PATH = pathlib.Path(__file__).parent / "schemas" / "computation_graph.pbtxt"
@@ -181,6 +181,13 @@ def training_spec() -> tfgnn.GraphTensorSpec:
     for name in ("name", "source", "unknown"):
         del schema.context.features[name]
     return tfgnn.create_graph_spec_from_schema_pb(schema)
+
+
+def smallest_graph() -> ComputationGraph:
+    """An input that is an output."""
+    zeros = np.zeros(2, np.int64)
+    operators = np.array([CODES[INPUT], CODES[OUTPUT]])
+    return ComputationGraph(operators, np.ones((2, 6)), np.zeros((2, 2)), zeros, zeros, np.array([[0, 1]]))
 
 
 def to_example(graph: ComputationGraph) -> tf.train.Example:

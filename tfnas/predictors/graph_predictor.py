@@ -21,7 +21,7 @@ from tfnas.encoders.computation_graph.regression import require_labels
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
 from tfnas.encoders.saved import SHIPPED, load_module, save_module
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.computation_graph import ComputationGraph, to_example
+from tfnas.graphs.computation_graph import ComputationGraph, smallest_graph, to_example
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.predictors.mlp import MLPConfig, MLPEnsemble, outputs
 
@@ -116,7 +116,7 @@ def train(
     module = _ServingModule(encoder, ensemble, mean, deviation)
     with artefacts.atomic_folder(output_dir / "predictor") as staging:
         signatures = {"serving_default": module.predict_examples, "predict_examples": module.predict_examples}
-        save_module(module, staging, signatures)
+        save_module(module, staging, signatures, to_example(smallest_graph()).SerializeToString(deterministic=True))
         artefacts.write_npz(
             staging / "reference.npz",
             embeddings=embeddings[kept].astype(np.float16),

@@ -82,7 +82,7 @@ def export(model: Arch2Vec, space: Space, folder: artefacts.PathLike, **facts: A
             "encode_examples": module.encode_examples,
             "decode": module.decode,
         }
-        save_module(module, staging, signatures)
+        save_module(module, staging, signatures, cell_graphs.smallest_example())
         return artefacts.write_manifest(
             staging,
             kind=KIND,

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.encoders.saved import KIND_PREFIX, save_module
-from tfnas.graphs.computation_graph import graph_spec
+from tfnas.graphs.computation_graph import graph_spec, smallest_graph, to_example
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import NUM_FEATURES, FlatBatch, parse_examples
 
@@ -65,7 +65,7 @@ def export(model: GraphEncoder, folder: artefacts.PathLike, **facts: Any) -> dic
             "encode_examples": module.encode_examples,
             "encode": module.encode,
         }
-        save_module(module, staging, signatures)
+        save_module(module, staging, signatures, to_example(smallest_graph()).SerializeToString(deterministic=True))
         return artefacts.write_manifest(
             staging,
             kind=KIND,

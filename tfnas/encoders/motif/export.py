@@ -9,8 +9,9 @@ from tfnas import artefacts
 from tfnas.encoders.motif.model import MotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
 from tfnas.encoders.saved import KIND_PREFIX, save_module
+from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.graphs.operators import OPERATORS
-from tfnas.graphs.packed import FlatBatch
+from tfnas.graphs.packed import FlatBatch, pack
 from tfnas.graphs.two_level import TwoLevelBatch, graph_spec, two_level_view
 
 KIND = KIND_PREFIX + "motif"
@@ -95,7 +96,8 @@ def export(model: MotifEncoder, splitter: Splitter, folder: artefacts.PathLike, 
             "encode_examples": module.encode_examples,
             "encode": module.encode,
         }
-        save_module(module, staging, signatures)
+        smallest = splitter(pack([smallest_graph()])).to_graph_tensor()
+        save_module(module, staging, signatures, tfgnn.write_example(smallest).SerializeToString(deterministic=True))
         artefacts.write_npz(staging / MOTIFS_NAME, **splitter.arrays())
         return artefacts.write_manifest(
             staging, kind=KIND, operators=list(OPERATORS), embedding_dim=model.config.size, **facts
