@@ -210,14 +210,18 @@ def read_manifest(folder: PathLike, *, kind: str | None = None) -> dict[str, Any
     if kind is not None and manifest.get("kind") != kind:
         raise CorruptArtefactError(f"{folder}: expected an artefact of kind {kind!r}, found {manifest.get('kind')!r}")
     for name, facts in manifest["files"].items():
-        file = folder / name
-        if not file.is_file():
-            raise CorruptArtefactError(f"{file}: named in the manifest but missing")
-        if file.stat().st_size != facts["bytes"]:
-            raise CorruptArtefactError(f"{file}: {file.stat().st_size} bytes, the manifest says {facts['bytes']}")
-        if sha256(file) != facts["sha256"]:
-            raise CorruptArtefactError(f"{file}: content differs from the manifest's SHA-256")
+        check_file(folder / name, facts)
     return dict(manifest)
+
+
+def check_file(file: pathlib.Path, facts: Mapping[str, Any]) -> None:
+    """Raises CorruptArtefactError unless a file is what its manifest's entry says."""
+    if not file.is_file():
+        raise CorruptArtefactError(f"{file}: named in the manifest but missing")
+    if file.stat().st_size != facts["bytes"]:
+        raise CorruptArtefactError(f"{file}: {file.stat().st_size} bytes, the manifest says {facts['bytes']}")
+    if sha256(file) != facts["sha256"]:
+        raise CorruptArtefactError(f"{file}: content differs from the manifest's SHA-256")
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:

@@ -5,28 +5,22 @@ that was cut off goes on where it stopped, on this machine or on a cluster that 
 """
 
 import collections
-import contextlib
 import dataclasses
 import json
-import logging
 import pathlib
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-from apache_beam.options.pipeline_options import PipelineOptions
-from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, pipelines
 from tfnas.errors import ConfigurationError, CorruptArtefactError, TfnasError
 from tfnas.graphs import corpora
 from tfnas.graphs.computation_graph import ComputationGraph, from_example, to_example
 from tfnas.graphs.sources import Converter, Job
 from tfnas.reports import figures, tables
 
-LOCAL_RUNNER = ("--runner=DirectRunner", "--direct_running_mode=multi_processing")
 CORPUS_NAME, MODELS_NAME = "corpus", "models"
 
 
@@ -89,43 +83,22 @@ def build_corpus(
     folder = output_dir / MODELS_NAME
     folder.mkdir(parents=True, exist_ok=True)
     waiting = [job for job in jobs if not _outcome(folder, job)]
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)  # it warns of what nobody asked for
-    options = list(beam_options) or [*LOCAL_RUNNER, f"--direct_num_workers={num_workers}"]
-    if waiting:
-        with _progress(folder, jobs), beam.Pipeline(options=PipelineOptions(options)) as pipeline:
-            (
-                pipeline
-                | "Models" >> beam.Create(waiting)
-                | "Spread" >> beam.Reshuffle()
-                | "Convert" >> beam.ParDo(_Convert(str(folder.absolute()), torch_python, timeout_seconds))
-            )
+    pipelines.run(
+        waiting,
+        _Convert(str(folder.absolute()), torch_python, timeout_seconds),
+        lambda: sum(_outcome(folder, job) is not None for job in jobs),
+        len(jobs),
+        name="Models",
+        unit="model",
+        num_workers=num_workers,
+        beam_options=beam_options,
+    )
     return _assemble(jobs, folder, output_dir)
 
 
 def _outcome(folder: pathlib.Path, job: Job) -> pathlib.Path | None:
     files = (folder / f"{job.key}.example", folder / f"{job.key}.json")
     return next((file for file in files if file.is_file()), None)
-
-
-@contextlib.contextmanager
-def _progress(folder: pathlib.Path, jobs: Sequence[Job]) -> Iterator[None]:
-    """A bar that counts outcomes, whoever makes them."""
-    done = threading.Event()
-
-    def watch() -> None:
-        with tqdm(total=len(jobs), desc="Models", unit="model") as bar:
-            finished = False
-            while not finished:
-                finished = done.wait(1.0)
-                bar.update(sum(_outcome(folder, job) is not None for job in jobs) - bar.n)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
 
 
 def _assemble(jobs: Sequence[Job], folder: pathlib.Path, output_dir: pathlib.Path) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""Embedding shards: equal to the encoder's own, resumed, refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tfnas import artefacts
+from tfnas.encoders import embedding_pipeline
+from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
+from tfnas.encoders.embedding_pipeline import embed_corpus, read_embeddings
+from tfnas.encoders.saved import SHIPPED, SavedEncoder
+from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
+from tfnas.graphs import corpora, records, symbolic
+from tfnas.graphs.packed import pack
+from tfnas.spaces import NASBench201
+
+IN_MEMORY = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+SPACE = NASBench201()
+CELLS = SPACE.enumerate()[::50]
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cells") / "corpus"
+    records.write_cells(folder, SPACE, CELLS, num_shards=3)
+    return folder
+
+
+def joined(folder, count):
+    shards = list(read_embeddings(folder))
+    rows = np.concatenate([rows for rows, _ in shards])
+    assert sorted(rows.tolist()) == list(range(count))
+    return np.concatenate([values for _, values in shards])[np.argsort(rows)]
+
+
+def test_cells_as_the_encoder_embeds_them_in_two_processes(cells, tmp_path):
+    summary = embed_corpus(SHIPPED / "arch2vec_nasbench201", cells, tmp_path, batch_size=64, num_workers=2)
+    assert (summary["architectures"], summary["embedded_now"]) == (len(CELLS), len(CELLS))
+    expected = SavedEncoder(SHIPPED / "arch2vec_nasbench201").embed(CELLS)
+    np.testing.assert_allclose(joined(tmp_path / "embeddings", len(CELLS)), expected, atol=1e-5)
+
+
+def test_graphs_as_the_encoder_embeds_them(tmp_path):
+    graphs = [symbolic.build("nasbench201", SPACE.architecture(CELLS, row)) for row in range(40)]
+    corpora.write_graphs(tmp_path / "corpus", graphs, num_shards=4)
+    embed_corpus(SHIPPED / "cg_encoder", tmp_path / "corpus", tmp_path, batch_size=7, beam_options=IN_MEMORY)
+    expected = SavedGraphEncoder(SHIPPED / "cg_encoder").embed(pack(graphs))
+    np.testing.assert_allclose(joined(tmp_path / "embeddings", 40), expected, atol=1e-5)
+
+
+def test_only_missing_shards_are_done(cells, tmp_path):
+    encoder = SHIPPED / "arch2vec_nasbench201"
+    embed_corpus(encoder, cells, tmp_path, beam_options=IN_MEMORY)
+    whole = tmp_path / "embeddings"
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in whole.glob("*.npz")}
+    lost = whole / "embeddings-00001-of-00003.npz"
+    lost.unlink()
+    summary = embed_corpus(encoder, cells, tmp_path, beam_options=IN_MEMORY)
+    assert summary["embedded_now"] == len(range(1, len(CELLS), 3))
+    for path in whole.glob("*.npz"):
+        time, content = before[path.name]
+        assert path.read_bytes() == content
+        assert (path.stat().st_mtime_ns == time) == (path != lost)
+
+
+def test_damage_is_noticed(cells, tmp_path):
+    encoder = SHIPPED / "arch2vec_nasbench201"
+    for name in ("corpus", "out"):
+        (tmp_path / name).mkdir()
+    for path in cells.iterdir():
+        (tmp_path / "corpus" / path.name).write_bytes(path.read_bytes())
+    shard = next((tmp_path / "corpus").glob("*00002-of*"))
+    content = bytearray(shard.read_bytes())
+    content[200] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(CorruptArtefactError, match="content differs"):
+        embed_corpus(encoder, tmp_path / "corpus", tmp_path / "out", beam_options=IN_MEMORY)
+    assert not (tmp_path / "out" / "embeddings" / "manifest.json").exists()
+    with pytest.raises(CorruptArtefactError, match=r"manifest.json: no such file"):
+        list(read_embeddings(tmp_path / "out" / "embeddings"))
+    shard.write_bytes((cells / shard.name).read_bytes())
+    for done in (tmp_path / "out" / "embeddings").glob("*.npz"):
+        done.unlink()
+    manifest = artefacts.read_json(tmp_path / "corpus" / "manifest.json")
+    manifest["records"][0] += 1
+    (tmp_path / "corpus" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CorruptArtefactError, match="records, the manifest says"):
+        embed_corpus(encoder, tmp_path / "corpus", tmp_path / "out", beam_options=IN_MEMORY)
+
+
+def test_what_does_not_belong_together(cells, tmp_path):
+    with pytest.raises(MismatchError, match="arch2vec_darts: encoder/arch2vec darts does not embed the cell_corpus"):
+        embedding_pipeline.check(SHIPPED / "arch2vec_darts", cells)
+    with pytest.raises(MismatchError, match="does not embed the cell_corpus"):
+        embedding_pipeline.check(SHIPPED / "cg_encoder", cells)
+    with pytest.raises(CorruptArtefactError, match="expected an encoder, found a 'cell_corpus'"):
+        embedding_pipeline.check(cells, cells)
+    with pytest.raises(CorruptArtefactError, match="expected a corpus of cells or graphs"):
+        embedding_pipeline.check(SHIPPED / "arch2vec_darts", SHIPPED / "arch2vec_darts")
+    with pytest.raises(ConfigurationError, match="batch_size=0"):
+        embed_corpus(SHIPPED / "arch2vec_nasbench201", cells, tmp_path, batch_size=0)

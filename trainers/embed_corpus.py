@@ -1,0 +1,47 @@
+"""Embeds a corpus of cells or computation graphs of any size, on this machine or on a cluster.
+
+  python -m trainers.embed_corpus --encoder=saved_models/cg_encoder --corpus=runs/graphs/corpus --output_dir=OUT
+  python -m trainers.embed_corpus ... --beam_option=--runner=FlinkRunner --beam_option=--flink_master=HOST:8081
+
+OUT gets OUT/embeddings, a file per shard of the corpus, and summary.json. With --resume only missing shards are done.
+"""
+
+from absl import flags
+
+import tfnas
+from tfnas import flags as tfnas_flags
+
+_ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder.", required=True)
+_CORPUS = flags.DEFINE_string("corpus", None, "Folder of TFRecord shards.", required=True)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Architectures embedded at a time.", lower_bound=1)
+_NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine.", lower_bound=1)
+_BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of another Beam runner; may be repeated.")
+tfnas_flags.define_output()
+
+
+def main() -> None:
+    """Flags -> `tfnas.encoders.embedding_pipeline.embed_corpus`."""
+    from tfnas.encoders import embedding_pipeline
+
+    encoder, corpus = embedding_pipeline.check(_ENCODER.value, _CORPUS.value)
+    settings = {
+        "program": "embed_corpus",
+        "encoder": tfnas.artefacts.fingerprint(encoder),
+        "corpus": tfnas.artefacts.fingerprint(corpus),
+    }
+    output_dir = tfnas.artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
+    )
+    summary = embedding_pipeline.embed_corpus(
+        _ENCODER.value,
+        _CORPUS.value,
+        output_dir,
+        batch_size=_BATCH_SIZE.value,
+        num_workers=_NUM_WORKERS.value,
+        beam_options=_BEAM_OPTIONS.value,
+    )
+    print(f"{summary['embedded_now']:,} architectures in {summary['seconds']:.1f} s")
+
+
+if __name__ == "__main__":
+    tfnas_flags.run(main)
