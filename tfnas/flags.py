@@ -1,6 +1,8 @@
 """Flags made from configuration classes, and the frame that every binary runs in."""
 
 import dataclasses
+import errno
+import os
 import re
 import sys
 import typing
@@ -77,7 +79,19 @@ def run(main: Callable[[], Mapping[str, Any] | None]) -> None:
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             sys.exit(f"error: {where}{error.strerror or error}")
+        except Exception as error:
+            if not _tells_of_the_disk(error):
+                raise
+            sys.exit(f"error: {' '.join(str(error).split())}")
         except KeyboardInterrupt:
             sys.exit("interrupted; run the same command with --resume to continue")
 
     app.run(guarded)
+
+
+def _tells_of_the_disk(error: Exception) -> bool:
+    """Whether TensorFlow could not read or write a file; it has error classes of its own for that."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+        return False
+    return any(os.strerror(number) in str(error) for number in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT, errno.EROFS))

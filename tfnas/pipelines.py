@@ -1,7 +1,9 @@
 """Apache Beam pipelines whose every item leaves a file, so that a run that was cut off goes on where it stopped."""
 
+import builtins
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from tqdm import tqdm
+
+from tfnas import errors
 
 LOCAL_RUNNER = ("--runner=DirectRunner", "--direct_running_mode=multi_processing")
 
@@ -35,12 +39,28 @@ def run(
       unit: of an item.
       num_workers: processes of the local runner.
       beam_options: flags of another Beam runner, instead of the local one.
+
+    Raises:
+      TfnasError, OSError: what `work` raised, wherever it ran.
     """
     logging.getLogger("apache_beam").setLevel(logging.ERROR)  # it warns of what nobody asked for
     options = list(beam_options) or [*LOCAL_RUNNER, f"--direct_num_workers={num_workers}"]
     if items:
-        with _progress(finished, total, name, unit), beam.Pipeline(options=PipelineOptions(options)) as pipeline:
-            pipeline | "Items" >> beam.Create(items) | "Spread" >> beam.Reshuffle() | name >> beam.ParDo(work)
+        try:
+            with _progress(finished, total, name, unit), beam.Pipeline(options=PipelineOptions(options)) as pipeline:
+                pipeline | "Items" >> beam.Create(items) | "Spread" >> beam.Reshuffle() | name >> beam.ParDo(work)
+        except RuntimeError as error:
+            _raise_what_it_tells(error)
+            raise
+
+
+def _raise_what_it_tells(error: RuntimeError) -> None:
+    """Raises the error of another process, of which Beam has the traceback's text, if it is one for users."""
+    for line in reversed(str(error).splitlines()):
+        found = re.match(r"(?:RuntimeError: )?(?:[\w.]+\.)?(\w+): (.*?)(?: \[while running .*)?$", line)
+        kind = found and (getattr(errors, found[1], None) or getattr(builtins, found[1], None))
+        if isinstance(kind, type) and issubclass(kind, (errors.TfnasError, OSError)):
+            raise kind(found[2]) from error
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ def main() -> None:
         raise ConfigurationError("--corpus is empty; expected a corpus, or --add_to with --remove")
     if _REMOVE.value and not _ADD_TO.value:
         raise ConfigurationError("--remove needs the index of --add_to")
+    tfnas.runtime.one_thread_per_operation()
+
     from tfnas.encoders.motif.saved import SavedMotifEncoder
     from tfnas.retrieval.collection import Collection
     from tfnas.retrieval.index import Index

@@ -12,6 +12,7 @@ import pathlib
 
 from absl import flags
 
+import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 from tfnas.errors import ConfigurationError
@@ -28,6 +29,8 @@ def main() -> None:
     shape = _INPUT_SHAPE.value
     if shape is not None and not all(extent.isdigit() and int(extent) > 0 for extent in shape):
         raise ConfigurationError(f"--input_shape={','.join(shape)}, expected positive whole numbers")
+
+    tfnas.runtime.one_thread_per_operation()
 
     from tfnas.graphs import importers
     from tfnas.predictors.graph_predictor import SavedPredictor

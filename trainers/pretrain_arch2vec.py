@@ -34,6 +34,8 @@ def main() -> None:
     """Flags -> `tfnas.encoders.arch2vec.pretrain.pretrain`."""
     config = preset(_PRESET.value, **tfnas_flags.overrides(Arch2VecConfig))
 
+    tfnas.runtime.one_thread_per_operation()
+
     from tfnas.encoders import sources
     from tfnas.encoders.arch2vec.pretrain import pretrain
     from tfnas.training.strategies import get_strategy

@@ -28,6 +28,8 @@ def main() -> None:
     """Flags -> `tfnas.encoders.computation_graph.pretrain.pretrain`."""
     config = preset(_PRESET.value, **tfnas_flags.overrides(GraphEncoderConfig))
 
+    tfnas.runtime.one_thread_per_operation()
+
     from tfnas.encoders.computation_graph.pretrain import pretrain
     from tfnas.predictors import labelled
     from tfnas.training.strategies import get_strategy

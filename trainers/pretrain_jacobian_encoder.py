@@ -28,6 +28,8 @@ def main() -> None:
     """Flags -> `tfnas.encoders.jacobian.pretrain.pretrain`."""
     config = preset(_PRESET.value, **tfnas_flags.overrides(JacobianEncoderConfig))
 
+    tfnas.runtime.one_thread_per_operation()
+
     from tfnas.encoders.jacobian.pretrain import pretrain
     from tfnas.proxies import jacobian_corpus
     from tfnas.training.strategies import get_strategy

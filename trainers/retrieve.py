@@ -13,6 +13,7 @@ import pathlib
 
 from absl import flags
 
+import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 from tfnas.errors import ConfigurationError
@@ -36,6 +37,8 @@ def main() -> None:
 
     if _PAGE.value and (pathlib.Path(_PAGE.value).is_dir() or not pathlib.Path(_PAGE.value).parent.is_dir()):
         raise ConfigurationError(f"--page={_PAGE.value}, expected a file in a folder that exists")
+
+    tfnas.runtime.one_thread_per_operation()
 
     from tfnas.encoders.motif.saved import SavedMotifEncoder
     from tfnas.encoders.saved import SHIPPED

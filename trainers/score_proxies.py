@@ -28,6 +28,8 @@ tfnas_flags.define_output()
 
 def main() -> None:
     """Flags -> `tfnas.proxies.experiment`."""
+    tfnas.runtime.one_thread_per_operation()
+
     from tfnas.proxies import experiment
 
     chosen = (_SPACE, _COUNT, _WITHOUT_NONE, _MODEL, _DATA, _BATCH, _PROXY, _SEED)

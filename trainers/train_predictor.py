@@ -36,6 +36,8 @@ def main() -> None:
     if not counts and not _CORPUS.value:
         raise ConfigurationError("nothing to learn from; pass --benchmarks or --corpus")
 
+    tfnas.runtime.one_thread_per_operation()
+
     from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
     from tfnas.graphs.packed import PackedGraphs
     from tfnas.predictors import graph_predictor, labelled

@@ -28,6 +28,8 @@ def main() -> None:
     """Flags -> `tfnas.encoders.motif.pretrain.pretrain`."""
     config = preset(_PRESET.value, **tfnas_flags.overrides(MotifEncoderConfig))
 
+    tfnas.runtime.one_thread_per_operation()
+
     from tfnas.encoders.motif.pretrain import pretrain
     from tfnas.retrieval.collection import Collection
     from tfnas.training.strategies import get_strategy

@@ -74,8 +74,9 @@ def test_damage_is_noticed(cells, tmp_path):
     content = bytearray(shard.read_bytes())
     content[200] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(CorruptArtefactError, match="content differs"):
-        embed_corpus(encoder, tmp_path / "corpus", tmp_path / "out", beam_options=IN_MEMORY)
+    for options in ({"beam_options": IN_MEMORY}, {"num_workers": 2}):
+        with pytest.raises(CorruptArtefactError, match=f"{shard.name}: content differs"):
+            embed_corpus(encoder, tmp_path / "corpus", tmp_path / "out", **options)
     assert not (tmp_path / "out" / "embeddings" / "manifest.json").exists()
     with pytest.raises(CorruptArtefactError, match=r"manifest.json: no such file"):
         list(read_embeddings(tmp_path / "out" / "embeddings"))

@@ -41,6 +41,9 @@ BINARIES = (
     "build_index",
     "retrieve",
     "reproduce_retrieval",
+    "embed_corpus",
+    "serve",
+    "check_table",
 )
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -92,7 +95,13 @@ sys.exit("tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0
-    other = {"inspect_model": "--drawing", "predict": "--figure", "retrieve": "--page"}
+    other = {
+        "inspect_model": "--drawing",
+        "predict": "--figure",
+        "retrieve": "--page",
+        "serve": "--port",
+        "check_table": "--table",
+    }
     assert other.get(name, "--output_dir") in done.stdout
 
 

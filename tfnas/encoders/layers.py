@@ -55,7 +55,11 @@ class MaskedBatchNormalization(tf.keras.layers.Layer):
     def build(self, input_shape: tf.TensorShape) -> None:
         """Creates scale, offset and running statistics, each `[D]`."""
         size = (input_shape[-1],)
-        shared = {"synchronization": tf.VariableSynchronization.ON_READ, "aggregation": tf.VariableAggregation.MEAN}
+        # Replicas hold equal numbers, so a worker may read its own: the first one does, after the others have left.
+        shared = {
+            "synchronization": tf.VariableSynchronization.ON_READ,
+            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        }
         self.gamma = self.add_weight(name="gamma", shape=size, initializer="ones")
         self.beta = self.add_weight(name="beta", shape=size, initializer="zeros")
         self.moving_mean = self.add_weight(

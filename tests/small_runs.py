@@ -1,0 +1,130 @@
+"""One small run of every trainer and of the search, for the tests that kill them and those that repeat them."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import runpy
+import subprocess
+import sys
+from multiprocessing import connection
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallRun:
+    """A command and what it must give again.
+
+    Attributes:
+      program: a module of `trainers`.
+      arguments: its flags; `{inputs}` stands for the folder that `make_inputs` filled.
+      results: files of the output folder whose content counts; a JSON file can be cut down to a key, `file:key`.
+      training: where in the output folder checkpoints and metrics are.
+    """
+
+    program: str
+    arguments: tuple[str, ...]
+    results: tuple[str, ...]
+    training: str = "."
+
+    def command(self, inputs: pathlib.Path, output_dir: pathlib.Path) -> list[str]:
+        """The flags."""
+        return [*(argument.format(inputs=inputs) for argument in self.arguments), f"--output_dir={output_dir}"]
+
+    def digest(self, output_dir: pathlib.Path) -> dict[str, str]:
+        """What counts, as SHA-256 or as it is."""
+        found = {}
+        for name in self.results:
+            file, _, key = name.partition(":")
+            content = (output_dir / file).read_bytes()
+            found[name] = json.loads(content)[key] if key else hashlib.sha256(content).hexdigest()
+        return found
+
+
+_TRAINED = ("metrics.jsonl", "summary.json:encoder_sha256")
+
+SMALL_RUNS = {
+    "arch2vec": SmallRun(
+        "pretrain_arch2vec",
+        ("--space=nasbench201", "--corpus={inputs}/cells", "--epochs=6", "--seed=1", "--hidden_dims=16,16"),
+        _TRAINED,
+    ),
+    "computation_graph": SmallRun(
+        "pretrain_cg_encoder",
+        ("--corpus={inputs}/graphs", "--width=8", "--layers=2", "--embedding_dim=8", "--batch_size=16", "--epochs=5"),
+        _TRAINED,
+    ),
+    "jacobian": SmallRun(
+        "pretrain_jacobian_encoder",
+        ("--corpus={inputs}/jacobians", "--epochs=8", "--batch_size=6", "--width=8"),
+        _TRAINED,
+    ),
+    "motif": SmallRun(
+        "train_retrieval",
+        (
+            *("--corpus={inputs}/graphs", "--width=8", "--embedding_dim=8", "--neighbourhood_width=48"),
+            *("--batch_size=8", "--epochs=5"),
+        ),
+        ("joint/metrics.jsonl", "summary.json:encoder_sha256"),
+        training="joint",
+    ),
+    "search": SmallRun(
+        "search",
+        (
+            *("--benchmark=trained", "--data={inputs}/images.npz", "--channels=4", "--cells_per_stage=1"),
+            *("--train_epochs=1", "--strategy=random,evolution", "--queries=4"),
+        ),
+        ("results.json",),
+    ),
+}
+
+SEARCHES = {
+    strategy: SmallRun(
+        "search",
+        ("--benchmark=digits201", f"--strategy={strategy}", "--queries=40", "--runs=3"),
+        ("results.json",),
+    )
+    for strategy in ("random", "evolution", "reinforce", "bo", "local", "forest")
+}
+
+
+def make_inputs(folder: pathlib.Path) -> pathlib.Path:
+    """Cells, computation graphs, Jacobians and images in a folder."""
+    from tfnas.graphs import corpora, records, symbolic
+    from tfnas.spaces import NASBench201
+
+    space = NASBench201()
+    cells = space.enumerate()
+    records.write_cells(folder / "cells", space, cells[:600], num_shards=2)
+    graphs = [
+        symbolic.build("nasbench201", space.architecture(cells, 60 * row), name=str(row), family="ab"[row % 2])
+        for row in range(60)
+    ]
+    corpora.write_graphs(folder / "graphs", graphs, num_shards=2)
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    images = rng.random((60, 8, 8, 3)).astype(np.float32) + labels[:, None, None, None]
+    np.savez(folder / "images.npz", images=images, labels=labels)
+    sizes = ["--space=nats_size", "--count=12", "--num_images=4", "--components=4", "--initializations=2"]
+    command = [sys.executable, "-m", "trainers.extract_jacobians", *sizes, f"--data={folder}/images.npz"]
+    subprocess.run([*command, f"--output_dir={folder}/extracted"], check=True, cwd=ROOT, capture_output=True)
+    os.replace(folder / "extracted" / "corpus", folder / "jacobians")
+    return folder
+
+
+def run_here(program: str, arguments: list[str], output: connection.Connection | pathlib.Path) -> None:
+    """Runs a binary in this process, a fork that has imported TensorFlow already; what it prints goes to `output`."""
+    if isinstance(output, pathlib.Path):
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    else:
+        descriptor = output.fileno()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    os.chdir(ROOT)
+    sys.argv = [program, *arguments]
+    runpy.run_module(f"trainers.{program}", run_name="__main__")
