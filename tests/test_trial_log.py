@@ -121,8 +121,8 @@ def _add_with_little_space(path):
 WRITERS, APPENDS, KILLS = 8, 200, 200
 
 
-def _write_many(path, writer, acknowledged):
-    """Adds what is missing of this writer's records; says which are safe."""
+def _write_many(path, writer, acknowledged, killing):
+    """Adds what is missing of this writer's records; says which are safe; stays as long as it may be killed."""
     log = TrialLog(path, HEADER)
     known = log.records()
     for number in range(APPENDS):
@@ -131,16 +131,19 @@ def _write_many(path, writer, acknowledged):
             log.add(key, {"validation": number / APPENDS, "text": "x" * (number * 37 % 400)})
         acknowledged[writer] = number + 1
         time.sleep(0.02)
+    while killing.value:
+        time.sleep(0.01)
 
 
 def test_eight_writers_and_two_hundred_kills(tmp_path):
     """Nothing acknowledged is lost, nothing is there twice, whoever is killed while writing."""
     context = multiprocessing.get_context("fork")
     acknowledged = context.Array("i", WRITERS, lock=False)  # a lock could die with its holder
+    killing = context.Value("i", 1, lock=False)
     chooser = random.Random(0)
 
     def start(writer):
-        process = context.Process(target=_write_many, args=(tmp_path / "log", writer, acknowledged))
+        process = context.Process(target=_write_many, args=(tmp_path / "log", writer, acknowledged, killing))
         process.start()
         return process
 
@@ -155,6 +158,7 @@ def test_eight_writers_and_two_hundred_kills(tmp_path):
         known = TrialLog(tmp_path / "log", HEADER).records()
         assert all(f"{writer}/{number}" in known for number in range(safe))
         processes[writer] = start(writer)
+    killing.value = 0
     for process in processes:
         process.join()
         assert process.exitcode == 0

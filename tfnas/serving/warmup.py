@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
@@ -55,5 +56,7 @@ def _value(spec: tf.TensorSpec, example: bytes | None) -> tensor_pb2.TensorProto
     if spec.dtype == tf.string and example is None:
         raise ConfigurationError(f"the input {spec.name!r} takes strings, and there is no example of one")
     shape = [1 if size is None else size for size in spec.shape]
+    if 0 in shape:
+        return tf.make_tensor_proto(np.zeros(shape, spec.dtype.as_numpy_dtype))
     one = example if spec.dtype == tf.string else spec.dtype.as_numpy_dtype(0)
     return tf.make_tensor_proto(one, spec.dtype, shape)  # it stands for all
