@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfnas import runtime
 from tfnas.spaces import SPACE_NAMES, FiniteSpace, NASBench101, get_space
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Two logical CPUs, so that MirroredStrategy has replicas to talk to."""
+    """Two logical CPUs, so that MirroredStrategy has replicas to talk to; threads as the binaries have them."""
     assert tfnas.__version__
+    runtime.one_thread_per_operation()
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
