@@ -5,14 +5,12 @@ import hashlib
 import json
 import os
 import pathlib
-import runpy
 import subprocess
 import sys
-from multiprocessing import connection
 
 import numpy as np
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.fork import ROOT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,17 +113,3 @@ def make_inputs(folder: pathlib.Path) -> pathlib.Path:
     subprocess.run([*command, f"--output_dir={folder}/extracted"], check=True, cwd=ROOT, capture_output=True)
     os.replace(folder / "extracted" / "corpus", folder / "jacobians")
     return folder
-
-
-def run_here(program: str, arguments: list[str], output: connection.Connection | pathlib.Path) -> None:
-    """Runs a binary in this process, a fork that has imported TensorFlow already; what it prints goes to `output`."""
-    if isinstance(output, pathlib.Path):
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    else:
-        descriptor = output.fileno()
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-    os.chdir(ROOT)
-    sys.argv = [program, *arguments]
-    runpy.run_module(f"trainers.{program}", run_name="__main__")

@@ -1,6 +1,5 @@
 """kill -9 at any time: every run resumes to the same bits and loses only what came after its last checkpoint."""
 
-import multiprocessing
 import shutil
 import time
 
@@ -8,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.small_runs import SMALL_RUNS, make_inputs, run_here
+from tests.fork import run_here, server
+from tests.small_runs import SMALL_RUNS, make_inputs
 from tfnas.training.log import read_metrics
 
 KILLS = 50
@@ -19,13 +19,6 @@ def inputs(tmp_path_factory):
     return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
-@pytest.fixture(scope="module")
-def context():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.preloaded"])
-    return context
-
-
 def saved_epochs(folder):
     """Epochs in the last checkpoint; every name that its state file tells must be there and whole."""
     path = tf.train.latest_checkpoint(str(folder / "checkpoints"))
@@ -34,13 +27,13 @@ def saved_epochs(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL_RUNS)
-def test_fifty_kills(name, inputs, context, tmp_path):
+def test_fifty_kills(name, inputs, tmp_path):
     small = SMALL_RUNS[name]
     log, out = tmp_path / "log", tmp_path / "out"
 
     def start(folder, resume):
         arguments = small.command(inputs, folder) + (["--resume"] if resume else [])
-        process = context.Process(target=run_here, args=(small.program, arguments, log))
+        process = server().Process(target=run_here, args=(small.program, arguments, log))
         process.start()
         return process
 

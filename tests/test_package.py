@@ -42,12 +42,3 @@ def test_import_after_tensorflow_says_what_to_do():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode != 0
     assert "import tfnas before tensorflow" in done.stderr
-
-
-def test_python_of_the_readme_runs():
-    blocks = (ROOT / "README.md").read_text().split("```python\n")[1:]
-    assert len(blocks) == 2
-    for block in blocks:
-        done = subprocess.run([sys.executable, "-c", block.split("```")[0]], capture_output=True, text=True, cwd=ROOT)
-        assert done.returncode == 0, done.stderr
-        assert "(1, 16)" in done.stdout

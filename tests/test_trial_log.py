@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from tests import fork
 from tfnas.errors import CorruptArtefactError, MismatchError
 from tfnas.trial_log import TrialLog
 
@@ -137,7 +138,7 @@ def _write_many(path, writer, acknowledged, killing):
 
 def test_eight_writers_and_two_hundred_kills(tmp_path):
     """Nothing acknowledged is lost, nothing is there twice, whoever is killed while writing."""
-    context = multiprocessing.get_context("fork")
+    context = fork.server()
     acknowledged = context.Array("i", WRITERS, lock=False)  # a lock could die with its holder
     killing = context.Value("i", 1, lock=False)
     chooser = random.Random(0)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -13,6 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import fork
+from tests.fork import ROOT
 from tfnas import artefacts
 from tfnas.graphs import corpora, records
 from tfnas.spaces import NASBench201
@@ -45,13 +46,10 @@ BINARIES = (
     "serve",
     "check_table",
 )
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run(name, *arguments, check=True):
-    done = subprocess.run(
-        [sys.executable, "-m", f"trainers.{name}", *arguments], capture_output=True, text=True, cwd=ROOT
-    )
+    done = fork.run(name, *map(str, arguments))
     if check:
         assert done.returncode == 0, done.stderr[-3000:]
     return done

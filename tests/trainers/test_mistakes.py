@@ -1,7 +1,6 @@
 """Every binary: an unknown flag, a folder that can't be written, a full disk; one clear line, never a traceback."""
 
 import contextlib
-import multiprocessing
 import os
 import re
 import resource
@@ -10,7 +9,8 @@ import sys
 
 import pytest
 
-from tests.small_runs import ROOT, SMALL_RUNS, make_inputs, run_here
+from tests.fork import ROOT, run, run_here, server
+from tests.small_runs import SMALL_RUNS, make_inputs
 from tests.trainers.test_binaries import BINARIES
 
 LARGEST_FILE = 20_000
@@ -56,14 +56,7 @@ OUTPUT = {"inspect_model": "drawing=", "predict": "json=", "retrieve": "page="}
 
 
 @pytest.fixture(scope="module")
-def context():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.preloaded"])
-    return context
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory, context):
+def inputs(tmp_path_factory):
     import keras
 
     folder = make_inputs(tmp_path_factory.mktemp("inputs"))
@@ -89,20 +82,19 @@ def test_the_table_is_complete():
 
 @pytest.mark.parametrize("name", BINARIES)
 def test_unknown_flag(name):
-    command = [sys.executable, "-m", f"trainers.{name}", "--no_such_flag=1"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = run(name, "--no_such_flag=1")
     assert done.returncode != 0
     assert "no_such_flag" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def outcome(context, target, name, inputs, output):
+def outcome(target, name, inputs, output):
     """Exit code and what was printed."""
     arguments = [argument.format(inputs=inputs) for argument in COMMANDS[name]]
     with contextlib.ExitStack() as stack:
-        reader, writer = context.Pipe(duplex=False)
+        reader, writer = server().Pipe(duplex=False)
         stack.callback(reader.close)
-        process = context.Process(target=target, args=(name, [*arguments, output], writer))
+        process = server().Process(target=target, args=(name, [*arguments, output], writer))
         process.start()
         writer.close()
         printed = b"".join(iter(lambda: os.read(reader.fileno(), 1 << 16), b""))
@@ -112,9 +104,9 @@ def outcome(context, target, name, inputs, output):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_folder_that_can_not_be_written(name, inputs, context):
+def test_a_folder_that_can_not_be_written(name, inputs):
     output = f"--{OUTPUT[name]}/proc/tfnas/x.json" if name in OUTPUT else "--output_dir=/proc/tfnas"
-    code, printed = outcome(context, run_here, name, inputs, output)
+    code, printed = outcome(run_here, name, inputs, output)
     assert code not in (0, None), printed[-3000:]
     assert "Traceback" not in printed, printed[-3000:]
     last = printed.strip().splitlines()[-1]
@@ -125,9 +117,9 @@ def test_a_folder_that_can_not_be_written(name, inputs, context):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in (*LONG, "convert_benchmark")])
-def test_a_full_disk(name, inputs, context, tmp_path):
+def test_a_full_disk(name, inputs, tmp_path):
     output = f"--{OUTPUT[name]}{tmp_path}/x.png" if name in OUTPUT else f"--output_dir={tmp_path / 'out'}"
-    code, printed = outcome(context, with_small_files, name, inputs, output)
+    code, printed = outcome(with_small_files, name, inputs, output)
     assert code not in (0, None), printed[-3000:]
     assert "Traceback" not in printed, printed[-3000:]
     assert re.search(r"error: .*File too large", printed), printed[-3000:]
