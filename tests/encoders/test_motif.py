@@ -281,6 +281,25 @@ def test_killed_between_stages_and_resumed(tmp_path, monkeypatch):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{"macro_layers": 1}, {"motif_loss": "discriminator", "class_weight": 0.5}])
+def test_shapes_are_static(changes):
+    """XLA, which TPUs need, compiles an update, though training on CPUs goes without; noise aside, to the same."""
+    config, graphs = small(dropout=0.0, learning_rate=0.01, **changes), families_of_chains()
+    levels = Splitter.learned(config, graphs)(graphs)
+    schedule = loop.TrainingConfig(epochs=1, batch_size=config.batch_size, seed=1)
+    indices, weights = loop.epoch_batches(12, schedule, 1)
+    found = []
+    for compiled in (False, True):
+        task = RetrievalTask(config, levels, 1, 1)
+        task.jit_compile = compiled
+        task.optimizer.build(task.model.trainable_variables)
+        run = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), 3, True)
+        draws = task.draw(tf.constant([1, 2]), 3, config.batch_size)
+        found.append(run(tf.constant(indices), tf.constant(weights), draws, tf.constant(3)).numpy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     "changes", [{}, {"graph_loss": "pooled"}, {"motif_loss": "discriminator", "class_weight": 0.5}]
 )

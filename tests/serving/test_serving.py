@@ -195,6 +195,15 @@ def test_columns_and_rows_give_what_the_model_gives(client, cell):
         np.testing.assert_allclose(prediction["embedding"], direct["embedding"][row], atol=1e-6)
 
 
+def test_the_client_of_the_documentation(client):
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    program = text.split("```python\n")[1].split("```")[0]
+    assert "http://localhost:8501" in program
+    program = program.replace("http://localhost:8501", client.address)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "(1, 16)\n", done.stderr
+
+
 def test_examples_in_base64(client):
     text = base64.b64encode(cell_graphs.smallest_example()).decode()
     body = {"signature_name": "encode_examples", "instances": [{"b64": text}, {"b64": text}]}
