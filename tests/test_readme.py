@@ -17,6 +17,8 @@ SMALLER = {
     "--queries=150 --runs=500": "--queries=20 --runs=3",
     "--queries=40 --runs=3": "--queries=3 --runs=1",
     "--labels=20 --queries=60": "--labels=5 --queries=15",
+    "--queries=30 --workers=2": "--queries=3 --workers=2 --train_epochs=1 --channels=4 --cells_per_stage=1",
+    "nasbench201:10000,darts:10000": "nasbench201:40,darts:10",
     "--count=100": "--count=2",
     "--count=300": "--count=8",
 }
@@ -63,7 +65,8 @@ def test_shell_commands(tmp_path):
         text = text.replace(large, small)
     folder_with_a_users_files(tmp_path)
     run(tmp_path, "bash", "-ec", text)
-    for name in ("pretrain", "digits201", "table", "search", "mobilenetv3", "scores", "cells", "jacobians", "export"):
+    names = ("pretrain", "digits201", "table", "search", "parallel", "mobilenetv3", "scores", "cells", "jacobians")
+    for name in (*names, "vectors", "export"):
         assert (tmp_path / "runs" / name / "summary.json").is_file()
     assert (tmp_path / "runs" / "index" / "index" / "saved_model.pb").is_file()
 
