@@ -1,5 +1,6 @@
 """kill -9 at any time: every run resumes to the same bits and loses only what came after its last checkpoint."""
 
+import dataclasses
 import shutil
 import time
 
@@ -11,7 +12,10 @@ from tests.fork import run_here, server
 from tests.small_runs import SMALL_RUNS, make_inputs
 from tfnas.training.log import read_metrics
 
-KILLS = 50
+SEARCH = SMALL_RUNS["search"]
+PARALLEL = dataclasses.replace(SEARCH, arguments=(*SEARCH.arguments, "--workers=2"))
+RUNS = {**SMALL_RUNS, "parallel_search": PARALLEL}
+KILLS = dict.fromkeys(SMALL_RUNS, 50) | {"parallel_search": 15}  # whose workers need seconds to start
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +30,9 @@ def saved_epochs(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL_RUNS)
-def test_fifty_kills(name, inputs, tmp_path):
-    small = SMALL_RUNS[name]
+@pytest.mark.parametrize("name", RUNS)
+def test_kills(name, inputs, tmp_path):
+    small = RUNS[name]
     log, out = tmp_path / "log", tmp_path / "out"
 
     def start(folder, resume):
@@ -50,7 +54,7 @@ def test_fifty_kills(name, inputs, tmp_path):
 
     rng = np.random.default_rng(0)
     kills = finished = epochs = 0
-    while kills < KILLS:
+    while kills < KILLS[name]:
         process = start(out, out.exists())
         process.join(float(rng.uniform(0, seconds)))
         if process.exitcode is None:
@@ -59,7 +63,7 @@ def test_fifty_kills(name, inputs, tmp_path):
             kills += 1
             reached = saved_epochs(out / small.training)
             assert reached >= epochs
-            assert len(read_metrics(out / small.training / "metrics.jsonl")) <= reached + 1 or name == "search"
+            assert len(read_metrics(out / small.training / "metrics.jsonl")) <= reached + 1 or small.program == "search"
             epochs = reached
         else:
             finish(process)
