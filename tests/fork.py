@@ -9,7 +9,9 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import traceback
 from multiprocessing import connection, context
+from typing import NoReturn
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -27,8 +29,12 @@ def run_here(
     arguments: list[str],
     output: connection.Connection | pathlib.Path,
     errors: pathlib.Path | None = None,
-) -> None:
-    """Runs a binary in this process, a fork; what it prints goes to `output`, errors elsewhere if a file is given."""
+) -> NoReturn:
+    """Runs a binary in this process, a fork, and ends it.
+
+    What it prints goes to `output`, errors elsewhere if a file is given. The end does not wait for other processes:
+    joblib's, which are told to go when an interpreter ends, are never told so in a fork.
+    """
     if isinstance(output, pathlib.Path):
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     else:
@@ -41,19 +47,27 @@ def run_here(
     os.close(descriptor)
     os.chdir(ROOT)
     sys.argv = [program, *arguments]
-    runpy.run_module(f"trainers.{program}", run_name="__main__")
+    code = 1
+    try:
+        runpy.run_module(f"trainers.{program}", run_name="__main__")
+        code = 0
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+        else:
+            code = stop.code or 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 _SECONDS = 300
-_FRESH = ("build_corpus", "convert_benchmark")
-"""Binaries that start joblib's processes, which don't end in a fork."""
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess:
     """A binary's exit code and what it printed."""
-    if program in _FRESH:
-        command = [sys.executable, "-m", f"trainers.{program}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         process = server().Process(
