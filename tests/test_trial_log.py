@@ -119,39 +119,39 @@ def _add_with_little_space(path):
         log.add("large", {"validation": 0.5})
 
 
-WRITERS, APPENDS, KILLS = 8, 200, 200
-
-
-def _write_many(path, writer, acknowledged, killing):
+def _write_many(path, writer, appends, acknowledged, killing):
     """Adds what is missing of this writer's records; says which are safe; stays as long as it may be killed."""
     log = TrialLog(path, HEADER)
     known = log.records()
-    for number in range(APPENDS):
+    for number in range(appends):
         key = f"{writer}/{number}"
         if key not in known:
-            log.add(key, {"validation": number / APPENDS, "text": "x" * (number * 37 % 400)})
+            log.add(key, {"validation": number / appends, "text": "x" * (number * 37 % 400)})
         acknowledged[writer] = number + 1
         time.sleep(0.02)
     while killing.value:
         time.sleep(0.01)
 
 
-def test_eight_writers_and_two_hundred_kills(tmp_path):
+@pytest.mark.parametrize(
+    ("writers", "appends", "kills"), [(3, 20, 20), pytest.param(8, 200, 200, marks=pytest.mark.slow)]
+)
+def test_writers_are_killed(writers, appends, kills, tmp_path):
     """Nothing acknowledged is lost, nothing is there twice, whoever is killed while writing."""
     context = fork.server()
-    acknowledged = context.Array("i", WRITERS, lock=False)  # a lock could die with its holder
+    acknowledged = context.Array("i", writers, lock=False)  # a lock could die with its holder
     killing = context.Value("i", 1, lock=False)
     chooser = random.Random(0)
 
     def start(writer):
-        process = context.Process(target=_write_many, args=(tmp_path / "log", writer, acknowledged, killing))
+        process = context.Process(target=_write_many, args=(tmp_path / "log", writer, appends, acknowledged, killing))
         process.start()
         return process
 
-    processes = [start(writer) for writer in range(WRITERS)]
-    for _ in range(KILLS):
+    processes = [start(writer) for writer in range(writers)]
+    for _ in range(kills):
         time.sleep(chooser.random() * 0.02)
-        writer = chooser.randrange(WRITERS)
+        writer = chooser.randrange(writers)
         processes[writer].kill()
         processes[writer].join()
         assert processes[writer].exitcode == -signal.SIGKILL
@@ -164,6 +164,6 @@ def test_eight_writers_and_two_hundred_kills(tmp_path):
         process.join()
         assert process.exitcode == 0
     records = TrialLog(tmp_path / "log", HEADER).records()
-    assert len(records) == WRITERS * APPENDS
-    assert len((tmp_path / "log").read_text().splitlines()) == WRITERS * APPENDS + 1
-    assert all(record["validation"] == int(key.split("/")[1]) / APPENDS for key, record in records.items())
+    assert len(records) == writers * appends
+    assert len((tmp_path / "log").read_text().splitlines()) == writers * appends + 1
+    assert all(record["validation"] == int(key.split("/")[1]) / appends for key, record in records.items())

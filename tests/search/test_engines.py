@@ -73,7 +73,12 @@ def log_of(folder):
 
 @pytest.mark.parametrize(
     ("engine", "workers", "trials"),
-    [("processes", 8, 160), ("ray", 2, 20), pytest.param("ray", 8, 160, marks=pytest.mark.slow)],
+    [
+        ("processes", 2, 20),
+        ("ray", 2, 20),
+        pytest.param("processes", 8, 160, marks=pytest.mark.slow),
+        pytest.param("ray", 8, 160, marks=pytest.mark.slow),
+    ],
 )
 def test_workers_finish_each_trial_once(candidates, tmp_path, engine, workers, trials):
     """A worker dies at a trial midway; the trial is issued again, once, and nothing else is."""
