@@ -24,10 +24,10 @@ demo: .venv
 	$(BIN)/python -m trainers.demo --output_dir=$(OUTPUT) --overwrite
 
 test: .venv
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist=worksteal
 
 test-all: .venv
-	$(BIN)/python -m pytest -n 2 -m ""
+	$(BIN)/python -m pytest -n 2 --dist=worksteal -m ""
 
 lint: .venv
 	$(BIN)/ruff check .

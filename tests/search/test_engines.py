@@ -167,6 +167,14 @@ def test_two_searches_share_a_log(candidates, tmp_path):
     assert len(list((tmp_path / "notes").iterdir())) == 8
 
 
+def lives(pid):
+    """Whether there is such a process that is no zombie."""
+    try:
+        return " Z " not in pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_the_end_of_an_engine_is_the_end_of_its_workers(candidates, tmp_path):
     evaluator = Pretended(tmp_path)
     make = functools.partial(Sleeping, str(tmp_path))
@@ -180,7 +188,7 @@ def test_the_end_of_an_engine_is_the_end_of_its_workers(candidates, tmp_path):
     engine.close()
     assert all(future.cancelled() or future.exception() is not None for future in futures)
     for pid in pids:
-        while pathlib.Path(f"/proc/{pid}/stat").exists() and " Z " not in pathlib.Path(f"/proc/{pid}/stat").read_text():
+        while lives(pid):
             assert time.monotonic() < deadline
             time.sleep(0.05)
 

@@ -55,7 +55,7 @@ def test_state_goes_through_a_file(candidates, tmp_path):
 def test_perfect_scores_find_the_best_at_once(candidates):
     truth = score(candidates, np.arange(len(candidates)))
     strategy = GuidedEvolution(candidates, [1, 2], ScoreGuide(truth), strangers=len(candidates))
-    rows = drive(strategy, 12)
+    rows = drive(strategy, 5)
     assert (score(candidates, rows).max(axis=1) == truth.max()).all()
     assert strategy.initial == 2
 

@@ -1,12 +1,9 @@
-"""The binaries as a user meets them: help, mistakes, a small chain of all of them, kill -9."""
+"""The binaries as a user meets them: help, mistakes, a small chain of all of them."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -132,36 +129,6 @@ def test_chain(pretrained, corpus, tmp_path):
         for folder in (encoder, tmp_path / "again" / "encoder")
     )
     np.testing.assert_array_equal(first, second)
-
-
-def test_killed_and_resumed_run_has_the_same_weights(pretrained, corpus, tmp_path):
-    flags = pretrain_flags(corpus, tmp_path / "out")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainers.pretrain_arch2vec", *flags], cwd=ROOT, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "out" / "checkpoints" / "checkpoint").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "out" / "summary.json").exists()
-    run("pretrain_arch2vec", *flags, "--resume")
-    weights = [
-        {
-            name: tf.train.load_variable(str(folder / "checkpoints"), name)
-            for name, _ in tf.train.list_variables(str(folder / "checkpoints"))
-            if "VARIABLE_VALUE" in name
-        }
-        for folder in (pretrained, tmp_path / "out")
-    ]
-    assert len(weights[0]) > 20
-    for name, value in weights[0].items():
-        if not name.startswith("save_counter"):
-            np.testing.assert_array_equal(value, weights[1][name], err_msg=name)
-    logs = [(folder / "metrics.jsonl").read_text() for folder in (pretrained, tmp_path / "out")]
-    assert logs[0] == logs[1]
 
 
 @pytest.mark.parametrize(
