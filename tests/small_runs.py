@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import subprocess
@@ -20,7 +19,7 @@ class SmallRun:
     Attributes:
       program: a module of `trainers`.
       arguments: its flags; `{inputs}` stands for the folder that `make_inputs` filled.
-      results: files of the output folder whose content counts; a JSON file can be cut down to a key, `file:key`.
+      results: files of the output folder whose content counts.
       training: where in the output folder checkpoints and metrics are.
     """
 
@@ -34,16 +33,13 @@ class SmallRun:
         return [*(argument.format(inputs=inputs) for argument in self.arguments), f"--output_dir={output_dir}"]
 
     def digest(self, output_dir: pathlib.Path) -> dict[str, str]:
-        """What counts, as SHA-256 or as it is."""
-        found = {}
-        for name in self.results:
-            file, _, key = name.partition(":")
-            content = (output_dir / file).read_bytes()
-            found[name] = json.loads(content)[key] if key else hashlib.sha256(content).hexdigest()
-        return found
+        """SHA-256 of what counts."""
+        return {name: hashlib.sha256((output_dir / name).read_bytes()).hexdigest() for name in self.results}
 
 
-_TRAINED = ("metrics.jsonl", "summary.json:encoder_sha256")
+# Of a SavedModel the weights: its functions are numbered by what the process traced before, and a resumed one traced less.
+_WEIGHTS = "encoder/variables/variables.data-00000-of-00001"
+_TRAINED = ("metrics.jsonl", _WEIGHTS)
 
 SMALL_RUNS = {
     "arch2vec": SmallRun(
@@ -67,8 +63,7 @@ SMALL_RUNS = {
             *("--corpus={inputs}/graphs", "--width=8", "--embedding_dim=8", "--neighbourhood_width=48"),
             *("--batch_size=8", "--epochs=5"),
         ),
-        # Its SavedModel is equal but for the order in which TF-GNN's parser names two inputs of a function.
-        ("joint/metrics.jsonl", "encoder/variables/variables.data-00000-of-00001", "encoder/motifs.npz"),
+        ("joint/metrics.jsonl", _WEIGHTS, "encoder/motifs.npz"),
         training="joint",
     ),
     "search": SmallRun(
