@@ -37,7 +37,7 @@ class SmallRun:
         return {name: hashlib.sha256((output_dir / name).read_bytes()).hexdigest() for name in self.results}
 
 
-# Of a SavedModel the weights: its functions are numbered by what the process traced before, and a resumed one traced less.
+# Of a SavedModel the weights: its functions are numbered by what the process traced, and a resumed one traced less.
 _WEIGHTS = "encoder/variables/variables.data-00000-of-00001"
 _TRAINED = ("metrics.jsonl", _WEIGHTS)
 
