@@ -21,6 +21,7 @@ SMALLER = {
     "nasbench201:10000,darts:10000": "nasbench201:40,darts:10",
     "--count=100": "--count=2",
     "--count=300": "--count=8",
+    "--corpus=runs/jacobians/corpus": "--corpus=runs/jacobians/corpus --epochs=1 --batch_size=4",
 }
 
 
@@ -35,7 +36,7 @@ def folder_with_a_users_files(folder):
     (folder / "my_models").mkdir()
     shutil.copy(folder / "my_model.keras", folder / "my_models")
     labels = np.arange(200) % 10
-    images = np.random.default_rng(0).random((200, 32, 32, 3)).astype(np.float32)
+    images = np.random.default_rng(0).random((200, 16, 16, 3)).astype(np.float32)
     np.savez(folder / "images.npz", images=images, labels=labels)
     (folder / "my_module.py").write_text("def accuracy(architecture):\n    return len(str(architecture)) % 7 / 10\n")
 

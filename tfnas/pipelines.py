@@ -14,7 +14,11 @@ from tqdm import tqdm
 
 from tfnas import errors
 
-LOCAL_RUNNER = ("--runner=DirectRunner", "--direct_running_mode=multi_processing")
+LOCAL_RUNNER = (
+    "--runner=DirectRunner",
+    "--direct_running_mode=multi_processing",
+    "--default_sdk_harness_log_level=CRITICAL",
+)
 
 
 def run(
@@ -43,7 +47,7 @@ def run(
     Raises:
       TfnasError, OSError: what `work` raised, wherever it ran.
     """
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)  # it warns of what nobody asked for
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised, nobody asked for the rest
     options = list(beam_options) or [*LOCAL_RUNNER, f"--direct_num_workers={num_workers}"]
     if items:
         try:
