@@ -1,6 +1,9 @@
 """Files that are whole or absent."""
 
 import json
+import os
+import pathlib
+import tempfile
 
 import numpy as np
 import pytest
@@ -89,6 +92,22 @@ def test_output_folder(tmp_path):
     artefacts.prepare_output_folder(folder, {"seed": 2}, overwrite=True)
     assert json.loads((folder / "run.json").read_text())["settings"] == {"seed": 2}
     assert not (folder / "result").exists()
+
+
+def test_what_a_killed_run_wrote_aside_goes(tmp_path):
+    artefacts.prepare_output_folder(tmp_path, {})
+    (tmp_path / "part").mkdir()
+    torn = pathlib.Path(tempfile.mkdtemp(prefix=".encoder.", dir=tmp_path))
+    (torn / ".x.npz.abcdefgh").touch()
+    descriptor, file = tempfile.mkstemp(prefix=".state.npz.", dir=tmp_path / "part")
+    os.close(descriptor)
+    kept = [tmp_path / ".gitignore", tmp_path / "part" / ".hidden.npz", tmp_path / "a.b.abcdefgh"]
+    for path in kept:
+        path.touch()
+    artefacts.prepare_output_folder(tmp_path, {}, resume=True)
+    assert not torn.exists()
+    assert not pathlib.Path(file).exists()
+    assert all(path.exists() for path in kept)
 
 
 def test_overwrite_spares_what_tfnas_did_not_make(tmp_path):

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import tempfile
 import zipfile
@@ -25,6 +26,8 @@ from tfnas.errors import ConfigurationError, CorruptArtefactError
 MANIFEST_NAME = "manifest.json"
 RUN_NAME = "run.json"
 _VERSIONED_PACKAGES = ("tfnas", "tensorflow", "tf_keras", "tensorflow-gnn", "tensorflow-probability", "numpy")
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # as `tempfile` names what begins with a point
 
 PathLike = str | os.PathLike[str]
 
@@ -244,7 +247,7 @@ def prepare_output_folder(
       path: the folder.
       settings: JSON values that decide the run's result. They are kept in the folder's `run.json`; a run can only be
         resumed with the settings it was started with.
-      resume: continue what the folder holds.
+      resume: continue what the folder holds, without what a killed run had not finished writing.
       overwrite: delete what the folder holds, provided that tfnas made it.
 
     Raises:
@@ -274,9 +277,19 @@ def prepare_output_folder(
     run = {"settings": json.loads(json.dumps(settings)), "versions": versions()}
     if resume and (folder / RUN_NAME).is_file():
         _check_same_settings(folder, read_json(folder / RUN_NAME).get("settings", {}), run["settings"])
+        _remove_torn(folder)
     else:
         write_json(folder / RUN_NAME, run)
     return folder
+
+
+def _remove_torn(folder: pathlib.Path) -> None:
+    """Deletes what a killed run was writing aside; see `atomic_file` and `atomic_folder`."""
+    for path in [path for path in folder.rglob(".*") if _TEMPORARY.fullmatch(path.name)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _check_same_settings(folder: pathlib.Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
