@@ -2,9 +2,10 @@
 
   python perf/binaries.py [--only=embed,search]
 
-Prints the seconds of each as a user waits for them, start-up included. Images are scikit-learn's digits, corpora are a
-thousand networks of NAS-Bench-201. Not there: the reproductions, which need measured tables; `convert_benchmark`, which
-needs an official file; `train_darts` and `build_digits201`, which train for hours by what they are.
+Prints the seconds of each as a user waits for them, start-up included; graphs are 500 networks of NAS-Bench-201 and as
+many of NAS-Bench-101. Not there is what works on a user's own images (`score_proxies`, `extract_jacobians`,
+`pretrain_jacobian_encoder`, `train_darts`), on an official file (`convert_benchmark`) or on measured tables (the
+reproductions), and `build_digits201`, which trains a whole space.
 """
 
 import argparse
@@ -16,12 +17,9 @@ import time
 import urllib.error
 import urllib.request
 
-import numpy as np
-from sklearn.datasets import load_digits
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "saved_models"
-GRAPHS, JACOBIANS = "--corpus={folder}/build_corpus/corpus", "--corpus={folder}/extract_jacobians/corpus"
+GRAPHS = "--corpus={folder}/build_corpus/corpus"
 MODEL = f"--model={SHIPPED}/arch2vec_nasbench201"
 COMMANDS = {
     "pretrain_arch2vec": ["--space=nasbench201"],
@@ -34,9 +32,6 @@ COMMANDS = {
     "pretrain_cg_encoder": [GRAPHS],
     "train_predictor": ["--benchmarks=digits201"],
     "predict": [MODEL],
-    "score_proxies": ["--space=nasbench201", "--data={folder}/digits.npz"],
-    "extract_jacobians": ["--data={folder}/digits.npz"],
-    "pretrain_jacobian_encoder": [JACOBIANS],
     "train_retrieval": [GRAPHS],
     "build_index": [f"--add_to={SHIPPED}/architecture_index", "--remove=timm/resnet50"],
     "retrieve": ["--model=timm/resnet50"],
@@ -70,9 +65,6 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(COMMANDS))
     chosen = parser.parse_args().only.split(",")
     with tempfile.TemporaryDirectory() as folder:
-        digits = load_digits()
-        images = (digits.images[..., None] / 16.0).astype(np.float32)
-        np.savez(pathlib.Path(folder) / "digits.npz", images=images, labels=digits.target)
         for name in chosen:
             command = [sys.executable, "-m", f"trainers.{name}"]
             command += [flag.format(folder=folder) for flag in COMMANDS[name]]

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pathlib
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,7 @@ def run_here(
         descriptor = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    os.setsid()
     os.chdir(ROOT)
     sys.argv = [program, *arguments]
     code = 1
@@ -75,8 +77,8 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess:
         )
         process.start()
         process.join(_SECONDS)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        with contextlib.suppress(ProcessLookupError):  # itself if it hangs, and joblib's workers that it left
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
         output, errors = ((folder / name).read_text() for name in ("output", "errors"))
     return subprocess.CompletedProcess([program, *arguments], process.exitcode, output, errors)
