@@ -51,6 +51,7 @@ perf: .venv
 	$(BIN)/python perf/jacobian.py --torch_python=.venv-perf/bin/python
 	$(BIN)/python perf/retrieval.py
 	$(BIN)/python perf/scale.py
+	$(BIN)/python perf/binaries.py
 
 # DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, so that the
 # whole takes 159 minutes of processor time on two cores; docs/arch2vec.md has the command for all of it.

@@ -151,7 +151,7 @@ def embedding(folder: pathlib.Path) -> None:
             slope = (seconds[large] - seconds[small]) / (large - small)
             print(
                 f"{f'{small:,} / {large:,} {stem}':32s}{workers:8d}{seconds[small]:10.1f}{seconds[large]:10.1f}"
-                f"{1 / slope:12,.0f}{slope * 1e8 * workers / 3600:10,.0f} core h"
+                f"{1 / slope:12,.0f}{slope * 1e8 * workers / 3600:9,.1f} core h"
             )
 
 
