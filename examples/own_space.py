@@ -13,8 +13,8 @@ import tfnas  # isort: skip (before TensorFlow, because it decides which Keras i
 import numpy as np
 import tensorflow as tf
 
-from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
-from tfnas.benchmarks.images import ImageData
+from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
+from tfnas.benchmarks.trained.images import ImageData
 from tfnas.encoders.arch2vec.config import PRESETS
 from tfnas.encoders.arch2vec.pretrain import pretrain
 from tfnas.encoders.saved import SavedEncoder

@@ -18,8 +18,8 @@ import tfnas  # isort: skip
 import numpy as np
 import tensorflow as tf
 
-from tfnas.graphs import symbolic
-from tfnas.graphs.keras_graphs import from_keras
+from tfnas.graphs.importers.keras_graphs import from_keras
+from tfnas.networks import symbolic
 from tfnas.networks.darts import DartsNetwork
 from tfnas.networks.mobilenetv3 import MobileNetV3Network, MobileNetV3Skeleton
 from tfnas.networks.nasbench101 import NASBench101Network, NASBench101Skeleton
@@ -63,11 +63,11 @@ def main() -> None:
     columns = ["space", "operators", "graphs/s, direct", "graphs/s, network built and imported", "ratio"]
     print(tables.markdown(columns, rows))
     if arguments.corpus:
-        from tfnas.graphs import space_corpora
+        from tfnas.corpora import spaces
 
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            count = space_corpora.write_space_corpus(f"{folder}/corpus", CORPUS, num_workers=2)
+            count = spaces.write_space_corpus(f"{folder}/corpus", CORPUS, num_workers=2)
             seconds = time.perf_counter() - start
             bytes_written = sum(file.stat().st_size for file in pathlib.Path(folder, "corpus").iterdir())
         print(f"\n{count:,} graphs built and stored in {seconds:.0f} s, {bytes_written / 1e6:,.0f} MB")

@@ -24,12 +24,12 @@ import tfnas  # isort: skip  # noqa: F401 (decides which Keras TensorFlow loads)
 import numpy as np
 import tensorflow as tf
 
+from tfnas.encoders.jacobian.extract import available_devices
+from tfnas.encoders.jacobian.program import JacobianProgram, describe
+from tfnas.encoders.jacobian.space_programs import NASBench201Jacobians
+from tfnas.networks.initialization import draw_weights
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton, operation_codes, work
-from tfnas.proxies.initialization import draw_weights
-from tfnas.proxies.jacobian_experiment import available_devices
-from tfnas.proxies.jacobians import JacobianProgram, describe
-from tfnas.proxies.space_jacobians import NASBench201Jacobians
 from tfnas.reports import tables
 from tfnas.runtime import one_device_per_core, one_thread_per_operation
 from tfnas.spaces import Architecture, get_space

@@ -25,7 +25,7 @@ from tfnas.spaces import NASBench101
 
 def synthetic(path: pathlib.Path, cells: int) -> None:
     """Writes `3 * cells` records in random order."""
-    from tfnas.benchmarks.nasbench101 import write_official
+    from tfnas.benchmarks.readers.nasbench101 import write_official
 
     space = NASBench101()
     table, md5 = space.enumerate_with_hashes()
@@ -51,7 +51,7 @@ def run_task(task: str, path: pathlib.Path, records: int) -> dict[str, float]:
     """The measured part, in its own process."""
     table = path.with_suffix(".npz")
     if task == "convert":
-        from tfnas.benchmarks import nasbench101
+        from tfnas.benchmarks.readers import nasbench101
 
         started, cpu = time.perf_counter(), time.process_time()
         nasbench101.convert(path, table, records=records)
@@ -61,8 +61,8 @@ def run_task(task: str, path: pathlib.Path, records: int) -> dict[str, float]:
         started, cpu = time.perf_counter(), time.process_time()
         read_rows(path)
     else:
-        from tfnas.benchmarks.evaluators import TableEvaluator
         from tfnas.benchmarks.table import read_table
+        from tfnas.benchmarks.tabular import TableEvaluator
 
         started, cpu = time.perf_counter(), time.process_time()
         evaluator = TableEvaluator(read_table(table), "validation_accuracy_108", "test_accuracy_108")

@@ -23,12 +23,11 @@ import tensorflow as tf
 
 from tfnas.encoders.computation_graph import config as encoder_config
 from tfnas.encoders.computation_graph.model import GraphEncoder
-from tfnas.encoders.computation_graph.saved import embed_packed
 from tfnas.encoders.computation_graph.task import ContrastiveTask
-from tfnas.graphs.packed import PackedGraphs
-from tfnas.graphs.space_graphs import pack_cells
+from tfnas.graphs.packed import PackedGraphs, embed_packed
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
+from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.proxies.scores import PROXIES, ProxyProgram
 from tfnas.proxies.spaces import NASBench201Proxies
 from tfnas.reports import tables

@@ -22,12 +22,12 @@ import tensorflow as tf
 from tfnas.encoders.motif.config import preset
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.encoders.motif.task import RetrievalTask
-from tfnas.encoders.saved import SHIPPED
-from tfnas.graphs.motif_config import MotifConfig
-from tfnas.graphs.motifs import MotifVocabulary, sequences
-from tfnas.graphs.space_graphs import pack_cells
+from tfnas.graphs.motifs.config import MotifConfig
+from tfnas.graphs.motifs.mining import MotifVocabulary, sequences
+from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.retrieval.collection import read_collection
 from tfnas.retrieval.index import Index
+from tfnas.saved_models import SHIPPED
 from tfnas.spaces import get_space
 from tfnas.training import loop
 

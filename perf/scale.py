@@ -30,11 +30,13 @@ from sklearn.datasets import load_digits
 from tqdm import tqdm
 
 from tfnas.benchmarks.base import Score
-from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
-from tfnas.benchmarks.images import ImageData
-from tfnas.encoders.saved import SHIPPED, SavedEncoder
-from tfnas.graphs import records, space_corpora
+from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
+from tfnas.benchmarks.trained.images import ImageData
+from tfnas.corpora import cells as cell_corpora
+from tfnas.corpora import spaces
+from tfnas.encoders.saved import SavedEncoder
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
+from tfnas.saved_models import SHIPPED
 from tfnas.search import get_strategy, loop
 from tfnas.search.engines import get_engine
 from tfnas.search.experiment import candidates_of
@@ -81,7 +83,7 @@ def epoch_seconds(folder: pathlib.Path) -> float:
 def training(folder: pathlib.Path) -> None:
     """One process against two workers."""
     graphs = folder / "training_graphs"
-    space_corpora.write_space_corpus(graphs, {"nasbench201": 1000}, layout="benchmark", seed=1, num_workers=1)
+    spaces.write_space_corpus(graphs, {"nasbench201": 1000}, layout="benchmark", seed=1, num_workers=1)
     epochs = 4
     runs = {
         "arch2vec, batch 32": (15625, "pretrain_arch2vec", "--space=nasbench201"),
@@ -132,10 +134,10 @@ def embedding(folder: pathlib.Path) -> None:
     cells = space.enumerate()
     sizes = {"cells of NAS-Bench-101": (50_000, 400_000), "networks of NAS-Bench-201": (2_000, 10_000)}
     for size in sizes["cells of NAS-Bench-101"]:
-        records.write_cells(folder / f"cells{size}", space, cells[:size], num_shards=8)
+        cell_corpora.write_cells(folder / f"cells{size}", space, cells[:size], num_shards=8)
     for size in sizes["networks of NAS-Bench-201"]:
         corpus = folder / f"networks{size}"
-        space_corpora.write_space_corpus(corpus, {"nasbench201": size}, layout="benchmark", seed=1, num_workers=2)
+        spaces.write_space_corpus(corpus, {"nasbench201": size}, layout="benchmark", seed=1, num_workers=2)
     encoders = {"cells of NAS-Bench-101": "arch2vec_nasbench101", "networks of NAS-Bench-201": "cg_encoder"}
     print(f"embedding, seconds\n{'':32s}{'workers':>8s}{'small':>10s}{'large':>10s}{'per second':>12s}{'10^8':>16s}")
     for name, (small, large) in sizes.items():

@@ -88,17 +88,19 @@ SEARCHES = {
 
 def make_inputs(folder: pathlib.Path) -> pathlib.Path:
     """Cells, computation graphs, Jacobians and images in a folder."""
-    from tfnas.graphs import corpora, records, symbolic
+    from tfnas.corpora import cells as cell_corpora
+    from tfnas.corpora import graphs as graph_corpora
+    from tfnas.networks import symbolic
     from tfnas.spaces import NASBench201
 
     space = NASBench201()
     cells = space.enumerate()
-    records.write_cells(folder / "cells", space, cells[:600], num_shards=2)
+    cell_corpora.write_cells(folder / "cells", space, cells[:600], num_shards=2)
     graphs = [
         symbolic.build("nasbench201", space.architecture(cells, 60 * row), name=str(row), family="ab"[row % 2])
         for row in range(60)
     ]
-    corpora.write_graphs(folder / "graphs", graphs, num_shards=2)
+    graph_corpora.write_graphs(folder / "graphs", graphs, num_shards=2)
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     images = rng.random((60, 8, 8, 3)).astype(np.float32) + labels[:, None, None, None]

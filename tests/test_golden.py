@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 
 from tests.golden.make import HEADER, ROWS, TRIAL
-from tfnas.encoders import embedding_pipeline, saved
-from tfnas.graphs import corpora, records, symbolic
-from tfnas.proxies import jacobian_corpus
+from tfnas import saved_models
+from tfnas.benchmarks.trained.trial_log import TrialLog
+from tfnas.corpora import cells as cell_corpora
+from tfnas.corpora import graphs as graph_corpora
+from tfnas.encoders import corpus as embedding_pipeline
+from tfnas.encoders import saved
+from tfnas.encoders.jacobian import corpus as jacobian_corpus
+from tfnas.networks import symbolic
 from tfnas.retrieval.index import Index
 from tfnas.spaces import NASBench201
-from tfnas.trial_log import TrialLog
 
 SPACE = NASBench201()
 CELLS = SPACE.enumerate()[ROWS]
@@ -25,13 +29,13 @@ def golden(request):
 
 
 def test_cells(golden):
-    cells = records.load_cells(golden / "cells", SPACE)
+    cells = cell_corpora.load_cells(golden / "cells", SPACE)
     np.testing.assert_array_equal(cells.operations, CELLS.operations)
     np.testing.assert_array_equal(cells.adjacency, CELLS.adjacency)
 
 
 def test_computation_graphs(golden):
-    graphs = list(corpora.read_graphs(golden / "graphs"))
+    graphs = list(graph_corpora.read_graphs(golden / "graphs"))
     expected = [symbolic.build("nasbench201", SPACE.architecture(CELLS, row)) for row in range(3)]
     assert [graph.name for graph in graphs] == ["n0", "n1", "n2"]
     for one, two in zip(graphs, expected, strict=True):
@@ -41,7 +45,7 @@ def test_computation_graphs(golden):
 
 
 def test_embeddings(golden, monkeypatch):
-    encoder = saved.SavedEncoder(saved.SHIPPED / "arch2vec_nasbench201")
+    encoder = saved.SavedEncoder(saved_models.SHIPPED / "arch2vec_nasbench201")
     shards = list(embedding_pipeline.read_embeddings(golden / "sharded" / "embeddings"))
     rows = np.concatenate([rows for rows, _ in shards])
     assert sorted(rows.tolist()) == [0, 1, 2]

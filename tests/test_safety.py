@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tfnas import artefacts
-from tfnas.benchmarks import nats_bench
-from tfnas.benchmarks.images import load_images
+from tfnas.benchmarks.readers import nats_bench
 from tfnas.benchmarks.table import read_table
+from tfnas.benchmarks.trained.images import load_images
+from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.errors import CorruptArtefactError, TfnasError
 from tfnas.graphs import importers
-from tfnas.proxies import jacobian_corpus
 from tfnas.retrieval.index import Index
 
 ROOT = pathlib.Path(__file__).parents[1]

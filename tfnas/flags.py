@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import pathlib
 import re
 import sys
 import typing
@@ -11,6 +12,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from tfnas import artefacts
 from tfnas.errors import TfnasError
 
 
@@ -63,6 +65,20 @@ def define_output() -> None:
     flags.DEFINE_string("output_dir", None, "Folder for results; must be empty or new.", required=True)
     flags.DEFINE_boolean("resume", False, "Continue the run that --output_dir holds.")
     flags.DEFINE_boolean("overwrite", False, "Delete the run that --output_dir holds.")
+
+
+def output_folder(settings: Mapping[str, Any]) -> pathlib.Path:
+    """The folder of `--output_dir`, made or taken over as `--resume` and `--overwrite` say.
+
+    Args:
+      settings: what decides the results, `program` among it; see `artefacts.prepare_output_folder`.
+
+    Raises:
+      ConfigurationError: see there.
+    """
+    return artefacts.prepare_output_folder(
+        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
+    )
 
 
 def run(main: Callable[[], Mapping[str, Any] | None]) -> None:

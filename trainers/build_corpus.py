@@ -9,7 +9,6 @@ OUT gets the corpus; of real models also summary.json, failures.json with reason
 
 from absl import flags
 
-import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.errors import ConfigurationError
 
@@ -29,7 +28,7 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.graphs.corpus_builder.build_corpus` or `tfnas.graphs.space_corpora.write_space_corpus`."""
+    """Flags -> `tfnas.corpora.builder.build_corpus` or `tfnas.corpora.spaces.write_space_corpus`."""
     settings = {"program": "build_corpus", "sources": _SOURCES.value, "folder": _FOLDER.value, "limit": _LIMIT.value}
     settings |= {"spaces": _SPACES.value, "layout": _LAYOUT.value, "seed": _SEED.value}
     counts = {name: count for name, _, count in (text.partition(":") for text in _SPACES.value)}
@@ -37,14 +36,12 @@ def main() -> None:
         raise ConfigurationError(
             f"--spaces={','.join(_SPACES.value)}, expected space:count, separated by commas, every space once"
         )
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
 
     if counts:
-        from tfnas.graphs import space_corpora
+        from tfnas.corpora import spaces
 
-        total = space_corpora.write_space_corpus(
+        total = spaces.write_space_corpus(
             output_dir / "corpus",
             {name: int(count) for name, count in counts.items()},
             layout=_LAYOUT.value,
@@ -54,10 +51,10 @@ def main() -> None:
         print(f"{total:,} graphs in {output_dir}/corpus")
         return
 
-    from tfnas.graphs import corpus_builder, sources
+    from tfnas.corpora import builder, sources
 
     jobs = sources.list_jobs(_SOURCES.value, _FOLDER.value, _TORCH_PYTHON.value)[: _LIMIT.value]
-    summary = corpus_builder.build_corpus(
+    summary = builder.build_corpus(
         jobs,
         output_dir,
         num_workers=_NUM_WORKERS.value,

@@ -17,15 +17,13 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.benchmarks.digits201.build`."""
+    """Flags -> `tfnas.benchmarks.trained.digits201.build`."""
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.benchmarks import digits201
+    from tfnas.benchmarks.trained import digits201
 
     settings = {"program": "build_digits201", "sample": _SAMPLE.value}  # a run with a limit can be continued without
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     summary = digits201.build(output_dir, _SAMPLE.value, _LIMIT.value)
     tfnas.artefacts.write_json(output_dir / "summary.json", summary)
     print(f"{summary['trained_cells']:,} of {summary['distinct_cells']:,} cells in {output_dir / 'digits201.npz'}")

@@ -46,9 +46,7 @@ def main() -> None:
     settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value}
     settings |= {"add_to": _ADD_TO.value, "remove": _REMOVE.value}
     # Everything is in memory by now: the folder that is overwritten may be the one that was read.
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     index = build_index(Collection.concatenate(parts), encoder, output_dir / "index")
     print(f"{len(index):,} architectures in {output_dir}/index")
 

@@ -10,7 +10,6 @@ pickles: numbers, strings and arrays are read from them and everything else is r
 
 from absl import flags
 
-import tfnas
 from tfnas import flags as tfnas_flags
 
 _KIND = flags.DEFINE_enum("kind", None, ["nasbench101", "nats_tss", "nats_sss"], "What is converted.", required=True)
@@ -25,13 +24,11 @@ _NAMES = {"nasbench101": "nasbench101", "nats_tss": "nasbench201", "nats_sss": "
 
 
 def main() -> None:
-    """Flags -> `convert` of `tfnas.benchmarks.nasbench101` or `tfnas.benchmarks.nats_bench`."""
-    from tfnas.benchmarks import nasbench101, nats_bench
+    """Flags -> `convert` of `tfnas.benchmarks.readers.nasbench101` or `tfnas.benchmarks.readers.nats_bench`."""
+    from tfnas.benchmarks.readers import nasbench101, nats_bench
 
     settings = {"program": "convert_benchmark", "kind": _KIND.value, "source": _SOURCE.value}
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     target = output_dir / f"{_NAMES[_KIND.value]}.npz"
     if _KIND.value == "nasbench101":
         table = nasbench101.convert(_SOURCE.value, target, _RECORDS.value)

@@ -25,8 +25,8 @@ def main() -> None:
     started = time.monotonic()
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.benchmarks.digits import DigitsEvaluator
     from tfnas.benchmarks.registry import table_benchmark
+    from tfnas.benchmarks.trained.digits import DigitsEvaluator
     from tfnas.encoders import embedding, saved
     from tfnas.encoders.arch2vec.pretrain import pretrain
     from tfnas.search import Candidates, experiment

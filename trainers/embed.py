@@ -22,9 +22,10 @@ def main() -> None:
     manifest = tfnas.artefacts.read_manifest(_ENCODER.value)
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.encoders import embedding, sources
+    from tfnas.corpora import cell_sources
+    from tfnas.encoders import embedding
 
-    space, cells = sources.cells_of(manifest.get("space", ""), _CORPUS.value, _NUM_CELLS.value, _SEED.value)
+    space, cells = cell_sources.cells_of(manifest.get("space", ""), _CORPUS.value, _NUM_CELLS.value, _SEED.value)
     settings = {
         "program": "embed",
         "encoder": tfnas.artefacts.fingerprint(manifest),
@@ -32,9 +33,7 @@ def main() -> None:
         "num_cells": len(cells),
         "seed": _SEED.value,
     }
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     summary = embedding.embed_cells(_ENCODER.value, space, cells, output_dir)
     print(f"{summary['cells']:,} cells in {summary['load_and_embed_seconds']:.1f} s (encoder loaded and compiled)")
 

@@ -20,8 +20,8 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.encoders.embedding_pipeline.embed_corpus`."""
-    from tfnas.encoders import embedding_pipeline
+    """Flags -> `tfnas.encoders.corpus.embed_corpus`."""
+    from tfnas.encoders import corpus as embedding_pipeline
 
     encoder, corpus = embedding_pipeline.check(_ENCODER.value, _CORPUS.value)
     settings = {
@@ -29,9 +29,7 @@ def main() -> None:
         "encoder": tfnas.artefacts.fingerprint(encoder),
         "corpus": tfnas.artefacts.fingerprint(corpus),
     }
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     summary = embedding_pipeline.embed_corpus(
         _ENCODER.value,
         _CORPUS.value,

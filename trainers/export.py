@@ -7,7 +7,6 @@ OUT gets the SavedModel OUT/encoder, training.png, metrics.jsonl and summary.jso
 
 from absl import flags
 
-import tfnas
 from tfnas import flags as tfnas_flags
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Output folder of trainers.pretrain_arch2vec.", required=True)
@@ -19,12 +18,7 @@ def main() -> None:
     from tfnas.encoders.arch2vec import pretrain
 
     pretrain.read_run(_RUN_DIR.value)  # before the output folder is made
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir,
-        {"program": "export", "run_dir": _RUN_DIR.value},
-        resume=flags.FLAGS.resume,
-        overwrite=flags.FLAGS.overwrite,
-    )
+    output_dir = tfnas_flags.output_folder({"program": "export", "run_dir": _RUN_DIR.value})
     summary = pretrain.export_checkpoint(_RUN_DIR.value, output_dir)
     print(
         f"{output_dir / 'encoder'}: weights after epoch {summary['epoch']} and {summary['steps_beyond_epoch']} updates"

@@ -11,9 +11,8 @@ import dataclasses
 
 from absl import flags
 
-import tfnas
 from tfnas import flags as tfnas_flags
-from tfnas.proxies.jacobian_config import JacobianConfig
+from tfnas.encoders.jacobian.data_config import JacobianConfig
 
 _SPACES = ("nasbench101", "nasbench201", "nats_size", "nasbench301", "mobilenetv3")
 _SPACE = flags.DEFINE_enum("space", "nasbench201", _SPACES, "Random architectures of this space.")
@@ -31,24 +30,19 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.proxies.jacobian_experiment`."""
+    """Flags -> `tfnas.encoders.jacobian.extract`."""
     config = JacobianConfig(**tfnas_flags.overrides(JacobianConfig))
 
     from tfnas.runtime import one_device_per_core
 
     one_device_per_core(_WORKERS.value)
 
-    from tfnas.proxies import jacobian_experiment
+    from tfnas.encoders.jacobian import extract
 
     chosen = {flag.name: flag.value for flag in (_SPACE, _COUNT, _DATA, _IMAGES, _SEED)}
-    settings = jacobian_experiment.Settings(**chosen, config=config)
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir,
-        {"program": "extract_jacobians", **dataclasses.asdict(settings)},
-        resume=flags.FLAGS.resume,
-        overwrite=flags.FLAGS.overwrite,
-    )
-    print(jacobian_experiment.run(settings, output_dir))
+    settings = extract.Settings(**chosen, config=config)
+    output_dir = tfnas_flags.output_folder({"program": "extract_jacobians", **dataclasses.asdict(settings)})
+    print(extract.run(settings, output_dir))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 from tfnas.errors import ConfigurationError
+from tfnas.predictors import graph_predictor
 
 _MODEL = flags.DEFINE_string("model", None, "The model's file or folder.", required=True)
 _PREDICTOR = flags.DEFINE_string("predictor", None, "Folder of an exported predictor; by default the shipped one.")
@@ -34,12 +35,12 @@ def main() -> None:
 
     from tfnas.graphs import importers
     from tfnas.predictors.graph_predictor import SavedPredictor
-    from tfnas.reports import figures, tables
+    from tfnas.reports import figures
 
     predictor = SavedPredictor(_PREDICTOR.value)
     graph = importers.from_file(_MODEL.value, input_shape=None if shape is None else [int(extent) for extent in shape])
     answer = predictor.predict([graph])[0]
-    print(tables.prediction_table(answer))
+    print(graph_predictor.prediction_table(answer))
     if _JSON.value:
         fields = dataclasses.asdict(answer) | {"embedding": answer.embedding.tolist(), "model": str(_MODEL.value)}
         artefacts.write_json(_JSON.value, fields)

@@ -36,13 +36,13 @@ def main() -> None:
 
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.encoders import sources
+    from tfnas.corpora import cell_sources
     from tfnas.encoders.arch2vec.pretrain import pretrain
     from tfnas.training.strategies import get_strategy
 
     strategy = get_strategy(_STRATEGY.value)
     bound = None if _MULTIPLY_ADDS.value is None else 1e6 * _MULTIPLY_ADDS.value
-    space, cells = sources.cells_of(_SPACE.value, _CORPUS.value, _NUM_CELLS.value, _SEED.value, bound)
+    space, cells = cell_sources.cells_of(_SPACE.value, _CORPUS.value, _NUM_CELLS.value, _SEED.value, bound)
     settings = {
         "program": "pretrain_arch2vec",
         "space": _SPACE.value,
@@ -53,9 +53,7 @@ def main() -> None:
         "seed": _SEED.value,
         "config": dataclasses.asdict(config),
     }
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     summary = pretrain(
         config,
         space,

@@ -30,8 +30,8 @@ def main() -> None:
 
     tfnas.runtime.one_thread_per_operation()
 
+    from tfnas.encoders.jacobian import corpus as jacobian_corpus
     from tfnas.encoders.jacobian.pretrain import pretrain
-    from tfnas.proxies import jacobian_corpus
     from tfnas.training.strategies import get_strategy
 
     strategy = get_strategy(_STRATEGY.value)
@@ -41,9 +41,7 @@ def main() -> None:
         **{flag.name: flag.value for flag in (_CORPUS, _EPOCHS, _SEED)},
         "config": dataclasses.asdict(config),
     }
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     summary = pretrain(
         config,
         corpora,

@@ -22,22 +22,17 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.reproduction`."""
+    """Flags -> `reproductions`."""
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.reproduction import arch2vec
+    from reproductions.arch2vec import experiments
 
-    names = arch2vec.check_experiments(_EXPERIMENT.value)
+    names = experiments.check_experiments(_EXPERIMENT.value)
     chosen = {flag.name: flag.value for flag in (_RUNS, _SEED, _SEEDS, _OTHER_SEEDS, _DARTS_CELLS)}
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir,
-        {"program": "reproduce_arch2vec", "experiment": _EXPERIMENT.value, **chosen},
-        resume=flags.FLAGS.resume,
-        overwrite=flags.FLAGS.overwrite,
-    )
+    output_dir = tfnas_flags.output_folder({"program": "reproduce_arch2vec", "experiment": _EXPERIMENT.value, **chosen})
     for name in names:
         if not (output_dir / f"{name}.md").exists():
-            arch2vec.run(name, output_dir, arch2vec.Settings(**chosen))
+            experiments.run(name, output_dir, experiments.Settings(**chosen))
         print((output_dir / f"{name}.md").read_text())
 
 

@@ -33,25 +33,20 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.reproduction.jacobian`."""
-    from tfnas.reproduction import jacobian
+    """Flags -> `reproductions.jacobian.experiments`."""
+    from reproductions.jacobian import experiments
 
-    names = jacobian.check_experiments(_EXPERIMENT.value)
+    names = experiments.check_experiments(_EXPERIMENT.value)
     options = (_SEED, _CELLS, _WIDTHS, _IMAGES, _INITS, _ENCODERS, _DRAWS, _RUNS, _QUERIES, _CORPORA)
     chosen = {flag.name: flag.value for flag in options}
     if _CORPORA.value:
         inside = pathlib.Path(_CORPORA.value).resolve().is_relative_to(pathlib.Path(flags.FLAGS.output_dir).resolve())
         if inside:
             raise tfnas.errors.ConfigurationError("--corpora lies in --output_dir, which --overwrite would delete")
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir,
-        {"program": "reproduce_jacobian", "experiment": _EXPERIMENT.value, **chosen},
-        resume=flags.FLAGS.resume,
-        overwrite=flags.FLAGS.overwrite,
-    )
+    output_dir = tfnas_flags.output_folder({"program": "reproduce_jacobian", "experiment": _EXPERIMENT.value, **chosen})
     for name in names:
         if not (output_dir / f"{name}.md").exists():
-            jacobian.EXPERIMENTS[name](output_dir, jacobian.Settings(**chosen))
+            experiments.EXPERIMENTS[name](output_dir, experiments.Settings(**chosen))
         print((output_dir / f"{name}.md").read_text())
 
 

@@ -8,7 +8,6 @@ proxies. Accuracies and images come from the folder TFNAS_DATA_DIR. A run that w
 
 from absl import flags
 
-import tfnas
 from tfnas import flags as tfnas_flags
 
 _NAMES = ("table1", "table2", "table3", "table4", "proxies")
@@ -24,20 +23,17 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.reproduction.predictor`."""
-    from tfnas.reproduction import predictor
+    """Flags -> `reproductions.predictor.experiments`."""
+    from reproductions.predictor import experiments
 
-    names = predictor.check_experiments(_EXPERIMENT.value)
+    names = experiments.check_experiments(_EXPERIMENT.value)
     chosen = {flag.name: flag.value for flag in (_SEED, _RUNS, _EPOCHS, _NB101, _NB301, _SEARCHES, _CELLS)}
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir,
-        {"program": "reproduce_predictor", "experiment": _EXPERIMENT.value, **chosen},
-        resume=flags.FLAGS.resume,
-        overwrite=flags.FLAGS.overwrite,
+    output_dir = tfnas_flags.output_folder(
+        {"program": "reproduce_predictor", "experiment": _EXPERIMENT.value, **chosen}
     )
     for name in names:
         if not (output_dir / f"{name}.md").exists():
-            predictor.EXPERIMENTS[name](output_dir, predictor.Settings(**chosen))
+            experiments.EXPERIMENTS[name](output_dir, experiments.Settings(**chosen))
         print((output_dir / f"{name}.md").read_text())
 
 

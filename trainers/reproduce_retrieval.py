@@ -23,23 +23,20 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.reproduction.retrieval`."""
-    from tfnas.reproduction import retrieval
+    """Flags -> `reproductions.retrieval.experiments`."""
+    from reproductions.retrieval import experiments
 
-    names = retrieval.check_experiments(_EXPERIMENT.value)
+    names = experiments.check_experiments(_EXPERIMENT.value)
     if len(_EPOCHS.value) != 3 or not all(text.isdigit() and int(text) for text in _EPOCHS.value):
         raise tfnas.errors.ConfigurationError(f"--epochs={','.join(_EPOCHS.value)}, expected three positive numbers")
     chosen = {flag.name: flag.value for flag in (_SEED, _TRAININGS, _LINEAGES, _DESCENDANTS)}
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir,
-        {"program": "reproduce_retrieval", "experiment": _EXPERIMENT.value, "epochs": _EPOCHS.value, **chosen},
-        resume=flags.FLAGS.resume,
-        overwrite=flags.FLAGS.overwrite,
+    output_dir = tfnas_flags.output_folder(
+        {"program": "reproduce_retrieval", "experiment": _EXPERIMENT.value, "epochs": _EPOCHS.value, **chosen}
     )
-    settings = retrieval.Settings(epochs=tuple(map(int, _EPOCHS.value)), **chosen)
+    settings = experiments.Settings(epochs=tuple(map(int, _EPOCHS.value)), **chosen)
     for name in names:
         if not (output_dir / f"{name}.md").exists():
-            retrieval.EXPERIMENTS[name](output_dir, settings)
+            experiments.EXPERIMENTS[name](output_dir, settings)
         print((output_dir / f"{name}.md").read_text())
 
 

@@ -17,6 +17,7 @@ import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 from tfnas.errors import ConfigurationError
+from tfnas.retrieval import relatives
 
 _MODEL = flags.DEFINE_string("model", None, "The model's file or folder, or an indexed name.", required=True)
 _INDEX = flags.DEFINE_string("index", None, "Folder of an index; by default the shipped one.")
@@ -41,12 +42,11 @@ def main() -> None:
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas.encoders.motif.saved import SavedMotifEncoder
-    from tfnas.encoders.saved import SHIPPED
     from tfnas.graphs import importers
-    from tfnas.reports import tables
     from tfnas.retrieval.index import Index
     from tfnas.retrieval.page import write_page
     from tfnas.retrieval.relatives import Retriever
+    from tfnas.saved_models import SHIPPED
 
     index = Index.load(_INDEX.value or SHIPPED / "architecture_index")
     retriever = Retriever(index, SavedMotifEncoder(_ENCODER.value))
@@ -56,7 +56,7 @@ def main() -> None:
     if query not in index.names:
         query = importers.from_file(query, input_shape=None if shape is None else [int(extent) for extent in shape])
     answer = retriever.ask(query, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value)
-    print(tables.relatives_table(answer))
+    print(relatives.relatives_table(answer))
     if _JSON.value:
         found = [
             dataclasses.asdict(relative.match)

@@ -43,12 +43,7 @@ def main() -> None:
         proxies=tuple(_PROXY.value),
         seed=_SEED.value,
     )
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir,
-        {"program": "score_proxies", **{flag.name: flag.value for flag in chosen}},
-        resume=flags.FLAGS.resume,
-        overwrite=flags.FLAGS.overwrite,
-    )
+    output_dir = tfnas_flags.output_folder({"program": "score_proxies", **{flag.name: flag.value for flag in chosen}})
     print(experiment.run(settings, output_dir))
 
 

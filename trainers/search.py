@@ -77,9 +77,10 @@ def main() -> None:
     import contextlib
     import functools
 
-    from tfnas.benchmarks import darts_config, registry
-    from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
+    from tfnas.benchmarks import registry
     from tfnas.benchmarks.function import FunctionEvaluator
+    from tfnas.benchmarks.trained import darts_config
+    from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
     from tfnas.encoders.saved import open_encoder
     from tfnas.errors import ConfigurationError
     from tfnas.networks.darts import DartsSkeleton
@@ -120,9 +121,7 @@ def main() -> None:
         **{flag.name: flag.value for flag in (_TRAIN_EPOCHS, _CHANNELS, _CELLS, _LAYERS, _AUXILIARY, _TIME_LIMIT)},
         **{flag.name: flag.value for flag in (_STRATEGY, _QUERIES, _RUNS, _SEED, _WORKERS, _ASYNCHRONOUS)},
     }
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     if trained:
         evaluator.keep_in(_TRIAL_LOG.value or output_dir / "trained.jsonl")
     candidates = OpenCandidates(evaluator.space, guided_capacity(_QUERIES.value, _RUNS.value))

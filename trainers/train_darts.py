@@ -14,7 +14,7 @@ from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
-from tfnas.benchmarks.darts_config import TRAININGS, DartsTraining
+from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
 
 _CELL = flags.DEFINE_string("cell", None, "arch2vec_bo, arch2vec_rl, or eight operation:state.", required=True)
 _DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
@@ -29,11 +29,11 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.benchmarks.darts.train_cell`."""
+    """Flags -> `tfnas.benchmarks.trained.darts.train_cell`."""
     tfnas.runtime.one_thread_per_operation()  # or a resumed run would differ in the last digits
 
-    from tfnas.benchmarks import darts as training
-    from tfnas.benchmarks.images import load_images
+    from tfnas.benchmarks.trained import darts as training
+    from tfnas.benchmarks.trained.images import load_images
     from tfnas.networks import darts
 
     config = dataclasses.replace(TRAININGS[_TASK.value], **tfnas_flags.overrides(DartsTraining))
@@ -50,9 +50,7 @@ def main() -> None:
         "skeleton": dataclasses.asdict(skeleton),
         "training": dataclasses.asdict(config),
     }
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     summary = training.train_cell(
         cell, data, skeleton, config, output_dir, hold_out=_TASK.value == "query", resume=flags.FLAGS.resume
     )

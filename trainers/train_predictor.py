@@ -49,12 +49,7 @@ def main() -> None:
         parts.append(labelled.from_benchmarks(counts, layout=_LAYOUT.value, seed=_SEED.value))
     chosen = (_BENCHMARKS, _CORPUS, _LAYOUT, _TARGET, _LABELS, _MEMBERS, _EPOCHS, _SEED)
     settings = {"program": "train_predictor", "encoder": encoder.fingerprint}
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir,
-        settings | {flag.name: flag.value for flag in chosen},
-        resume=flags.FLAGS.resume,
-        overwrite=flags.FLAGS.overwrite,
-    )
+    output_dir = tfnas_flags.output_folder(settings | {flag.name: flag.value for flag in chosen})
     summary = graph_predictor.train(
         encoder,
         PackedGraphs.concatenate(parts),

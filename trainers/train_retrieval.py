@@ -41,9 +41,7 @@ def main() -> None:
         **{flag.name: flag.value for flag in (_CORPUS, _EPOCHS, _SEED)},
         "config": dataclasses.asdict(config),
     }
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     summary = pretrain(
         config,
         models.graphs.with_own_families(),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfnas.benchmarks import darts as training
-from tfnas.benchmarks.darts_config import TRAININGS, DartsTraining
-from tfnas.benchmarks.images import ImageData
+from tfnas.benchmarks.trained import darts as training
+from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
+from tfnas.benchmarks.trained.images import ImageData
 from tfnas.errors import ConfigurationError
 from tfnas.networks import darts
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfnas.benchmarks.digits import DigitsConfig, DigitsEvaluator, PopulationTrainer
+from tfnas.benchmarks.trained.digits import DigitsConfig, DigitsEvaluator, PopulationTrainer
 from tfnas.errors import InvalidArchitectureError, MismatchError
 from tfnas.networks.nasbench201 import Skeleton
 from tfnas.spaces import Architecture, Darts, NASBench201

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfnas.benchmarks import digits201, registry
-from tfnas.benchmarks.digits import DigitsConfig, PopulationTrainer
+from tfnas.benchmarks import registry
 from tfnas.benchmarks.table import check_table, read_table
+from tfnas.benchmarks.trained import digits201
+from tfnas.benchmarks.trained.digits import DigitsConfig, PopulationTrainer
 from tfnas.networks.nasbench201 import Skeleton, operation_codes
 from tfnas.spaces import NASBench201
 

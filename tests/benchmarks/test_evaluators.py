@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tfnas.benchmarks import registry
-from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
-from tfnas.benchmarks.images import ImageData, load_images
+from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
+from tfnas.benchmarks.trained.images import ImageData, load_images
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
 from tfnas.networks.nasbench201 import Skeleton
 from tfnas.spaces import Architecture, FiniteSpace

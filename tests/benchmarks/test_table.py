@@ -9,7 +9,6 @@ import pytest
 
 from tfnas import artefacts
 from tfnas.benchmarks import registry
-from tfnas.benchmarks.evaluators import TableEvaluator
 from tfnas.benchmarks.table import (
     CompactTable,
     _with_checksum,
@@ -19,6 +18,7 @@ from tfnas.benchmarks.table import (
     unpack_edges,
     write_table,
 )
+from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.spaces import Architecture, Darts, FiniteSpace, NASBench201
 

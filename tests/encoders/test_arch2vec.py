@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
+from reproductions.arch2vec import published_metrics
 from tests.reference import arch2vec as reference
 from tests.reference import graphs
-from tfnas.encoders.arch2vec import losses, metrics, published_metrics
+from tfnas.encoders.arch2vec import losses, metrics
 from tfnas.encoders.arch2vec.config import PRESETS, TABLE1_METHODS, Arch2VecConfig, preset
 from tfnas.encoders.arch2vec.model import Arch2Vec, Posterior
 from tfnas.encoders.arch2vec.task import Arch2VecTask

@@ -11,26 +11,21 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reproductions.predictor.regression import FineTuner, GraphRegressor, RegressionConfig, train
 from tests.graphs.test_packed import sample
 from tests.reference import computation_graph as reference
+from tfnas.corpora.graphs import require_labels
 from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.config import PRESETS, preset
-from tfnas.encoders.computation_graph.losses import Members, contrastive_losses
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.encoders.computation_graph.pretrain import pretrain
-from tfnas.encoders.computation_graph.regression import (
-    FineTuner,
-    GraphRegressor,
-    RegressionConfig,
-    require_labels,
-    train,
-)
-from tfnas.encoders.computation_graph.saved import SavedGraphEncoder, embed_packed
+from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
 from tfnas.encoders.computation_graph.task import ContrastiveTask
+from tfnas.encoders.contrastive import Members, contrastive_losses
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs import spectra
 from tfnas.graphs.computation_graph import ComputationGraph, to_example, to_graph_tensor
-from tfnas.graphs.packed import pack
+from tfnas.graphs.packed import embed_packed, pack
 from tfnas.training import loop
 from tfnas.training.log import read_metrics
 from tfnas.training.strategies import get_strategy

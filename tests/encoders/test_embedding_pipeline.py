@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from tfnas import artefacts
-from tfnas.encoders import embedding_pipeline
+from tfnas.corpora import cells as cell_corpora
+from tfnas.corpora import graphs as graph_corpora
+from tfnas.encoders import corpus
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
-from tfnas.encoders.embedding_pipeline import embed_corpus, read_embeddings
-from tfnas.encoders.saved import SHIPPED, SavedEncoder
+from tfnas.encoders.corpus import embed_corpus, read_embeddings
+from tfnas.encoders.saved import SavedEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
-from tfnas.graphs import corpora, records, symbolic
 from tfnas.graphs.packed import pack
+from tfnas.networks import symbolic
+from tfnas.saved_models import SHIPPED
 from tfnas.spaces import NASBench201
 
 IN_MEMORY = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
@@ -23,7 +26,7 @@ CELLS = SPACE.enumerate()[::50]
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cells") / "corpus"
-    records.write_cells(folder, SPACE, CELLS, num_shards=3)
+    cell_corpora.write_cells(folder, SPACE, CELLS, num_shards=3)
     return folder
 
 
@@ -43,7 +46,7 @@ def test_cells_as_the_encoder_embeds_them_in_two_processes(cells, tmp_path):
 
 def test_graphs_as_the_encoder_embeds_them(tmp_path):
     graphs = [symbolic.build("nasbench201", SPACE.architecture(CELLS, row)) for row in range(40)]
-    corpora.write_graphs(tmp_path / "corpus", graphs, num_shards=4)
+    graph_corpora.write_graphs(tmp_path / "corpus", graphs, num_shards=4)
     embed_corpus(SHIPPED / "cg_encoder", tmp_path / "corpus", tmp_path, batch_size=7, beam_options=IN_MEMORY)
     expected = SavedGraphEncoder(SHIPPED / "cg_encoder").embed(pack(graphs))
     np.testing.assert_allclose(joined(tmp_path / "embeddings", 40), expected, atol=1e-5)
@@ -92,12 +95,12 @@ def test_damage_is_noticed(cells, tmp_path):
 
 def test_what_does_not_belong_together(cells, tmp_path):
     with pytest.raises(MismatchError, match="arch2vec_darts: encoder/arch2vec darts does not embed the cell_corpus"):
-        embedding_pipeline.check(SHIPPED / "arch2vec_darts", cells)
+        corpus.check(SHIPPED / "arch2vec_darts", cells)
     with pytest.raises(MismatchError, match="does not embed the cell_corpus"):
-        embedding_pipeline.check(SHIPPED / "cg_encoder", cells)
+        corpus.check(SHIPPED / "cg_encoder", cells)
     with pytest.raises(CorruptArtefactError, match="expected an encoder, found a 'cell_corpus'"):
-        embedding_pipeline.check(cells, cells)
+        corpus.check(cells, cells)
     with pytest.raises(CorruptArtefactError, match="expected a corpus of cells or graphs"):
-        embedding_pipeline.check(SHIPPED / "arch2vec_darts", SHIPPED / "arch2vec_darts")
+        corpus.check(SHIPPED / "arch2vec_darts", SHIPPED / "arch2vec_darts")
     with pytest.raises(ConfigurationError, match="batch_size=0"):
         embed_corpus(SHIPPED / "arch2vec_nasbench201", cells, tmp_path, batch_size=0)

@@ -11,13 +11,13 @@ import tensorflow as tf
 from tests.proxies.test_scores import IMAGES, small_model
 from tfnas.encoders.jacobian import config as presets
 from tfnas.encoders.jacobian import export, pretrain
+from tfnas.encoders.jacobian.corpus import JacobianCorpus
+from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
+from tfnas.encoders.jacobian.program import describe
 from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
 from tfnas.encoders.jacobian.task import InitializationTask, flat_inputs
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
-from tfnas.proxies.jacobian_config import JacobianConfig
-from tfnas.proxies.jacobian_corpus import JacobianCorpus
-from tfnas.proxies.jacobians import describe
 from tfnas.spaces import NATSSize
 
 COUNT, ROWS = 24, 6
@@ -112,7 +112,7 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU"
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.encoders.test_jacobian import SMALL
 from tfnas.encoders.jacobian import config, pretrain
-from tfnas.proxies.jacobian_corpus import JacobianCorpus
+from tfnas.encoders.jacobian.corpus import JacobianCorpus
 arrays = np.load(sys.argv[1])
 corpus = JacobianCorpus(None, None, None, **arrays)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -11,18 +11,18 @@ import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
 from tests.graphs.test_motifs import graphs_of, permuted, random_part
-from tfnas.encoders.computation_graph.losses import Members
+from tfnas.encoders.contrastive import Members
 from tfnas.encoders.motif import losses
 from tfnas.encoders.motif.config import PRESETS, MotifEncoderConfig, preset
 from tfnas.encoders.motif.layers import AttentionConvolution, SymmetricConvolution
 from tfnas.encoders.motif.model import MotifEncoder
-from tfnas.encoders.motif.pretrain import embed_two_level, pretrain, train
+from tfnas.encoders.motif.pretrain import pretrain, train
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
 from tfnas.encoders.motif.task import RetrievalTask
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
+from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, embed_two_level, two_level_view
 from tfnas.graphs.packed import FlatBatch
-from tfnas.graphs.two_level import DeviceTwoLevel, TwoLevelBatch, two_level_view
 from tfnas.training import loop
 from tfnas.training.log import MetricsLog
 

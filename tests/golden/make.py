@@ -9,12 +9,15 @@ import sys
 import numpy as np
 
 from tests.small_runs import make_inputs
-from tfnas.encoders import embedding_pipeline, saved
-from tfnas.graphs import corpora, records, symbolic
+from tfnas import saved_models
+from tfnas.benchmarks.trained.trial_log import TrialLog
+from tfnas.corpora import cells as cell_corpora
+from tfnas.corpora import graphs as graph_corpora
+from tfnas.encoders import corpus, saved
+from tfnas.networks import symbolic
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
 from tfnas.spaces import NASBench201
-from tfnas.trial_log import TrialLog
 
 IN_MEMORY = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
 ROWS = [0, 777, 15624]
@@ -26,12 +29,12 @@ def main(folder: pathlib.Path) -> None:
     """Writes every format once, a few records each."""
     space = NASBench201()
     cells = space.enumerate()[ROWS]
-    records.write_cells(folder / "cells", space, cells, num_shards=2)
+    cell_corpora.write_cells(folder / "cells", space, cells, num_shards=2)
     graphs = [symbolic.build("nasbench201", space.architecture(cells, row), name=f"n{row}") for row in range(3)]
-    corpora.write_graphs(folder / "graphs", graphs, num_shards=2)
-    encoder = saved.SavedEncoder(saved.SHIPPED / "arch2vec_nasbench201")
+    graph_corpora.write_graphs(folder / "graphs", graphs, num_shards=2)
+    encoder = saved.SavedEncoder(saved_models.SHIPPED / "arch2vec_nasbench201")
     (folder / "sharded").mkdir()
-    embedding_pipeline.embed_corpus(encoder.folder, folder / "cells", folder / "sharded", beam_options=IN_MEMORY)
+    corpus.embed_corpus(encoder.folder, folder / "cells", folder / "sharded", beam_options=IN_MEMORY)
     saved.write_embedding_table(folder / "embeddings", encoder, cells, encoder.embed(cells))
     TrialLog(folder / "trials.jsonl", HEADER).add("a", TRIAL)
     collection = Collection.from_graphs(graphs)

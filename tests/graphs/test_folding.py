@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.graphs.test_computation_graph import graph
-from tfnas.graphs import folding, symbolic
+from tfnas.graphs import folding
+from tfnas.networks import symbolic
 from tfnas.spaces import NASBench201, get_space
 
 

@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.graphs import symbolic, weisfeiler_lehman
 from tfnas.graphs.computation_graph import ComputationGraph, to_example, to_graph_tensor
+from tfnas.graphs.motifs import weisfeiler_lehman
 from tfnas.graphs.operators import WEIGHTED
 from tfnas.graphs.packed import DeviceGraphs, PackedGraphs, flat_view, node_features, pack, parse_examples
-from tfnas.graphs.space_graphs import pack_cells
 from tfnas.graphs.structure import STRUCTURE, structure
+from tfnas.networks import symbolic
+from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.spaces import get_space
 
 

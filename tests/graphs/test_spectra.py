@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy.spatial import distance
 
-from tfnas.graphs import spectra, symbolic
+from tfnas.graphs import spectra
+from tfnas.networks import symbolic
 from tfnas.spaces import get_space
 
 

@@ -18,7 +18,6 @@ from tfnas.graphs.packed import pack
 from tfnas.predictors import graph_predictor, labelled
 from tfnas.predictors.graph_predictor import SavedPredictor
 from tfnas.predictors.mlp import MLPConfig
-from tfnas.reports import tables
 
 CONFIG = MLPConfig(hidden=(16,), members=3, epochs=40, batch_size=16, tune_epochs=40)
 
@@ -71,8 +70,8 @@ def test_answers(trained, graphs):
     assert all(answer.stddev > 0 for answer in answers)
     stranger = predictor.predict(sample("mobilenetv3", 1))[0]
     assert stranger.distance > 3 > np.median([answer.distance for answer in answers])
-    assert "do not rely" in tables.prediction_table(stranger)
-    assert "do not rely" not in tables.prediction_table(min(answers, key=lambda answer: answer.distance))
+    assert "do not rely" in graph_predictor.prediction_table(stranger)
+    assert "do not rely" not in graph_predictor.prediction_table(min(answers, key=lambda answer: answer.distance))
 
 
 def test_without_tfnas(trained, tmp_path):

@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.networks import rewiring
+from tfnas.networks.initialization import draw_weights
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import Cell, NASBench201Network, Reduction, Skeleton
 from tfnas.networks.nats_size import NATSSizeNetwork
-from tfnas.proxies import rewiring, tables
-from tfnas.proxies.initialization import draw_weights
+from tfnas.proxies import tables
 from tfnas.proxies.scores import PROXIES, ProxyProgram, jacobian_covariance
 from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, network_scores
 from tfnas.spaces import NASBench201, NATSSize

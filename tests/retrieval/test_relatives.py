@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfnas.corpora.graphs import write_graphs
 from tfnas.encoders.motif.config import preset
 from tfnas.encoders.motif.pretrain import pretrain
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.errors import ConfigurationError, MismatchError
-from tfnas.graphs import symbolic
-from tfnas.graphs.corpora import write_graphs
-from tfnas.reports import tables
+from tfnas.networks import symbolic
+from tfnas.retrieval import relatives
 from tfnas.retrieval.collection import Collection, read_collection
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.page import write_page
@@ -132,7 +132,7 @@ def test_page_and_table(retriever, tmp_path):
     assert page.count("data:image/svg+xml") == 4
     kinds = json.loads(page.partition("const kinds = ")[2].partition(";")[0])
     assert len(kinds) == len(answer.kinds)
-    table = tables.relatives_table(answer)
+    table = relatives.relatives_table(answer)
     assert "| 101/net<3> " in table
     assert "100 %" in table
 

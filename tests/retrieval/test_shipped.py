@@ -7,10 +7,10 @@ import keras
 import pytest
 
 from tfnas.encoders.motif.saved import SavedMotifEncoder
-from tfnas.encoders.saved import SHIPPED
-from tfnas.graphs.keras_graphs import from_keras
+from tfnas.graphs.importers.keras_graphs import from_keras
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.relatives import Retriever
+from tfnas.saved_models import SHIPPED
 
 
 @pytest.fixture(scope="module")

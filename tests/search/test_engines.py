@@ -11,8 +11,8 @@ import pytest
 from tqdm import tqdm
 
 from tests.search.test_strategies import SPACE
-from tfnas.benchmarks.evaluators import TrainedConfig, TrainedEvaluator
-from tfnas.benchmarks.images import ImageData
+from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
+from tfnas.benchmarks.trained.images import ImageData
 from tfnas.errors import ConfigurationError
 from tfnas.search import STRATEGY_NAMES, get_strategy, loop
 from tfnas.search.engines import get_engine

@@ -8,7 +8,7 @@ from tests.search.test_strategies import SPACE, drive, score
 from tfnas import artefacts
 from tfnas.benchmarks.function import FunctionEvaluator, load_function
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.graphs.space_graphs import pack_cells
+from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.proxies.tables import score_cells
 from tfnas.search.guided import GuidedEvolution
 from tfnas.search.guided_experiment import (

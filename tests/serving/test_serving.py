@@ -16,10 +16,10 @@ import tensorflow as tf
 import uvicorn
 from tensorflow_serving.apis import prediction_log_pb2
 
-from tfnas import artefacts
+from tfnas import artefacts, saved_models
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.graphs import cells as cell_graphs
-from tfnas.serving import http, warmup
+from tfnas.serving import http
 from tfnas.serving.requests import Servable
 from tfnas.spaces import NASBench201
 
@@ -32,7 +32,7 @@ def test_warm_up_requests_name_every_signature_and_run(folder):
     signatures = dict((module := tf.saved_model.load(str(folder))).signatures)
     assert module is not None
     met = []
-    for record in tf.data.TFRecordDataset(str(folder / warmup.FILE_NAME)):
+    for record in tf.data.TFRecordDataset(str(folder / saved_models.FILE_NAME)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         request = log.predict_log.request
         inputs = {key: tf.constant(tf.make_ndarray(value)) for key, value in request.inputs.items()}
@@ -44,7 +44,7 @@ def test_warm_up_requests_name_every_signature_and_run(folder):
 def test_strings_need_an_example(tmp_path):
     signatures = {"encode_examples": Servable(ARCH2VEC).signatures["encode_examples"]}
     with pytest.raises(ConfigurationError, match="'examples' takes strings"):
-        warmup.write_requests(tmp_path, signatures)
+        saved_models.write_requests(tmp_path, signatures)
 
 
 def test_servers_files_do_not_count_as_content():
@@ -86,8 +86,8 @@ def requests_of(folder, rng, count):
         dense = {"ops": cells.one_hot(len(space.operations)), "adjacency": cells.adjacency.astype(np.float32)}
         return {"encode": dense, "encode_examples": {"examples": examples}}
     if folder.name.startswith("cg"):
-        from tfnas.graphs import symbolic
         from tfnas.graphs.computation_graph import to_example
+        from tfnas.networks import symbolic
 
         space = NASBench201()
         cells = space.enumerate()

@@ -12,7 +12,8 @@ import tensorflow as tf
 from tests import fork
 from tests.fork import ROOT
 from tfnas import artefacts
-from tfnas.graphs import corpora, records
+from tfnas.corpora import cells as cell_corpora
+from tfnas.corpora import graphs as graph_corpora
 from tfnas.spaces import NASBench201
 
 BINARIES = (
@@ -55,7 +56,7 @@ def run(name, *arguments, check=True):
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus") / "cells"
-    records.write_cells(folder, NASBench201(), NASBench201().enumerate()[:600], num_shards=2)
+    cell_corpora.write_cells(folder, NASBench201(), NASBench201().enumerate()[:600], num_shards=2)
     return folder
 
 
@@ -225,9 +226,9 @@ def test_search_with_trainings_on_images_of_ones_own(tmp_path):
 
 def test_conversion_and_check(tmp_path):
     """An official file through the binaries; a pickle is not opened unasked."""
-    from tests.benchmarks.test_nasbench101 import CELLS
-    from tests.benchmarks.test_nasbench101 import records as official_records
-    from tfnas.benchmarks.nasbench101 import write_official
+    from tests.benchmarks.readers.test_nasbench101 import CELLS
+    from tests.benchmarks.readers.test_nasbench101 import records as official_records
+    from tfnas.benchmarks.readers.nasbench101 import write_official
 
     source = tmp_path / "small.tfrecord"
     count = write_official(source, official_records(np.random.default_rng(0), CELLS))
@@ -344,7 +345,7 @@ def test_a_corpus_of_search_spaces(tmp_path):
         manifests.append(artefacts.read_manifest(folder / "corpus"))
     assert manifests[0] == manifests[1]
     assert manifests[0]["families"] == {"darts": 3, "mobilenetv3": 2, "nasbench201": 300}
-    graphs = list(corpora.read_graphs(tmp_path / "1" / "corpus"))
+    graphs = list(graph_corpora.read_graphs(tmp_path / "1" / "corpus"))
     assert [graph.name for graph in graphs[298:301]] == ["nasbench201-298", "nasbench201-299", "darts-0"]
     assert not any("zero" in graph.operator_names for graph in graphs)
 

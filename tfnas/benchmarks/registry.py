@@ -6,13 +6,14 @@ import pathlib
 
 from tfnas import artefacts
 from tfnas.benchmarks.base import Evaluator
-from tfnas.benchmarks.darts import DartsEvaluator
-from tfnas.benchmarks.darts_config import TRAININGS, DartsTraining
-from tfnas.benchmarks.digits import DigitsEvaluator
-from tfnas.benchmarks.evaluators import TableEvaluator, TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.function import FunctionEvaluator, load_function
-from tfnas.benchmarks.images import load_images
 from tfnas.benchmarks.table import CompactTable, read_table
+from tfnas.benchmarks.tabular import TableEvaluator
+from tfnas.benchmarks.trained.darts import DartsEvaluator
+from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
+from tfnas.benchmarks.trained.digits import DigitsEvaluator
+from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
+from tfnas.benchmarks.trained.images import load_images
 from tfnas.errors import ConfigurationError
 from tfnas.networks.darts import CIFAR10, DartsSkeleton
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton

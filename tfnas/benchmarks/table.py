@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.benchmarks import layouts
+from tfnas.benchmarks.readers import layouts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.spaces import Architecture, CellTable, Space, get_space
 from tfnas.spaces.nasbench101 import md5_hashes

@@ -3,7 +3,6 @@
 import concurrent.futures
 import os
 import pathlib
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,44 +11,13 @@ from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
-from tfnas.serving import warmup
+from tfnas.saved_models import SHIPPED, load_module
 from tfnas.spaces import Space
 from tfnas.spaces.base import CellTable
 
 KIND_PREFIX = "encoder/"
 TABLE_KIND = "embedding_table"
-SHIPPED = pathlib.Path(__file__).parents[2] / "saved_models"
 _CHUNK = 1024
-
-
-def load_module(folder: artefacts.PathLike) -> Any:
-    """The SavedModel in a folder.
-
-    Raises:
-      CorruptArtefactError: TensorFlow can't load it.
-    """
-    try:
-        return tf.saved_model.load(str(folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise CorruptArtefactError(f"{folder}: not a loadable SavedModel ({str(error).splitlines()[0]})") from error
-
-
-def save_module(
-    module: tf.Module, folder: pathlib.Path, signatures: Mapping[str, Any], example: bytes | None = None
-) -> None:
-    """Writes a SavedModel and requests that warm it up, each tried once.
-
-    It lacks the file in which TensorFlow keeps a random number: equal models, equal bytes.
-
-    Args:
-      module: what is saved.
-      folder: where.
-      signatures: functions by name.
-      example: a serialised tf.train.Example for those that take any.
-    """
-    tf.saved_model.save(module, str(folder), signatures=dict(signatures))
-    (folder / "fingerprint.pb").unlink(missing_ok=True)
-    warmup.write_requests(folder, signatures, example)
 
 
 class SavedEncoder:

@@ -6,12 +6,14 @@ Networks of one space repeat few different operators: a node is stored as one nu
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
+from tqdm import tqdm
 
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import FLOW, OP, ComputationGraph, training_spec
@@ -290,3 +292,32 @@ def _places(sizes: tf.Tensor, capacity: int) -> tuple[tf.Tensor, tf.Tensor, tf.T
 
 def _clipped(offsets: tf.Tensor, owner: tf.Tensor, place: tf.Tensor, count: int) -> tf.Tensor:
     return tf.minimum(tf.gather(tf.pad(offsets, ((0, 1),)), owner) + place, count - 1)
+
+
+_NODES_IN_CHUNK = 50_000
+
+
+def embed_packed(
+    encode: Callable[[FlatBatch], tf.Tensor], graphs: PackedGraphs, *, progress: bool = False
+) -> np.ndarray:
+    """Embeddings float32 `[N, D]` of N graphs, in batches of graphs of similar size.
+
+    Args:
+      encode: from a batch to its embeddings float32 `[B, D]`.
+      graphs: the graphs.
+      progress: show a bar.
+    """
+    order = np.argsort(graphs.num_nodes, kind="stable")
+    parts = []
+    with tqdm(total=len(graphs), desc="Embedding", unit="graph", disable=not progress, leave=False) as bar:
+        for rows in chunks(graphs.num_nodes[order]):
+            parts.append(encode(graphs[order[rows]].flat_batch()).numpy())
+            bar.update(len(parts[-1]))
+    return np.concatenate(parts)[np.argsort(order)]
+
+
+def chunks(sizes: np.ndarray, nodes: int = _NODES_IN_CHUNK) -> list[slice]:
+    """Slices of ascending sizes with about `nodes` nodes each."""
+    places = np.searchsorted(np.cumsum(sizes), np.arange(0, sizes.sum(), nodes)[1:], side="right")
+    bounds = np.unique(np.concatenate([[0], places, [len(sizes)]]))
+    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]

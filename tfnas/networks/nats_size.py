@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import Cell, Reduction
 from tfnas.spaces import Architecture, NATSSize
-from tfnas.spaces.nasbench201 import CONV3X3, SKIP
+from tfnas.spaces.nasbench201 import CONV3X3, NODE_EDGES, SKIP
 from tfnas.spaces.nats_size import CHANNELS, NUM_STAGES, widths
 
 CELL = (CONV3X3, CONV3X3, CONV3X3, SKIP, CONV3X3, CONV3X3)
@@ -70,3 +70,24 @@ class NATSSizeNetwork(tf.keras.Model):
                 codes = tf.fill([len(CELL)], tf.cast(widths[stage] != widths[max(stage - 1, 0)], tf.int32))
             features = block(features, codes, training=training)
         return self.classifier(self.pool(tf.nn.relu(self.last_norm(features, training=training))))
+
+
+def width_stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int | None]]:
+    """By `id` of a layer, the stages that decide its channels in and out; None for channels that are not searched."""
+    found: dict[int, tuple[int | None, int | None]] = {
+        id(network.stem): (None, 0),
+        id(network.stem_norm): (None, 0),
+        id(network.last_norm): (None, len(network.blocks) - 1),
+        id(network.classifier): (len(network.blocks) - 1, None),
+    }
+    for stage, block in enumerate(network.blocks):
+        before = max(stage - 1, 0)
+        if isinstance(block, Cell):
+            for edge, (source, _) in zip(block.edges, NODE_EDGES, strict=True):
+                for convolution, norm in edge.convolutions.values():
+                    found[id(convolution)] = (before if source == 0 else stage, stage)
+                    found[id(norm)] = (None, stage)
+        else:
+            found |= {id(block.first): (before, stage), id(block.shortcut): (before, stage)}
+            found |= {id(layer): (stage, stage) for layer in (block.second, block.first_norm, block.second_norm)}
+    return found

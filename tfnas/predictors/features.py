@@ -7,7 +7,7 @@ import scipy.sparse
 from sklearn.decomposition import TruncatedSVD
 
 from tfnas.errors import ConfigurationError
-from tfnas.graphs import weisfeiler_lehman
+from tfnas.graphs.motifs import weisfeiler_lehman
 from tfnas.graphs.packed import PackedGraphs
 
 BLOCKS = ("structure", "operators", "neighbourhoods", "embedding")

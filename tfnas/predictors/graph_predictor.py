@@ -6,6 +6,8 @@ References:
   Han et al. 2023, section 4.3.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 from collections.abc import Sequence
@@ -17,13 +19,14 @@ import scipy.stats
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.encoders.computation_graph.regression import require_labels
+from tfnas.corpora.graphs import require_labels
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
-from tfnas.encoders.saved import SHIPPED, load_module, save_module
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph, smallest_graph, to_example
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.predictors.mlp import MLPConfig, MLPEnsemble, outputs
+from tfnas.reports import tables
+from tfnas.saved_models import SHIPPED, load_module, save_module
 
 KIND = "predictor/computation_graph"
 _HELD_OUT = 0.1
@@ -258,3 +261,21 @@ class SavedPredictor:
             distance=distances[place],
             embedding=embedding,
         )
+
+
+_FAR = 3.0
+
+
+def prediction_table(prediction: Prediction) -> str:
+    """What a predictor says of one network, and a warning where it has seen nothing like it."""
+    rows = [
+        ["score (deviations from the family's mean)", f"{prediction.score:+.2f} ± {prediction.stddev:.2f}"],
+        ["nearest family", prediction.family],
+        ["accuracy in that family's units", f"{prediction.accuracy:.2%}"],
+        ["better than so many of its known networks", f"{prediction.percentile:.0f} %"],
+        ["distance from known networks (usual: 1)", f"{prediction.distance:.1f}"],
+    ]
+    text = tables.markdown(["prediction", "value"], rows)
+    if prediction.distance > _FAR:
+        text += "\n\nNothing like this network was seen in training; do not rely on the score."
+    return text

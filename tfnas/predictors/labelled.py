@@ -6,11 +6,11 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.benchmarks.registry import TABLE_BENCHMARKS, load_table
+from tfnas.corpora.graphs import read_graphs
 from tfnas.errors import ConfigurationError
-from tfnas.graphs import symbolic
-from tfnas.graphs.corpora import read_graphs
 from tfnas.graphs.packed import PackedGraphs, pack
-from tfnas.graphs.space_graphs import pack_cells
+from tfnas.networks import symbolic
+from tfnas.networks.symbolic.packing import pack_cells
 
 
 def from_corpora(folders: Sequence[artefacts.PathLike]) -> PackedGraphs:

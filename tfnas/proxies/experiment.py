@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.benchmarks.images import load_images
+from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.errors import ConfigurationError, TfnasError
-from tfnas.graphs.keras_graphs import keras_file_builder
+from tfnas.graphs.importers.keras_graphs import keras_file_builder
+from tfnas.networks.initialization import draw_weights
 from tfnas.networks.nasbench201 import Skeleton
-from tfnas.proxies.initialization import draw_weights
 from tfnas.proxies.scores import ProxyProgram, check_proxies
 from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, network_scores
 from tfnas.proxies.tables import score_cells
@@ -28,7 +28,7 @@ class Settings:
       count: architectures to sample.
       without_none: leave out cells with the operation `none`.
       model: path of a `.keras` file, or None for a space.
-      data: images, see `benchmarks.images.load_images`.
+      data: images, see `benchmarks.trained.images.load_images`.
       batch_size: images that a score is taken of.
       proxies: which scores.
       seed: decides architectures, initial weights and images.
@@ -87,19 +87,6 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
         file.write((text + "\n").encode())
     artefacts.write_json(output_dir / "summary.json", summary)
     return text
-
-
-def batch_of_images(path: artefacts.PathLike, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random training images float32 `[count, height, width, channels]`, standardised, and their labels.
-
-    Raises:
-      ConfigurationError: there are fewer.
-    """
-    images, labels = load_images(path).train
-    if len(images) < count:
-        raise ConfigurationError(f"{path}: {len(images)} training images, expected at least {count}")
-    rows = np.random.default_rng([seed, 2]).permutation(len(images))[:count]
-    return images[rows], labels[rows]
 
 
 def sample(space: Space, count: int, without_none: bool, rng: np.random.Generator) -> CellTable:

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
-from tfnas.proxies import rewiring
-from tfnas.proxies.rewiring import Layer
+from tfnas.networks import rewiring
+from tfnas.networks.rewiring import Layer
 
 GRADIENT_PROXIES = ("grad_norm", "snip", "fisher")
 PROXIES = ("synflow", "jacov", "fisher", "grad_norm", "grasp", "snip")

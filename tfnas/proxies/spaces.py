@@ -10,18 +10,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.symbolic import NASBENCH301_SKELETON
+from tfnas.networks import rewiring
 from tfnas.networks.darts import DartsNetwork
+from tfnas.networks.initialization import draw_weights
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.mobilenetv3 import MobileNetV3Network, MobileNetV3Skeleton
 from tfnas.networks.nasbench101 import NASBench101Network, NASBench101Skeleton
-from tfnas.networks.nasbench201 import Cell, NASBench201Network, Skeleton, operation_codes
-from tfnas.networks.nats_size import NATSSizeNetwork
-from tfnas.proxies import rewiring
-from tfnas.proxies.initialization import draw_weights
+from tfnas.networks.nasbench201 import NASBench201Network, Skeleton, operation_codes
+from tfnas.networks.nats_size import NATSSizeNetwork, width_stages
+from tfnas.networks.symbolic import NASBENCH301_SKELETON
 from tfnas.proxies.scores import PROXIES, ProxyProgram
 from tfnas.spaces import Architecture, NATSSize
-from tfnas.spaces.nasbench201 import NODE_EDGES
 from tfnas.spaces.nats_size import widths
 
 
@@ -113,27 +112,6 @@ class NATSSizeProxies:
         wanted = channels[before]
         scale = tf.sqrt(tf.cast(tf.shape(value)[-2], tf.float32) / tf.cast(wanted, tf.float32))
         return value[..., :wanted, :] * scale
-
-
-def width_stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int | None]]:
-    """By `id` of a layer, the stages that decide its channels in and out; None for channels that are not searched."""
-    found: dict[int, tuple[int | None, int | None]] = {
-        id(network.stem): (None, 0),
-        id(network.stem_norm): (None, 0),
-        id(network.last_norm): (None, len(network.blocks) - 1),
-        id(network.classifier): (len(network.blocks) - 1, None),
-    }
-    for stage, block in enumerate(network.blocks):
-        before = max(stage - 1, 0)
-        if isinstance(block, Cell):
-            for edge, (source, _) in zip(block.edges, NODE_EDGES, strict=True):
-                for convolution, norm in edge.convolutions.values():
-                    found[id(convolution)] = (before if source == 0 else stage, stage)
-                    found[id(norm)] = (None, stage)
-        else:
-            found |= {id(block.first): (before, stage), id(block.shortcut): (before, stage)}
-            found |= {id(layer): (stage, stage) for layer in (block.second, block.first_norm, block.second_norm)}
-    return found
 
 
 def network_scores(

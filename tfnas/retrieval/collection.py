@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from tfnas import artefacts
+from tfnas.corpora import graphs as graph_corpora
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.graphs import corpora
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.motifs.weisfeiler_lehman import colour_counts, mixed
 from tfnas.graphs.operators import CODES, OPERATORS, UNKNOWN
 from tfnas.graphs.packed import PackedGraphs, pack
-from tfnas.graphs.weisfeiler_lehman import colour_counts, mixed
 
 _ROUNDS = 4
 
@@ -75,7 +75,7 @@ class Collection:
           ConfigurationError: there are none, or two have the same name.
           CorruptArtefactError, MismatchError: see `corpora.read_graphs`.
         """
-        return cls.from_graphs(graph for folder in folders for graph in corpora.read_graphs(folder))
+        return cls.from_graphs(graph for folder in folders for graph in graph_corpora.read_graphs(folder))
 
     @classmethod
     def concatenate(cls, parts: Sequence["Collection"]) -> "Collection":

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.encoders.saved import save_module
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.retrieval.collection import Collection, read_collection
+from tfnas.saved_models import save_module
 
 KIND = "architecture_index"
 _QUERIES_AT_ONCE = 64

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.reports.graph_drawing import draw_computation_graph
+from tfnas.graphs.drawing import draw_computation_graph
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.relatives import Answer, Relative

@@ -1,5 +1,7 @@
 """Which known architectures are like this one, and what they share."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +12,10 @@ from tfnas import artefacts
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.motifs import sequences, windows
+from tfnas.graphs.motifs.mining import sequences, windows
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs
+from tfnas.reports import tables
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index, Match
 
@@ -236,3 +239,27 @@ def build_index(collection: Collection, encoder: SavedMotifEncoder, folder: arte
     index = Index.of(encoder.embed(collection.graphs), collection)
     index.save(folder, encoder=encoder.fingerprint)
     return index
+
+
+_LONGEST_MOTIF = 70
+
+
+def relatives_table(answer: Answer) -> str:
+    """What a query found, and the largest motif that it shares with each relative."""
+    rows = []
+    for rank, relative in enumerate(answer.relatives, start=1):
+        match = relative.match
+        motif = ", ".join(relative.shared[0].operators) if relative.shared else "none"
+        rows.append(
+            [
+                match.name,
+                f"{rank}",
+                match.family,
+                f"{match.similarity:.3f}",
+                f"{100 * relative.covered:.0f} %",
+                motif if len(motif) <= _LONGEST_MOTIF else motif[: _LONGEST_MOTIF - 1] + "…",
+            ]
+        )
+    name, nodes = answer.query.names[0], int(answer.query.graphs.num_nodes[0])
+    columns = ["architecture", "rank", "family", "similarity", "operators in shared motifs", "largest shared motif"]
+    return f"{name}: {nodes:,} operators\n\n{tables.markdown(columns, rows)}"

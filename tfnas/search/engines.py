@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from absl import logging
 
 from tfnas.benchmarks.base import Score
-from tfnas.benchmarks.evaluators import TrainedEvaluator
+from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.errors import ConfigurationError
 from tfnas.spaces import Architecture
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
-from tfnas.benchmarks.evaluators import TableEvaluator
+from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.encoders.saved import SavedEncoder, read_embedding_table
-from tfnas.reports import figures, tables
+from tfnas.reports import figures
 from tfnas.search import get_strategy, loop
 from tfnas.search.base import Candidates, Strategy
 from tfnas.search.engines import Engine
@@ -93,7 +93,7 @@ def compare(
         asynchronous=asynchronous,
     )
     summary = loop.summarise(histories)
-    table = tables.search_table(summary)
+    table = loop.search_table(summary)
     records = [
         {"strategy": name, "seed": seed + run, "validation": validation, "test": test, "seconds": seconds}
         for name, history in histories.items()

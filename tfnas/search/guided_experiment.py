@@ -6,7 +6,7 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError
-from tfnas.graphs import symbolic
+from tfnas.networks import symbolic
 from tfnas.search import get_strategy
 from tfnas.search.base import Candidates, Strategy
 from tfnas.search.guided import CHILDREN, STRANGERS, GuidedEvolution
@@ -35,7 +35,7 @@ def strategy_maker(
       proxy: for `proxy`: one of `SIZES`, or a score in the file.
       scores: file that `trainers.score_proxies` wrote.
       labels: for `predictor`: random queries before its first fit.
-      layout: of the graphs, see `graphs.symbolic.build`.
+      layout: of the graphs, see `networks.symbolic.build`.
 
     Raises:
       ConfigurationError: an unknown guide, a proxy without the guide, or the other way round.
@@ -99,7 +99,7 @@ def proxy_guide(candidates: Candidates, proxy: str, scores: artefacts.PathLike |
     if scores is None:
         if proxy not in SIZES:
             raise ConfigurationError(f"--proxy={proxy}: pass --proxy_scores, or use one of {', '.join(SIZES)}")
-        from tfnas.graphs.space_graphs import pack_cells
+        from tfnas.networks.symbolic.packing import pack_cells
 
         _check_space(candidates.space.name)
         graphs = pack_cells(candidates.space.name, candidates.cells, layout=layout, progress=True)

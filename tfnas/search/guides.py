@@ -97,13 +97,13 @@ def graph_featurizer(
     """Features of computation graphs, scaled by a sample of the space.
 
     Args:
-      space: one of `graphs.symbolic.SPACES`.
+      space: one of `networks.symbolic.SPACES`.
       sample: some random architectures; at most 1,000 are used.
-      layout: see `graphs.symbolic.build`.
+      layout: see `networks.symbolic.build`.
       embed: an encoder of computation graphs, if embeddings shall be among the features.
       num_workers: processes that build graphs.
     """
-    from tfnas.graphs.space_graphs import pack_cells
+    from tfnas.networks.symbolic.packing import pack_cells
 
     def pack(cells: CellTable):
         return pack_cells(space, cells, layout=layout, num_workers=num_workers)

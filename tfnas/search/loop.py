@@ -1,5 +1,7 @@
 """The one loop that runs strategies: ask, evaluate, tell, save; killed at any point, it resumes to the same result."""
 
+from __future__ import annotations
+
 import concurrent.futures
 import dataclasses
 import pathlib
@@ -13,6 +15,7 @@ from tqdm import tqdm
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator, Score, Scores
 from tfnas.errors import CorruptArtefactError
+from tfnas.reports import tables
 from tfnas.search import get_strategy
 from tfnas.search.base import Candidates, Strategy
 from tfnas.search.engines import Engine
@@ -35,7 +38,7 @@ class History:
     scores: Scores
 
     @classmethod
-    def joined(cls, histories: Sequence["History"]) -> "History":
+    def joined(cls, histories: Sequence[History]) -> History:
         """The runs of several histories; shorter ones repeat their last query."""
         queries = max(history.rows.shape[1] for history in histories)
 
@@ -51,7 +54,7 @@ class History:
         """int64 `[R]`: the query with the highest validation accuracy, the first of equal ones."""
         return self.scores.validation.argmax(axis=1)
 
-    def within(self, budget_seconds: float) -> "History":
+    def within(self, budget_seconds: float) -> History:
         """The history in which queries that begin after a run's budget is spent have accuracy 0."""
         begun = np.cumsum(self.scores.cost_seconds, axis=1) - self.scores.cost_seconds < budget_seconds
         scores = dataclasses.replace(
@@ -71,7 +74,7 @@ class _Question:
     """Rows `[R, k]` that are being scored: by now, or by an engine."""
 
     rows: np.ndarray
-    answers: Scores | Sequence["concurrent.futures.Future[Score]"]
+    answers: Scores | Sequence[concurrent.futures.Future[Score]]
 
     def answered(self) -> bool:
         return isinstance(self.answers, Scores) or all(answer.done() for answer in self.answers)
@@ -279,3 +282,20 @@ def _read_history(path: pathlib.Path) -> History:
         return History(arrays["rows"], Scores(*(arrays[field.name] for field in dataclasses.fields(Scores))))
     except KeyError as error:
         raise CorruptArtefactError(f"{path}: not the history of a search ({error} is missing)") from error
+
+
+def search_table(summary: Mapping[str, Mapping[str, float]]) -> str:
+    """What `search.loop.summarise` returned: accuracies in percent, mean and deviation over runs."""
+    rows = [
+        [
+            name,
+            f"{row['runs']:.0f}",
+            f"{row['queries']:.0f}",
+            f"{100 * row['validation_mean']:.2f} ± {100 * row['validation_std']:.2f}",
+            f"{100 * row['test_mean']:.2f} ± {100 * row['test_std']:.2f}",
+            f"{row['seconds_mean']:.1f}",
+        ]
+        for name, row in summary.items()
+    ]
+    columns = ["strategy", "runs", "queries per run", "best validation %", "its test %", "training seconds per run"]
+    return tables.markdown(columns, rows)

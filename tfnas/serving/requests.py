@@ -13,9 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.encoders.saved import load_module
 from tfnas.errors import ConfigurationError
-from tfnas.serving.warmup import input_specs
+from tfnas.saved_models import input_specs, load_module
 
 _DEFAULT = "serving_default"
 

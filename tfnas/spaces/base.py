@@ -276,7 +276,9 @@ class Space(abc.ABC):
         from tfnas.reports import figures  # matplotlib takes a second to import
 
         self.require_valid(architecture)
-        figures.draw_architecture(architecture, pathlib.Path(path), title=self.to_string(architecture))
+        figures.draw_architecture(
+            architecture.operations, architecture.edges, pathlib.Path(path), title=self.to_string(architecture)
+        )
 
     def to_string(self, architecture: Architecture) -> str:
         """A short text that names the architecture to people; spaces with a standard notation use that."""

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.encoders.arch2vec.model import Arch2Vec
-from tfnas.encoders.saved import KIND_PREFIX, save_module
+from tfnas.encoders.saved import KIND_PREFIX
 from tfnas.graphs import cells as cell_graphs
+from tfnas.saved_models import save_module
 from tfnas.spaces import Space
 
 KIND = KIND_PREFIX + "arch2vec"

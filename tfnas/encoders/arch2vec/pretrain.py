@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reproductions.arch2vec import published_metrics
 from tfnas import artefacts
-from tfnas.encoders.arch2vec import export, metrics, published_metrics
+from tfnas.encoders.arch2vec import export, metrics
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
 from tfnas.encoders.arch2vec.model import Arch2Vec
 from tfnas.encoders.arch2vec.task import Arch2VecTask

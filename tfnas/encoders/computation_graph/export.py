@@ -6,10 +6,11 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.encoders.computation_graph.model import GraphEncoder
-from tfnas.encoders.saved import KIND_PREFIX, save_module
+from tfnas.encoders.saved import KIND_PREFIX
 from tfnas.graphs.computation_graph import graph_spec, smallest_graph, to_example
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import NUM_FEATURES, FlatBatch, parse_examples
+from tfnas.saved_models import save_module
 
 KIND = KIND_PREFIX + "computation_graph"
 

@@ -10,10 +10,9 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.encoders.computation_graph import export
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
-from tfnas.encoders.computation_graph.saved import embed_packed
 from tfnas.encoders.computation_graph.task import ContrastiveTask
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.packed import PackedGraphs
+from tfnas.graphs.packed import PackedGraphs, embed_packed
 from tfnas.reports import figures
 from tfnas.training import loop
 from tfnas.training.log import read_metrics

@@ -1,23 +1,18 @@
 """An exported encoder of computation graphs, as prediction and retrieval use it."""
 
-import itertools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.encoders.computation_graph.export import KIND
-from tfnas.encoders.saved import SHIPPED, load_module
 from tfnas.errors import InvalidArchitectureError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import OPERATORS
-from tfnas.graphs.packed import FlatBatch, PackedGraphs, pack
-
-_NODES_IN_CHUNK = 50_000
+from tfnas.graphs.packed import PackedGraphs, embed_packed, pack
+from tfnas.saved_models import SHIPPED, load_module
 
 
 class SavedGraphEncoder:
@@ -69,29 +64,3 @@ class SavedGraphEncoder:
             raise InvalidArchitectureError(f"{self.folder}: trained before there was an operator {name!r}")
         encode = self.module.encode
         return embed_packed(lambda batch: encode(*batch)["embedding"], packed, progress=progress)
-
-
-def embed_packed(
-    encode: Callable[[FlatBatch], tf.Tensor], graphs: PackedGraphs, *, progress: bool = False
-) -> np.ndarray:
-    """Embeddings float32 `[N, D]` of N graphs, in batches of graphs of similar size.
-
-    Args:
-      encode: from a batch to its embeddings float32 `[B, D]`.
-      graphs: the graphs.
-      progress: show a bar.
-    """
-    order = np.argsort(graphs.num_nodes, kind="stable")
-    parts = []
-    with tqdm(total=len(graphs), desc="Embedding", unit="graph", disable=not progress, leave=False) as bar:
-        for rows in chunks(graphs.num_nodes[order]):
-            parts.append(encode(graphs[order[rows]].flat_batch()).numpy())
-            bar.update(len(parts[-1]))
-    return np.concatenate(parts)[np.argsort(order)]
-
-
-def chunks(sizes: np.ndarray, nodes: int = _NODES_IN_CHUNK) -> list[slice]:
-    """Slices of ascending sizes with about `nodes` nodes each."""
-    places = np.searchsorted(np.cumsum(sizes), np.arange(0, sizes.sum(), nodes)[1:], side="right")
-    bounds = np.unique(np.concatenate([[0], places, [len(sizes)]]))
-    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]

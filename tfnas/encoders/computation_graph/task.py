@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
-from tfnas.encoders.computation_graph.losses import Members, contrastive_losses
 from tfnas.encoders.computation_graph.model import GraphEncoder
+from tfnas.encoders.contrastive import Members, contrastive_losses
 from tfnas.graphs.packed import DeviceGraphs, PackedGraphs
 from tfnas.training.loop import Task
 

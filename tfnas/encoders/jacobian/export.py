@@ -6,11 +6,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfnas import artefacts
+from tfnas.encoders.jacobian.corpus import JacobianCorpus
+from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
-from tfnas.encoders.saved import KIND_PREFIX, save_module
-from tfnas.proxies.jacobian_config import JacobianConfig
-from tfnas.proxies.jacobian_corpus import JacobianCorpus
-from tfnas.proxies.jacobians import FINE, description_tensors
+from tfnas.encoders.jacobian.program import FINE, description_tensors
+from tfnas.encoders.saved import KIND_PREFIX
+from tfnas.saved_models import save_module
 
 KIND = KIND_PREFIX + "jacobian"
 
@@ -60,7 +61,8 @@ def export(model: JacobianEncoder, folder: artefacts.PathLike, corpus: JacobianC
     """Writes the SavedModel and its manifest; replaces `folder` as a whole once everything is written.
 
     Signatures: `embed` and `serving_default` (`jacobians` float32 `[B, N, pixels]` -> `embedding` float32 `[B, D]`, NaN
-    where `state` int32 `[B]` is not 0, see `proxies.jacobians`), `embed_descriptions` (`directions` `[B, N, k]`,
+    where `state` int32 `[B]` is not 0, see `encoders.jacobian.program`), `embed_descriptions` (`directions`
+    `[B, N, k]`,
     `scales` `[B, k]`, `correlations` `[B, N]`, `frequencies` `[B, F]` -> `embedding`). An encoder of random projections
     or of Jacobians of classes has the last one alone.
 

@@ -17,7 +17,7 @@ _FLOOR = 1e-7
 
 
 class Inputs(NamedTuple):
-    """B Jacobians in the terms of `proxies.jacobians.Description`.
+    """B Jacobians in the terms of `encoders.jacobian.program.Description`.
 
     Attributes:
       directions: float `[B, N, k]`.

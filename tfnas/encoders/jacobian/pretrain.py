@@ -12,10 +12,10 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.encoders.jacobian import export
 from tfnas.encoders.jacobian.config import JacobianEncoderConfig
+from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.model import JacobianEncoder
 from tfnas.encoders.jacobian.task import InitializationTask, flat_inputs
 from tfnas.errors import ConfigurationError, MismatchError
-from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.reports import figures
 from tfnas.training import loop
 from tfnas.training.log import read_metrics

@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
+from tfnas.encoders.jacobian.corpus import JacobianCorpus
+from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.export import KIND, takes_jacobians
 from tfnas.encoders.jacobian.pretrain import mask
-from tfnas.encoders.saved import SHIPPED, load_module
+from tfnas.encoders.jacobian.program import JacobianProgram
 from tfnas.errors import ConfigurationError, MismatchError
-from tfnas.proxies.jacobian_config import JacobianConfig
-from tfnas.proxies.jacobian_corpus import JacobianCorpus
-from tfnas.proxies.jacobians import JacobianProgram
+from tfnas.saved_models import SHIPPED, load_module
 
 _CHUNK = 512
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfnas.encoders.computation_graph.losses import Members, contrastive_losses
+from tfnas.encoders.contrastive import Members, contrastive_losses
 from tfnas.encoders.jacobian.config import JacobianEncoderConfig
+from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
 from tfnas.errors import ConfigurationError
-from tfnas.proxies.jacobian_corpus import JacobianCorpus
 from tfnas.training.loop import Task
 
 

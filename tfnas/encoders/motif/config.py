@@ -7,7 +7,7 @@ References:
 import dataclasses
 
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.motif_config import MotifConfig
+from tfnas.graphs.motifs.config import MotifConfig
 
 _CHOICES = {
     "splitting": ("motifs", "bigram", "fixed_size", "fixed_number", "random", "communities", "none"),

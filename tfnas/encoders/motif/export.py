@@ -8,11 +8,12 @@ import tensorflow_gnn as tfgnn
 from tfnas import artefacts
 from tfnas.encoders.motif.model import MotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
-from tfnas.encoders.saved import KIND_PREFIX, save_module
+from tfnas.encoders.saved import KIND_PREFIX
 from tfnas.graphs.computation_graph import smallest_graph
+from tfnas.graphs.motifs.two_level import TwoLevelBatch, graph_spec, two_level_view
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch, pack
-from tfnas.graphs.two_level import TwoLevelBatch, graph_spec, two_level_view
+from tfnas.saved_models import save_module
 
 KIND = KIND_PREFIX + "motif"
 MOTIFS_NAME = "motifs.npz"
@@ -78,7 +79,7 @@ def export(model: MotifEncoder, splitter: Splitter, folder: artefacts.PathLike, 
 
     Signatures: `encode_examples` and `serving_default` (string `[B]`, serialised GraphTensor tf.Examples of the schema
     `macro_graph.pbtxt` -> `embedding` float32 `[B, D]` of length 1), `encode` (the fields of
-    `graphs.two_level.TwoLevelBatch`, without kinds -> the same).
+    `graphs.motifs.two_level.TwoLevelBatch`, without kinds -> the same).
 
     Args:
       model: the trained model.

@@ -7,8 +7,8 @@ References:
 
 import tensorflow as tf
 
-from tfnas.encoders.computation_graph.losses import Members
-from tfnas.graphs.two_level import TwoLevelBatch
+from tfnas.encoders.contrastive import Members
+from tfnas.graphs.motifs.two_level import TwoLevelBatch
 
 _NEVER = -1e9
 

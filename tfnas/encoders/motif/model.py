@@ -11,9 +11,9 @@ import tensorflow_gnn as tfgnn
 
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.layers import CONVOLUTIONS
+from tfnas.graphs.motifs.two_level import TwoLevelBatch, two_level_view
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch
-from tfnas.graphs.two_level import TwoLevelBatch, two_level_view
 
 _LARGEST_KERNEL = 15
 _OPERATOR_DIM, _KERNEL_DIM = 32, 4

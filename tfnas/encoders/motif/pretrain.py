@@ -2,22 +2,20 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.encoders.computation_graph.saved import chunks
 from tfnas.encoders.motif import export
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.model import MotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
 from tfnas.encoders.motif.task import RetrievalTask
 from tfnas.errors import ConfigurationError
+from tfnas.graphs.motifs.two_level import TwoLevelGraphs, embed_two_level
 from tfnas.graphs.packed import PackedGraphs
-from tfnas.graphs.two_level import TwoLevelBatch, TwoLevelGraphs
 from tfnas.reports import figures
 from tfnas.training import loop
 from tfnas.training.log import read_metrics
@@ -68,16 +66,6 @@ def train(
         run.mkdir(exist_ok=True)
         loop.train(task, schedule, run, strategy, resume=resume)
     return model
-
-
-def embed_two_level(
-    encode: Callable[[TwoLevelBatch], tf.Tensor], graphs: TwoLevelGraphs, *, nodes_at_once: int = 50_000
-) -> np.ndarray:
-    """Embeddings float32 `[N, D]`, in batches of graphs of similar size."""
-    order = np.argsort(graphs.graphs.num_nodes, kind="stable")
-    sizes = graphs.graphs.num_nodes[order]
-    parts = [encode(graphs[order[rows]].flat_batch()).numpy() for rows in chunks(sizes, nodes_at_once)]
-    return np.concatenate(parts)[np.argsort(order)]
 
 
 def pretrain(

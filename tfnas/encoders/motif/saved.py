@@ -10,14 +10,13 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.export import KIND, MOTIFS_NAME
-from tfnas.encoders.motif.pretrain import embed_two_level
 from tfnas.encoders.motif.splitting import Splitter
-from tfnas.encoders.saved import SHIPPED, load_module
 from tfnas.errors import ConfigurationError, InvalidArchitectureError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.motifs.two_level import TwoLevelBatch, TwoLevelGraphs, embed_two_level
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs, pack
-from tfnas.graphs.two_level import TwoLevelBatch, TwoLevelGraphs
+from tfnas.saved_models import SHIPPED, load_module
 
 
 class SavedMotifEncoder:

@@ -5,10 +5,10 @@ import numpy as np
 
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.graphs import motifs
+from tfnas.graphs.motifs import mining
+from tfnas.graphs.motifs.two_level import TwoLevelGraphs, two_level
+from tfnas.graphs.motifs.weisfeiler_lehman import hashed_colours
 from tfnas.graphs.packed import PackedGraphs
-from tfnas.graphs.two_level import TwoLevelGraphs, two_level
-from tfnas.graphs.weisfeiler_lehman import hashed_colours
 
 _PIECE_SIZE, _PIECES = 7, 20
 
@@ -21,7 +21,7 @@ class Splitter:
       vocabulary: the motifs, where `config.splitting` is `motifs`.
     """
 
-    def __init__(self, config: MotifEncoderConfig, vocabulary: motifs.MotifVocabulary | None = None):
+    def __init__(self, config: MotifEncoderConfig, vocabulary: mining.MotifVocabulary | None = None):
         self.config = config
         self.vocabulary = vocabulary
 
@@ -34,7 +34,7 @@ class Splitter:
         """
         if config.splitting != "motifs":
             return cls(config)
-        vocabulary = motifs.MotifVocabulary.mined(config.motif_config(), graphs)
+        vocabulary = mining.MotifVocabulary.mined(config.motif_config(), graphs)
         if not vocabulary.kinds:
             raise ConfigurationError(f"no sequence of {config.min_length} operators or more occurs in two graphs")
         return cls(config, vocabulary)
@@ -52,7 +52,7 @@ class Splitter:
         """
         if config.splitting != "motifs":
             return cls(config)
-        vocabulary = motifs.MotifVocabulary.from_arrays(config.motif_config(), arrays)
+        vocabulary = mining.MotifVocabulary.from_arrays(config.motif_config(), arrays)
         if not vocabulary.kinds:
             raise CorruptArtefactError("the encoder's file of motifs holds none")
         return cls(config, vocabulary)
@@ -65,7 +65,7 @@ class Splitter:
             neighbourhoods = hashed_colours(graphs, config.neighbourhood_rounds, config.neighbourhood_width)
         return two_level(graphs, self.macro(graphs), neighbourhoods)
 
-    def macro(self, graphs: PackedGraphs) -> motifs.MacroGraphs:
+    def macro(self, graphs: PackedGraphs) -> mining.MacroGraphs:
         """The graphs of pieces.
 
         Raises:
@@ -75,20 +75,20 @@ class Splitter:
         if splitting == "motifs":
             return self.vocabulary.split(graphs)
         if splitting == "bigram":
-            return motifs.bigram_segments(graphs)
+            return mining.bigram_segments(graphs)
         if splitting == "communities":
             return _communities(graphs)
-        found = motifs.sequences(graphs, 0, self.config.operators)
+        found = mining.sequences(graphs, 0, self.config.operators)
         if splitting == "fixed_size":
-            return motifs.fixed_size(graphs, found, _PIECE_SIZE)
+            return mining.fixed_size(graphs, found, _PIECE_SIZE)
         if splitting == "fixed_number":
-            return motifs.fixed_number(graphs, found, _PIECES)
+            return mining.fixed_number(graphs, found, _PIECES)
         if splitting == "random":
-            return motifs.random_sizes(graphs, found)
-        return motifs.fixed_number(graphs, found, 1)
+            return mining.random_sizes(graphs, found)
+        return mining.fixed_number(graphs, found, 1)
 
 
-def _communities(graphs: PackedGraphs) -> motifs.MacroGraphs:
+def _communities(graphs: PackedGraphs) -> mining.MacroGraphs:
     """Baseline: communities of nodes that maximise modularity, whatever the nodes compute.
 
     References:
@@ -102,4 +102,4 @@ def _communities(graphs: PackedGraphs) -> motifs.MacroGraphs:
         for community in nx.community.louvain_communities(graph, seed=0):
             motif[start + np.array(sorted(community))] = count
             count += 1
-    return motifs.macro_of_partition(graphs, motif)
+    return mining.macro_of_partition(graphs, motif)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfnas.encoders.computation_graph.losses import Members, contrastive_losses
+from tfnas.encoders.contrastive import Members, contrastive_losses
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.losses import geometry, motif_discriminator, motif_infonce, pooled_contrast
 from tfnas.encoders.motif.model import MotifEncoder
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.two_level import DeviceTwoLevel, TwoLevelBatch, TwoLevelGraphs
+from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, TwoLevelGraphs
 from tfnas.training.loop import Task
 
 

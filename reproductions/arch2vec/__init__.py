@@ -1,0 +1,1 @@
+"""Tables and figures of arch2vec (Yan et al. 2020)."""

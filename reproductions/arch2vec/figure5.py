@@ -1,0 +1,116 @@
+"""Observation 5 of arch2vec: walks to the nearest neighbour in latent space change a cell little by little.
+
+References:
+  Yan et al. 2020 (arch2vec), section 4.1, observation (5), figures 5 and 11 to 13.
+"""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from reproductions import figures as paper_figures
+from reproductions import report
+from reproductions.arch2vec.edit_distance import edit_distances
+from reproductions.arch2vec.supervised import SupervisedEncoder
+from tfnas.benchmarks.table import CompactTable
+from tfnas.encoders.saved import SavedEncoder
+from tfnas.spaces import CellTable, Space
+
+_DRAWN = 6
+
+
+def run(
+    encoders: Sequence[tuple[Space, SavedEncoder]],
+    tables: Sequence[tuple[CompactTable, str]],
+    output_dir: pathlib.Path,
+    *,
+    starts: int = 50,
+    steps: int = 10,
+    sampled_cells: int = 100_000,
+    samples: int = 250,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Writes `figure5.md`, `figure5.json`, and a drawing of one walk per space and embedding.
+
+    Args:
+      encoders: the spaces, with an encoder for each.
+      tables: tables of some of these spaces, with the column of accuracies that a supervised encoder learns from.
+      output_dir: an existing folder.
+      starts: random cells that walks begin at.
+      steps: of each walk.
+      sampled_cells: cells of a space that can't be enumerated.
+      samples: labelled cells of a supervised encoder.
+      seed: of everything random.
+
+    Returns:
+      Per space and embedding the mean edit distance of a step, of the whole walks, and of random pairs.
+    """
+    labelled = {table.space.name: (table, column) for table, column in tables}
+    values: dict[str, Any] = {"starts": starts, "steps": steps, "seed": seed}
+    rows = []
+    for space, encoder in tqdm(encoders, desc="Figure 5", unit="space"):
+        rng = np.random.default_rng(seed)
+        if space.name in labelled:
+            cells = labelled[space.name][0].cells
+        else:
+            cells = space.enumerate() if space.enumerable else space.sample(sampled_cells, rng)
+        begin = rng.choice(len(cells), starts, replace=False)
+        embeddings = {"arch2vec": encoder.embed(cells)}
+        if space.name in labelled:
+            table, column = labelled[space.name]
+            chosen = rng.choice(len(cells), samples, replace=False)
+            learner = SupervisedEncoder(space).fit(cells[chosen], table.values(column)[chosen], seed)
+            embeddings["supervised"] = learner.embed(cells)
+        inputs = 2 if space.name == "darts" else 1
+        others = rng.choice(len(cells), (2, 10 * starts))
+        random_pairs = float(edit_distances(cells[others[0]], cells[others[1]], inputs).mean())
+        for name, points in embeddings.items():
+            walks = np.stack([nearest_walk(points, int(row), steps) for row in begin])
+            step = edit_distances(cells[walks[:, :-1].ravel()], cells[walks[:, 1:].ravel()], inputs)
+            whole = edit_distances(cells[walks[:, 0]], cells[walks[:, -1]], inputs)
+            found = {
+                "step": float(step.mean()),
+                "step_deviation_over_walks": float(step.reshape(starts, steps).mean(axis=1).std()),
+                "whole_walk": float(whole.mean()),
+                "random_pairs": random_pairs,
+            }
+            values[f"{space.name}, {name}"] = found
+            rows.append(
+                [space.name, name, f"{found['step']:.2f} ± {found['step_deviation_over_walks']:.2f}"]
+                + [f"{found[key]:.2f}" for key in ("whole_walk", "random_pairs")]
+            )
+            _draw(space, cells, walks[0], output_dir / f"figure5_{space.name}_{name}.png", name)
+    shown = {row[1]: row[2] for row in rows if row[0] == "nasbench101"}
+    report.write(
+        output_dir,
+        "figure5",
+        title=f"Figures 5 and 11-13: {starts} walks of {steps} steps to the nearest cell not seen yet",
+        columns=["space", "embedding", "edit distance of a step", "of a whole walk", "of random pairs"],
+        rows=rows,
+        comparison=[
+            f"NAS-Bench-101, edit distance of a step: arch2vec {shown.get('arch2vec', '-')} against the paper's 2.9, "
+            f"supervised {shown.get('supervised', '-')} against 8.9."
+        ],
+        values=values,
+    )
+    return values
+
+
+def nearest_walk(points: np.ndarray, start: int, steps: int) -> np.ndarray:
+    """Rows int64 `[steps + 1]`: from `start`, always on to the closest of `points` `[N, D]` that was not visited."""
+    lengths = (points**2).sum(axis=1)
+    visited = [start]
+    for _ in range(steps):
+        distances = lengths - 2 * points @ points[visited[-1]]
+        distances[visited] = np.inf
+        visited.append(int(distances.argmin()))
+    return np.array(visited)
+
+
+def _draw(space: Space, cells: CellTable, walk: np.ndarray, path: pathlib.Path, name: str) -> None:
+    paper_figures.draw_architectures(
+        [space.architecture(cells, int(row)) for row in walk[:_DRAWN]], path, title=f"{space.name}, {name}: one walk"
+    )

@@ -1,0 +1,236 @@
+"""Figures that only the papers' experiments draw."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from tfnas.reports.figures import COLOURS, STYLES, cell_depth, draw_cell, save_figure, tidy
+from tfnas.spaces import Architecture
+
+
+def regret_curves(
+    regrets: Mapping[str, np.ndarray],
+    seconds: Mapping[str, np.ndarray],
+    budget_seconds: float,
+    path: pathlib.Path,
+    *,
+    title: str,
+) -> None:
+    """Mean regret against queries on the left, against training time on the right; logarithmic.
+
+    Args:
+      regrets: per method, the regret of the best so far `[runs, queries]`.
+      seconds: per method, the time spent after each query `[runs, queries]`.
+      budget_seconds: where the time axis ends.
+      path: where.
+      title: above the figure.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), sharey=True)
+    times = np.linspace(budget_seconds / 50, budget_seconds, 50)
+    for number, (name, regret) in enumerate(regrets.items()):
+        look = {"color": COLOURS[number % len(COLOURS)], "linestyle": STYLES[number // len(COLOURS)]}
+        left.plot(np.arange(1, regret.shape[1] + 1), regret.mean(axis=0), label=name, **look)
+        done = np.stack([np.searchsorted(spent, times, side="right") for spent in seconds[name]])
+        started = (done > 0).all(axis=0)
+        at_time = np.take_along_axis(regret, np.maximum(done - 1, 0), axis=1).mean(axis=0)
+        right.plot(times[started], at_time[started], **look)
+    left.set(xlabel="architectures queried", ylabel="mean test regret", yscale="log", title=title)
+    right.set(xlabel="simulated training time in seconds", title=f"{regret.shape[0]} runs")
+    left.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
+        tidy(axes)
+    save_figure(figure, path)
+
+
+def distributions(values: Mapping[str, np.ndarray], path: pathlib.Path, *, label: str, title: str) -> None:
+    """Empirical cumulative distributions of `values` `[runs]` per method."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.2))
+    for number, (name, found) in enumerate(values.items()):
+        axes.ecdf(found, label=name, color=COLOURS[number % len(COLOURS)], linestyle=STYLES[number // len(COLOURS)])
+    axes.set(xlabel=label, ylabel="share of runs", title=title)
+    axes.legend(frameon=False, fontsize=8)
+    tidy(axes)
+    save_figure(figure, path)
+
+
+def grouped_bars(
+    values: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str], path: pathlib.Path, *, title: str
+) -> None:
+    """A panel per group, in it bars per name, side by side for every series.
+
+    Args:
+      values: per group and series, a share for each name.
+      names: what is measured.
+      path: where.
+      title: above the figure.
+    """
+    figure, panels = plt.subplots(1, len(values), figsize=(5 * len(values), 3.6), sharey=True, squeeze=False)
+    for axes, (group, series) in zip(panels[0], values.items(), strict=True):
+        width = 0.8 / len(series)
+        for number, (label, shares) in enumerate(series.items()):
+            places = np.arange(len(names)) - 0.4 + (number + 0.5) * width
+            axes.bar(places, shares, width, color=COLOURS[number % len(COLOURS)], label=label)
+        axes.set(xticks=np.arange(len(names)), xticklabels=names, title=group, ylim=(0, 1.02))
+        tidy(axes)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=3)
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def prediction_density(truth: np.ndarray, predicted: np.ndarray, path: pathlib.Path, *, title: str) -> None:
+    """Predicted against measured accuracy of so many architectures that only their density can be seen.
+
+    Args:
+      truth: measured accuracies `[N]`.
+      predicted: predicted accuracies `[N]`.
+      path: where.
+      title: above the figure.
+    """
+    figure, axes = plt.subplots(figsize=(5.4, 5))
+    low, high = np.quantile(np.concatenate([truth, predicted]), (0.001, 0.999))
+    cells = axes.hexbin(truth, predicted, gridsize=70, bins="log", cmap="viridis", extent=(low, high, low, high))
+    axes.plot([low, high], [low, high], color=COLOURS[2], linewidth=1)
+    figure.colorbar(cells, label="architectures")
+    axes.set(xlabel="measured accuracy", ylabel="predicted accuracy", title=title)
+    tidy(axes)
+    save_figure(figure, path)
+
+
+def prediction_scatter(panels: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], path: pathlib.Path) -> None:
+    """A panel per title: predicted against measured accuracies `[n]`, coloured by the predictor's deviation `[n]`."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4), squeeze=False, layout="constrained")
+    for panel, (title, (truth, predicted, deviation)) in zip(axes[0], panels.items(), strict=True):
+        dots = panel.scatter(truth, predicted, c=deviation, s=6, cmap="viridis_r", linewidths=0, rasterized=True)
+        low = np.quantile(truth, 0.02)  # a few failed trainings would squeeze all others into a corner
+        panel.set(xlim=(low, truth.max()), xlabel="measured accuracy", ylabel="predicted accuracy", title=title)
+        figure.colorbar(dots, ax=panel, label="deviation in normal scores")
+        tidy(panel)
+    save_figure(figure, path)
+
+
+def distance_boxes(distances: Mapping[str, Mapping[int, np.ndarray]], path: pathlib.Path, *, title: str) -> None:
+    """A panel per embedding: the distribution of latent distances at every edit distance.
+
+    Args:
+      distances: per embedding and edit distance, the latent distances of some pairs.
+      path: where.
+      title: above the figure.
+    """
+    figure, panels = plt.subplots(1, len(distances), figsize=(5 * len(distances), 3.8), sharey=True, squeeze=False)
+    for axes, colour, (name, groups) in zip(panels[0], COLOURS, distances.items(), strict=False):
+        boxes = axes.boxplot(list(groups.values()), positions=list(groups), widths=0.6, sym="", patch_artist=True)
+        for box in boxes["boxes"]:
+            box.set(facecolor=colour, alpha=0.5)
+        axes.set(xlabel="edit distance", title=name)
+        tidy(axes)
+    panels[0, 0].set_ylabel("latent distance (mean of all pairs = 1)")
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def coloured_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: pathlib.Path, *, label: str) -> None:
+    """A panel per embedding: the mean of `values` over the plane.
+
+    Args:
+      maps: per embedding, points `[N, 2]`.
+      values: what colours them, `[N]`.
+      path: where.
+      label: of the colours.
+    """
+    figure, panels = plt.subplots(1, len(maps), figsize=(5.4 * len(maps), 4.6), squeeze=False, layout="constrained")
+    low, high = np.quantile(values, (0.05, 0.99))
+    for axes, (name, points) in zip(panels[0], maps.items(), strict=True):
+        cells = axes.hexbin(*points.T, C=values, gridsize=60, cmap="viridis", vmin=low, vmax=high)
+        axes.set(xticks=[], yticks=[], title=f"{name}, {len(points):,} cells")
+    figure.colorbar(cells, ax=panels[0].tolist(), label=label)
+    save_figure(figure, path)
+
+
+def scattered_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: pathlib.Path, *, label: str) -> None:
+    """A panel per embedding: points `[N, 2]` coloured by `values` `[N]`, which `label` names."""
+    columns = min(len(maps), 2)
+    shape = (-(-len(maps) // columns), columns)
+    size = (5.0 * shape[1], 4.4 * shape[0])
+    figure, panels = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
+    low, high = np.quantile(values, (0.05, 0.99))
+    for axes, (name, points) in zip(panels.ravel(), maps.items(), strict=False):
+        dots = axes.scatter(*points.T, c=values, s=8, cmap="viridis", vmin=low, vmax=high, linewidths=0)
+        axes.set(xticks=[], yticks=[], title=name)
+    for axes in panels.ravel()[len(maps) :]:
+        axes.set_axis_off()
+    figure.colorbar(dots, ax=panels.ravel().tolist(), label=label)
+    save_figure(figure, path)
+
+
+def label_curves(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], labels: Sequence[int], path: pathlib.Path, *, title: str
+) -> None:
+    """A panel per data set: the rank correlation of every method after so many labels.
+
+    Args:
+      panels: per data set and method, a correlation for each number of labels; the last methods are drawn on top.
+      labels: the numbers of labels.
+      path: where.
+      title: above the figure.
+    """
+    figure, axes_row = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 5), sharey=True, squeeze=False)
+    for axes, (group, methods) in zip(axes_row[0], panels.items(), strict=True):
+        for number, (name, values) in enumerate(methods.items()):
+            colour, style = COLOURS[number % len(COLOURS)], STYLES[number // len(COLOURS) % len(STYLES)]
+            axes.plot(labels, values, color=colour, linestyle=style, marker="o", markersize=3, label=name)
+        axes.set(xscale="log", xticks=labels, xticklabels=labels, xlabel="labels", title=group)
+        axes.minorticks_off()
+        tidy(axes)
+    axes_row[0][0].set_ylabel("Kendall's tau")
+    handles, names = axes_row[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4)
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def paths_in_map(
+    points: np.ndarray, values: np.ndarray, paths: Mapping[str, np.ndarray], file: pathlib.Path, *, label: str
+) -> None:
+    """Where some networks travel among all others.
+
+    Args:
+      points: `[N, 2]`, coloured by `values` `[N]`, which `label` names.
+      values: see there.
+      paths: per network its places `[steps, 2]`.
+      file: where the figure goes.
+      label: of the colours.
+    """
+    figure, axes = plt.subplots(figsize=(7, 5.4))
+    low, high = np.quantile(values, (0.05, 0.99))
+    dots = axes.scatter(*points.T, c=values, s=6, cmap="viridis", vmin=low, vmax=high, linewidths=0, alpha=0.5)
+    for number, (name, places) in enumerate(paths.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot(*places.T, color=colour, linewidth=1.6, label=name)
+        axes.plot(*places[0], marker="o", color=colour)
+        axes.plot(*places[-1], marker=">", color=colour)
+    axes.set(xticks=[], yticks=[], title="from initialisation (circle) to the end of training (triangle)")
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
+    figure.colorbar(dots, label=label)
+    save_figure(figure, file)
+
+
+def draw_architectures(architectures: Sequence[Architecture], path: pathlib.Path, *, title: str) -> None:
+    """Some cells side by side, in order."""
+    figure, panels = plt.subplots(
+        1,
+        len(architectures),
+        figsize=(
+            2.2 * len(architectures),
+            0.7 * max(cell_depth(architecture.edges) for architecture in architectures) + 0.8,
+        ),
+        squeeze=False,
+    )
+    kinds = sorted({name for architecture in architectures for name in architecture.operations})
+    for number, (axes, architecture) in enumerate(zip(panels[0], architectures, strict=True)):
+        draw_cell(axes, architecture.operations, architecture.edges, kinds, 6)
+        axes.set_title(str(number), fontsize=8)
+    figure.suptitle(title)
+    save_figure(figure, path)

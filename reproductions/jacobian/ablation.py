@@ -1,0 +1,143 @@
+"""What Jacobians need and what they ignore: number of images and initialisations, and the encoding of a network."""
+
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from reproductions import processes, report
+from reproductions.jacobian import data
+from reproductions.jacobian.data import Settings
+from reproductions.jacobian.table1 import tau
+from tfnas import artefacts
+from tfnas.benchmarks.trained.digits201 import distinct_cells
+from tfnas.encoders.jacobian import corpus as jacobian_corpus
+from tfnas.encoders.jacobian.corpus import JacobianCorpus
+from tfnas.encoders.jacobian.data_config import JacobianConfig
+from tfnas.encoders.jacobian.program import describe
+from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
+from tfnas.encoders.jacobian.space_programs import NASBench201Jacobians
+from tfnas.predictors.additive_gp import AdditiveGP
+from tfnas.predictors.features import standardised
+from tfnas.runtime import one_thread_per_operation
+from tfnas.spaces import CellTable, NASBench201
+
+_IMAGES = (8, 16, 32, 64)
+_CELLS = 400
+_PAIRS = 100
+_LABELS = 100
+_DRAWS = 9
+_TIMED = 40
+
+
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Writes `ablation.md` and `ablation.json`."""
+    own = data.load(output_dir, settings, "nasbench201")
+    rows = np.sort(np.random.default_rng([settings.seed, 45]).permutation(len(own.corpus))[:_CELLS])
+    part, accuracy = own.corpus[rows], own.accuracies["CIFAR-10"][rows]
+    folder = output_dir / "ablation"
+    encodings, pairs = _encodings(settings.seed)
+    jobs = [(str(folder / f"images_{count}"), part.cells, part.images[:count], settings.seed) for count in _IMAGES] + [
+        (str(folder / "encodings"), encodings, part.images, settings.seed)
+    ]
+    seconds = processes.run(_extract, jobs, "Jacobians")
+    values: dict[str, Any] = {"images": {}, "seconds": dict(zip(_IMAGES, seconds, strict=False))}
+    table = []
+    for count, spent in zip(_IMAGES, seconds, strict=False):
+        corpus = jacobian_corpus.load(folder / f"images_{count}")
+        found = {views: _taus(corpus, views, accuracy, settings.seed) for views in (1, 2)}
+        values["images"][count] = {str(views): taus for views, taus in found.items()}
+        table.append(
+            [
+                str(count),
+                f"{spent:.3f}",
+                *(f"{np.mean(taus):.3f} ± {np.std(taus):.3f}" for taus in found.values()),
+                f"{tau(np.nan_to_num(corpus.jacov, nan=-1e9), accuracy):.3f}",
+            ]
+        )
+    encoder = SavedJacobianEncoder(data.trained_encoder(output_dir, own.corpus, settings.seed))
+    distances = _distances(encoder.embed(jacobian_corpus.load(folder / "encodings")), pairs)
+    values["encodings"] = distances
+    comparison = [
+        f"{len(part)} cells of NAS-Bench-201; Kendall's tau with CIFAR-10 test accuracy after {_LABELS} labels, mean "
+        f"of {_DRAWS} draws, Gaussian process on log singular values and log energies by frequency; jacov needs no "
+        "labels.",
+        "Processor seconds per Jacobian, one thread.",
+        f"{_PAIRS} pairs of NAS-Bench-201 cells that are written differently and compute the same function, trained "
+        "encoder of preset tfnas, mean distances between embeddings of single initialisations: "
+        f"{distances['one cell, two initialisations']:.3f} within a cell, "
+        f"{distances['two cells of one function']:.3f} within a pair, "
+        f"{distances['two cells of two functions']:.3f} between pairs.",
+    ]
+    report.write(
+        output_dir,
+        "ablation",
+        title="Images, initialisations, encodings",
+        columns=["images", "seconds", "tau, one initialisation", "tau, two", "jacov"],
+        rows=table,
+        comparison=comparison,
+        values=values,
+    )
+    return values
+
+
+def _extract(job: tuple[str, CellTable, np.ndarray, int]) -> float:
+    """Seconds per Jacobian, tracing left out."""
+    one_thread_per_operation()
+    folder, cells, images, seed = pathlib.Path(job[0]), *job[1:]
+    path = folder.with_suffix(".json")
+    if not path.exists():
+        processes.quiet(folder.parent)
+        config = JacobianConfig(initializations=2, components=len(images))
+        jacobian_corpus.extract(NASBench201(), cells, images, config, folder, seed=seed)
+        program, batch = NASBench201Jacobians(seed), tf.constant(images)
+        architectures = [NASBench201().architecture(cells, row) for row in range(_TIMED)]
+        program(batch, architectures[0])
+        start = time.process_time()
+        for architecture in architectures:
+            describe(program(batch, architecture), images.shape[1:], len(images))
+        artefacts.write_json(path, {"seconds": (time.process_time() - start) / _TIMED})
+    return artefacts.read_json(path)["seconds"]
+
+
+def _taus(corpus: JacobianCorpus, views: int, accuracy: np.ndarray, seed: int) -> list[float]:
+    features = data.log_spectra(corpus, ("scales", "frequencies"))[:, :views].mean(axis=1)
+    block = standardised(features) / np.sqrt(features.shape[1])
+    sets = [np.random.default_rng([seed, 46, draw]).permutation(len(block))[:_LABELS] for draw in range(_DRAWS)]
+    model = AdditiveGP().fit([np.stack([block[own] for own in sets])], np.stack([accuracy[own] for own in sets]))
+    return [
+        tau(model.predict([np.delete(block, own, axis=0)], draw)[0], np.delete(accuracy, own))
+        for draw, own in enumerate(sets)
+    ]
+
+
+def _encodings(seed: int) -> tuple[CellTable, np.ndarray]:
+    """Cells of which two each compute one function, and their places `[pairs, 2]` in that table."""
+    numbers, places = distinct_cells()
+    rng = np.random.default_rng([seed, 47])
+    chosen = []
+    for place in rng.permutation(np.flatnonzero(~np.isin(numbers, data.development_cells()))):
+        members = np.flatnonzero(places == place)
+        if len(members) > 1:
+            chosen.append(rng.choice(members, 2, replace=False))
+        if len(chosen) == _PAIRS:
+            break
+    return NASBench201().enumerate()[np.concatenate(chosen)], np.arange(2 * len(chosen)).reshape(-1, 2)
+
+
+def _distances(embeddings: np.ndarray, pairs: np.ndarray) -> dict[str, float]:
+    """Mean distances; pairs with a Jacobian that is zero are left out."""
+    fine = np.isfinite(embeddings).all(axis=(1, 2))
+    first, second = pairs[fine[pairs].all(axis=1)].T
+    others = np.roll(first, 1)
+
+    def mean(one: np.ndarray, other: np.ndarray) -> float:
+        return float(np.linalg.norm(one - other, axis=1).mean())
+
+    return {
+        "one cell, two initialisations": mean(embeddings[first, 0], embeddings[first, 1]),
+        "two cells of one function": mean(embeddings[first, 0], embeddings[second, 1]),
+        "two cells of two functions": mean(embeddings[first, 0], embeddings[others, 1]),
+    }

@@ -1,0 +1,173 @@
+"""How well embeddings rank architectures after few labels, beside every baseline that needs no labels.
+
+References:
+  Hesslow and Poli 2021 regress accuracies from 500 labelled architectures; their numbers are not at hand.
+"""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.stats
+from sklearn.ensemble import RandomForestRegressor
+
+from reproductions import figures as paper_figures
+from reproductions import processes, report
+from reproductions.jacobian import data
+from reproductions.jacobian.data import Settings, SpaceData
+from tfnas.encoders.saved import SavedEncoder
+from tfnas.predictors.additive_gp import AdditiveGP, normal_scores
+from tfnas.predictors.features import standardised
+from tfnas.saved_models import SHIPPED
+
+SPECTRA = ("scales", "frequencies", "correlations")
+OURS = "contrastive, spectra (tfnas)"
+_NOT_DRAWN = (
+    "multiply-adds",
+    "jacov, one initialisation",
+    "synflow",
+    "snip",
+    "grad_norm",
+    "fisher",
+)  # below what is drawn
+
+
+def features(output_dir: pathlib.Path, settings: Settings, own: SpaceData) -> dict[str, list[np.ndarray]]:
+    """Per method the features float64 `[M, D]`, once or for every training of an encoder.
+
+    Features of several initialisations are averaged.
+    """
+    corpus = own.corpus
+    parameters, multiply_adds = data.sizes(corpus)
+    scores = data.proxy_scores(output_dir, settings, corpus)
+    scores = {"jacov": corpus.jacov, "jacov, one initialisation": data.first_initialization(corpus).jacov, **scores}
+    ranks = {
+        name: normal_scores(np.nan_to_num(values, nan=np.nanmin(values))[None])[0][:, None]
+        for name, values in scores.items()
+    }
+    found = {
+        "parameters": [np.log(parameters)[:, None]],
+        "multiply-adds": [np.log(multiply_adds)[:, None]],
+        **{name: [values] for name, values in ranks.items()},
+        "all proxies": [np.concatenate(list(ranks.values()), axis=1)],
+        "log singular values": [data.log_spectra(corpus, SPECTRA[:1]).mean(axis=1)],
+        "energy by frequency": [data.log_spectra(corpus, SPECTRA[1:2]).mean(axis=1)],
+        "singular values and frequencies": [data.log_spectra(corpus, SPECTRA[:2]).mean(axis=1)],
+        "all three spectra": [data.log_spectra(corpus, SPECTRA).mean(axis=1)],
+        "arch2vec embedding": [SavedEncoder(SHIPPED / "arch2vec_nasbench201").embed(corpus.cells)],
+    }
+    seeds = [settings.seed + number for number in range(settings.encoders)]
+    for preset, untrained, trained in (
+        ("paper", "untrained encoder (published)", "contrastive, published"),
+        ("tfnas", "untrained encoder, spectra", OURS),
+    ):
+        found[untrained] = [data.untrained_embeddings(corpus, preset, seed).mean(axis=1) for seed in seeds]
+        found[trained] = [
+            data.trained_embeddings(output_dir, "nasbench201", corpus, preset, seed).mean(axis=1) for seed in seeds
+        ]
+    return found
+
+
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Writes `table1.md`, `table1.json` and `table1.png`."""
+    own = data.load(output_dir, settings, "nasbench201")
+    methods = features(output_dir, settings, own)
+    jobs = [(name, values, own.accuracies, settings) for name, values in methods.items()]
+    found = dict(zip(methods, processes.run(_correlations, jobs, "Table 1"), strict=True))
+    sets = list(own.accuracies)
+    rows = [
+        [
+            name,
+            *(f"{np.mean(taus[f'{one}/{count}']):.3f}" for one in sets for count in settings.labels),
+            _both(taus["forest"]),
+        ]
+        for name, taus in found.items()
+    ]
+    spread = max(np.std(found[OURS][f"{one}/{count}"]) for one in sets for count in settings.labels)
+    beaten = {
+        f"{one}, {count} labels": [
+            name
+            for name in found
+            if name != OURS and np.mean(found[name][f"{one}/{count}"]) >= np.mean(found[OURS][f"{one}/{count}"])
+        ]
+        for one in sets
+        for count in settings.labels
+    }
+    comparison = [
+        f"{len(own.corpus)} cells of NAS-Bench-201, no two of the same function ({own.left_out} left out, whose "
+        f"Jacobian is zero); {settings.images} CIFAR-10 images, {settings.initializations} initialisations, whose "
+        "features are averaged.",
+        f"Kendall's tau of the test accuracies of all cells without a label: mean over {settings.encoders} trainings "
+        f"times {settings.draws} draws of labels; deviations of our row are at most {spread:.3f}.",
+        f"All columns but the last: a Gaussian process (linear and squared exponential kernel); the last: a random "
+        f"forest (100 trees, at most 8 features per split) on {settings.labels[-1]} labels of CIFAR-10.",
+        f"{', '.join(data.PROXIES)} are of one initialisation, whose random numbers are the same for all cells.",
+        "Rows called published have the published network, loss and training; the signs of singular vectors are made "
+        "unique here, and no component is cut off.",
+        *(
+            f"{where}: {'no row is as good as' if not names else ', '.join(names) + ' as good as or better than'} "
+            f"{OURS}."
+            for where, names in beaten.items()
+        ),
+    ]
+    columns = ["features", *(f"{one}, {count}" for one in sets for count in settings.labels), "forest"]
+    drawn = {name: taus for name, taus in found.items() if name not in _NOT_DRAWN}
+    paper_figures.label_curves(
+        {one: {name: _means(taus, one, settings) for name, taus in drawn.items()} for one in sets},
+        settings.labels,
+        output_dir / "table1.png",
+        title="Rank correlation on NAS-Bench-201 after few labels",
+    )
+    values = {"tau": found, "as_good": beaten, "cells": len(own.corpus), "seed": settings.seed}
+    title = "Rank correlation after few labels"
+    report.write(output_dir, "table1", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
+    return values
+
+
+def _means(taus: Mapping[str, list[float]], one: str, settings: Settings) -> list[float]:
+    return [float(np.mean(taus[f"{one}/{count}"])) for count in settings.labels]
+
+
+def _both(values: list[float]) -> str:
+    return f"{np.mean(values):.3f} ± {np.std(values):.3f}"
+
+
+def label_sets(count: int, size: int, settings: Settings) -> list[np.ndarray]:
+    """Rows that have labels, for every training and draw; the same for all methods."""
+    return [
+        np.random.default_rng([settings.seed, 41, count, number]).permutation(size)[:count]
+        for number in range(settings.encoders * settings.draws)
+    ]
+
+
+def _correlations(job: tuple[str, list[np.ndarray], Mapping[str, np.ndarray], Settings]) -> dict[str, list[float]]:
+    _, values, accuracies, settings = job
+    blocks = [standardised(part) / np.sqrt(part.shape[1]) for part in values]
+    runs = settings.encoders * settings.draws
+    blocks = [blocks[number // settings.draws % len(blocks)] for number in range(runs)]
+    found: dict[str, list[float]] = {}
+    for one, truth in accuracies.items():
+        for count in settings.labels:
+            sets = label_sets(count, len(truth), settings)
+            model = AdditiveGP(iterations=40).fit(
+                [np.stack([block[rows] for block, rows in zip(blocks, sets, strict=True)])],
+                np.stack([truth[rows] for rows in sets]),
+            )
+            found[f"{one}/{count}"] = [
+                tau(model.predict([np.delete(block, rows, axis=0)], number)[0], np.delete(truth, rows))
+                for number, (block, rows) in enumerate(zip(blocks, sets, strict=True))
+            ]
+    truth = accuracies["CIFAR-10"]
+    found["forest"] = []
+    for number, rows in enumerate(label_sets(settings.labels[-1], len(truth), settings)):
+        forest = RandomForestRegressor(max_features=min(8, blocks[number].shape[1]), random_state=number)
+        forest.fit(blocks[number][rows], truth[rows])
+        rest = np.delete(blocks[number], rows, axis=0)
+        found["forest"].append(tau(forest.predict(rest), np.delete(truth, rows)))
+    return found
+
+
+def tau(first: np.ndarray, second: np.ndarray) -> float:
+    """Kendall's rank correlation."""
+    return float(scipy.stats.kendalltau(first, second).statistic)

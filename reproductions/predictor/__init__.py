@@ -1,0 +1,1 @@
+"""Tables of the transferable predictor (Han et al. 2023)."""

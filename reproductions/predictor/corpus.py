@@ -1,0 +1,124 @@
+"""The graphs and labels that the experiments of the transferable predictor share.
+
+References:
+  Han et al. 2023, section 5.1: 50,000 networks of NAS-Bench-101, 4,096 of NAS-Bench-201 (those without `none`), 10,000
+  of NAS-Bench-301, in the layout of the predictor's paper, with CIFAR-10 accuracies.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from tfnas import artefacts
+from tfnas.benchmarks.registry import load_table
+from tfnas.encoders.computation_graph import similarity
+from tfnas.graphs.packed import PackedGraphs
+from tfnas.networks.symbolic.packing import pack_cells
+from tfnas.spaces import CellTable, get_space
+from tfnas.spaces.nasbench201 import NONE
+
+TARGETS = {"nasbench101": 50, "nasbench201": 40, "nasbench301": 50}
+"""Families and the number of labels that fine-tuning gets."""
+
+_COLUMNS = {
+    "nasbench101": "test_accuracy_108",
+    "nasbench201": "cifar10_test_accuracy_200",
+    "nasbench301": "surrogate_validation_accuracy",
+}
+_TEST_POOL = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """Graphs of three families.
+
+    Attributes:
+      graphs: N graphs with labels, NaN where the benchmark has none.
+      spectra: float32 `[N, 11]`.
+      cells: by family, the architectures in the order of its graphs.
+    """
+
+    graphs: PackedGraphs
+    spectra: np.ndarray
+    cells: dict[str, CellTable]
+
+    def rows(self, family: str) -> np.ndarray:
+        """The graphs of a family."""
+        return np.flatnonzero(self.graphs.family == self.graphs.families.index(family))
+
+    def labelled(self, family: str) -> np.ndarray:
+        """Those with a label."""
+        rows = self.rows(family)
+        return rows[np.isfinite(self.graphs.labels[rows])]
+
+    def pool(self, family: str, seed: int) -> np.ndarray:
+        """At most 5,000 labelled graphs, from which fine-tuning draws and on the rest of which it is tested."""
+        return np.random.default_rng([seed, 0]).permutation(self.labelled(family))[:_TEST_POOL]
+
+    def without(self, family: str) -> np.ndarray:
+        """The labelled graphs of all other families."""
+        return np.concatenate([self.labelled(other) for other in TARGETS if other != family])
+
+    def standardised_labels(self) -> np.ndarray:
+        """Labels with mean 0 and deviation 1 in every family, float32 `[N]`; for source families only."""
+        labels = np.full(len(self.graphs), np.nan, np.float32)
+        for family in TARGETS:
+            rows = self.labelled(family)
+            values = self.graphs.labels[rows]
+            labels[rows] = (values - values.mean()) / values.std()
+        return labels
+
+
+def fine_tuning_sets(pool: np.ndarray, family: str, runs: int, seed: int) -> list[np.ndarray]:
+    """The labelled graphs of every run, drawn from the pool."""
+    place = list(TARGETS).index(family)
+    return [np.random.default_rng([seed, 1 + place, run]).permutation(pool)[: TARGETS[family]] for run in range(runs)]
+
+
+def load(folder: pathlib.Path, seed: int, nasbench101: int = 50_000, nasbench301: int = 10_000) -> Corpus:
+    """Builds the corpus, or reads what an earlier call left in `folder`.
+
+    Args:
+      folder: gets `corpus.npz`.
+      seed: of the samples.
+      nasbench101: networks of NAS-Bench-101.
+      nasbench301: networks of NAS-Bench-301; all that have a label are among them.
+
+    Raises:
+      ConfigurationError: a benchmark's table is not found.
+    """
+    cells, labels = _architectures(seed, nasbench101, nasbench301)
+    path = folder / "corpus.npz"
+    names = [field.name for field in dataclasses.fields(PackedGraphs) if field.name != "families"]
+    if path.exists():
+        arrays = artefacts.read_npz(path)
+        graphs = PackedGraphs(families=tuple(TARGETS), **{name: arrays[name] for name in names})
+        return Corpus(graphs, arrays["spectra"], cells)
+    graphs = PackedGraphs.concatenate(
+        [pack_cells(family, cells[family], labels[family], progress=True) for family in TARGETS]
+    )
+    spectra = similarity.graph_spectra(graphs)
+    artefacts.write_npz(path, spectra=spectra, **{name: getattr(graphs, name) for name in names})
+    return Corpus(graphs, spectra, cells)
+
+
+def _architectures(seed: int, nasbench101: int, nasbench301: int) -> tuple[dict[str, CellTable], dict[str, np.ndarray]]:
+    cells: dict[str, CellTable] = {}
+    labels: dict[str, np.ndarray] = {}
+    for place, family in enumerate(TARGETS):
+        table, rng = load_table(family), np.random.default_rng([seed, 10 + place])
+        values = table.values(_COLUMNS[family])
+        if family == "nasbench101":
+            rows = np.sort(rng.permutation(len(table))[:nasbench101])
+        elif family == "nasbench201":
+            none = table.space.operations.index(NONE)
+            rows = np.flatnonzero((table.cells.operations != none).all(axis=1))
+        else:
+            rows = np.arange(len(table))
+        cells[family], labels[family] = table.cells[rows], values[rows].astype(np.float32)
+        if family == "nasbench301" and nasbench301 > len(rows):
+            more = get_space(family).sample(nasbench301 - len(rows), rng)
+            cells[family] = CellTable.concatenate([cells[family], more])
+            labels[family] = np.append(labels[family], np.full(len(more), np.nan, np.float32))
+    return cells, labels

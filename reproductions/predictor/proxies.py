@@ -1,0 +1,126 @@
+"""Zero-cost proxies against accuracies and against published scores, and what they add to a predictor.
+
+References:
+  Han et al. 2023, table of Spearman correlations; Abdelfattah et al. 2021.
+"""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from reproductions import report
+from tfnas.benchmarks.registry import find_table, load_table
+from tfnas.benchmarks.trained.images import batch_of_images
+from tfnas.networks.symbolic.packing import pack_cells
+from tfnas.predictors.additive_gp import AdditiveGP
+from tfnas.predictors.features import GraphFeatures, standardised
+from tfnas.proxies import experiment
+from tfnas.proxies.scores import PROXIES
+from tfnas.proxies.tables import read_scores, score_cells
+from tfnas.spaces import NASBench201, NASBench301
+
+PAPER = {"synflow": 0.823, "jacov": 0.859, "fisher": 0.687, "grad_norm": 0.714, "grasp": 0.637, "snip": 0.718}
+"""NAS-Bench-201, the 4,096 cells without `none`."""
+
+_LABELS = 40
+
+
+def run(
+    output_dir: pathlib.Path, *, seed: int, cells: int = 500, darts_cells: int = 30, runs: int = 5
+) -> dict[str, Any]:
+    """Writes `proxies.md` and `proxies.json`.
+
+    Args:
+      output_dir: an existing folder.
+      seed: of cells, weights and images.
+      cells: of NAS-Bench-201 without `none`.
+      darts_cells: pairs of NAS-Bench-301, whose networks are built one by one.
+      runs: sets of 40 labels for the predictors.
+    """
+    images, labels = batch_of_images(find_table("cifar10_subset"), 64, seed)
+    folder = output_dir / "proxies" / "nasbench201"
+    space = NASBench201()
+    if not (folder / "scores.npz").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = experiment.sample(space, cells, True, np.random.default_rng(seed))
+        score_cells(space, chosen, experiment.scorer(space, images, labels, PROXIES, seed), folder)
+    scored, columns = read_scores(folder / "scores.npz", space)
+    table = load_table("nasbench201")
+    accuracy = table.values("cifar10_test_accuracy_200")[table.rows(scored)]
+    graphs = pack_cells("nasbench201", scored)
+    sizes = {"parameters": graphs.structure[:, 0], "multiply-adds": graphs.structure[:, 1]}
+    found = {name: _spearman(values, accuracy) for name, values in {**columns, **sizes}.items()}
+    published, ours = _darts(output_dir, images, labels, seed, darts_cells)
+    agreement = {name: _spearman(ours[name], published[name]) for name in PROXIES}
+    predictors = _predictors(graphs, columns, accuracy, runs, seed)
+    rows = [
+        [
+            name,
+            f"{found[name]:.3f}",
+            f"{PAPER[name]:.3f}" if name in PAPER else "",
+            f"{found[name] - PAPER[name]:+.3f}" if name in PAPER else "",
+            f"{agreement[name]:.3f}" if name in agreement else "",
+        ]
+        for name in found
+    ]
+    within = [name for name in PAPER if abs(found[name] - PAPER[name]) <= 0.05]
+    comparison = [
+        f"{len(scored)} cells of NAS-Bench-201 without none, 64 CIFAR-10 images; within 0.05 of the published "
+        f"correlation: {', '.join(within) or 'none'}.",
+        f"Last column: {darts_cells} pairs of NAS-Bench-301, our scores against those published for the same cells, by "
+        "rank.",
+        *(
+            f"{name}, {_LABELS} labels, the other {len(scored) - _LABELS} of these cells: "
+            f"{np.mean(values):.3f} ± {np.std(values):.3f}."
+            for name, values in predictors.items()
+        ),
+    ]
+    values = {"nasbench201": found, "nasbench301_agreement": agreement, "predictors": predictors, "seed": seed}
+    columns_of_table = ["score", "Spearman here", "published", "difference", "agreement on NAS-Bench-301"]
+    title = "Zero-cost proxies"
+    report.write(
+        output_dir, "proxies", title=title, columns=columns_of_table, rows=rows, comparison=comparison, values=values
+    )
+    return values
+
+
+def _darts(
+    output_dir: pathlib.Path, images: np.ndarray, labels: np.ndarray, seed: int, count: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Published scores and ours of the same pairs of cells."""
+    space, table = NASBench301(), load_table("nasbench301")
+    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
+    folder = output_dir / "proxies" / "nasbench301"
+    if not (folder / "scores.npz").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        score_cells(space, table.cells[rows], experiment.scorer(space, images, labels, PROXIES, seed), folder)
+    _, ours = read_scores(folder / "scores.npz", space)
+    return {name: table.values(f"proxy_{name}")[rows] for name in PROXIES}, ours
+
+
+def _predictors(
+    graphs, columns: dict[str, np.ndarray], accuracy: np.ndarray, runs: int, seed: int
+) -> dict[str, list[float]]:
+    """Correlations of Gaussian processes with and without proxies as features."""
+    features = GraphFeatures(graphs).blocks
+    ranks = np.stack([scipy.stats.rankdata(values) for values in columns.values()], axis=1)
+    scores = standardised(ranks) / np.sqrt(ranks.shape[1])
+    sets = [np.random.default_rng([seed, 30, run]).permutation(len(accuracy))[:_LABELS] for run in range(runs)]
+    found = {}
+    for name, blocks in {
+        "GP on graph features": features,
+        "GP on proxies": [scores],
+        "GP on graph features and proxies": [*features, scores],
+    }.items():
+        model = AdditiveGP().fit([np.stack([block[s] for s in sets]) for block in blocks], accuracy[np.stack(sets)])
+        found[name] = []
+        for run, own in enumerate(sets):
+            rest = np.setdiff1d(np.arange(len(accuracy)), own)
+            found[name].append(_spearman(model.predict([block[rest] for block in blocks], run)[0], accuracy[rest]))
+    return found
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+    return float(scipy.stats.spearmanr(first, second, nan_policy="omit").statistic)

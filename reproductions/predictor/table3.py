@@ -1,0 +1,120 @@
+"""Search with few queries by guided evolution; the labels that the guide learns from are queries too.
+
+References:
+  Han et al. 2023, section 5.3. Their NAS-Bench-301 search asks a surrogate that the data do not hold.
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from reproductions import report
+from tfnas import artefacts
+from tfnas.benchmarks.registry import load_table
+from tfnas.benchmarks.table import CompactTable
+from tfnas.benchmarks.tabular import TableEvaluator
+from tfnas.networks import symbolic
+from tfnas.reports import figures
+from tfnas.search.base import Candidates, RandomSearch, Strategy
+from tfnas.search.evolution import RegularizedEvolution
+from tfnas.search.guided import GuidedEvolution
+from tfnas.search.guided_experiment import predictor_guide, proxy_guide
+from tfnas.search.loop import run_search
+
+QUERIES = {"nasbench101": (700, 50), "nasbench201": (90, 30)}
+"""Queries in all, and those of them that the predictor needs before it guides."""
+
+PAPER = {
+    "nasbench101": {
+        "random": "94.11 ± 0.10, rank 26.0",
+        "Synflow": "94.18 ± 0.05, rank 5.8",
+        "CL": "94.23 ± 0.01, rank 2.2",
+    },
+    "nasbench201": {"random": "93.91 ± 0.20, rank 104", "Synflow": "94.37, rank 1.0", "CL": "94.37, rank 1.0"},
+}
+_COLUMNS = {"nasbench101": "test_accuracy_108", "nasbench201": "cifar10_test_accuracy_200"}
+
+
+def run(output_dir: pathlib.Path, *, seed: int, runs: int = 20, nasbench101_runs: int = 5) -> dict[str, Any]:
+    """Writes `table3.md`, `table3.json` and a figure per space.
+
+    Args:
+      output_dir: an existing folder.
+      seed: of the first run.
+      runs: per strategy on NAS-Bench-201.
+      nasbench101_runs: per strategy on NAS-Bench-101.
+    """
+    values: dict[str, Any] = {}
+    rows = []
+    for space, (queries, labels) in QUERIES.items():
+        table = _table(space)
+        accuracies = table.values(_COLUMNS[space])
+        order = np.sort(accuracies)[::-1]
+        candidates = Candidates(table.space, table.cells, np.zeros((len(table), 1), np.float32))
+        evaluator = TableEvaluator(table, _COLUMNS[space], _COLUMNS[space])
+        count = runs if space == "nasbench201" else nasbench101_runs
+        curves = {}
+        for name, make in _strategies(candidates, range(seed, seed + count), labels).items():
+            folder = output_dir / "searches" / space / name.replace(" ", "_")
+            path = folder / "history.npz"
+            if not path.exists():
+                with tqdm(total=queries * count, desc=f"{space}, {name}", unit="query") as bar:
+                    history = run_search(make(), evaluator, queries, folder, bar)
+                artefacts.write_npz(path, rows=history.rows, scores=history.scores.validation)
+            scores = artefacts.read_npz(path)["scores"]
+            curves[name] = scores
+            best = scores.max(axis=1)
+            ranks = 1 + np.searchsorted(-order, -best)
+            values.setdefault(space, {})[name] = {"best": best.tolist(), "rank": ranks.tolist()}
+            spread = f"{100 * best.mean():.2f} ± {100 * best.std():.2f}"
+            rows.append([f"{space}: {name}", f"{queries}", f"{count}", spread, f"{ranks.mean():.1f}", f"{ranks.max()}"])
+        figures.search_curves(curves, output_dir / f"table3_{space}.png", title=f"{space}, {labels} labels first")
+    found = np.array(values["nasbench201"]["evolution, predictor"]["rank"])
+    comparison = [
+        f"NAS-Bench-201: the best cell is found within 90 queries in {np.sum(found == 1)} of {len(found)} runs.",
+        *(
+            f"Published for {space}: " + "; ".join(f"{name} {text}" for name, text in published.items()) + "."
+            for space, published in PAPER.items()
+        ),
+        "Accuracies are single trainings here and means of three in the paper, so optima differ "
+        f"({100 * _best('nasbench201'):.2f} here, 94.37 there on NAS-Bench-201).",
+    ]
+    columns = ["search", "queries", "runs", "best test accuracy %", "mean rank", "worst rank"]
+    title = "Search by guided evolution"
+    report.write(output_dir, "table3", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
+    return values
+
+
+def _table(space: str) -> CompactTable:
+    """The benchmark's table; of NAS-Bench-201 the cells without `none`, as in the paper."""
+    table = load_table(space)
+    if space != "nasbench201":
+        return table
+    kept = (table.cells.operations != table.space.operations.index("none")).all(axis=1)
+    columns = {_COLUMNS[space]: table.columns[_COLUMNS[space]][kept]}
+    return CompactTable(table.space, table.cells[kept], columns, table.hashes[kept], table.facts)
+
+
+def _best(space: str) -> float:
+    return float(np.max(_table(space).values(_COLUMNS[space])))
+
+
+def _strategies(candidates: Candidates, seeds: range, labels: int) -> dict[str, Callable[[], Strategy]]:
+    layout = symbolic.PREDICTOR
+
+    def by_size() -> Strategy:
+        return GuidedEvolution(candidates, seeds, proxy_guide(candidates, "multiply_adds", None, layout))
+
+    strategies: dict[str, Callable[[], Strategy]] = {
+        "random": lambda: RandomSearch(candidates, seeds),
+        "regularised evolution": lambda: RegularizedEvolution(candidates, seeds),
+        "evolution, predictor": lambda: GuidedEvolution(
+            candidates, seeds, predictor_guide(candidates, labels, layout), refit_every=10 if labels < 50 else 50
+        ),
+    }
+    if len(candidates) < 50_000:  # the sizes of all candidates are needed
+        strategies["evolution, multiply-adds"] = by_size
+    return strategies

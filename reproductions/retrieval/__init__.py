@@ -1,0 +1,1 @@
+"""Tables of neural architecture retrieval (Pei et al. 2024)."""

@@ -1,0 +1,120 @@
+"""The collections that retrieval is measured on, and one measurement of one method."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from reproductions import processes
+from reproductions.retrieval import splits
+from reproductions.retrieval.nas import lineages
+from reproductions.retrieval.realworld import read_realworld
+from tfnas import artefacts
+from tfnas.benchmarks.registry import find_table
+from tfnas.retrieval import metrics
+from tfnas.retrieval.collection import Collection, read_collection
+from tfnas.saved_models import SHIPPED
+
+COUNTS = (20, 50, 100)
+SETS = ("realworld", "corpus", "nas")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What every experiment shares.
+
+    Attributes:
+      seed: of everything random.
+      trainings: seeds per method.
+      lineages: ancestors per space of the synthetic set.
+      descendants: networks of each.
+      asked: at most so many queries of each kind.
+      epochs: of training, by set.
+    """
+
+    seed: int = 1
+    trainings: int = 3
+    lineages: int = 600
+    descendants: int = 10
+    asked: int = 1000
+    epochs: tuple[int, ...] = (40, 20, 1)
+
+    def epochs_of(self, name: str) -> int:
+        """Passes over the training part of a set."""
+        return self.epochs[SETS.index(name)]
+
+
+def load(output_dir: pathlib.Path, settings: Settings, name: str) -> Collection:
+    """A set: `realworld` (from the data folder), `corpus` (of the shipped index) or `nas` (made here, then kept).
+
+    Architectures of the same structure occur once in the first two.
+
+    Raises:
+      ConfigurationError: the data folder does not hold the real-world graphs.
+    """
+    if name == "corpus":
+        return read_collection(SHIPPED / "architecture_index" / "graphs.npz").distinct()
+    path = output_dir / "sets" / f"{name}.npz"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        if name == "realworld":
+            made = Collection.from_graphs(read_realworld(find_table("realworld_graphs"))).distinct()
+        else:
+            made = lineages(settings.lineages, settings.descendants, settings.seed)
+        artefacts.write_npz(path, **made.arrays())
+    return read_collection(path)
+
+
+def split_of(name: str, collection: Collection, settings: Settings) -> splits.Split:
+    """The fixed split of a set; of the synthetic one, which has any size, the split that its seed decides."""
+    if name == "nas":
+        return splits.random_split(collection.families, settings.seed)
+    return splits.read_split(name, collection.names)
+
+
+def measure(features: Any, collection: Collection, split: splits.Split, settings: Settings) -> dict[str, Any]:
+    """How well vectors find relatives, of architectures and of families that were held out.
+
+    Args:
+      features: float `[N, D]`, dense or sparse; compared by their cosines.
+      collection: N architectures.
+      split: their roles.
+      settings: how many queries.
+
+    Returns:
+      Metrics of `metrics.evaluate` under `architectures` and `families`.
+    """
+    database = np.flatnonzero(~split.queries)
+    place = np.full(len(collection), -1)
+    place[database] = np.arange(len(database))
+    found = {}
+    for kind, asking in (("architectures", split.queries), ("families", split.unseen)):
+        rows = np.random.default_rng(settings.seed).permutation(np.flatnonzero(asking))[: settings.asked]
+        similarities = cosines(features[rows], features[database])
+        labels = collection.families
+        found[kind] = metrics.evaluate_similarities(similarities, labels[rows], labels[database], COUNTS, place[rows])
+    return found
+
+
+def cosines(first: Any, second: Any) -> np.ndarray:
+    """float64 `[n, m]` of the rows of two matrices, dense or sparse."""
+    first, second = (_unit(part) for part in (first, second))
+    product = first @ second.T
+    return product.toarray() if scipy.sparse.issparse(product) else product
+
+
+def _unit(rows: Any) -> Any:
+    if scipy.sparse.issparse(rows):
+        rows = scipy.sparse.csr_array(rows, dtype=np.float64)
+        lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+        return scipy.sparse.diags_array(1 / np.where(lengths > 0, lengths, 1)) @ rows
+    rows = np.asarray(rows, np.float64)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1)
+
+
+def name_of(label: str, seed: int) -> str:
+    """Of the file that keeps a measurement."""
+    return f"{processes.folder_name(label)}_{seed}".replace("/", "-")

@@ -1,0 +1,68 @@
+"""Retrieval across hubs: one hub's models are never trained on, and ask all others."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from reproductions import report
+from reproductions.retrieval import data
+from reproductions.retrieval.data import Settings
+from reproductions.retrieval.methods import BASELINES, Job, measured, without_source
+from reproductions.retrieval.table1 import LEARNED, METRICS, cell
+from tfnas.encoders.motif.config import preset
+
+HUBS = {"realworld": ("timm", "torchvision"), "corpus": ("keras",)}
+
+
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Writes `sources.md` and `sources.json`."""
+    learned = {label: kind for label, kind in LEARNED.items() if label in ("GCN", "tfnas")}
+    jobs = [
+        Job(
+            name,
+            f"{hub}, {label}",
+            preset(kind),
+            settings.seed + number,
+            settings.epochs_of(name),
+            output_dir / f"trainings_{name}",
+            settings,
+            without=hub,
+        )
+        for name, hubs in HUBS.items()
+        for hub in hubs
+        for label, kind in learned.items()
+        for number in range(settings.trainings)
+    ]
+    results = measured(output_dir, jobs, "Sources")
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    asked: dict[str, int] = {}
+    for name, hubs in HUBS.items():
+        collection = data.load(output_dir, settings, name)
+        for hub in hubs:
+            split = without_source(collection, hub)
+            train = np.flatnonzero(split.train)
+            key = f"{name} without {hub}"
+            found[key] = {
+                label: [data.measure(features(collection, train), collection, split, settings)]
+                for label, features in BASELINES.items()
+            }
+            asked[key] = found[key]["operator histogram"][0]["architectures"]["queries"]
+            for job, result in zip(jobs, results, strict=True):
+                if (job.name, job.without) == (name, hub):
+                    found[key].setdefault(job.label.partition(", ")[2], []).append(result)
+    rows = [
+        [f"{key}: {label}", *(cell(values, "architectures", f"{metric}@20") for metric in METRICS)]
+        for key, methods in found.items()
+        for label, values in methods.items()
+    ]
+    comparison = [
+        "Relevant is what has the same family; queries with a relative in another hub: "
+        + ", ".join(f"{key} {count}" for key, count in asked.items())
+        + "."
+    ]
+    values = {"measurements": found, "seed": settings.seed}
+    columns = ["collection: method", *(metric.upper() for metric in METRICS)]
+    title = "Queries from a hub that nothing is trained on"
+    report.write(output_dir, "sources", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
+    return values

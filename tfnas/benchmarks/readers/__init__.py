@@ -1,0 +1,1 @@
+"""Official files of benchmarks, read into compact tables."""

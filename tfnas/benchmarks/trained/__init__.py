@@ -1,0 +1,1 @@
+"""Benchmarks that train the network of an architecture."""

@@ -1,0 +1,180 @@
+"""A benchmark that trains: small networks on the digit images that scikit-learn ships."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas.benchmarks.base import Evaluator, Score
+from tfnas.benchmarks.trained.images import ImageData
+from tfnas.networks.nasbench201 import Skeleton, operation_codes
+from tfnas.networks.nasbench201_population import Population, Tensors
+from tfnas.spaces import Architecture, NASBench201
+
+
+@dataclasses.dataclass(frozen=True)
+class DigitsConfig:
+    """How each network is trained.
+
+    Attributes:
+      skeleton: the network around the cell.
+      train_images: images to learn from; so few that architectures differ.
+      epochs: passes over them.
+      batch_size: images per update.
+      learning_rate: of SGD with Nesterov momentum 0.9, falling to 0 along a cosine.
+      seed: decides the initial weights and the order of the images.
+      split_seed: decides which images train, validate and test.
+      group: networks in one tensor program. A network's numbers don't depend on its neighbours, only on their count.
+    """
+
+    skeleton: Skeleton = dataclasses.field(default_factory=lambda: Skeleton(channels=8, cells_per_stage=1, stages=2))
+    train_images: int = 200
+    epochs: int = 12
+    batch_size: int = 40
+    learning_rate: float = 0.05
+    seed: int = 0
+    split_seed: int = 0
+    group: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """What training A networks gave.
+
+    Attributes:
+      validation: accuracy in [0, 1] after every epoch, float32 `[A, epochs]`.
+      test: likewise.
+      seconds: wall-clock time of the whole training, of all A networks together.
+    """
+
+    validation: np.ndarray
+    test: np.ndarray
+    seconds: float
+
+
+class PopulationTrainer:
+    """Trains networks of NAS-Bench-201 cells from scratch, `config.group` at a time.
+
+    Args:
+      config: network and training.
+    """
+
+    def __init__(self, config: DigitsConfig):
+        self.config = config
+        images = ImageData.digits(config.train_images, config.split_seed)
+        self._train, self._validation, self._test = (
+            (tf.constant(pixels), tf.constant(labels))
+            for pixels, labels in (images.train, images.validation, images.test)
+        )
+        self._population = Population(config.skeleton, images.train[0].shape[-1])
+        self._epoch = tf.function(self._one_epoch)
+
+    def train(self, codes: np.ndarray, every_epoch: bool = False) -> Curves:
+        """Trains the networks of some cells.
+
+        Args:
+          codes: int `[A, 6]`, indices into `EDGE_OPERATIONS`; A is at most `config.group`.
+          every_epoch: measure after every epoch, and not only after the last.
+        """
+        config = self.config
+        started = time.perf_counter()
+        padded = np.zeros((config.group, codes.shape[1]), np.int32)
+        padded[: len(codes)] = codes
+        weights, statistics = self._population.initial(config.group, config.seed)
+        momentum = tf.nest.map_structure(tf.zeros_like, weights)
+        per_epoch = config.train_images // config.batch_size
+        rng = np.random.default_rng(config.seed)
+        steps = np.arange(config.epochs * per_epoch)
+        rates = 0.5 * config.learning_rate * (1 + np.cos(np.pi * steps / len(steps)))
+        curves = []
+        for epoch, part in enumerate(np.split(rates.astype(np.float32), config.epochs), start=1):
+            order = rng.permutation(config.train_images)[: per_epoch * config.batch_size]
+            weights, statistics, momentum = self._epoch(
+                weights,
+                statistics,
+                momentum,
+                tf.constant(padded),
+                tf.constant(order.reshape(per_epoch, -1), tf.int32),
+                tf.constant(part),
+            )
+            if every_epoch or epoch == config.epochs:
+                curves.append(self._accuracies(weights, statistics, tf.constant(padded)).numpy())
+        validation, test = np.moveaxis(np.array(curves), 0, -1)[:, : len(codes)]
+        return Curves(validation, test, time.perf_counter() - started)
+
+    def _one_epoch(
+        self,
+        weights: Tensors,
+        statistics: Tensors,
+        momentum: Tensors,
+        codes: tf.Tensor,
+        order: tf.Tensor,
+        rates: tf.Tensor,
+    ) -> tuple[Tensors, Tensors, Tensors]:
+        images, labels = self._train
+        for step in tf.range(tf.shape(rates)[0]):
+            chosen = tf.repeat(tf.gather(labels, order[step])[:, None], self.config.group, axis=1)
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                logits, statistics = self._population.logits(
+                    weights, statistics, codes, tf.gather(images, order[step]), training=True
+                )
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(chosen, logits)
+                loss = tf.reduce_sum(losses) / self.config.batch_size  # the networks share no weights
+            gradients = tape.gradient(loss, weights)
+            momentum = {name: 0.9 * momentum[name] + gradients[name] for name in weights}
+            weights = {name: weights[name] - rates[step] * (0.9 * momentum[name] + gradients[name]) for name in weights}
+        return weights, statistics, momentum
+
+    @tf.function
+    def _accuracies(self, weights: Tensors, statistics: Tensors, codes: tf.Tensor) -> tf.Tensor:
+        """Validation and test accuracy, float32 `[2, A]`."""
+        accuracies = []
+        for images, labels in (self._validation, self._test):
+            logits, _ = self._population.logits(weights, statistics, codes, images, training=False)
+            right = tf.argmax(logits, axis=-1, output_type=tf.int32) == labels[:, None]
+            accuracies.append(tf.reduce_mean(tf.cast(right, tf.float32), axis=0))
+        return tf.stack(accuracies)
+
+
+class DigitsEvaluator(Evaluator):
+    """Trains the network of every queried NAS-Bench-201 cell from scratch.
+
+    Answers are kept by canonical hash: the same architecture is trained once. The cost of a query is its share of the
+    time that its group took.
+
+    Args:
+      config: network and training.
+      workers: groups that train at the same time; by default one per processor.
+    """
+
+    def __init__(self, config: DigitsConfig | None = None, workers: int | None = None):
+        self.space = NASBench201()
+        self.config = config or DigitsConfig()
+        self._workers = workers or os.cpu_count() or 1
+        self._known: dict[str, Score] = {}
+
+    @functools.cached_property
+    def _trainer(self) -> PopulationTrainer:
+        return PopulationTrainer(self.config)
+
+    def query(self, architectures: Sequence[Architecture]) -> list[Score]:
+        hashes = [self.space.canonical_hash(architecture) for architecture in architectures]
+        missing = {h: a for h, a in zip(hashes, architectures, strict=True) if h not in self._known}
+        codes = np.array([operation_codes(architecture) for architecture in missing.values()])
+        groups = [codes[start : start + self.config.group] for start in range(0, len(codes), self.config.group)]
+        trainer = self._trainer  # made here, on one thread
+        with concurrent.futures.ThreadPoolExecutor(self._workers) as pool:
+            curves = list(pool.map(trainer.train, groups))
+        scores = [
+            Score(float(validation), float(test), curve.seconds / len(curve.test))
+            for curve in curves
+            for (validation,), (test,) in zip(curve.validation, curve.test, strict=True)
+        ]
+        self._known.update(zip(missing, scores, strict=True))
+        return [self._known[h] for h in hashes]

@@ -1,0 +1,175 @@
+"""A benchmark that trains the Keras network of every architecture it is asked for."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas import artefacts
+from tfnas.benchmarks.base import Evaluator, Score
+from tfnas.benchmarks.trained.images import ImageData
+from tfnas.benchmarks.trained.trial_log import TrialLog
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.spaces import Architecture, Space
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedConfig:
+    """How `TrainedEvaluator` trains.
+
+    Attributes:
+      epochs: passes over the training images.
+      batch_size: images per update.
+      learning_rate: of SGD with Nesterov momentum 0.9, falling to 0 along a cosine.
+      weight_decay: subtracted in every update, times learning rate and weight.
+      seed: decides initial weights and order.
+      time_limit_seconds: a training that takes longer is stopped and recorded as failed; 0 for no limit.
+    """
+
+    epochs: int = 12
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    weight_decay: float = 0.0
+    seed: int = 0
+    time_limit_seconds: float = 0.0
+
+
+class TrainedEvaluator(Evaluator):
+    """Trains the Keras network of every queried architecture from scratch on a set of images.
+
+    A training that fails (an exception, a loss that is not finite, too much time) is a score of 0 with the reason in
+    `failure`; the search goes on. Answers are kept by canonical hash, and in a file if one is given.
+
+    Args:
+      space: the search space.
+      build: gives the Keras model (version 2 or 3) of an architecture for some image shape and number of classes. It
+        maps images float32 `[B, height, width, channels]` to logits `[B, classes]`.
+      data: the images.
+      config: how to train.
+      cache: a `TrialLog`; answers in it are not computed again. See `keep_in`.
+    """
+
+    batch = 1
+
+    def __init__(
+        self,
+        space: Space,
+        build: Callable[[Architecture, tuple[int, int, int], int], tf.keras.Model],
+        data: ImageData,
+        config: TrainedConfig | None = None,
+        cache: artefacts.PathLike | None = None,
+    ):
+        self.space, self.data = space, data
+        self.config = config or TrainedConfig()
+        self._build = build
+        self._known: dict[str, Score] = {}
+        self._log: TrialLog | None = None
+        if cache is not None:
+            self.keep_in(cache)
+
+    def query(self, architectures: Sequence[Architecture]) -> list[Score]:
+        return [
+            self.known(architecture) or self.remember(architecture, self._train(architecture))
+            for architecture in architectures
+        ]
+
+    def known(self, architecture: Architecture) -> Score | None:
+        """The answer that was given before, here or by another process that keeps its answers in the same file."""
+        key = self.space.canonical_hash(architecture)
+        if key not in self._known and self._log is not None:
+            record = self._log.get(key)
+            if record is not None:
+                self._known[key] = self._score(record)
+        return self._known.get(key)
+
+    def remember(self, architecture: Architecture, score: Score) -> Score:
+        """Keeps the answer of a training; returns what counts, which is the first answer that anybody kept."""
+        key = self.space.canonical_hash(architecture)
+        if self._log is not None:
+            score = self._score(self._log.add(key, dataclasses.asdict(score)))
+        return self._known.setdefault(key, score)
+
+    def _score(self, record: Mapping[str, Any]) -> Score:
+        try:
+            return Score(**record)
+        except TypeError as error:
+            raise CorruptArtefactError(f"{self._log.path}: {record} is not a score") from error
+
+    def _train(self, architecture: Architecture) -> Score:
+        started = time.perf_counter()
+        try:
+            validation, test = self._fit(architecture, started)
+            failure = ""
+        except Exception as error:  # whatever a user's model raises is its own failure, not the search's
+            validation = test = 0.0
+            failure = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return Score(validation, test, time.perf_counter() - started, failure)
+
+    def _fit(self, architecture: Architecture, started: float) -> tuple[float, float]:
+        config, data = self.config, self.data
+        tf.keras.utils.set_random_seed(config.seed)
+        model = self._build(architecture, data.train[0].shape[1:], data.num_classes)
+        keras = _keras_of(model)
+        steps = config.epochs * math.ceil(len(data.train[1]) / config.batch_size)
+        schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        model.compile(
+            keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=config.weight_decay or None),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        limit = config.time_limit_seconds
+        history = model.fit(
+            *data.train,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            verbose=0,
+            callbacks=[_stopwatch(keras, started + limit)] if limit else [],
+        )
+        loss = history.history["loss"][-1]
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss}")
+        return _accuracy(model, *data.validation), _accuracy(model, *data.test)
+
+    def keep_in(self, cache: artefacts.PathLike) -> None:
+        """Takes the answers in a `TrialLog`, and adds every new answer to it from now on.
+
+        Several searches, in as many processes, may keep their answers in one file.
+
+        Raises:
+          CorruptArtefactError: a line is damaged; a torn last line is cut off.
+          MismatchError: the answers were made with other data, another space or another configuration.
+        """
+        header = {
+            "space": self.space.name,
+            "data": self.data.fingerprint,
+            "config": dataclasses.asdict(self.config),
+        }
+        self._log = TrialLog(cache, header)
+
+
+def _keras_of(model: object):
+    """The Keras that made a model: version 2 inside tfnas, maybe version 3 outside."""
+    if isinstance(model, tf.keras.Model):
+        return tf.keras
+    import keras
+
+    if isinstance(model, keras.Model):
+        return keras
+    raise ConfigurationError(f"the builder returned {type(model).__name__}, expected a Keras model")
+
+
+def _stopwatch(keras, deadline: float):
+    class Stopwatch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+            if time.perf_counter() > deadline:
+                raise TimeoutError(f"time limit reached in batch {batch + 1}")
+
+    return Stopwatch()
+
+
+def _accuracy(model, images: np.ndarray, labels: np.ndarray) -> float:
+    logits = model.predict(images, batch_size=256, verbose=0)
+    return float((np.argmax(logits, axis=-1) == labels).mean())

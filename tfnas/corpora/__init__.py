@@ -1,0 +1,1 @@
+"""Many cells or graphs on disk: written, read, built and mapped over."""

@@ -1,0 +1,185 @@
+"""Where a corpus of real models comes from: lists of models that need no download, and how each becomes a graph.
+
+A model is a `Job`, plain data that can travel to another machine; `Converter` turns jobs into graphs.
+"""
+
+import dataclasses
+import importlib
+import os
+import pathlib
+import re
+from collections.abc import Callable, Sequence
+
+from tfnas import artefacts
+from tfnas.errors import ConfigurationError, InvalidArchitectureError, TfnasError
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.keras_graphs import KERAS_LIBRARIES
+
+TORCH_LIBRARIES = ("timm", "transformers")
+SOURCES = (*KERAS_LIBRARIES, "keras_hub", *TORCH_LIBRARIES)
+DEFAULT_IMAGE = (1, 224, 224, 3)
+HUB_TEXT_LENGTH = 64
+PARAMETER_TOLERANCE = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One model to convert.
+
+    Attributes:
+      source: one of `SOURCES`, or `file`.
+      model: name of the constructor or model, or path of the file.
+      family: what its relatives share.
+    """
+
+    source: str
+    model: str
+    family: str
+
+    @property
+    def key(self) -> str:
+        """A name for files."""
+        return re.sub(r"[^\w.-]+", "_", f"{self.source}-{self.model}")
+
+
+def list_jobs(sources: Sequence[str], folder: artefacts.PathLike | None = None, torch_python: str = "") -> list[Job]:
+    """The models of some sources.
+
+    Args:
+      sources: of `SOURCES`.
+      folder: its `.keras` and `.onnx` files and SavedModels count too, with the name of the folder they lie in as
+        family.
+      torch_python: interpreter of the environment with torch, for `TORCH_LIBRARIES`.
+
+    Raises:
+      ConfigurationError: an unknown source, or one whose package is missing.
+    """
+    jobs: list[Job] = []
+    for source in sources:
+        if source not in SOURCES:
+            raise ConfigurationError(f"source {source!r}, expected one of {', '.join(SOURCES)}")
+        jobs += _LISTS[source](source, torch_python)
+    if folder is not None:
+        jobs += _files(pathlib.Path(folder))
+    return jobs
+
+
+def _keras_jobs(source: str, _: str) -> list[Job]:
+    applications = importlib.import_module(source).applications
+    constructors = {name: value for name, value in vars(applications).items() if name[0].isupper() and callable(value)}
+    return [Job(source, name, value.__module__.rpartition(".")[2]) for name, value in sorted(constructors.items())]
+
+
+def _hub_jobs(source: str, _: str) -> list[Job]:
+    if importlib.util.find_spec("keras_hub") is None:
+        raise ConfigurationError("the source keras_hub needs the package keras-hub: pip install keras-hub")
+    from tfnas.corpora.keras_hub_configurations import CONFIGURATIONS
+
+    return [Job(source, name, name.removesuffix("Backbone").lower()) for name in CONFIGURATIONS]
+
+
+def _torch_jobs(source: str, torch_python: str) -> list[Job]:
+    from tfnas.graphs.importers.torch_graphs import TorchWorker
+
+    if not torch_python:
+        raise ConfigurationError(f"the source {source} needs an environment with torch; see `make corpus-venv`")
+    worker = TorchWorker(torch_python)
+    try:
+        return [Job(source, name, family) for name, family in worker.list_models(source)]
+    finally:
+        worker.close()
+
+
+_LISTS: dict[str, Callable[[str, str], list[Job]]] = {
+    "keras": _keras_jobs,
+    "tf_keras": _keras_jobs,
+    "keras_hub": _hub_jobs,
+    "timm": _torch_jobs,
+    "transformers": _torch_jobs,
+}
+
+
+def _files(folder: pathlib.Path) -> list[Job]:
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder}: no such folder")
+    found = []
+    for path in sorted(folder.rglob("*")):
+        model = path.parent if path.name == "saved_model.pb" else path
+        if path.name == "saved_model.pb" or path.suffix in (".keras", ".onnx"):
+            found.append(Job("file", os.fspath(model), model.parent.name))
+    return found
+
+
+class Converter:
+    """Turns jobs into computation graphs; holds the process that exports PyTorch models, if one was needed.
+
+    Args:
+      torch_python: interpreter of the environment with torch.
+      timeout_seconds: of one export from PyTorch.
+    """
+
+    def __init__(self, torch_python: str = "", timeout_seconds: float = 120.0):
+        self._torch_python, self._timeout = torch_python, timeout_seconds
+        self._worker = None
+
+    def convert(self, job: Job) -> ComputationGraph:
+        """The graph of a model.
+
+        Raises:
+          InvalidArchitectureError: it can't be built or imported, or more than 1 % of its parameters are missing from
+            the graph or counted twice.
+        """
+        facts = {"family": job.family, "source": job.source, "name": job.model}
+        parameters = None
+        try:
+            if job.source in KERAS_LIBRARIES:
+                graph, parameters = self._keras(job, facts)
+            elif job.source == "keras_hub":
+                graph, parameters = self._hub(job, facts)
+            elif job.source in TORCH_LIBRARIES:
+                graph, parameters = self._torch(job, facts)
+            else:
+                from tfnas.graphs.importers import from_file
+
+                graph = from_file(job.model, **{**facts, "name": pathlib.Path(job.model).stem})
+        except TfnasError:
+            raise
+        except Exception as error:  # a stranger's constructor may raise anything
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            raise InvalidArchitectureError(f"{type(error).__name__}: {reason}") from error
+        if parameters and abs(graph.total_parameters / parameters - 1) > PARAMETER_TOLERANCE:
+            raise InvalidArchitectureError(
+                f"the graph holds {graph.total_parameters:,} parameters, the model {parameters:,}"
+            )
+        return graph
+
+    def close(self) -> None:
+        """Ends the process that exports PyTorch models."""
+        if self._worker is not None:
+            self._worker.close()
+
+    def _keras(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+        from tfnas.graphs.importers import keras_graphs
+
+        constructor = getattr(importlib.import_module(job.source).applications, job.model)
+        second = job.source == "tf_keras"
+        read = keras_graphs.from_tf_keras_constructor if second else keras_graphs.from_constructor
+        return read(lambda: constructor(weights=None), default_input_shape=DEFAULT_IMAGE, **facts)
+
+    def _hub(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+        import keras_hub
+
+        from tfnas.corpora.keras_hub_configurations import CONFIGURATIONS
+        from tfnas.graphs.importers import keras_graphs
+
+        backbone = getattr(keras_hub.models, job.model)
+        return keras_graphs.from_constructor(
+            lambda: backbone(**CONFIGURATIONS[job.model]), default_input_shape=(1, HUB_TEXT_LENGTH), **facts
+        )
+
+    def _torch(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+        from tfnas.graphs.importers.torch_graphs import TorchWorker
+
+        if self._worker is None:
+            self._worker = TorchWorker(self._torch_python, self._timeout)
+        return self._worker.graph(job.source, job.model, family=job.family)

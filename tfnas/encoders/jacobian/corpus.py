@@ -1,0 +1,312 @@
+"""Jacobians of many architectures on disk: sharded TFRecords, each written once, so that a run can be resumed."""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import pathlib
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfnas import artefacts
+from tfnas.benchmarks.table import read_table, write_table
+from tfnas.encoders.jacobian.data_config import JacobianConfig
+from tfnas.encoders.jacobian.program import FINE, Description, check_images, describe
+from tfnas.encoders.jacobian.space_programs import Jacobian, space_jacobians
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.proxies.scores import covariance_score
+from tfnas.spaces import CellTable, Space, get_space
+
+KIND = "jacobian_corpus"
+CELLS_NAME = "cells.npz"
+IMAGES_NAME = "images.npz"
+SETTINGS_NAME = "settings.json"
+_HALF = ("directions",)
+_PARTS = ("directions", "scales", "correlations", "frequencies")
+
+
+@dataclasses.dataclass(frozen=True)
+class JacobianCorpus:
+    """Jacobians of M architectures in A initialisations over one batch of N images.
+
+    Attributes:
+      space: the space.
+      config: how they were computed.
+      cells: M architectures.
+      images: float32 `[N, height, width, channels]`.
+      directions: float16 `[M, A, rows, k]`; see `jacobians.Description`.
+      scales: float32 `[M, A, k]`.
+      correlations: float32 `[M, A, rows]`.
+      frequencies: float32 `[M, A, F]`.
+      state: int8 `[M, A]`.
+    """
+
+    space: Space
+    config: JacobianConfig
+    cells: CellTable
+    images: np.ndarray
+    directions: np.ndarray
+    scales: np.ndarray
+    correlations: np.ndarray
+    frequencies: np.ndarray
+    state: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def __getitem__(self, rows: np.ndarray) -> "JacobianCorpus":
+        parts = {name: getattr(self, name)[rows] for name in (*_PARTS, "cells", "state")}
+        return dataclasses.replace(self, **parts)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """bool `[M]`: the Jacobians of all initialisations are finite and not zero."""
+        return (self.state == FINE).all(axis=1)
+
+    @property
+    def jacov(self) -> np.ndarray:
+        """float64 `[M]`: the zero-cost score of the same name, mean over initialisations; NaN where one is unusable.
+
+        A single image without a gradient leaves an eigenvalue at 0, where `jacobian_covariance` has no score.
+        """
+        scores = [[covariance_score(values) for values in own] for own in self.correlations]
+        return np.where(self.usable, np.mean(scores, axis=1), np.nan)
+
+
+def extract(
+    space: Space,
+    cells: CellTable,
+    images: np.ndarray,
+    config: JacobianConfig,
+    folder: pathlib.Path,
+    *,
+    seed: int,
+    devices: Sequence[str] = ("CPU:0",),
+    num_classes: int = 10,
+) -> dict[str, int]:
+    """Writes the Jacobians of M architectures to `folder`, continuing what it holds.
+
+    A file of a shard is either whole or absent; memory holds one shard. Each device has a thread of its own, which
+    takes the next network as soon as it is done with one; results do not depend on their number.
+
+    Args:
+      space: the space.
+      cells: M architectures.
+      images: float32 `[N, height, width, channels]`.
+      config: what is computed.
+      folder: where.
+      seed: of the weights.
+      devices: where networks run side by side, such as `("GPU:0", "GPU:1")`; each may occur once.
+      num_classes: width of the classifier.
+
+    Returns:
+      How many Jacobians are fine, zero, and not finite.
+
+    Raises:
+      ConfigurationError: unusable images, more components than rows, a device twice, no network of the space, or a
+        folder that holds something else.
+    """
+    images = np.asarray(images, np.float32)
+    check_images(images)
+    rows = len(images) * (num_classes if config.outputs == "classes" else 1)
+    if config.projection == "leading" and config.components > rows:
+        raise ConfigurationError(f"components={config.components}, expected at most {rows} (rows of a Jacobian)")
+    if len(set(devices)) < len(devices):
+        raise ConfigurationError(f"devices {', '.join(devices)}, expected each once")
+    _begin(folder, space, cells, images, config, seed, num_classes)
+    count = -(-len(cells) // config.shard_size)
+    shards = [folder / f"jacobians-{number:05d}-of-{count:05d}.tfrecord" for number in range(count)]
+    missing = [number for number, path in enumerate(shards) if not path.exists()]
+    if missing:
+        jacobian = space_jacobians(
+            space, seed, config.initialization, config.outputs, num_classes, tuple(images.shape[1:])
+        )
+        network = _Networks(jacobian, images, space, cells, config, seed, devices)
+        bar = tqdm(total=len(cells), desc=f"Jacobians of {space.name}", unit="architecture")
+        with bar, concurrent.futures.ThreadPoolExecutor(len(devices)) as pool:
+            bar.update(config.shard_size * (count - len(missing)))
+            for number in missing:
+                own = range(number * config.shard_size, min((number + 1) * config.shard_size, len(cells)))
+                records = []
+                for record in pool.map(network.record, own):
+                    records.append(record)
+                    bar.update()
+                _write_shard(shards[number], records)
+    states = np.concatenate([record.state for path in shards for record in _read_shard(path)])
+    totals = {name: int(np.sum(states == code)) for code, name in enumerate(("fine", "zero", "not_finite"))}
+    artefacts.write_manifest(
+        folder,
+        kind=KIND,
+        space=space.name,
+        architectures=len(cells),
+        config=dataclasses.asdict(config),
+        seed=seed,
+        states=totals,
+    )
+    return totals
+
+
+def _begin(
+    folder: pathlib.Path,
+    space: Space,
+    cells: CellTable,
+    images: np.ndarray,
+    config: JacobianConfig,
+    seed: int,
+    num_classes: int,
+) -> None:
+    """Writes what is extracted, or checks that the folder holds the beginnings of just that."""
+    settings = {
+        "space": space.name,
+        "architectures": [space.to_string(space.architecture(cells, row)) for row in range(len(cells))],
+        "images": hashlib.sha256(np.ascontiguousarray(images)).hexdigest(),
+        "config": dataclasses.asdict(config),
+        "seed": seed,
+        "num_classes": num_classes,
+    }
+    path = folder / SETTINGS_NAME
+    if path.exists():
+        before = artefacts.read_json(path)
+        for name, value in settings.items():
+            if before.get(name) != value:
+                raise ConfigurationError(f"{folder} was begun with other {name}; expected an empty folder or the same")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.glob("*.tfrecord")):
+        raise ConfigurationError(f"{folder} holds Jacobians but no {SETTINGS_NAME}, expected an empty folder")
+    write_table(folder / CELLS_NAME, space, cells, {})
+    artefacts.write_npz(folder / IMAGES_NAME, images=images)
+    artefacts.write_json(path, settings)
+
+
+class _Networks:
+    """The records of architectures, each computed on a free device."""
+
+    def __init__(
+        self,
+        jacobian: Jacobian,
+        images: np.ndarray,
+        space: Space,
+        cells: CellTable,
+        config: JacobianConfig,
+        seed: int,
+        devices: Sequence[str],
+    ):
+        self._jacobian, self._space, self._cells, self._config, self._seed = jacobian, space, cells, config, seed
+        self._images = []
+        for device in devices:
+            with tf.device(device):
+                self._images.append(tf.constant(images))
+        self._devices = list(devices)
+        self._free = list(range(len(devices)))
+        self._tracing = threading.Lock()
+        self._traced: set[str] = set()
+
+    def record(self, row: int) -> "_Record":
+        architecture = self._space.architecture(self._cells, row)
+        place = self._free.pop()
+        device = self._devices[place]
+        try:
+            with tf.device(device):
+                with self._tracing:  # programs are traced one at a time
+                    if device not in self._traced:
+                        self._jacobian(self._images[place], architecture, 0)
+                        self._traced.add(device)
+                found = [
+                    describe(
+                        self._jacobian(self._images[place], architecture, number),
+                        self._images[place].shape[1:],
+                        self._config.components,
+                        self._config.projection,
+                        self._seed,
+                    )
+                    for number in range(self._config.initializations)
+                ]
+        finally:
+            self._free.append(place)
+        return _Record.of(row, found)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Record:
+    """One architecture: arrays with the initialisations in front."""
+
+    row: int
+    state: np.ndarray
+    parts: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, row: int, found: Sequence[Description]) -> "_Record":
+        parts = {
+            name: np.stack([getattr(one, name) for one in found]).astype(np.float16 if name in _HALF else np.float32)
+            for name in _PARTS
+        }
+        return cls(row, np.array([one.state for one in found], np.int8), parts)
+
+    def serialized(self) -> bytes:
+        feature = {
+            "row": tf.train.Feature(int64_list=tf.train.Int64List(value=[self.row])),
+            "state": tf.train.Feature(int64_list=tf.train.Int64List(value=self.state)),
+        }
+        for name, part in self.parts.items():
+            little = part.astype(part.dtype.newbyteorder("<"))
+            feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[little.tobytes()]))
+            feature[f"{name}_shape"] = tf.train.Feature(int64_list=tf.train.Int64List(value=part.shape))
+        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+
+    @classmethod
+    def parsed(cls, text: bytes) -> "_Record":
+        feature = tf.train.Example.FromString(text).features.feature
+        parts = {}
+        for name in _PARTS:
+            dtype = np.dtype("<f2" if name in _HALF else "<f4")
+            parts[name] = np.frombuffer(feature[name].bytes_list.value[0], dtype).reshape(
+                feature[f"{name}_shape"].int64_list.value
+            )
+        return cls(feature["row"].int64_list.value[0], np.array(feature["state"].int64_list.value, np.int8), parts)
+
+
+def _write_shard(path: pathlib.Path, records: Sequence[_Record]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        staging = pathlib.Path(folder) / "shard"
+        with tf.io.TFRecordWriter(str(staging)) as writer:
+            for record in records:
+                writer.write(record.serialized())
+        with artefacts.atomic_file(path) as file:
+            file.write(staging.read_bytes())
+
+
+def _read_shard(path: pathlib.Path) -> Iterator[_Record]:
+    try:
+        for text in tf.data.TFRecordDataset(str(path)):
+            yield _Record.parsed(text.numpy())
+    except (tf.errors.OpError, ValueError, IndexError) as error:
+        reason = str(error).splitlines()[0]
+        raise CorruptArtefactError(f"{path}: not a file of Jacobians ({reason})") from error
+
+
+def load(folder: artefacts.PathLike) -> JacobianCorpus:
+    """Reads a corpus into memory.
+
+    Raises:
+      CorruptArtefactError: a file is missing, truncated or changed.
+    """
+    folder = pathlib.Path(folder)
+    manifest = artefacts.read_manifest(folder, kind=KIND)
+    space = get_space(manifest["space"])
+    shards = [folder / name for name in sorted(manifest["files"]) if name.endswith(".tfrecord")]
+    records = [record for path in shards for record in _read_shard(path)]
+    if [record.row for record in records] != list(range(manifest["architectures"])):
+        raise CorruptArtefactError(f"{folder}: {manifest['architectures']} architectures expected in order")
+    return JacobianCorpus(
+        space=space,
+        config=JacobianConfig(**manifest["config"]),
+        cells=read_table(folder / CELLS_NAME, space).cells,
+        images=artefacts.read_npz(folder / IMAGES_NAME)["images"],
+        state=np.stack([record.state for record in records]),
+        **{name: np.stack([record.parts[name] for record in records]) for name in _PARTS},
+    )

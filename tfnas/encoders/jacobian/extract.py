@@ -1,0 +1,86 @@
+"""Corpora of Jacobians from a sampled space to a summary: what `trainers.extract_jacobians` runs."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas import artefacts
+from tfnas.benchmarks.trained.digits201 import distinct_cells
+from tfnas.benchmarks.trained.images import batch_of_images
+from tfnas.encoders.jacobian import corpus as jacobian_corpus
+from tfnas.encoders.jacobian.data_config import JacobianConfig
+from tfnas.errors import ConfigurationError
+from tfnas.reports import tables
+from tfnas.spaces import CellTable, Space, get_space
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is extracted.
+
+    Attributes:
+      space: name of the space.
+      count: M, architectures; on NAS-Bench-201 no two of them compute the same function.
+      data: images, see `benchmarks.trained.images.load_images`.
+      num_images: N.
+      seed: decides architectures, initial weights and images.
+      config: what is computed of each.
+
+    Raises:
+      ConfigurationError: there are no images at that path.
+    """
+
+    space: str
+    count: int
+    data: str
+    num_images: int
+    seed: int
+    config: JacobianConfig
+
+    def __post_init__(self) -> None:
+        if not pathlib.Path(self.data).exists():
+            raise ConfigurationError(f"{self.data}: no such file")
+
+
+def run(settings: Settings, output_dir: pathlib.Path) -> str:
+    """Writes `corpus/` and `summary.json`.
+
+    Returns:
+      A table of how many Jacobians are fine, zero, and not finite.
+    """
+    images, labels = batch_of_images(settings.data, settings.num_images, settings.seed)
+    space = get_space(settings.space)
+    totals = jacobian_corpus.extract(
+        space,
+        sample(space, settings.count, np.random.default_rng(settings.seed)),
+        images,
+        settings.config,
+        output_dir / "corpus",
+        seed=settings.seed,
+        devices=available_devices(),
+        num_classes=max(10, int(labels.max()) + 1),
+    )
+    artefacts.write_json(output_dir / "summary.json", {"space": space.name, "architectures": settings.count, **totals})
+    return tables.markdown(["Jacobians", "number"], [[name, str(count)] for name, count in totals.items()])
+
+
+def sample(space: Space, count: int, rng: np.random.Generator) -> CellTable:
+    """Random architectures.
+
+    Raises:
+      ConfigurationError: the space has fewer.
+    """
+    if space.name != "nasbench201":
+        return space.sample(count, rng)
+    numbers, _ = distinct_cells()
+    if count > len(numbers):
+        raise ConfigurationError(f"count={count}, but the cells of {space.name} compute {len(numbers)} functions")
+    return space.enumerate()[np.sort(rng.permutation(numbers)[:count])]
+
+
+def available_devices() -> list[str]:
+    """Where networks run side by side: every GPU, or every logical CPU (see `runtime.one_device_per_core`)."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in devices]

@@ -1,0 +1,228 @@
+"""Keras models, of Keras 3 and of tf_keras, as computation graphs."""
+
+import importlib
+import json
+import pathlib
+import zipfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.ops import resource_variable_ops
+
+from tfnas import artefacts
+from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, TfnasError
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.tensorflow_graphs import from_concrete_function, from_graph_def
+
+KERAS_LIBRARIES = ("keras", "tf_keras")
+_SMALL = 4096
+_MAX_CONFIG_BYTES = 256 * 2**20
+
+
+def from_keras(model: Any, *, inputs: Any = None, **facts: object) -> ComputationGraph:
+    """The computation graph of a Keras model in inference mode.
+
+    The model's own Python code runs once, on symbolic tensors, to trace it; no data flows through it.
+
+    Args:
+      model: functional, sequential or subclassed, of Keras 3 on the TensorFlow backend or of tf_keras.
+      inputs: `tf.TensorSpec`, or a structure of them as the model takes it, with the batch first; needed where the
+        model does not know its inputs or leaves more than the batch open.
+      **facts: name, family, source and label.
+
+    Raises:
+      InvalidArchitectureError: unknown inputs, an open shape, control flow, or no path from input to output.
+    """
+    specs = _specs(model) if inputs is None else inputs
+    flat = tf.nest.flatten(specs)
+
+    def call(*tensors: tf.Tensor) -> Any:
+        return model(tf.nest.pack_sequence_as(specs, tensors), training=False)
+
+    named = [tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{place}") for place, spec in enumerate(flat)]
+    function = tf.function(call, autograph=False).get_concrete_function(*named)
+    return from_concrete_function(function, **{"name": model.name, "source": "keras", **facts})
+
+
+def _specs(model: Any, default: Sequence[int] = ()) -> Any:
+    """The model's inputs as it takes them; extents left open come from a default of the same rank."""
+    symbolic = getattr(model, "inputs", None)
+    if not symbolic:
+        raise InvalidArchitectureError(f"model {model.name!r} does not know its inputs; give their shapes and types")
+    specs = [tf.TensorSpec(_closed(tensor.shape, default), tensor.dtype) for tensor in symbolic]
+    for spec in specs:
+        if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
+            raise InvalidArchitectureError(
+                f"model {model.name!r} leaves the shape {spec.shape} of an input open; give the shape"
+            )
+    fields = [name for name in ("_inputs_struct", "_nested_inputs") if hasattr(model, name)]
+    structure = getattr(model, fields[0]) if fields else None
+    if structure is None or len(tf.nest.flatten(structure)) != len(specs):
+        return specs if len(specs) > 1 else specs[0]
+    return tf.nest.pack_sequence_as(structure, specs)
+
+
+def _closed(shape: Any, default: Sequence[int]) -> tf.TensorShape:
+    shape = tf.TensorShape(shape)
+    if shape.rank != len(default):
+        return shape
+    places = zip(shape.as_list()[1:], default[1:], strict=True)
+    return tf.TensorShape([None, *(extent if given is None else given for given, extent in places)])
+
+
+def from_constructor(
+    build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
+) -> tuple[ComputationGraph, int]:
+    """The computation graph of a model of Keras 3 that is only built for it, without memory for its weights.
+
+    The model is built inside a `tf.Graph`, where initial values of variables are operations that nobody runs.
+
+    Args:
+      build: function without arguments that returns a Keras model.
+      inputs: as in `from_keras`.
+      default_input_shape: extents for inputs of the same rank that leave them open, with the batch first.
+      **facts: name, family, source and label.
+
+    Returns:
+      The graph and the model's own count of parameters.
+
+    Raises:
+      InvalidArchitectureError: as in `from_keras`.
+    """
+    graph = tf.Graph()
+    with graph.as_default():
+        model = build()
+        specs = _specs(model, default_input_shape) if inputs is None else inputs
+        tensors = [
+            tf.compat.v1.placeholder(spec.dtype, spec.shape, name=f"tfnas_input_{place}")
+            for place, spec in enumerate(tf.nest.flatten(specs))
+        ]
+        outputs = tf.nest.flatten(model(tf.nest.pack_sequence_as(specs, tensors), training=False))
+        parameters = model.count_params()
+    found = from_graph_def(
+        graph.as_graph_def(),
+        [tensor.op.name for tensor in tensors],
+        [tensor.name for tensor in outputs],
+        **{"name": model.name, "source": "keras", **facts},
+    )
+    return found, parameters
+
+
+def from_tf_keras_constructor(
+    build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
+) -> tuple[ComputationGraph, int]:
+    """As `from_constructor`, for a model of tf_keras.
+
+    A `tf.Graph` would turn the classes of tf_keras into those of TensorFlow 1, for the whole process. So the model is
+    built eagerly, with variables that are declared and never get a value; small ones do, as some layers read theirs.
+    """
+
+    def declare(create: Any, *, shape: Any = None, dtype: Any = None, **settings: Any) -> Any:
+        if shape is None or tf.TensorShape(shape).num_elements() <= _SMALL:
+            return create(shape=shape, dtype=dtype, **settings)
+        kept = {name: settings[name] for name in ("trainable", "name") if name in settings}
+        return resource_variable_ops.UninitializedVariable(shape=shape, dtype=dtype, **kept)
+
+    with tf.variable_creator_scope(declare):
+        model = build()
+    specs = _specs(model, default_input_shape) if inputs is None else inputs
+    return from_keras(model, inputs=specs, **facts), model.count_params()
+
+
+def from_keras_file(
+    path: artefacts.PathLike, *, input_shape: Sequence[int] | None = None, **facts: object
+) -> ComputationGraph:
+    """The computation graph of a `.keras` file. Its weights are not read.
+
+    The layers are built from the file's configuration in safe mode by the Keras that wrote it, and only if all of them
+    are Keras's own, so that no code from the file runs and no module that it names is imported.
+
+    Args:
+      path: the file.
+      input_shape: with the batch first, for a model with one input that leaves its shape open.
+      **facts: name, family, source and label.
+
+    Raises:
+      CorruptArtefactError: not a `.keras` file, or a damaged one.
+      InvalidArchitectureError: a custom layer or a lambda, or anything that `from_keras` refuses.
+    """
+    build, second = keras_file_builder(path)
+    path = pathlib.Path(path)
+    specs = None if input_shape is None else tf.TensorSpec(input_shape, tf.float32)
+    read = from_tf_keras_constructor if second else from_constructor
+    try:
+        return read(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
+    except TfnasError:
+        raise
+    except Exception as error:  # Keras raises many classes
+        raise InvalidArchitectureError(f"{path}: Keras can't trace it: {_first_line(error)}") from error
+
+
+def keras_file_builder(path: artefacts.PathLike) -> tuple[Callable[[], Any], bool]:
+    """A function that builds the model of a `.keras` file with fresh weights, and whether it is one of Keras 2.
+
+    See `from_keras_file` for what is refused.
+
+    Raises:
+      CorruptArtefactError: not a `.keras` file, or a damaged one.
+      InvalidArchitectureError: a custom layer or a lambda; the function raises it too.
+    """
+    path = pathlib.Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
+                raise CorruptArtefactError(f"{path}: its config.json is larger than {_MAX_CONFIG_BYTES} bytes")
+            config = json.loads(archive.read("config.json"))
+            second = str(config["module"]).startswith("tf_keras")
+            if "metadata.json" in archive.namelist():
+                second |= str(json.loads(archive.read("metadata.json")).get("keras_version")).startswith("2.")
+    except FileNotFoundError as error:
+        raise CorruptArtefactError(f"{path}: no such file") from error
+    except (
+        zipfile.BadZipFile,
+        zipfile.zlib.error,
+        KeyError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        OSError,
+        EOFError,
+    ) as error:
+        raise CorruptArtefactError(f"{path}: not a .keras file ({error})") from error
+
+    _check_modules(config, path)
+    library = importlib.import_module("tf_keras" if second else "keras")
+
+    def build() -> Any:
+        try:
+            return library.saving.deserialize_keras_object(config, safe_mode=True)
+        except Exception as error:  # Keras raises many classes
+            raise InvalidArchitectureError(
+                f"{path}: Keras can't build it in safe mode: {_first_line(error)}"
+            ) from error
+
+    return build, second
+
+
+def _check_modules(config: Any, path: pathlib.Path) -> None:
+    """Raises InvalidArchitectureError if a configuration asks for objects from elsewhere than Keras."""
+    stack = [config]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(value)
+        elif isinstance(value, dict):
+            stack.extend(value.values())
+            if "class_name" in value and value.get("module") is not None:
+                root = str(value["module"]).partition(".")[0]
+                if root not in KERAS_LIBRARIES and (root, value["class_name"]) != ("builtins", "function"):
+                    raise InvalidArchitectureError(
+                        f"{path}: {value['class_name']!r} of the module {value['module']!r} is not a layer of Keras; "
+                        "trace the model where its code is, with from_keras"
+                    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,245 @@
+"""From a source's own graph to a computation graph of primitive operators.
+
+The rules, in this order:
+
+1. What no input of the network reaches is constant: weights, masks, shapes. Constants are no nodes; the numbers that
+   variables and non-uniform constants hold count as parameters of the operator that reads them.
+2. Bookkeeping is bridged, parents to children: reshapes, transposes, casts, slices, splits, copies, all arithmetic on
+   integers and booleans, and elementwise operators that combine data with constants which hold no weights.
+3. Operators that a source spells out in parts are put together (`patterns`): biases, batch, layer and RMS
+   norms, GELU, swish, clips.
+4. An operator that no path joins to both an input and an output is left out.
+
+References:
+  Han et al. 2023, section 3.1, and the simplification of frozen graphs in GENNAPE's released code, whose rules these
+  extend to transformers.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from tfnas.errors import InvalidArchitectureError
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.patterns import Draft, DraftNode, fuse
+from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
+from tfnas.graphs.operators import (
+    CODES,
+    CONV,
+    DEPTHWISE_CONV,
+    DROP,
+    EMBEDDING,
+    INPUT,
+    MATMUL,
+    OUTPUT,
+    SHAPE,
+    UNKNOWN,
+)
+
+_BRIDGED_WITH_CONSTANT = {"add", "sub", "mul", "div", "concat", "select", "compare", "logical", "mod", "gather"}
+_KEEPS_SHAPE = {
+    UNKNOWN,
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "erf",
+    "neg",
+    "relu",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "swish",
+    "softmax",
+}
+_INTEGER_RESULTS = {"argmax", "top_k", "non_max_suppression", "sort"}
+
+
+def simplify(raw: RawGraph, **facts: object) -> ComputationGraph:
+    """The computation graph of a source's graph.
+
+    Args:
+      raw: the source's graph.
+      **facts: name, family, source and label.
+
+    Raises:
+      InvalidArchitectureError: no path leads from an input to an output.
+    """
+    draft = _Importer(_needed(raw)).draft()
+    fuse(draft)
+    return _finish(draft, facts)
+
+
+def _needed(raw: RawGraph) -> RawGraph:
+    """The part of a graph that its outputs need."""
+    kept = {source for source, _ in raw.outputs}
+    for number in range(len(raw.nodes) - 1, -1, -1):
+        if number in kept:
+            kept.update(source for source, _ in raw.nodes[number].inputs)
+    place = {number: position for position, number in enumerate(sorted(kept))}
+    nodes = [
+        dataclasses.replace(
+            raw.nodes[number], inputs=[(place[source], out) for source, out in raw.nodes[number].inputs]
+        )
+        for number in place
+    ]
+    return RawGraph(nodes, [(place[source], output) for source, output in raw.outputs])
+
+
+class _Importer:
+    def __init__(self, raw: RawGraph):
+        self.raw = raw
+        self.claimed: set[int] = set()
+        self.constant = self._constants()
+        self.leaves = self._constant_leaves()
+        self.channels_first = self._layouts()
+
+    def _constants(self) -> list[bool]:
+        constant: list[bool] = []
+        for node in self.raw.nodes:
+            reached = node.is_input or any(not constant[source] for source, _ in node.inputs)
+            constant.append(node.operator == SHAPE or not reached)
+        return constant
+
+    def _constant_leaves(self) -> list[frozenset[int]]:
+        """The variables and constants with weights that each constant node is computed from."""
+        leaves: list[frozenset[int]] = []
+        for number, node in enumerate(self.raw.nodes):
+            found = frozenset({number}) if node.weights else frozenset()
+            if self.constant[number] and node.operator != SHAPE:
+                sources = {leaves[source] for source, _ in node.inputs} | {found}
+                found = max(sources, key=len) if len(sources - {frozenset()}) < 2 else found.union(*sources)
+            leaves.append(found)
+        return leaves
+
+    def _layouts(self) -> list[bool]:
+        """Whether the channels of each node's rank-4 output stand second."""
+        layouts: list[bool] = []
+        for node in self.raw.nodes:
+            known = node.channels_first
+            if known is None:
+                known = any(layouts[source] for source, _ in node.inputs if not self.constant[source])
+            layouts.append(known)
+        return layouts
+
+    def draft(self) -> Draft:
+        draft = Draft()
+        resolved: dict[Reference, tuple[int, ...]] = {}
+        for number, node in enumerate(self.raw.nodes):
+            if self.constant[number]:
+                continue
+            data = [ref for ref in node.inputs if not self.constant[ref[0]]]
+            sources = [resolved[ref] for ref in data]
+            leaves = frozenset().union(*(self.leaves[source] for source, _ in node.inputs if self.constant[source]))
+            if self._is_bridge(node, len(data), bool(leaves)):
+                flat = tuple(dict.fromkeys(source for group in sources for source in group))
+                for output in range(len(node.shapes)):
+                    same = len(node.inputs) > output and node.kind == "IdentityN"
+                    follows = same and not self.constant[node.inputs[output][0]]
+                    resolved[number, output] = resolved[node.inputs[output]] if follows else flat
+                continue
+            kept = draft.add(self._node(number, node, data, leaves), sources)
+            self.claimed |= leaves
+            resolved.update({(number, output): (kept,) for output in range(len(node.shapes))})
+        for ref in dict.fromkeys(self.raw.outputs):
+            sources = resolved.get(ref)
+            if sources:
+                shape = self._dims(ref)
+                draft.add(DraftNode(OUTPUT, shape, shape), [sources])
+        return draft
+
+    def _is_bridge(self, node: RawNode, num_data: int, weighted: bool) -> bool:
+        if node.is_input or node.operator == UNKNOWN:
+            return False
+        if node.operator == DROP:
+            return True
+        if not any(node.floating) and node.operator not in _INTEGER_RESULTS:
+            return True
+        return node.operator in _BRIDGED_WITH_CONSTANT and num_data == 1 and len(node.inputs) > 1 and not weighted
+
+    def _node(self, number: int, node: RawNode, data: Sequence[Reference], leaves: frozenset[int]) -> DraftNode:
+        output = self._dims((number, 0))
+        operator = node.operator
+        inputs = output if node.is_input else self._dims(data[0])
+        if operator == MATMUL and leaves:
+            inputs, output = self._before_reshape(data[0], output)
+        if operator in ("gather", EMBEDDING) and leaves:
+            operator = EMBEDDING
+        if operator == CONV and leaves and node.group_channels == 1 and inputs[2] > 1:
+            operator = DEPTHWISE_CONV
+        return DraftNode(
+            INPUT if node.is_input else operator,
+            inputs,
+            output,
+            kernel=node.kernel,
+            bias=int(node.has_bias),
+            parameters=sum(self.raw.nodes[leaf].weights for leaf in leaves - self.claimed),
+            scales=bool(leaves) and len(data) == 1,
+            kind=node.kind,
+            constant=node.constant,
+        )
+
+    def _before_reshape(self, ref: Reference, output: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
+        """A dense layer on positions may see them flattened to one batch; their places are those before that."""
+        channels = self._dims(ref)[2]
+        while self.raw.nodes[ref[0]].operator == DROP and self.raw.nodes[ref[0]].inputs:
+            before = self.raw.nodes[ref[0]].inputs[0]
+            if self.constant[before[0]] or self._dims(before)[2] != channels:
+                break
+            ref = before
+        height, width, channels = self._dims(ref)
+        if output[:2] == (1, 1):
+            output = (height, width, output[2])
+        return (height, width, channels), output
+
+    def _dims(self, ref: Reference) -> tuple[int, int, int]:
+        """Height, width and channels of a tensor."""
+        node = self.raw.nodes[ref[0]]
+        shape: Shape | None = node.shapes[ref[1]]
+        while shape is None and node.operator in _KEEPS_SHAPE:  # no source infers shapes behind unknown operators
+            data = [source for source in node.inputs if not self.constant[source[0]]]
+            if not data:
+                break
+            ref = data[0]
+            node = self.raw.nodes[ref[0]]
+            shape = node.shapes[ref[1]]
+        if shape is None:
+            raise InvalidArchitectureError(
+                f"node {node.name!r} ({node.kind}) has a shape that is not known before it runs; give the input's shape"
+            )
+        places = list(shape[1:])
+        if len(places) >= 2 and self.channels_first[ref[0]]:
+            places = [*places[1:], places[0]]
+        if any(extent is None for extent in places):
+            raise InvalidArchitectureError(
+                f"node {node.name!r} ({node.kind}) has the shape {tuple(shape)}; give the input's shape"
+            )
+        if not places:
+            return 1, 1, 1
+        *positions, channels = places
+        height = 1
+        for extent in positions[: max(1, len(positions) - 1)]:
+            height *= extent
+        return height, positions[-1] if len(positions) > 1 else 1, channels
+
+
+def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:
+    order = draft.live_order()
+    names = [draft.nodes[node].operator for node in order]
+    if INPUT not in names or OUTPUT not in names:
+        raise InvalidArchitectureError(f"{facts.get('name', '')}: no path leads from an input to an output")
+    place = {node: position for position, node in enumerate(order)}
+    edges = sorted({(place[source], place[node]) for node in order for source in draft.sources(node)})
+    nodes = [draft.nodes[node] for node in order]
+    return ComputationGraph(
+        operators=[CODES.get(node.operator, CODES[UNKNOWN]) for node in nodes],
+        shapes=[
+            (node.input[0], node.output[0], node.input[1], node.output[1], node.input[2], node.output[2])
+            for node in nodes
+        ],
+        kernels=[node.kernel for node in nodes],
+        bias=[node.bias for node in nodes],
+        parameters=[node.parameters for node in nodes],
+        edges=edges,
+        unknown=tuple(node.kind for node in nodes if node.operator == UNKNOWN),
+        **facts,
+    )

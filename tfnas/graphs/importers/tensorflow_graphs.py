@@ -1,0 +1,407 @@
+"""TensorFlow graphs, SavedModels and concrete functions as computation graphs. Nothing is executed.
+
+A graph is flattened (functions that it calls are copied in), cut down to what its outputs need and imported into an
+empty `tf.Graph`, which infers shapes. Variables are never read: their declarations carry their shapes.
+"""
+
+import collections
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import function_def_to_graph
+
+from tfnas import artefacts
+from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.raw import RawGraph, RawNode, shapes_by_name
+from tfnas.graphs.importers.simplify import simplify
+from tfnas.graphs.operators import DROP, TENSORFLOW, UNKNOWN
+
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+_CONTROL_FLOW = {
+    *("If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile", "For", "Enter", "Exit", "Merge"),
+    *("Switch", "NextIteration", "LoopCond", "RefEnter", "RefExit", "RefMerge", "RefSwitch"),
+}
+_VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
+_CONSTANT_ARITHMETIC = {
+    *("Const", "VarHandleOp", "VariableV2", "Variable", "ReadVariableOp", "Fill", "Range", "LinSpace", "OnesLike"),
+    *(
+        "BroadcastArgs",
+        "BroadcastGradientArgs",
+        "InvertPermutation",
+        "ListDiff",
+        "Unique",
+        "MatrixDiag",
+        "MatrixDiagV3",
+    ),
+    *("ConcatOffset", "DynamicStitch", "ParallelConcat", "ZerosLike", "LeftShift", "RightShift", "Atan2", "Xlogy"),
+    *("Empty", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Cumprod", "Polygamma", "Lgamma", "Digamma", "NoOp"),
+}
+_WITH_LAYOUT = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "FusedBatchNormV3", "BiasAdd"}
+MAX_NODES = 1_000_000
+_MAX_DEPTH = 64
+_MAX_FILE_BYTES = 2**31
+
+
+def from_concrete_function(function: tf.types.experimental.ConcreteFunction, **facts: object) -> ComputationGraph:
+    """The computation graph of a traced function.
+
+    Args:
+      function: its variables may be captured; its inputs stand for data, their first dimension is the batch.
+      **facts: name, family, source and label.
+
+    Raises:
+      InvalidArchitectureError: control flow, a shape that is only known at run time, or no path from input to output.
+    """
+    graph = function.graph
+    shapes = {variable.handle.ref(): variable for variable in graph.variables}
+    captured = {}
+    for outer, inner in graph.captures:
+        if inner.dtype == tf.resource and outer.ref() in shapes:
+            variable = shapes[outer.ref()]
+            captured[inner.op.name] = _variable(inner.op.name, variable.dtype, variable.shape)
+        elif inner.dtype != tf.resource:
+            captured[inner.op.name] = _variable(inner.op.name, inner.dtype, inner.shape, kind="VariableV2")
+    inside = {inner.op.name for _, inner in graph.captures}
+    inputs = [tensor.op.name for tensor in graph.inputs if tensor.op.name not in inside]
+    outputs = [tensor.name for tensor in graph.outputs if tensor is not None]
+    return from_graph_def(graph.as_graph_def(), inputs, outputs, replaced=captured, **facts)
+
+
+def from_saved_model(
+    folder: artefacts.PathLike,
+    *,
+    signature: str = "serving_default",
+    input_shapes: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
+    **facts: object,
+) -> ComputationGraph:
+    """The computation graph of a SavedModel's signature. The model is not loaded: its graph is read, not its weights.
+
+    Args:
+      folder: the SavedModel.
+      signature: name of the signature.
+      input_shapes: shapes with the batch first, for inputs whose shapes the signature leaves open; by name, or one
+        shape for the only input.
+      **facts: name, family, source and label.
+
+    Raises:
+      CorruptArtefactError: no SavedModel there, or a damaged one.
+      InvalidArchitectureError: no such signature, control flow, an open shape, or no path from input to output.
+    """
+    path = pathlib.Path(folder) / "saved_model.pb"
+    if not path.is_file():
+        raise CorruptArtefactError(f"{folder}: no saved_model.pb in this folder, expected a SavedModel")
+    if path.stat().st_size > _MAX_FILE_BYTES:
+        raise CorruptArtefactError(f"{path}: larger than the 2 GB that a protocol buffer can hold")
+    proto = saved_model_pb2.SavedModel()
+    try:
+        proto.ParseFromString(path.read_bytes())
+    except DecodeError as error:
+        raise CorruptArtefactError(f"{path}: not a SavedModel, or cut short") from error
+    candidates = [meta for meta in proto.meta_graphs if signature in meta.signature_def]
+    if not candidates:
+        known = sorted({name for meta in proto.meta_graphs for name in meta.signature_def if not name.startswith("__")})
+        raise InvalidArchitectureError(f"{folder}: no signature {signature!r}, it has {', '.join(known) or 'none'}")
+    meta = candidates[0]
+    definition = meta.signature_def[signature]
+    inputs = {name: info.name.partition(":")[0] for name, info in sorted(definition.inputs.items())}
+    given = shapes_by_name(list(inputs), input_shapes, folder)
+    return from_graph_def(
+        meta.graph_def,
+        list(inputs.values()),
+        [info.name for _, info in sorted(definition.outputs.items())],
+        shapes={inputs[name]: shape for name, shape in given.items()},
+        **{"name": pathlib.Path(folder).name, "source": "saved_model", **facts},
+    )
+
+
+def from_graph_def(
+    graph_def: tf.compat.v1.GraphDef,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+    replaced: Mapping[str, tf.compat.v1.NodeDef] | None = None,
+    **facts: object,
+) -> ComputationGraph:
+    """The computation graph of part of a GraphDef.
+
+    Args:
+      graph_def: with the library of functions that it calls.
+      inputs: names of the nodes that stand for data.
+      outputs: names of tensors, such as `dense/BiasAdd:0`.
+      shapes: by input node, instead of the shapes that the placeholders declare; an open batch counts as one.
+      replaced: nodes to put in the place of others of the same name.
+      **facts: name, family, source and label.
+
+    Raises:
+      InvalidArchitectureError: see `from_saved_model`.
+    """
+    flat = _Flattener(graph_def, replaced or {}).flatten(outputs)
+    nodes = _ancestors(flat.nodes, [flat.resolve(output).partition(":")[0] for output in outputs])
+    for node in nodes:
+        if node.op in _CONTROL_FLOW:
+            raise InvalidArchitectureError(
+                f"node {node.name!r} is control flow ({node.op}); a computation graph has one fixed flow of data"
+            )
+        if node.op == "Placeholder":
+            shape = (shapes or {}).get(node.name)
+            if shape is not None:
+                node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
+            elif node.attr["shape"].shape.dim and node.attr["shape"].shape.dim[0].size < 0:
+                node.attr["shape"].shape.dim[0].size = 1
+        elif "_output_shapes" in node.attr:
+            del node.attr["_output_shapes"]
+    _check_constants(nodes)
+    pruned = tf.compat.v1.GraphDef(node=nodes, versions=graph_def.versions)
+    graph = tf.Graph()
+    try:
+        with graph.as_default():
+            tf.graph_util.import_graph_def(pruned, name="")
+    except (ValueError, tf.errors.OpError) as error:
+        raise _refused(error) from error
+    raw = _raw_graph(graph, set(inputs), [flat.resolve(output) for output in outputs])
+    return simplify(raw, **facts)
+
+
+def _check_constants(nodes: Sequence[tf.compat.v1.NodeDef]) -> None:
+    """Refuses constants that TensorFlow might compute, to infer a shape, by operations that it should not run.
+
+    Only arithmetic is allowed: a file's content, for example, would otherwise show in a shape.
+    """
+    waiting = {node.name: node for node in nodes}
+    readers = collections.defaultdict(list)
+    for node in nodes:
+        for name in node.input:
+            readers[name.partition(":")[0]].append(node.name)
+    stack = [node.name for node in nodes if node.op == "Placeholder"]
+    while stack:
+        name = stack.pop()
+        if waiting.pop(name, None) is not None:
+            stack.extend(readers[name])
+    for node in waiting.values():
+        if node.op not in TENSORFLOW and node.op not in _CONSTANT_ARITHMETIC:
+            raise InvalidArchitectureError(
+                f"node {node.name!r} ({node.op}) makes a constant that only running it would tell"
+            )
+
+
+def _refused(error: Exception) -> InvalidArchitectureError:
+    return InvalidArchitectureError(f"not a graph that TensorFlow accepts: {str(error).splitlines()[0]}")
+
+
+def _variable(name: str, dtype: tf.DType, shape: tf.TensorShape, kind: str = "VarHandleOp") -> tf.compat.v1.NodeDef:
+    node = tf.compat.v1.NodeDef(name=name, op=kind)
+    node.attr["dtype"].type = tf.as_dtype(dtype).as_datatype_enum
+    node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
+    return node
+
+
+class _Flattener:
+    """Copies the bodies of called functions into one list of nodes."""
+
+    def __init__(self, graph_def: tf.compat.v1.GraphDef, replaced: Mapping[str, tf.compat.v1.NodeDef]):
+        self.library = {function.signature.name: function for function in graph_def.library.function}
+        self.top = [replaced.get(node.name, node) for node in graph_def.node]
+        self.nodes: dict[str, tf.compat.v1.NodeDef] = {}
+        self.alias: dict[str, str] = {}
+        self.budget = MAX_NODES
+        self.bodies: dict[str, tuple[tf.compat.v1.GraphDef, dict[str, str]]] = {}
+        self.functions = tf.Graph()  # where TensorFlow looks functions up when it converts one
+        try:
+            with self.functions.as_default():
+                library = tf.compat.v1.GraphDef(library=graph_def.library, versions=graph_def.versions)
+                tf.graph_util.import_graph_def(library, name="")
+        except (ValueError, tf.errors.OpError) as error:
+            raise _refused(error) from error
+
+    def flatten(self, outputs: Sequence[str]) -> "_Flattener":
+        needed = _ancestors({node.name: node for node in self.top}, [name.partition(":")[0] for name in outputs])
+        self._copy(needed, "", ())
+        for node in self.nodes.values():
+            inputs = [self.resolve(name) for name in node.input]
+            del node.input[:]
+            node.input.extend(inputs)
+        return self
+
+    def resolve(self, tensor: str) -> str:
+        """The tensor that a name stands for once calls are gone."""
+        tensor = tensor.removesuffix(":0")
+        passed = []
+        while tensor in self.alias:
+            passed.append(tensor)
+            if len(passed) > len(self.alias):
+                raise InvalidArchitectureError(f"the graph has a cycle at {tensor!r}")
+            tensor = self.alias[tensor]
+        self.alias.update(dict.fromkeys(passed, tensor))
+        return tensor
+
+    def _copy(self, nodes: Sequence[tf.compat.v1.NodeDef], prefix: str, stack: tuple[str, ...]) -> None:
+        self.budget -= len(nodes)
+        if self.budget < 0:
+            raise InvalidArchitectureError(f"more than {MAX_NODES} operations once its functions are written out")
+        for node in nodes:
+            copy = tf.compat.v1.NodeDef()
+            copy.CopyFrom(node)
+            copy.name = prefix + node.name
+            inputs = [prefix + name.removesuffix(":0") for name in node.input if not name.startswith("^")]
+            del copy.input[:]
+            copy.input.extend(inputs)
+            if "_class" in copy.attr:
+                del copy.attr["_class"]
+            copy.device = ""
+            if node.op in _CALLS or node.op in self.library:
+                self._call(copy, stack)
+            else:
+                self.nodes[copy.name] = copy
+
+    def _call(self, node: tf.compat.v1.NodeDef, stack: tuple[str, ...]) -> None:
+        name = node.attr["f"].func.name if node.op in _CALLS else node.op
+        if name not in self.library:
+            raise InvalidArchitectureError(f"node {node.name!r} calls the function {name!r}, which is not there")
+        if name in stack or len(stack) >= _MAX_DEPTH:
+            raise InvalidArchitectureError(f"function {name!r} calls itself, or functions are nested too deeply")
+        function = self.library[name]
+        if name not in self.bodies:
+            try:
+                with self.functions.as_default():
+                    self.bodies[name] = function_def_to_graph.function_def_to_graph_def(function)
+            except (ValueError, KeyError, tf.errors.OpError) as error:
+                raise _refused(error) from error
+        body, names = self.bodies[name]
+        signature = function.signature
+        complete = all(function.ret[argument.name] in names for argument in signature.output_arg)
+        if len(signature.input_arg) != len(node.input) or not complete:
+            raise InvalidArchitectureError(f"node {node.name!r} does not fit the function {name!r} that it calls")
+        prefix = node.name + "/"
+        arguments = {argument.name for argument in function.signature.input_arg}
+        for argument, value in zip(function.signature.input_arg, node.input, strict=True):
+            self.alias[prefix + argument.name] = value
+        inner = {other.name: other for other in body.node if other.name not in arguments}
+        results = []
+        for number, argument in enumerate(function.signature.output_arg):
+            result = names[function.ret[argument.name]].removesuffix(":0")
+            self.alias[node.name if number == 0 else f"{node.name}:{number}"] = prefix + result
+            results.append(result.partition(":")[0])
+        self._copy(_ancestors(inner, [result for result in results if result in inner]), prefix, (*stack, name))
+
+
+def _ancestors(nodes: Mapping[str, tf.compat.v1.NodeDef], targets: Sequence[str]) -> list[tf.compat.v1.NodeDef]:
+    """The nodes that some nodes need, in the order of the mapping."""
+    seen = set()
+    stack = []
+    for target in targets:
+        if target not in nodes:
+            raise InvalidArchitectureError(f"no node {target!r} in the graph")
+        if target not in seen:
+            seen.add(target)
+            stack.append(target)
+    while stack:
+        for name in nodes[stack.pop()].input:
+            source = name.partition(":")[0]
+            if not name.startswith("^") and source not in seen and source in nodes:
+                seen.add(source)
+                stack.append(source)
+    return [node for name, node in nodes.items() if name in seen]
+
+
+def _raw_graph(graph: tf.Graph, inputs: set[str], outputs: Sequence[str]) -> RawGraph:
+    operations = _topological(graph)
+    number = {operation.name: place for place, operation in enumerate(operations)}
+    nodes = [_raw_node(operation, number, inputs) for operation in operations]
+    references = []
+    for output in outputs:
+        name, _, index = output.partition(":")
+        references.append((number[name], int(index or 0)))
+    return RawGraph(nodes, references)
+
+
+def _topological(graph: tf.Graph) -> list[tf.Operation]:
+    operations = graph.get_operations()
+    missing = {operation: len({tensor.op for tensor in operation.inputs}) for operation in operations}
+    readers = collections.defaultdict(set)
+    for operation in operations:
+        for tensor in operation.inputs:
+            readers[tensor.op].add(operation)
+    ready = collections.deque(operation for operation in operations if not missing[operation])
+    order = []
+    while ready:
+        operation = ready.popleft()
+        order.append(operation)
+        for reader in sorted(readers[operation], key=lambda other: other.name):
+            missing[reader] -= 1
+            if not missing[reader]:
+                ready.append(reader)
+    if len(order) < len(operations):
+        raise InvalidArchitectureError("the graph has a cycle")
+    return order
+
+
+def _raw_node(operation: tf.Operation, number: Mapping[str, int], inputs: set[str]) -> RawNode:
+    kind = operation.type
+    # tf_keras puts what a layer norm normalises where a batch norm has its batch, so the layout means nothing.
+    normalises_layers = kind == "FusedBatchNormV3" and operation.get_attr("is_training")
+    node = RawNode(
+        name=operation.name,
+        kind=kind,
+        operator=TENSORFLOW.get(kind, UNKNOWN),
+        inputs=[(number[tensor.op.name], tensor.value_index) for tensor in operation.inputs],
+        shapes=[None if out.shape.rank is None else tuple(out.shape.as_list()) for out in operation.outputs],
+        floating=[out.dtype.is_floating or out.dtype.is_complex for out in operation.outputs],
+        is_input=operation.name in inputs,
+    )
+    if kind in _VARIABLES:
+        if operation.get_attr("dtype").is_floating:
+            node.weights = _size(tf.TensorShape(operation.get_attr("shape")))
+        node.shapes = [tuple(dim.size for dim in operation.get_attr("shape").dim)]
+    elif kind == "Const" and operation.outputs[0].dtype.is_floating:
+        node.weights = _constant_weights(operation)
+    elif kind in ("Conv2D", "DepthwiseConv2dNative", "Conv3D", "Conv2DBackpropInput", "Conv3DBackpropInputV2"):
+        filters = operation.inputs[1].shape
+        if filters.rank is not None:
+            node.kernel = tuple(extent or 0 for extent in filters.as_list()[-4:-2])
+            node.group_channels = filters.as_list()[-2]
+    elif kind in ("MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D"):
+        first = operation.get_attr("data_format").startswith(b"NC")
+        window = operation.get_attr("ksize")
+        node.kernel = tuple(window[2:] if first else window[1:-1])[-2:]
+    elif normalises_layers:
+        node.operator = "layer_norm"
+    elif kind == "Pow":
+        exponent = tf.get_static_value(operation.inputs[1])
+        node.constant = float(exponent) if exponent is not None and exponent.size == 1 else None
+    elif kind == "ClipByValue":
+        node.constant = _bounds([tf.get_static_value(bound) for bound in operation.inputs[1:]])
+    if kind in _WITH_LAYOUT and not normalises_layers:
+        node.channels_first = operation.get_attr("data_format").startswith(b"NC")
+    elif node.operator == DROP and kind == "Transpose":
+        node.channels_first = False
+    return node
+
+
+def _bounds(bounds: Sequence[np.ndarray | None]) -> float | None:
+    """6 for bounds of 0 and 6, which make a ReLU6."""
+    if any(bound is None or np.ndim(bound) for bound in bounds) or len(bounds) != 2:
+        return None
+    return 6.0 if float(bounds[0]) == 0.0 and float(bounds[1]) == 6.0 else None
+
+
+def _size(shape: tf.TensorShape) -> int:
+    return math.prod(shape.as_list()) if shape.is_fully_defined() else 0
+
+
+def _constant_weights(operation: tf.Operation) -> int:
+    """Numbers that a constant holds, 0 for a single number or the same number everywhere."""
+    proto = operation.get_attr("value")
+    size = math.prod(dim.size for dim in proto.tensor_shape.dim)
+    if size <= 1:
+        return 0
+    if not proto.tensor_content:
+        return 0 if len(proto.float_val) + len(proto.half_val) + len(proto.double_val) <= 1 else size
+    width = len(proto.tensor_content) // size
+    return 0 if proto.tensor_content == proto.tensor_content[:width] * size else size

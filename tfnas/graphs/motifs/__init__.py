@@ -1,0 +1,1 @@
+"""Motifs of computation graphs: mined, cut out and coloured."""

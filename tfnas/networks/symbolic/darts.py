@@ -1,0 +1,189 @@
+"""Networks of DARTS and NAS-Bench-301 cells as computation graphs."""
+
+import functools
+
+from tfnas.errors import InvalidArchitectureError
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.networks.darts import DartsSkeleton, cell_pair
+from tfnas.networks.symbolic.templates import ONE, Assembly, Sketch, Template, Value, classifier_head
+from tfnas.spaces import Architecture, Darts
+from tfnas.spaces.darts import INPUTS, NUM_BLOCKS
+
+PREDICTOR_SKELETON = DartsSkeleton(channels=48, layers=20, auxiliary=False)
+
+Genotype = tuple[tuple[str, ...], tuple[int, ...]]
+
+
+def darts(
+    architecture: Architecture, skeleton: DartsSkeleton, image_size: int, predictor_layout: bool
+) -> ComputationGraph:
+    """The network of a DARTS cell, or of a NAS-Bench-301 pair of cells, without its auxiliary classifier.
+
+    The predictor's layout has two stem convolutions in a row, whose norm follows the ReLU, activates separable
+    convolutions once, has `space_to_batch` and `batch_to_space` around dilated convolutions only, pools and halves by
+    strides, and ends in a 1 x 1 convolution. Its authors release no graph of it: it is read from their code.
+
+    Raises:
+      InvalidArchitectureError: neither a cell nor a pair, or `none` in the predictor's layout.
+
+    References:
+      Liu et al. 2019, section 3.2 and appendix A. Siems et al. 2020, section 3. The predictor's layout: Han et al.
+      2023, as GENNAPE's code builds it.
+    """
+    genotypes = []
+    for cell in cell_pair(architecture):
+        operations, states = Darts().to_genotype(cell)
+        genotypes.append((tuple(operations), tuple(states)))
+        if predictor_layout and "none" in operations:
+            raise InvalidArchitectureError("the predictor's layout has no 'none'")
+    assembly = Assembly()
+    size, channels = image_size, skeleton.channels
+    if skeleton.large_images:
+        values = {"size": size, "channels": 3, "half_width": channels // 2, "width": channels}
+        values |= {f"size_{k}": -(-size // 2**k) for k in (1, 2, 3)}
+        before, now = assembly.stamp(_imagenet_stem(), (), values)
+        size_before, size = values["size_2"], values["size_3"]
+        channels_before = channels_now = channels
+    else:
+        wide = 3 * channels
+        before, now = assembly.stamp(stem(predictor_layout), (), {"size": size, "channels": 3, "width": wide})
+        size_before, channels_before, channels_now = size, wide, wide
+    for layer in range(skeleton.layers):
+        reduces = layer in skeleton.reductions
+        channels *= 2 if reduces else 1
+        after = -(-size // 2) if reduces else size
+        operations, states = genotypes[reduces]
+        template = _cell(operations, states, reduces, size_before != size, predictor_layout)
+        values = {"size_before": size_before, "size_before_cut": size_before - 1, "size": size, "size_cut": size - 1}
+        values |= {"after": after, "before": channels_before, "now": channels_now}
+        values |= {"width": channels, "half_width": channels // 2, "outputs": NUM_BLOCKS * channels}
+        (node,) = assembly.stamp(template, (before, now), values)
+        before, now = now, node
+        size_before, size = size, after
+        channels_before, channels_now = channels_now, NUM_BLOCKS * channels
+    values = {"size": size, "channels": channels_now, "classes": skeleton.num_classes}
+    assembly.stamp(_predictor_head() if predictor_layout else classifier_head(), (now,), values)
+    return assembly.graph()
+
+
+@functools.cache
+def stem(predictor_layout: bool) -> Template:
+    """The first convolution for small images, and both inputs of the first cell."""
+    sketch = Sketch()
+    first = sketch.conv(sketch.image(), "width", 3)
+    if not predictor_layout:
+        first = second = sketch.norm(first)
+    else:
+        first = sketch.chain(first, "relu", "batch_norm")
+        second = sketch.chain(sketch.conv(first, "width", 3), "relu", "batch_norm")
+    return sketch.template(first, second)
+
+
+@functools.cache
+def _imagenet_stem() -> Template:
+    sketch = Sketch()
+    value = sketch.norm(sketch.conv(sketch.image(), "half_width", 3, "size_1"))
+    first = sketch.norm(sketch.conv(sketch.node("relu", value), "width", 3, "size_2"))
+    second = sketch.norm(sketch.conv(sketch.node("relu", first), "width", 3, "size_3"))
+    return sketch.template(first, second)
+
+
+@functools.cache
+def _predictor_head() -> Template:
+    sketch = Sketch()
+    value = sketch.node("mean", sketch.port("size", "channels"), size=ONE)
+    return sketch.template(sketch.node("output", sketch.conv(value, "classes", 1)))
+
+
+@functools.lru_cache(1024)
+def _cell(
+    operations: tuple[str, ...], states: tuple[int, ...], reduces: bool, input_halves: bool, predictor_layout: bool
+) -> Template:
+    sketch = Sketch()
+    before, now = sketch.port("size_before", "before"), sketch.port("size", "now")
+    part = _PredictorParts(sketch) if predictor_layout else CellParts(sketch)
+    values = [
+        part.halve(before, "size", "size_before_cut") if input_halves else part.project(before),
+        part.project(now),
+    ]
+    for block in range(NUM_BLOCKS):
+        pair = []
+        for slot in (2 * block, 2 * block + 1):
+            strided = reduces and states[slot] < len(INPUTS)
+            pair.append(part.operation(operations[slot], values[states[slot]], "after" if strided else None))
+        values.append(sketch.node("add", *pair))
+    return sketch.template(sketch.node("concat", *values[len(INPUTS) :], channels="outputs"))
+
+
+class CellParts:
+    """Operations as `DartsNetwork` has them; strides after pools and depthwise convolutions are cuts."""
+
+    def __init__(self, sketch: Sketch):
+        self.sketch = sketch
+
+    def project(self, value: Value) -> Value:
+        """An input of a cell with the cell's width."""
+        return self.sketch.norm(self.sketch.conv(self.sketch.node("relu", value), "width", 1))
+
+    def halve(self, value: Value, size: str, cut: str) -> Value:
+        """An input of a cell with the cell's width and half its size."""
+        sketch = self.sketch
+        value = sketch.node("relu", value)
+        shifted = sketch.node("pad", value.resized(cut), size=value.size)
+        halves = [sketch.conv(part, "half_width", 1, size) for part in (value, shifted)]
+        return sketch.norm(sketch.node("concat", *halves, channels="width"))
+
+    def operation(self, name: str, value: Value, after: str | None) -> Value:
+        """An operation of the search space; `after` is its size if it halves."""
+        sketch = self.sketch
+        if name == "none":
+            return sketch.node("zero", value.resized(after or value.size))
+        if name == "skip_connect":
+            return self.halve(value, after, "size_cut") if after else value
+        if name in ("max_pool_3x3", "avg_pool_3x3"):
+            return self._strided(sketch.pool(name.removesuffix("_3x3"), value, 3), after)
+        kernel = int(name[-1])
+        return self.separable(value, kernel, after) if name.startswith("sep") else self.dilated(value, kernel, after)
+
+    def separable(self, value: Value, kernel: int, after: str | None) -> Value:
+        sketch = self.sketch
+        for strides in (after, None):
+            value = self._strided(sketch.depthwise(sketch.node("relu", value), kernel), strides)
+            value = sketch.norm(sketch.conv(value, "width", 1))
+        return value
+
+    def dilated(self, value: Value, kernel: int, after: str | None) -> Value:
+        sketch = self.sketch
+        value = self._strided(sketch.depthwise(sketch.node("relu", value), kernel), after)
+        return sketch.norm(sketch.conv(value, "width", 1))
+
+    def _strided(self, value: Value, after: str | None) -> Value:
+        return value.resized(after) if after else value
+
+
+class _PredictorParts(CellParts):
+    def halve(self, value: Value, size: str, cut: str) -> Value:
+        sketch = self.sketch
+        value = sketch.node("relu", value)
+        halves = [sketch.conv(value, "half_width", 1, size) for _ in range(2)]
+        return sketch.norm(sketch.node("concat", *halves, channels="width"))
+
+    def operation(self, name: str, value: Value, after: str | None) -> Value:
+        if name == "skip_connect" and not after:
+            return self.sketch.node("identity", value)
+        if name in ("max_pool_3x3", "avg_pool_3x3"):
+            return self.sketch.pool(name.removesuffix("_3x3"), value, 3, after)
+        return super().operation(name, value, after)
+
+    def separable(self, value: Value, kernel: int, after: str | None) -> Value:
+        sketch = self.sketch
+        value = sketch.node("relu", value)
+        for strides in (after, None):
+            value = sketch.norm(sketch.conv(sketch.depthwise(value, kernel, strides), "width", 1))
+        return value
+
+    def dilated(self, value: Value, kernel: int, after: str | None) -> Value:
+        sketch = self.sketch
+        value = sketch.node("space_to_batch", sketch.node("relu", value))
+        value = sketch.node("batch_to_space", sketch.depthwise(value, kernel, after))
+        return sketch.norm(sketch.conv(value, "width", 1))

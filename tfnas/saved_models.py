@@ -1,0 +1,98 @@
+"""SavedModels: where the shipped ones lie, how one is written, warmed up and opened."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+
+from tfnas import artefacts
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+
+SHIPPED = pathlib.Path(__file__).parents[1] / "saved_models"
+
+
+def load_module(folder: artefacts.PathLike) -> Any:
+    """The SavedModel in a folder.
+
+    Raises:
+      CorruptArtefactError: TensorFlow can't load it.
+    """
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise CorruptArtefactError(f"{folder}: not a loadable SavedModel ({str(error).splitlines()[0]})") from error
+
+
+def save_module(
+    module: tf.Module, folder: pathlib.Path, signatures: Mapping[str, Any], example: bytes | None = None
+) -> None:
+    """Writes a SavedModel and requests that warm it up, each tried once.
+
+    It lacks the file in which TensorFlow keeps a random number: equal models, equal bytes.
+
+    Args:
+      module: what is saved.
+      folder: where.
+      signatures: functions by name.
+      example: a serialised tf.train.Example for those that take any.
+    """
+    tf.saved_model.save(module, str(folder), signatures=dict(signatures))
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
+    write_requests(folder, signatures, example)
+
+
+FILE_NAME = "assets.extra/tf_serving_warmup_requests"
+
+
+def write_requests(folder: pathlib.Path, signatures: Mapping[str, Any], example: bytes | None = None) -> None:
+    """Writes one request for every signature of a SavedModel, each tried once here.
+
+    Numbers are zeros, and dimensions of any size are 1.
+
+    Args:
+      folder: of the SavedModel.
+      signatures: its functions by name.
+      example: what inputs that are strings get.
+
+    Raises:
+      ConfigurationError: an input is a string, and there is no example.
+
+    References:
+      https://www.tensorflow.org/tfx/serving/saved_model_warmup
+    """
+    # Only who writes a model needs these protos, not everybody who loads one.
+    from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+    path = folder / FILE_NAME
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, function in sorted(signatures.items()):
+            inputs = {spec.name: _value(spec, example) for spec in input_specs(function).values()}
+            function(**{key: tf.constant(tf.make_ndarray(value)) for key, value in inputs.items()})
+            request = predict_pb2.PredictRequest(
+                model_spec=model_pb2.ModelSpec(name="warmup", signature_name=name), inputs=inputs
+            )
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString(deterministic=True))
+
+
+def input_specs(function: Any) -> dict[str, tf.TensorSpec]:
+    """The inputs of a signature by name, of a SavedModel that was loaded or is about to be saved."""
+    if hasattr(function, "structured_input_signature"):
+        arguments, named = function.structured_input_signature
+    else:
+        arguments, named = function.input_signature, {}
+    return {spec.name: spec for spec in arguments} | dict(named)
+
+
+def _value(spec: tf.TensorSpec, example: bytes | None) -> tensor_pb2.TensorProto:
+    if spec.dtype == tf.string and example is None:
+        raise ConfigurationError(f"the input {spec.name!r} takes strings, and there is no example of one")
+    shape = [1 if size is None else size for size in spec.shape]
+    if 0 in shape:
+        return tf.make_tensor_proto(np.zeros(shape, spec.dtype.as_numpy_dtype))
+    one = example if spec.dtype == tf.string else spec.dtype.as_numpy_dtype(0)
+    return tf.make_tensor_proto(one, spec.dtype, shape)  # it stands for all
