@@ -28,9 +28,8 @@ def main() -> None:
 
     names = experiments.check_experiments(_EXPERIMENT.value)
     chosen = {flag.name: flag.value for flag in (_SEED, _RUNS, _EPOCHS, _NB101, _NB301, _SEARCHES, _CELLS)}
-    output_dir = tfnas_flags.output_folder(
-        {"program": "reproduce_predictor", "experiment": _EXPERIMENT.value, **chosen}
-    )
+    settings = {"program": "reproduce_predictor", "experiment": _EXPERIMENT.value, **chosen}
+    output_dir = tfnas_flags.output_folder(settings)
     for name in names:
         if not (output_dir / f"{name}.md").exists():
             experiments.EXPERIMENTS[name](output_dir, experiments.Settings(**chosen))

@@ -30,9 +30,8 @@ def main() -> None:
     if len(_EPOCHS.value) != 3 or not all(text.isdigit() and int(text) for text in _EPOCHS.value):
         raise tfnas.errors.ConfigurationError(f"--epochs={','.join(_EPOCHS.value)}, expected three positive numbers")
     chosen = {flag.name: flag.value for flag in (_SEED, _TRAININGS, _LINEAGES, _DESCENDANTS)}
-    output_dir = tfnas_flags.output_folder(
-        {"program": "reproduce_retrieval", "experiment": _EXPERIMENT.value, "epochs": _EPOCHS.value, **chosen}
-    )
+    recorded = {"program": "reproduce_retrieval", "experiment": _EXPERIMENT.value, "epochs": _EPOCHS.value, **chosen}
+    output_dir = tfnas_flags.output_folder(recorded)
     settings = experiments.Settings(epochs=tuple(map(int, _EPOCHS.value)), **chosen)
     for name in names:
         if not (output_dir / f"{name}.md").exists():
