@@ -19,9 +19,13 @@ from tfnas.graphs import importers
 from tfnas.retrieval.index import Index
 
 ROOT = pathlib.Path(__file__).parents[1]
-CONVERTER = ROOT / "tfnas" / "benchmarks" / "nats_bench.py"
+CONVERTER = ROOT / "tfnas" / "benchmarks" / "readers" / "nats_bench.py"
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "pandas", "yaml"}
-SOURCES = [path for folder in ("tfnas", "trainers", "examples", "perf") for path in (ROOT / folder).rglob("*.py")]
+SOURCES = [
+    path
+    for folder in ("tfnas", "trainers", "reproductions", "examples", "perf")
+    for path in (ROOT / folder).rglob("*.py")
+]
 
 
 def offences(path):

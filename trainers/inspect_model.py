@@ -19,18 +19,18 @@ _DRAWING = flags.DEFINE_string("drawing", None, "Where the drawing goes; <model>
 
 
 def main() -> None:
-    """Flags -> `tfnas.graphs.importers.from_file` and `tfnas.reports`."""
+    """Flags -> `tfnas.graphs.importers.from_file` and `tfnas.graphs.drawing`."""
     shape = _INPUT_SHAPE.value
     if shape is not None and not all(extent.isdigit() and int(extent) > 0 for extent in shape):
         raise ConfigurationError(f"--input_shape={','.join(shape)}, expected positive whole numbers")
 
-    from tfnas.graphs import drawing as graph_drawing
     from tfnas.graphs import importers
+    from tfnas.graphs.drawing import draw_computation_graph, operator_table
 
     graph = importers.from_file(_MODEL.value, input_shape=None if shape is None else [int(extent) for extent in shape])
     drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
-    graph_drawing.draw_computation_graph(graph, drawing)
-    print(drawing.operator_table(graph))
+    draw_computation_graph(graph, drawing)
+    print(operator_table(graph))
     print(f"\n{graph.num_nodes} operators, {graph.num_edges} edges; drawn in {drawing}")
 
 

@@ -1,8 +1,34 @@
-"""Figures show everything they are given."""
+"""Figures show everything they are given, and their files are whole."""
 
+import matplotlib.artist
+import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
 from tfnas.reports import figures
+
+
+class NoPixels(matplotlib.artist.Artist):
+    """Can be drawn as SVG, not as PNG."""
+
+    def draw(self, renderer):
+        if hasattr(renderer, "buffer_rgba"):
+            raise OSError("no space left")
+
+
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path):
+    figure = plt.figure()
+    figures.save_figure(figure, tmp_path / "new" / "a.png")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.png", "a.svg"]
+    before = (tmp_path / "new" / "a.svg").read_bytes()
+    figure = plt.figure(figsize=(1, 1))
+    figure.add_artist(NoPixels())
+    for folder in ("new", "empty"):
+        with pytest.raises(OSError, match="no space left"):
+            figures.save_figure(figure, tmp_path / folder / "a.png")
+    assert (tmp_path / "new" / "a.svg").read_bytes() == before
+    assert not list((tmp_path / "empty").iterdir())
+    plt.close(figure)
 
 
 def test_every_strategy_has_a_curve_of_its_own(tmp_path, monkeypatch, rng):

@@ -1,7 +1,9 @@
 """Every figure is written as PNG, and as SVG beside it."""
 
 import collections
+import os
 import pathlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,12 +20,21 @@ STYLES = ("-", "--", ":")
 
 
 def save_figure(figure: plt.Figure, path: pathlib.Path) -> None:
-    """Writes a figure as PNG and SVG and closes it."""
+    """Writes a figure as PNG and SVG and closes it; files appear only once both are whole.
+
+    Args:
+      figure: figure to write.
+      path: file of the figure; the suffix is replaced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Without dates and random ids the same data give the same file.
-    with plt.rc_context({"svg.hashsalt": "tfnas"}):
-        figure.savefig(path.with_suffix(".svg"), bbox_inches="tight", metadata={"Date": None})
-    figure.savefig(path.with_suffix(".png"), dpi=150, bbox_inches="tight")
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        svg, png = pathlib.Path(folder, "figure.svg"), pathlib.Path(folder, "figure.png")
+        # Without dates and random ids the same data give the same file.
+        with plt.rc_context({"svg.hashsalt": "tfnas"}):
+            figure.savefig(svg, bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(png, dpi=150, bbox_inches="tight")
+        os.replace(svg, path.with_suffix(".svg"))
+        os.replace(png, path.with_suffix(".png"))
     plt.close(figure)
 
 

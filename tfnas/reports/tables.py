@@ -2,17 +2,24 @@
 
 from collections.abc import Sequence
 
+from tabulate import tabulate
+
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An aligned Markdown table; the first column is aligned left, the others right."""
-    widths = [max(len(str(row[i])) for row in [columns, *rows]) for i in range(len(columns))]
+    """An aligned Markdown table; the first column is aligned left, every other column right.
 
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cells[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)),
-        ]
-        return "| " + " | ".join(padded) + " |"
+    Args:
+      columns: C names of columns.
+      rows: rows of C cells, printed as they are.
 
-    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]) + "|"
-    return "\n".join([line(columns), rule, *(line(row) for row in rows)])
+    Returns:
+      The table, without a newline at its end.
+
+    Example:
+      >>> print(markdown(["family", "models"], [["resnet", "12"]]))
+      | family   |   models |
+      |:---------|---------:|
+      | resnet   |       12 |
+    """
+    alignment = ["left", *["right"] * (len(columns) - 1)]
+    return tabulate(rows, headers=columns, tablefmt="pipe", colalign=alignment, disable_numparse=True)

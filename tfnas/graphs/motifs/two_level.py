@@ -17,7 +17,7 @@ from tfnas.graphs.motifs.mining import MacroGraphs
 from tfnas.graphs.packed import NUM_FEATURES, DeviceGraphs, FlatBatch, PackedGraphs, chunks
 
 MOTIF, MEMBER, MACRO = "motif", "member", "macro"
-SCHEMA_PATH = pathlib.Path(__file__).parent / "schemas" / "macro_graph.pbtxt"
+SCHEMA_PATH = pathlib.Path(__file__).parents[1] / "schemas" / "macro_graph.pbtxt"
 
 _COLUMNS = (0, 7, 8)  # of a packed graph's features: operator and kernel
 

@@ -1,0 +1,19 @@
+"""Tables are Markdown."""
+
+from tfnas.reports.tables import markdown
+
+
+def test_columns_are_aligned_and_text_is_kept():
+    table = markdown(["operator", "nodes", "share"], [["conv", "1,234", "0.50"], ["007", "2", "12.25 %"]])
+    head, rule, *rows = table.splitlines()
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["operator", "nodes", "share"]
+    assert [(cell[0], cell[-1]) for cell in rule.strip("|").split("|")] == [(":", "-"), ("-", ":"), ("-", ":")]
+    cells = [row.strip("|").split("|") for row in rows]
+    assert [[cell.strip() for cell in row] for row in cells] == [["conv", "1,234", "0.50"], ["007", "2", "12.25 %"]]
+    assert all(first.startswith(" " + first.strip()) for first, *_ in cells)
+    assert all(cell.endswith(cell.strip() + " ") for _, *rest in cells for cell in rest)
+    assert len({len(line) for line in table.splitlines()}) == 1
+
+
+def test_a_table_without_rows_has_its_head():
+    assert markdown(["family", "models"], []).count("\n") == 1
