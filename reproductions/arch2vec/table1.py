@@ -117,21 +117,24 @@ def run(
 
 def _pretrain(job: Job) -> dict[str, Any]:
     folder = pathlib.Path(job.folder)
-    if (folder / "summary.json").exists():
-        return artefacts.read_json(folder / "summary.json")
+    if (folder / "published.json").exists():
+        return artefacts.read_json(folder / "summary.json") | artefacts.read_json(folder / "published.json")
     processes.quiet(folder)
     runtime.one_thread_per_operation()
 
     import tensorflow as tf
 
+    from reproductions.arch2vec import published_metrics
     from tfnas.corpora import cell_sources
-    from tfnas.encoders.arch2vec.pretrain import pretrain
+    from tfnas.encoders.arch2vec.pretrain import pretrain, restored, split
+    from tfnas.encoders.arch2vec.task import NUM_SAMPLES
 
     name, method = _VARIANTS[job.variant]
+    config = preset(name, **TABLE1_METHODS[method])
     bound = MAX_MULTIPLY_ADDS if job.space == "darts" else None
     space, cells = cell_sources.cells_of(job.space, None, job.num_cells, job.seed, bound)
-    return pretrain(
-        preset(name, **TABLE1_METHODS[method]),
+    summary = pretrain(
+        config,
         space,
         cells,
         folder,
@@ -140,6 +143,15 @@ def _pretrain(job: Job) -> dict[str, Any]:
         strategy=tf.distribute.get_strategy(),
         resume=(folder / "checkpoints").exists(),
     )
+    published = published_metrics.evaluate(
+        restored(config, space, tf.train.latest_checkpoint(str(folder / "checkpoints"))),
+        space,
+        *split(cells),
+        NUM_SAMPLES,
+        np.random.default_rng([job.seed, job.epochs, 1]),
+    )
+    artefacts.write_json(folder / "published.json", published)
+    return summary | published
 
 
 def _write(output_dir: pathlib.Path, values: dict[str, dict[str, list[dict[str, Any]]]], darts_cells: int) -> None:

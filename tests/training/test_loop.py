@@ -21,7 +21,7 @@ SMALL = {"hidden_dims": (8,), "embedding_dim": 4, "decoder_dim": 4}
 def make_task(strategy, epochs, **changes):
     with strategy.scope():
         config = preset("tfnas", **(SMALL | changes))
-        return Arch2VecTask(config, NASBench201(), CELLS[:210], CELLS[210:], 1, epochs, num_samples=50)
+        return Arch2VecTask(config, NASBench201(), CELLS[:210], CELLS[210:], 1, epochs)
 
 
 def run(folder, strategy=None, epochs=3, resume=False, checkpoint_seconds=60.0, **changes):

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reproductions.arch2vec import published_metrics
 from tfnas import artefacts
 from tfnas.encoders.arch2vec import export, metrics
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
 from tfnas.encoders.arch2vec.model import Arch2Vec
-from tfnas.encoders.arch2vec.task import Arch2VecTask
+from tfnas.encoders.arch2vec.task import NUM_SAMPLES, Arch2VecTask
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.reports import figures
 from tfnas.spaces import Space, get_space
@@ -21,7 +20,13 @@ from tfnas.training import loop
 from tfnas.training.log import read_metrics
 from tfnas.training.strategies import is_chief
 
-TEST_SHARE = 0.1
+_TEST_SHARE = 0.1
+
+
+def split(cells: CellTable) -> tuple[CellTable, CellTable]:
+    """The training cells, and the last tenth, which is held out."""
+    count = len(cells) - int(len(cells) * _TEST_SHARE)
+    return cells[:count], cells[count:]
 
 
 def pretrain(
@@ -34,7 +39,6 @@ def pretrain(
     seed: int,
     strategy: tf.distribute.Strategy,
     resume: bool = False,
-    num_samples: int = 10_000,
 ) -> dict[str, Any]:
     """Trains, evaluates, exports and draws.
 
@@ -49,7 +53,6 @@ def pretrain(
       seed: decides everything random.
       strategy: where to train.
       resume: continue from the last checkpoint.
-      num_samples: prior samples for validity and uniqueness.
 
     Returns:
       The summary.
@@ -59,11 +62,11 @@ def pretrain(
     """
     if epochs < 1:
         raise ConfigurationError(f"epochs={epochs}, expected at least 1")
-    split = len(cells) - int(len(cells) * TEST_SHARE)
-    if split < config.batch_size or split == len(cells):
+    train_cells, test_cells = split(cells)
+    if len(train_cells) < config.batch_size or not len(test_cells):
         raise ConfigurationError(f"{len(cells)} cells, expected more than {max(config.batch_size, 10)}")
     with strategy.scope():
-        task = Arch2VecTask(config, space, cells[:split], cells[split:], seed, epochs, num_samples)
+        task = Arch2VecTask(config, space, train_cells, test_cells, seed, epochs)
     schedule = loop.TrainingConfig(
         epochs=epochs,
         batch_size=config.batch_size,
@@ -77,16 +80,13 @@ def pretrain(
     history = read_metrics(output_dir / "metrics.jsonl")
     summary = {
         "space": space.name,
-        "train_cells": split,
-        "test_cells": len(cells) - split,
+        "train_cells": len(train_cells),
+        "test_cells": len(test_cells),
         "epochs": epochs,
         "seed": seed,
         "parameters": int(np.sum([np.prod(v.shape) for v in task.model.trainable_variables])),
         **{name: value for name, value in history[-1].items() if name != "epoch"},
-        **metrics.evaluate_mixture(task.model, space, cells[:split], num_samples, seed),
-        **published_metrics.evaluate(
-            task.model, space, cells[:split], cells[split:], num_samples, np.random.default_rng([seed, epochs, 1])
-        ),
+        **metrics.evaluate_mixture(task.model, space, train_cells, NUM_SAMPLES, seed),
     }
     manifest = export.export(
         task.model, space, output_dir / "encoder", config=dataclasses.asdict(config), training=summary
@@ -125,6 +125,21 @@ def _progress(checkpoint: str, name: str) -> int:
         raise CorruptArtefactError(f"{checkpoint}: not a readable checkpoint ({str(error).splitlines()[0]})") from error
 
 
+def restored(config: Arch2VecConfig, space: Space, checkpoint: str) -> Arch2Vec:
+    """The model that a run's checkpoint holds.
+
+    Raises:
+      CorruptArtefactError: the checkpoint is damaged, or of another model.
+    """
+    model = Arch2Vec(config, space.max_vertices, len(space.operations))
+    try:
+        tf.train.Checkpoint(model=model).restore(checkpoint).expect_partial().assert_existing_objects_matched()
+    except (tf.errors.OpError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CorruptArtefactError(f"{checkpoint}: not a readable checkpoint ({reason})") from error
+    return model
+
+
 def export_checkpoint(run_dir: artefacts.PathLike, output_dir: pathlib.Path) -> dict[str, Any]:
     """Exports the model of a pretraining run as its last checkpoint holds it.
 
@@ -143,11 +158,7 @@ def export_checkpoint(run_dir: artefacts.PathLike, output_dir: pathlib.Path) -> 
     fields = settings["config"]
     config = Arch2VecConfig(**{**fields, "hidden_dims": tuple(fields["hidden_dims"])})
     space = get_space(settings["space"])
-    model = Arch2Vec(config, space.max_vertices, len(space.operations), settings["seed"])
-    try:
-        tf.train.Checkpoint(model=model).restore(path).expect_partial().assert_existing_objects_matched()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
-        raise CorruptArtefactError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]})") from error
+    model = restored(config, space, path)
     summary = {
         "space": space.name,
         "seed": settings["seed"],

@@ -12,6 +12,9 @@ from tfnas.spaces import Space
 from tfnas.spaces.base import CellTable
 from tfnas.training.loop import Task
 
+NUM_SAMPLES = 10_000
+"""Prior samples that validity and uniqueness are judged by."""
+
 
 class Arch2VecTask(Task):
     """Trains on one table of cells and evaluates on another.
@@ -23,7 +26,6 @@ class Arch2VecTask(Task):
       test_cells: held-out cells for reconstruction accuracy.
       seed: seed of the initial weights and of the samples drawn in evaluation.
       epochs: length of the run, over which the learning rate falls.
-      num_samples: prior samples for validity and uniqueness.
     """
 
     metric_names = ("loss", "operations_loss", "edges_loss", "divergence")
@@ -36,7 +38,6 @@ class Arch2VecTask(Task):
         test_cells: CellTable,
         seed: int,
         epochs: int,
-        num_samples: int = 10_000,
     ):
         self.config = config
         self.space = space
@@ -50,7 +51,7 @@ class Arch2VecTask(Task):
         self.num_examples = len(train_cells)
         self.data = (tf.constant(train_cells.operations), tf.constant(train_cells.adjacency))
         self._train_cells, self._test_cells = train_cells, test_cells
-        self._seed, self._num_samples = seed, num_samples
+        self._seed = seed
 
     def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
         shape = [steps, batch_size, self.space.max_vertices, self.config.embedding_dim]
@@ -94,6 +95,6 @@ class Arch2VecTask(Task):
             self.space,
             self._train_cells,
             self._test_cells,
-            self._num_samples,
+            NUM_SAMPLES,
             np.random.default_rng([self._seed, epoch]),
         )
