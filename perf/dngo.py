@@ -13,7 +13,7 @@ import numpy as np
 import scipy.stats
 
 import tfnas
-from tfnas.benchmarks.registry import table_benchmark
+from tfnas.benchmarks import BENCHMARKS
 from tfnas.encoders.saved import open_encoder
 from tfnas.predictors.dngo import DNGO
 from tfnas.search import Candidates
@@ -24,7 +24,7 @@ SETTINGS = ((128, 100, 1e-2), (128, 30, 1e-2), (128, 30, 1e-3), (128, 10, 3e-3),
 
 def main() -> None:
     tfnas.runtime.one_thread_per_operation()
-    evaluator = table_benchmark("digits201")
+    evaluator = BENCHMARKS["digits201"].evaluator()
     truth = evaluator.scores.validation
     embeddings = open_encoder(None, evaluator.space).embed(evaluator.table.cells)
     inputs = Candidates(evaluator.space, evaluator.table.cells, embeddings).standardised

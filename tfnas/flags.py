@@ -21,25 +21,68 @@ def define_from_config(config: type) -> None:
 
     Flags have no default of their own: `overrides` returns those that were set.
     """
-    texts = _attribute_texts(config.__doc__ or "")
-    types = typing.get_type_hints(config)
+    texts, types = _attribute_texts(config.__doc__ or ""), _field_types(config)
+    for name, kind in types.items():
+        _define(name, kind, f"{texts[name]} (field of {config.__name__}; the preset decides by default)")
+
+
+def define_from_rows(rows: Mapping[str, type]) -> None:
+    """Defines a flag for every field that any of several frozen dataclasses has; help says which rows have the field.
+
+    Flags have no default of their own: `overrides` returns those that were set.
+
+    Args:
+      rows: configuration class of each row of a registry, by the row's name.
+
+    Raises:
+      TypeError: two classes give one field different types.
+    """
+    texts: dict[str, dict[str, list[str]]] = {}
+    types: dict[str, Any] = {}
+    for row, config in rows.items():
+        for name, kind in _field_types(config).items():
+            if types.setdefault(name, kind) != kind:
+                raise TypeError(f"field {name} is {types[name]} and, in {config.__name__}, {kind}")
+            text = _attribute_texts(config.__doc__ or "")[name] + _default_text(config, name)
+            texts.setdefault(name, {}).setdefault(text, []).append(row)
+    for name, kind in types.items():
+        _define(name, kind, " ".join(f"For {', '.join(names)}: {text}" for text, names in texts[name].items()))
+
+
+def _field_types(config: type) -> dict[str, Any]:
+    """Types of the fields of a dataclass; `int | None` counts as `int`."""
+    hints = typing.get_type_hints(config)
+    types = {}
     for field in dataclasses.fields(config):
-        text = f"{texts[field.name]} (field of {config.__name__}; the preset decides by default)"
-        if types[field.name] is bool:
-            flags.DEFINE_boolean(field.name, None, text)
-        elif types[field.name] is int:
-            flags.DEFINE_integer(field.name, None, text)
-        elif types[field.name] is float:
-            flags.DEFINE_float(field.name, None, text)
-        elif types[field.name] is str:
-            flags.DEFINE_string(field.name, None, text)
-        else:
-            flags.DEFINE_list(field.name, None, text)
+        alternatives = [kind for kind in typing.get_args(hints[field.name]) if kind is not type(None)]
+        optional = type(None) in typing.get_args(hints[field.name])
+        types[field.name] = alternatives[0] if optional else hints[field.name]
+    return types
 
 
-def overrides(config: type) -> dict[str, Any]:
-    """Values of the flags that `define_from_config` made and the user set."""
-    values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(config)}
+def _default_text(config: type, name: str) -> str:
+    """What the help says of a field's default."""
+    (default,) = [field.default for field in dataclasses.fields(config) if field.name == name]
+    if default is dataclasses.MISSING:
+        return " Required."
+    return "" if default is None else f" Default: {default}."
+
+
+def _define(name: str, kind: Any, text: str) -> None:
+    """Defines a flag without default for values of a type; tuples are lists."""
+    define = {
+        bool: flags.DEFINE_boolean,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    define.get(kind, flags.DEFINE_list)(name, None, text)
+
+
+def overrides(*configs: type) -> dict[str, Any]:
+    """Values of the flags that were made from fields of some dataclasses, of those flags that the user set."""
+    names = dict.fromkeys(field.name for config in configs for field in dataclasses.fields(config))
+    values = {name: getattr(flags.FLAGS, name) for name in names}
     return {
         name: tuple(_integer(name, item) for item in value) if isinstance(value, list) else value
         for name, value in values.items()
@@ -55,7 +98,7 @@ def _integer(name: str, text: str) -> int:
 
 
 def _attribute_texts(docstring: str) -> dict[str, str]:
-    section = docstring.split("Attributes:")[1]
+    section = docstring.partition("Attributes:")[2]
     entries = re.findall(r"^ {6}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in entries}
 

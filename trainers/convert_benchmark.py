@@ -11,31 +11,23 @@ pickles: numbers, strings and arrays are read from them and everything else is r
 from absl import flags
 
 from tfnas import flags as tfnas_flags
+from tfnas.benchmarks.readers.registry import READERS
 
-_KIND = flags.DEFINE_enum("kind", None, ["nasbench101", "nats_tss", "nats_sss"], "What is converted.", required=True)
+_KIND = flags.DEFINE_enum("kind", None, list(READERS), "Official file to convert.", required=True)
 _SOURCE = flags.DEFINE_string("source", None, "The TFRecord file, or the folder of an unpacked archive.", required=True)
-_RECORDS = flags.DEFINE_integer(
-    "records", None, "Records that a NAS-Bench-101 file must hold; known for the official ones.", lower_bound=1
-)
-_ALLOW_PICKLE = flags.DEFINE_boolean("allow_pickle", False, "Read an archive of pickles.")
+tfnas_flags.define_from_rows({name: reader.config for name, reader in READERS.items()})
 tfnas_flags.define_output()
-
-_NAMES = {"nasbench101": "nasbench101", "nats_tss": "nasbench201", "nats_sss": "nats_size"}
 
 
 def main() -> None:
-    """Flags -> `convert` of `tfnas.benchmarks.readers.nasbench101` or `tfnas.benchmarks.readers.nats_bench`."""
-    from tfnas.benchmarks.readers import nasbench101, nats_bench
-
-    settings = {"program": "convert_benchmark", "kind": _KIND.value, "source": _SOURCE.value}
-    output_dir = tfnas_flags.output_folder(settings)
-    target = output_dir / f"{_NAMES[_KIND.value]}.npz"
-    if _KIND.value == "nasbench101":
-        table = nasbench101.convert(_SOURCE.value, target, _RECORDS.value)
-    else:
-        kind = _KIND.value.removeprefix("nats_")
-        table = nats_bench.convert(_SOURCE.value, target, kind, allow_pickle=_ALLOW_PICKLE.value)
-    print(f"{len(table):,} architectures with {len(table.columns)} columns in {target}")
+    """Flags -> `tfnas.benchmarks.readers.registry.READERS`."""
+    reader = READERS[_KIND.value]
+    output_dir = tfnas_flags.output_folder(
+        {"program": "convert_benchmark", "kind": _KIND.value, "source": _SOURCE.value}
+    )
+    values = tfnas_flags.overrides(*(row.config for row in READERS.values()))
+    table = reader.convert(_SOURCE.value, output_dir, **values)
+    print(f"{len(table):,} architectures with {len(table.columns)} columns in {output_dir / reader.file}.npz")
 
 
 if __name__ == "__main__":

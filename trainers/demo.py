@@ -25,8 +25,7 @@ def main() -> None:
     started = time.monotonic()
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.benchmarks.registry import table_benchmark
-    from tfnas.benchmarks.trained.digits import DigitsEvaluator
+    from tfnas.benchmarks import BENCHMARKS
     from tfnas.encoders import embedding, saved
     from tfnas.encoders.arch2vec.pretrain import pretrain
     from tfnas.search import Candidates, experiment
@@ -69,7 +68,7 @@ def main() -> None:
     experiment.compare(
         ["bo", "random"],
         Candidates(space, *table),
-        DigitsEvaluator(),
+        BENCHMARKS["digits"].evaluator(),
         output_dir / "search",
         queries=_QUERIES.value,
         runs=_RUNS.value,
@@ -80,7 +79,7 @@ def main() -> None:
     experiment.compare(
         ["bo", "evolution", "random"],
         Candidates(space, *table),
-        table_benchmark("digits201"),
+        BENCHMARKS["digits201"].evaluator(),
         output_dir / "digits201",
         queries=100,
         runs=100,

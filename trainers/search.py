@@ -20,44 +20,16 @@ from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
-from tfnas.spaces import SPACE_NAMES
-
-_BENCHMARKS = (
-    "digits201",
-    "digits",
-    "trained",
-    "darts",
-    "table",
-    "nasbench101",
-    "nasbench201_cifar10",
-    "nasbench201_cifar100",
-    "nasbench201_imagenet16_120",
-    "nats_size",
-    "nasbench301",
-    "function",
-)
+from tfnas.benchmarks import BENCHMARKS
 
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
 _EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
 _STRATEGY = flags.DEFINE_list("strategy", "bo", "One or more of random, evolution, reinforce, bo, local, forest.")
-_BENCHMARK = flags.DEFINE_enum("benchmark", "digits", _BENCHMARKS, "What scores an architecture.")
-_TABLE = flags.DEFINE_string("table", None, "Compact table to use instead of the benchmark's own.")
-_VALIDATION = flags.DEFINE_string("validation_column", None, "Column that the search sees.")
-_TEST = flags.DEFINE_string("test_column", None, "Column that only the report sees.")
-_DATA = flags.DEFINE_string("data", None, "For --benchmark=trained or darts: images as .npz, or a folder per class.")
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Resize images of a folder to so many pixels.", lower_bound=1)
-_TRAIN_EPOCHS = flags.DEFINE_integer("train_epochs", None, "Epochs of every training; 12, darts 50.", lower_bound=1)
-_CHANNELS = flags.DEFINE_integer("channels", None, "Width of the networks' first stage; 16, darts 36.", lower_bound=1)
-_CELLS = flags.DEFINE_integer("cells_per_stage", 5, "Cells in each of three stages; not for darts.", lower_bound=1)
-_LAYERS = flags.DEFINE_integer("layers", 20, "Cells of a network, for darts.", lower_bound=3)
-_AUXILIARY = flags.DEFINE_boolean("auxiliary", True, "Train darts networks with a second classifier.")
-_TIME_LIMIT = flags.DEFINE_float("time_limit_seconds", 0.0, "Longest training; 0 for no limit.", lower_bound=0.0)
+_BENCHMARK = flags.DEFINE_enum("benchmark", "digits", list(BENCHMARKS), "What scores an architecture.")
 _GUIDE = flags.DEFINE_enum("guide", "none", ("none", "predictor", "proxy"), "What picks the children of evolution.")
 _LABELS = flags.DEFINE_integer("labels", 20, "Random queries before the predictor's first fit.", lower_bound=3)
 _PROXY = flags.DEFINE_string("proxy", None, "For --guide=proxy: parameters, multiply_adds, or a score of the file.")
 _PROXY_SCORES = flags.DEFINE_string("proxy_scores", None, "File of trainers.score_proxies with that score.")
-_SPACE = flags.DEFINE_enum("space", None, SPACE_NAMES, "For --benchmark=function: the space.")
-_ACCURACY = flags.DEFINE_string("accuracy", None, "For --benchmark=function: module:function to accuracies in [0, 1].")
 _WORKERS = flags.DEFINE_integer("workers", 0, "Train so many architectures at a time; 0 for here.", lower_bound=0)
 _ENGINE = flags.DEFINE_enum("engine", "processes", ("processes", "ray"), "Where the workers are.")
 _RAY_ADDRESS = flags.DEFINE_string("ray_address", None, "Ray cluster; by default one is started on this machine.")
@@ -67,6 +39,7 @@ _TRIAL_LOG = flags.DEFINE_string("trial_log", None, "Log of trainings, to share;
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run; later runs count up.", lower_bound=0)
+tfnas_flags.define_from_rows({name: benchmark.config for name, benchmark in BENCHMARKS.items()})
 tfnas_flags.define_output()
 
 
@@ -77,14 +50,10 @@ def main() -> None:
     import contextlib
     import functools
 
-    from tfnas.benchmarks import registry
     from tfnas.benchmarks.function import FunctionEvaluator
-    from tfnas.benchmarks.trained import darts_config
-    from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
+    from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
     from tfnas.encoders.saved import open_encoder
     from tfnas.errors import ConfigurationError
-    from tfnas.networks.darts import DartsSkeleton
-    from tfnas.networks.nasbench201 import Skeleton
     from tfnas.search import LatentForestSearch, check_strategies, engines, experiment
     from tfnas.search.guided_experiment import check_guide, guided_capacity, strategy_maker
     from tfnas.search.open_candidates import OpenCandidates
@@ -92,21 +61,8 @@ def main() -> None:
     check_strategies(_STRATEGY.value)
     check_guide(_GUIDE.value, _STRATEGY.value, _QUERIES.value, _LABELS.value)
     make = strategy_maker(_GUIDE.value, proxy=_PROXY.value, scores=_PROXY_SCORES.value, labels=_LABELS.value)
-    make_evaluator = functools.partial(
-        registry.evaluator,
-        _BENCHMARK.value,
-        table=_TABLE.value,
-        validation=_VALIDATION.value,
-        test=_TEST.value,
-        data=_DATA.value,
-        image_size=_IMAGE_SIZE.value,
-        training=TrainedConfig(epochs=_TRAIN_EPOCHS.value or 12, time_limit_seconds=_TIME_LIMIT.value),
-        skeleton=Skeleton(channels=_CHANNELS.value or 16, cells_per_stage=_CELLS.value),
-        darts_training=darts_config.query(_TRAIN_EPOCHS.value),
-        darts_skeleton=DartsSkeleton(channels=_CHANNELS.value or 36, layers=_LAYERS.value, auxiliary=_AUXILIARY.value),
-        space=_SPACE.value,
-        accuracy=_ACCURACY.value,
-    )
+    settings_of_benchmark = tfnas_flags.overrides(*(benchmark.config for benchmark in BENCHMARKS.values()))
+    make_evaluator = functools.partial(BENCHMARKS[_BENCHMARK.value].evaluator, **settings_of_benchmark)
     evaluator = make_evaluator()
     trained = isinstance(evaluator, TrainedEvaluator)
     if not trained and (_WORKERS.value or _TRIAL_LOG.value):
@@ -116,9 +72,8 @@ def main() -> None:
     settings = {
         "program": "search",
         "encoder": encoder and encoder.fingerprint,
-        **{flag.name: flag.value for flag in (_GUIDE, _LABELS, _PROXY, _PROXY_SCORES, _SPACE, _ACCURACY)},
-        **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _TABLE, _VALIDATION, _TEST, _DATA, _IMAGE_SIZE)},
-        **{flag.name: flag.value for flag in (_TRAIN_EPOCHS, _CHANNELS, _CELLS, _LAYERS, _AUXILIARY, _TIME_LIMIT)},
+        **settings_of_benchmark,
+        **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _GUIDE, _LABELS, _PROXY, _PROXY_SCORES)},
         **{flag.name: flag.value for flag in (_STRATEGY, _QUERIES, _RUNS, _SEED, _WORKERS, _ASYNCHRONOUS)},
     }
     output_dir = tfnas_flags.output_folder(settings)

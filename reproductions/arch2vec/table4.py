@@ -75,7 +75,9 @@ def run(
         best = pool.architecture(int(history.at_best(history.rows)[0]))
         (folder / "final").mkdir(exist_ok=True)
         summary = train_cell(best, data, _SKELETON, final, folder / "final", hold_out=False, resume=True)
-        figures.draw_architecture(best, output_dir / f"table4_{name}.png", title=f"{name}: best of {queries} cells")
+        figures.draw_architecture(
+            best.operations, best.edges, output_dir / f"table4_{name}.png", title=f"{name}: best of {queries} cells"
+        )
         values[name] = {
             "genotype": ",".join(f"{part}:{state}" for part, state in zip(*space.to_genotype(best), strict=True)),
             "validation_accuracy": float(history.at_best(history.scores.validation)[0]),

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfnas.benchmarks import registry
+from tfnas.benchmarks import BENCHMARKS
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData, load_images
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
-from tfnas.networks.nasbench201 import Skeleton
 from tfnas.spaces import Architecture, FiniteSpace
 
 NAMES = ("linear", "wide", "broken", "slow", "infinite", "stray", "keras3")
@@ -200,12 +199,8 @@ def test_bad_images(tmp_path, digits):
 
 def test_nasbench201_on_images_of_ones_own(tmp_path, rng):
     np.savez(tmp_path / "images.npz", images=rng.random((60, 8, 8)), labels=np.arange(60) % 3)
-    evaluator = registry.evaluator(
-        "trained",
-        data=tmp_path / "images.npz",
-        training=TrainedConfig(epochs=1),
-        skeleton=Skeleton(channels=4, cells_per_stage=1, stages=1),
-    )
+    settings = {"train_epochs": 1, "channels": 4, "cells_per_stage": 1}
+    evaluator = BENCHMARKS["trained"].evaluator(data=str(tmp_path / "images.npz"), **settings)
     cell = evaluator.space.architecture(evaluator.space.enumerate(), 3)
     (score,) = evaluator.query([cell])
     assert score.failure == ""

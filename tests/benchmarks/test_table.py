@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import pathlib
+import pickle
+import re
 
 import numpy as np
 import pytest
 
 from tfnas import artefacts
-from tfnas.benchmarks import registry
+from tfnas.benchmarks import BENCHMARKS
+from tfnas.benchmarks.settings import fields
 from tfnas.benchmarks.table import (
     CompactTable,
     _with_checksum,
@@ -211,31 +214,41 @@ def test_own_space_needs_the_space(tmp_path):
     write_table(tmp_path / "own.npz", space, space.enumerate(), {"test_accuracy": np.array([0.1, 0.2, 0.3])})
     with pytest.raises(ConfigurationError, match="unknown space 'own'"):
         read_table(tmp_path / "own.npz")
-    evaluator = registry.table_benchmark(
-        "table", table=tmp_path / "own.npz", validation="test_accuracy", test="test_accuracy", space=space
-    )
+    evaluator = TableEvaluator(read_table(tmp_path / "own.npz", space), "test_accuracy", "test_accuracy")
     assert [score.test for score in evaluator.query(cells)] == [0.1, 0.2, 0.3]
 
 
 def test_named_benchmarks(monkeypatch, tmp_path):
     monkeypatch.delenv("TFNAS_DATA_DIR", raising=False)
-    for name, message in (
-        ("nasbench101", "set TFNAS_DATA_DIR"),
-        ("magic", "unknown benchmark"),
-        ("table", "needs a file"),
+    for name, settings, message in (
+        ("nasbench101", {}, "set TFNAS_DATA_DIR"),
+        ("table", {}, "table needs a value of table, validation_column, test_column"),
+        ("trained", {}, "trained needs a value of data"),
+        ("digits", {"data": "x"}, "data=x is no setting of digits; it belongs to trained, darts"),
+        ("digits", {"table": "x"}, "table=x is no setting of digits; it belongs to table, digits201"),
+        ("digits201", {"magic": 1}, "magic=1 is no setting of digits201$"),
+        ("trained", {"data": "x", "channels": 0}, "channels=0, expected at least 1"),
+        ("darts", {"data": "x", "layers": 2}, "layers=2, expected at least 3"),
     ):
         with pytest.raises(ConfigurationError, match=message):
-            registry.table_benchmark(name)
+            BENCHMARKS[name].evaluator(**settings)
     monkeypatch.setenv("TFNAS_DATA_DIR", str(tmp_path))
     with pytest.raises(ConfigurationError, match=r"nasbench101\.npz: no such file"):
-        registry.table_benchmark("nasbench101")
-    for arguments, message in (
-        ({"name": "trained"}, "need it"),
-        ({"name": "digits", "data": "x"}, "no other"),
-        ({"name": "digits", "table": "x"}, "has none"),
-    ):
-        with pytest.raises(ConfigurationError, match=message):
-            registry.evaluator(**arguments)
+        BENCHMARKS["nasbench101"].evaluator()
+
+
+def test_documents_list_every_benchmark():
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    settings = {name: ", ".join(f"`{field}`" for field in fields(row.config)) for name, row in BENCHMARKS.items()}
+    expected = [(name, row.summary, settings[name]) for name, row in BENCHMARKS.items()]
+    assert [row for row in rows if row[0] in BENCHMARKS] == expected
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_is_picklable(name):
+    """Workers in other processes make the evaluator again."""
+    assert pickle.loads(pickle.dumps(BENCHMARKS[name].evaluator)).__self__.name == name
 
 
 @pytest.mark.data
@@ -251,7 +264,7 @@ def test_named_benchmarks(monkeypatch, tmp_path):
     ],
 )
 def test_best_cells_of_the_measured_tables(data_dir, name, rows, best_test):
-    evaluator = registry.table_benchmark(name)
+    evaluator = BENCHMARKS[name].evaluator()
     table = evaluator.table
     assert check_table(table)["rows"] == rows
     best = int(evaluator.scores.test.argmax())
@@ -266,7 +279,7 @@ def test_best_cells_of_the_measured_tables(data_dir, name, rows, best_test):
 def test_published_best_validation_means(data_dir):
     """Best mean validation accuracies of NAS-Bench-201, from the data's README."""
     for data_set, best in (("cifar10", 0.91607), ("cifar100", 0.73493), ("imagenet16_120", 0.46733)):
-        evaluator = registry.table_benchmark(f"nasbench201_{data_set}")
+        evaluator = BENCHMARKS[f"nasbench201_{data_set}"].evaluator()
         assert evaluator.scores.validation.max() == pytest.approx(best, abs=5e-6)
 
 

@@ -1,5 +1,6 @@
 """What an architecture scores."""
 
 from tfnas.benchmarks.base import Evaluator, Score, Scores
+from tfnas.benchmarks.registry import BENCHMARKS, Benchmark
 
-__all__ = ["Evaluator", "Score", "Scores"]
+__all__ = ["BENCHMARKS", "Benchmark", "Evaluator", "Score", "Scores"]

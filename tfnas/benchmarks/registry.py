@@ -1,37 +1,72 @@
-"""Benchmarks by name: which table, which of its columns, where the file is looked for; and those that train."""
+"""Every benchmark by name: its settings, and how its evaluator is made. TensorFlow starts when a training needs it."""
 
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
-from tfnas import artefacts
 from tfnas.benchmarks.base import Evaluator
 from tfnas.benchmarks.function import FunctionEvaluator, load_function
+from tfnas.benchmarks.settings import (
+    CellSettings,
+    ColumnSettings,
+    DartsSettings,
+    FunctionSettings,
+    NoSettings,
+    TableSettings,
+    configured,
+)
 from tfnas.benchmarks.table import CompactTable, read_table
 from tfnas.benchmarks.tabular import TableEvaluator
-from tfnas.benchmarks.trained.darts import DartsEvaluator
-from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
-from tfnas.benchmarks.trained.digits import DigitsEvaluator
-from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
-from tfnas.benchmarks.trained.images import load_images
 from tfnas.errors import ConfigurationError
-from tfnas.networks.darts import CIFAR10, DartsSkeleton
-from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
-from tfnas.spaces import NASBench201, Space, get_space
+from tfnas.spaces import Architecture, NASBench101, NASBench201, NASBench301, NATSSize, get_space
 
 SHIPPED = pathlib.Path(__file__).parent / "data"
-_TRAINS_ON_IMAGES = ("trained", "darts")
 
 
 @dataclasses.dataclass(frozen=True)
-class TableBenchmark:
+class Benchmark:
+    """A row of `BENCHMARKS`.
+
+    Attributes:
+      name: name in flags and manifests.
+      summary: what answers a query, in a few words.
+      config: frozen dataclass of the benchmark's settings.
+      make: function from settings of that class to the evaluator.
+
+    Example:
+      >>> BENCHMARKS["digits201"].evaluator().space.name
+      'nasbench201'
+    """
+
+    name: str
+    summary: str
+    config: type
+    make: Callable[[Any], Evaluator]
+
+    def evaluator(self, **settings: Any) -> Evaluator:
+        """The benchmark's evaluator.
+
+        Args:
+          **settings: values of fields of `config`; fields without default are required.
+
+        Raises:
+          ConfigurationError: a setting is missing, has a value out of range, or belongs to another benchmark.
+          CorruptArtefactError: a file is damaged.
+        """
+        return self.make(configured(self.name, {row.name: row.config for row in BENCHMARKS.values()}, settings))
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
     """A table and the columns that make it a benchmark.
 
     Attributes:
       file: name of the table, without suffix.
       validation: column that a search looks at.
       test: column that only the report looks at.
-      seconds: column of training times, or None.
+      seconds: column of training times; None if queries cost nothing.
     """
 
     file: str
@@ -39,31 +74,43 @@ class TableBenchmark:
     test: str
     seconds: str | None = None
 
+    def load(self) -> CompactTable:
+        """The table; see `find_table`."""
+        return load_table(self.file)
 
-def _nasbench201(data_set: str) -> TableBenchmark:
+    def evaluator(self, settings: ColumnSettings) -> TableEvaluator:
+        """The evaluator of the table, or of another table and other columns where the settings name them."""
+        table = self.load() if settings.table is None else read_table(settings.table)
+        validation, test = settings.validation_column or self.validation, settings.test_column or self.test
+        return TableEvaluator(table, validation, test, self.seconds)
+
+
+def _nasbench201(data_set: str) -> Table:
     columns = (f"{data_set}_{name}_200" for name in ("validation_accuracy", "test_accuracy", "training_seconds"))
-    return TableBenchmark("nasbench201", *columns)
+    return Table(NASBench201.name, *columns)
 
 
-TABLE_BENCHMARKS = {
-    "digits201": TableBenchmark(
-        "digits201", "validation_accuracy_curve_12", "test_accuracy_curve_12", "training_seconds_12"
-    ),
+TABLES: dict[str, Table] = {
+    "digits201": Table("digits201", "validation_accuracy_curve_12", "test_accuracy_curve_12", "training_seconds_12"),
     # The file that holds every cell has one test accuracy, and hardly any validation accuracy or training time.
-    "nasbench101": TableBenchmark("nasbench101", "test_accuracy_108", "test_accuracy_108"),
+    "nasbench101": Table(NASBench101.name, "test_accuracy_108", "test_accuracy_108"),
     "nasbench201_cifar10": _nasbench201("cifar10"),
     "nasbench201_cifar100": _nasbench201("cifar100"),
     "nasbench201_imagenet16_120": _nasbench201("imagenet16_120"),
-    "nats_size": TableBenchmark("nats_size", "cifar10_test_accuracy", "cifar10_test_accuracy"),
-    "nasbench301": TableBenchmark("nasbench301", "surrogate_validation_accuracy", "surrogate_validation_accuracy"),
+    "nats_size": Table(NATSSize.name, "cifar10_test_accuracy", "cifar10_test_accuracy"),
+    "nasbench301": Table(NASBench301.name, "surrogate_validation_accuracy", "surrogate_validation_accuracy"),
 }
+"""The benchmarks that a table answers."""
 
 
 def find_table(file: str) -> pathlib.Path:
-    """Where the table of that name lies: in tfnas, or in the folder that `TFNAS_DATA_DIR` names.
+    """The path of a table: in tfnas, or in the folder that `TFNAS_DATA_DIR` names.
+
+    Args:
+      file: name of the table, without suffix.
 
     Raises:
-      ConfigurationError: in neither.
+      ConfigurationError: the table is in neither folder.
     """
     shipped = SHIPPED / f"{file}.npz"
     if shipped.is_file():
@@ -78,100 +125,61 @@ def find_table(file: str) -> pathlib.Path:
 
 
 def load_table(file: str) -> CompactTable:
-    """The table of that name; see `find_table`."""
+    """The table of a name without suffix; see `find_table`."""
     return read_table(find_table(file))
 
 
-def table_benchmark(
-    name: str,
-    *,
-    table: artefacts.PathLike | None = None,
-    validation: str | None = None,
-    test: str | None = None,
-    space: Space | None = None,
-) -> TableEvaluator:
-    """The evaluator of a named benchmark, or of any table.
-
-    Args:
-      name: one of `TABLE_BENCHMARKS`, or "table".
-      table: the file; by default where `find_table` finds it. Required for "table".
-      validation: column that a search looks at, instead of the benchmark's. Required for "table".
-      test: column that only the report looks at; likewise.
-      space: for tables of a space that tfnas does not know by name.
-
-    Raises:
-      ConfigurationError: no such benchmark, file or column.
-      CorruptArtefactError: the table is damaged.
-    """
-    if name == "table":
-        if table is None or validation is None or test is None:
-            raise ConfigurationError("the benchmark 'table' needs a file, a validation column and a test column")
-        return TableEvaluator(read_table(table, space), validation, test)
-    if name not in TABLE_BENCHMARKS:
-        raise ConfigurationError(f"unknown benchmark {name!r}, expected one of {', '.join(TABLE_BENCHMARKS)}")
-    known = TABLE_BENCHMARKS[name]
-    read = load_table(known.file) if table is None else read_table(table)
-    return TableEvaluator(read, validation or known.validation, test or known.test, known.seconds)
+def _table(settings: TableSettings) -> Evaluator:
+    return TableEvaluator(read_table(settings.table), settings.validation_column, settings.test_column)
 
 
-def evaluator(
-    name: str,
-    *,
-    table: artefacts.PathLike | None = None,
-    validation: str | None = None,
-    test: str | None = None,
-    data: artefacts.PathLike | None = None,
-    image_size: int | None = None,
-    training: TrainedConfig | None = None,
-    skeleton: Skeleton | None = None,
-    darts_training: DartsTraining | None = None,
-    darts_skeleton: DartsSkeleton | None = None,
-    space: str | None = None,
-    accuracy: str | None = None,
-) -> Evaluator:
-    """The evaluator that `trainers.search` means by a name.
+def _function(settings: FunctionSettings) -> Evaluator:
+    return FunctionEvaluator(get_space(settings.space), load_function(settings.accuracy))
 
-    Args:
-      name: "digits", "trained" (NAS-Bench-201 cells on images), "darts" (DARTS cells on images), "table", "function"
-        (an accuracy of the user's own), or one of `TABLE_BENCHMARKS`.
-      table: see `table_benchmark`.
-      validation: see `table_benchmark`.
-      test: see `table_benchmark`.
-      data: see `load_images`; for "trained" and "darts".
-      image_size: see `load_images`.
-      training: for "trained".
-      skeleton: the network around the cell, for "trained"; its number of classes is taken from the data.
-      darts_training: for "darts"; by default the paper's query.
-      darts_skeleton: likewise.
-      space: for "function": name of the space.
-      accuracy: for "function": see `benchmarks.function.load_function`.
 
-    Raises:
-      ConfigurationError: an argument is missing, or belongs to another benchmark.
-      CorruptArtefactError: a file is damaged.
-    """
-    if (data is not None) != (name in _TRAINS_ON_IMAGES):
-        raise ConfigurationError(
-            f"--data={data} with --benchmark={name}; the benchmarks {' and '.join(_TRAINS_ON_IMAGES)} need it, no other"
-        )
-    if (name == "function") != (space is not None and accuracy is not None):
-        raise ConfigurationError(
-            f"--space={space}, --accuracy={accuracy} with --benchmark={name}; function needs both, no other one does"
-        )
-    if name in ("digits", "function", *_TRAINS_ON_IMAGES) and (table or validation or test):
-        raise ConfigurationError(f"a table or its columns were given, but --benchmark={name} has none")
-    if name == "function":
-        return FunctionEvaluator(get_space(space), load_function(accuracy))
-    if name == "digits":
-        return DigitsEvaluator()
-    if name == "darts":
-        images = load_images(data, image_size=image_size)
-        return DartsEvaluator(images, darts_skeleton or CIFAR10, darts_training or TRAININGS["query"])
-    if name == "trained":
-        around = skeleton or Skeleton()
+def _digits(settings: NoSettings) -> Evaluator:
+    from tfnas.benchmarks.trained.digits import DigitsEvaluator
 
-        def build(architecture, image_shape, num_classes):
-            return NASBench201Network(dataclasses.replace(around, num_classes=num_classes), architecture)
+    return DigitsEvaluator()
 
-        return TrainedEvaluator(NASBench201(), build, load_images(data, image_size=image_size), training)
-    return table_benchmark(name, table=table, validation=validation, test=test)
+
+def _trained(settings: CellSettings) -> Evaluator:
+    from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
+    from tfnas.benchmarks.trained.images import load_images
+    from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
+
+    skeleton = Skeleton(channels=settings.channels, cells_per_stage=settings.cells_per_stage)
+
+    def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> NASBench201Network:
+        return NASBench201Network(dataclasses.replace(skeleton, num_classes=num_classes), architecture)
+
+    config = TrainedConfig(epochs=settings.train_epochs, time_limit_seconds=settings.time_limit_seconds)
+    return TrainedEvaluator(NASBench201(), build, load_images(settings.data, image_size=settings.image_size), config)
+
+
+def _darts(settings: DartsSettings) -> Evaluator:
+    from tfnas.benchmarks.trained.darts import DartsEvaluator
+    from tfnas.benchmarks.trained.darts_config import query
+    from tfnas.benchmarks.trained.images import load_images
+    from tfnas.networks.darts import DartsSkeleton
+
+    skeleton = DartsSkeleton(channels=settings.channels, layers=settings.layers, auxiliary=settings.auxiliary)
+    images = load_images(settings.data, image_size=settings.image_size)
+    return DartsEvaluator(images, skeleton, query(settings.train_epochs))
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    row.name: row
+    for row in (
+        Benchmark("digits", "trainings of small networks of NAS-Bench-201 cells on digits", NoSettings, _digits),
+        Benchmark("trained", "trainings of networks of NAS-Bench-201 cells on your images", CellSettings, _trained),
+        Benchmark("darts", "trainings of networks of DARTS cells on your images", DartsSettings, _darts),
+        Benchmark("table", "any compact table", TableSettings, _table),
+        Benchmark("function", "a function of yours, in any space", FunctionSettings, _function),
+        *(
+            Benchmark(name, f"columns of {table.file}.npz", ColumnSettings, table.evaluator)
+            for name, table in TABLES.items()
+        ),
+    )
+}
+"""All benchmarks by name."""

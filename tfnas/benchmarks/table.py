@@ -32,7 +32,7 @@ import numpy as np
 from tfnas import artefacts
 from tfnas.benchmarks.readers import layouts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, TfnasError
-from tfnas.spaces import Architecture, CellTable, Space, get_space
+from tfnas.spaces import Architecture, CellTable, NASBench101, Space, get_space
 from tfnas.spaces.nasbench101 import md5_hashes
 
 FORMAT, VERSION = "tfnas-table", 1
@@ -241,7 +241,7 @@ def check_table(table: CompactTable) -> dict[str, Any]:
     if (ordered[1:] == ordered[:-1]).any():
         first, second = np.flatnonzero(hashes == ordered[1:][ordered[1:] == ordered[:-1]][0])[:2]
         raise CorruptArtefactError(f"rows {first} and {second} are the same architecture")
-    if table.space.name == "nasbench101" and "md5" in table.columns:
+    if isinstance(table.space, NASBench101) and "md5" in table.columns:
         wrong = (md5_hashes(table.cells) != table.columns["md5"]).any(axis=1)
         if wrong.any():
             raise CorruptArtefactError(f"row {int(np.argmax(wrong))}: another MD5 hash than its architecture's")

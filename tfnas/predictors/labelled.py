@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.benchmarks.registry import TABLE_BENCHMARKS, load_table
+from tfnas.benchmarks.registry import TABLES
 from tfnas.corpora.graphs import read_graphs
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.packed import PackedGraphs, pack
@@ -39,10 +39,10 @@ def from_benchmarks(
     """
     parts = []
     for name, count in counts.items():
-        if name not in TABLE_BENCHMARKS:
-            raise ConfigurationError(f"benchmark {name!r}, expected one of {', '.join(TABLE_BENCHMARKS)}")
-        known = TABLE_BENCHMARKS[name]
-        table = load_table(known.file)
+        if name not in TABLES:
+            raise ConfigurationError(f"benchmark {name!r}, expected one of {', '.join(TABLES)}")
+        known = TABLES[name]
+        table = known.load()
         if any(table.space.name in part.families for part in parts):
             raise ConfigurationError(
                 f"benchmark {name!r}: another one is of {table.space.name} too; a family has one label"

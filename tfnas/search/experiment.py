@@ -123,8 +123,10 @@ def compare(
             output_dir / "map.png",
             title=f"{space.name}: {len(rows):,} cells queried",
         )
+    best_cell = candidates.architecture(best_row)
     figures.draw_architecture(
-        candidates.architecture(best_row),
+        best_cell.operations,
+        best_cell.edges,
         output_dir / "best_cell.png",
         title=f"{best_name}\nvalidation {best['validation']:.2%}, test {best['test']:.2%}",
     )

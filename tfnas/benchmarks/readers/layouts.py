@@ -68,8 +68,8 @@ def _fractions(arrays: Arrays) -> Arrays:
 
 
 _LAYOUTS: dict[str, tuple[set[str], Callable[[Arrays], tuple[Space, CellTable, Arrays]]]] = {
-    "nasbench101": ({"num_vertices", "edge_bits", "op_labels", "validation_accuracy"}, _nasbench101),
-    "nasbench201": ({"arch", "cifar10_validation_accuracy_200"}, _nasbench201),
-    "nats_size": ({"arch", "cifar10_test_accuracy"}, _nats_size),
-    "nasbench301": ({"cells", "surrogate_validation_accuracy"}, _nasbench301),
+    NASBench101.name: ({"num_vertices", "edge_bits", "op_labels", "validation_accuracy"}, _nasbench101),
+    NASBench201.name: ({"arch", "cifar10_validation_accuracy_200"}, _nasbench201),
+    NATSSize.name: ({"arch", "cifar10_test_accuracy"}, _nats_size),
+    NASBench301.name: ({"cells", "surrogate_validation_accuracy"}, _nasbench301),
 }

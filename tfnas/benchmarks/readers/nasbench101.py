@@ -198,7 +198,7 @@ class NASBench101Data:
             for name in table.columns
             if name.startswith("halfway_test_accuracy_")
         )
-        if table.space.name != "nasbench101" or not self.valid_epochs:
+        if not isinstance(table.space, NASBench101) or not self.valid_epochs:
             raise ConfigurationError("not a table converted from an official NAS-Bench-101 file")
         self._space = NASBench101()
 

@@ -68,8 +68,6 @@ TRAININGS = {
 """What a search does for every query, what the found cell gets in the end (table 4), and its transfer (table 5)."""
 
 
-def query(epochs: int | None = None) -> DartsTraining:
-    """The paper's query, or one of another length, whose score is then the mean of its last tenth."""
-    if epochs is None:
-        return TRAININGS["query"]
+def query(epochs: int) -> DartsTraining:
+    """The training of the paper's query in any number of epochs; its score is the mean of the last tenth of them."""
     return dataclasses.replace(TRAININGS["query"], epochs=epochs, averaged_epochs=max(1, epochs // 10))

@@ -1,0 +1,161 @@
+"""Settings of benchmarks; no TensorFlow, so that flags can be made from the classes before TensorFlow starts."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tfnas.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class NoSettings:
+    """Settings of a benchmark without any."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnSettings:
+    """Changes to a benchmark that a table answers.
+
+    Attributes:
+      table: compact table to read; by default the table that ships with tfnas or lies in the folder TFNAS_DATA_DIR.
+      validation_column: column that the search sees; by default the benchmark's.
+      test_column: column that only the report sees; by default the benchmark's.
+    """
+
+    table: str | None = None
+    validation_column: str | None = None
+    test_column: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class TableSettings:
+    """A compact table as a benchmark.
+
+    Attributes:
+      table: compact table to read.
+      validation_column: column that the search sees.
+      test_column: column that only the report sees.
+    """
+
+    table: str
+    validation_column: str
+    test_column: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CellSettings:
+    """Trainings of NAS-Bench-201 cells on a user's images.
+
+    Attributes:
+      data: images as .npz, or a folder per class; see `benchmarks.trained.images.load_images`.
+      image_size: pixels that images of a folder are resized to; by default all images must be of one size.
+      train_epochs: epochs of every training.
+      channels: width of the networks' first stage.
+      cells_per_stage: cells in each of the three stages.
+      time_limit_seconds: longest training; 0 for no limit.
+    """
+
+    data: str
+    image_size: int | None = None
+    train_epochs: int = 12
+    channels: int = 16
+    cells_per_stage: int = 5
+    time_limit_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self, image_size=1, train_epochs=1, channels=1, cells_per_stage=1, time_limit_seconds=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class DartsSettings:
+    """Trainings of DARTS cells on a user's images, by default as arch2vec searches.
+
+    Attributes:
+      data: images as .npz, or a folder per class; see `benchmarks.trained.images.load_images`.
+      image_size: pixels that images of a folder are resized to; by default all images must be of one size.
+      train_epochs: epochs of every training; the mean of the last tenth is the validation accuracy.
+      channels: width of the first cells' operations.
+      layers: cells of a network.
+      auxiliary: whether a second classifier at two thirds of the depth takes part in trainings.
+    """
+
+    data: str
+    image_size: int | None = None
+    train_epochs: int = 50
+    channels: int = 36
+    layers: int = 20
+    auxiliary: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self, image_size=1, train_epochs=1, channels=2, layers=3)
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionSettings:
+    """A user's function as a benchmark.
+
+    Attributes:
+      space: name of the search space, of `spaces.SPACES`.
+      accuracy: module:function from an architecture to an accuracy in [0, 1].
+    """
+
+    space: str
+    accuracy: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OfficialFileSettings:
+    """The official TFRecord file of NAS-Bench-101.
+
+    Attributes:
+      records: number of records that the file must hold; by default known for the official files.
+    """
+
+    records: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchiveSettings:
+    """An unpacked archive of NATS-Bench, which is made of pickles.
+
+    Attributes:
+      allow_pickle: whether pickles may be read.
+    """
+
+    allow_pickle: bool = False
+
+
+def fields(config: type) -> dict[str, dataclasses.Field]:
+    """The fields of a dataclass by name."""
+    return {field.name: field for field in dataclasses.fields(config)}
+
+
+def configured(name: str, configs: Mapping[str, type], values: Mapping[str, Any]) -> Any:
+    """The configuration of a row of a registry.
+
+    Args:
+      name: name of the row.
+      configs: configuration class of every row of the registry, by name.
+      values: values of fields of the row's class; fields without default are required.
+
+    Raises:
+      ConfigurationError: a value is missing, is out of range, or belongs to another row.
+    """
+    known = fields(configs[name])
+    for field, value in values.items():
+        if field not in known:
+            owners = [row for row, config in configs.items() if field in fields(config)]
+            hint = f"; it belongs to {', '.join(owners)}" if owners else ""
+            raise ConfigurationError(f"{field}={value} is no setting of {name}{hint}")
+    missing = [field for field in known if known[field].default is dataclasses.MISSING and values.get(field) is None]
+    if missing:
+        raise ConfigurationError(f"{name} needs a value of {', '.join(missing)}")
+    return configs[name](**values)
+
+
+def _check(settings: object, **smallest: float) -> None:
+    """Raises ConfigurationError if a field of the settings is below its smallest value; None passes."""
+    for name, bound in smallest.items():
+        value = getattr(settings, name)
+        if value is not None and value < bound:
+            raise ConfigurationError(f"{name}={value}, expected at least {bound}")
