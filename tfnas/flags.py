@@ -13,13 +13,16 @@ from typing import Any
 from absl import app, flags, logging
 
 from tfnas import artefacts
-from tfnas.errors import TfnasError
+from tfnas.errors import ConfigurationError, TfnasError
 
 
 def define_from_config(config: type) -> None:
     """Defines a flag for every field of a frozen dataclass; its help is the field's text under `Attributes:`.
 
-    Flags have no default of their own: `overrides` returns those that were set.
+    The flags have no defaults: `overrides` returns the flags that the user set.
+
+    Args:
+      config: dataclass whose docstring has an entry for every field.
     """
     texts, types = _attribute_texts(config.__doc__ or ""), _field_types(config)
     for name, kind in types.items():
@@ -103,6 +106,25 @@ def _attribute_texts(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in entries}
 
 
+def define_input_shape() -> None:
+    """Defines `--input_shape`."""
+    flags.DEFINE_list("input_shape", None, "Shape of the input with the batch first, for a model that leaves it open.")
+
+
+def input_shape() -> tuple[int, ...] | None:
+    """The shape of `--input_shape`, or None without the flag.
+
+    Raises:
+      ConfigurationError: an extent that is not a positive whole number.
+    """
+    extents = flags.FLAGS.input_shape
+    if extents is None:
+        return None
+    if not all(extent.isdigit() and int(extent) > 0 for extent in extents):
+        raise ConfigurationError(f"--input_shape={','.join(extents)}, expected positive whole numbers")
+    return tuple(int(extent) for extent in extents)
+
+
 def define_output() -> None:
     """Defines `--output_dir`, `--resume` and `--overwrite`."""
     flags.DEFINE_string("output_dir", None, "Folder for results; must be empty or new.", required=True)
@@ -114,18 +136,23 @@ def output_folder(settings: Mapping[str, Any]) -> pathlib.Path:
     """The folder of `--output_dir`, made or taken over as `--resume` and `--overwrite` say.
 
     Args:
-      settings: what decides the results, `program` among it; see `artefacts.prepare_output_folder`.
+      settings: JSON values that decide the results, such as the name of the `program`.
 
     Raises:
-      ConfigurationError: see there.
+      ConfigurationError: a folder that holds results and neither flag, both flags, other settings than those of the run
+        to resume, or a folder that can't be written.
     """
     return artefacts.prepare_output_folder(
         flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
     )
 
 
-def run(main: Callable[[], Mapping[str, Any] | None]) -> None:
-    """Parses flags and calls `main`; a mistake of the user ends in one line and exit code 1."""
+def run(main: Callable[[], None]) -> None:
+    """Parses flags and calls `main`; a mistake of the user ends in one line and exit code 1.
+
+    Args:
+      main: function of the binary; TfnasError and OSError are mistakes of the user.
+    """
 
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:
@@ -149,7 +176,7 @@ def run(main: Callable[[], Mapping[str, Any] | None]) -> None:
 
 
 def _tells_of_the_disk(error: Exception) -> bool:
-    """Whether TensorFlow could not read or write a file; it has error classes of its own for that."""
+    """Whether TensorFlow could not read or write a file, which it reports by its own error classes."""
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
         return False

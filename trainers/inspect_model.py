@@ -11,23 +11,19 @@ import pathlib
 from absl import flags
 
 from tfnas import flags as tfnas_flags
-from tfnas.errors import ConfigurationError
 
 _MODEL = flags.DEFINE_string("model", None, "The model's file or folder.", required=True)
-_INPUT_SHAPE = flags.DEFINE_list("input_shape", None, "Shape of the input with the batch first, where it is open.")
-_DRAWING = flags.DEFINE_string("drawing", None, "Where the drawing goes; <model>_graph.png here by default.")
+_DRAWING = flags.DEFINE_string("drawing", None, "File of the drawing; <model>_graph.png in this folder by default.")
+tfnas_flags.define_input_shape()
 
 
 def main() -> None:
     """Flags -> `tfnas.graphs.importers.from_file` and `tfnas.graphs.drawing`."""
-    shape = _INPUT_SHAPE.value
-    if shape is not None and not all(extent.isdigit() and int(extent) > 0 for extent in shape):
-        raise ConfigurationError(f"--input_shape={','.join(shape)}, expected positive whole numbers")
-
+    shape = tfnas_flags.input_shape()
     from tfnas.graphs import importers
     from tfnas.graphs.drawing import draw_computation_graph, operator_table
 
-    graph = importers.from_file(_MODEL.value, input_shape=None if shape is None else [int(extent) for extent in shape])
+    graph = importers.from_file(_MODEL.value, input_shape=shape)
     drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
     draw_computation_graph(graph, drawing)
     print(operator_table(graph))

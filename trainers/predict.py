@@ -15,22 +15,18 @@ from absl import flags
 import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
-from tfnas.errors import ConfigurationError
 from tfnas.predictors import graph_predictor
 
 _MODEL = flags.DEFINE_string("model", None, "The model's file or folder.", required=True)
 _PREDICTOR = flags.DEFINE_string("predictor", None, "Folder of an exported predictor; by default the shipped one.")
-_INPUT_SHAPE = flags.DEFINE_list("input_shape", None, "Shape of the input with the batch first, where it is open.")
 _FIGURE = flags.DEFINE_string("figure", None, "Where the map of known networks goes; none by default.")
 _JSON = flags.DEFINE_string("json", None, "Where the answer goes as JSON; none by default.")
+tfnas_flags.define_input_shape()
 
 
 def main() -> None:
     """Flags -> `tfnas.predictors.graph_predictor.SavedPredictor`."""
-    shape = _INPUT_SHAPE.value
-    if shape is not None and not all(extent.isdigit() and int(extent) > 0 for extent in shape):
-        raise ConfigurationError(f"--input_shape={','.join(shape)}, expected positive whole numbers")
-
+    shape = tfnas_flags.input_shape()
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas.graphs import importers
@@ -38,7 +34,7 @@ def main() -> None:
     from tfnas.reports import figures
 
     predictor = SavedPredictor(_PREDICTOR.value)
-    graph = importers.from_file(_MODEL.value, input_shape=None if shape is None else [int(extent) for extent in shape])
+    graph = importers.from_file(_MODEL.value, input_shape=shape)
     answer = predictor.predict([graph])[0]
     print(graph_predictor.prediction_table(answer))
     if _JSON.value:

@@ -94,7 +94,7 @@ def measure(features: Any, collection: Collection, split: splits.Split, settings
         rows = np.random.default_rng(settings.seed).permutation(np.flatnonzero(asking))[: settings.asked]
         similarities = cosines(features[rows], features[database])
         labels = collection.families
-        found[kind] = metrics.evaluate_similarities(similarities, labels[rows], labels[database], COUNTS, place[rows])
+        found[kind] = metrics.evaluate(similarities, labels[rows], labels[database], COUNTS, place[rows])
     return found
 
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.motifs import mining
+from tfnas.graphs.motifs import baselines
+from tfnas.graphs.motifs.baselines import bigram_segments
 from tfnas.graphs.motifs.config import MotifConfig
-from tfnas.graphs.motifs.mining import MotifVocabulary, bigram_segments, sequences
+from tfnas.graphs.motifs.mining import MotifVocabulary, sequences
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.spaces import get_space
@@ -96,7 +97,7 @@ def test_numbers_of_nodes_make_no_difference(space):
     one, other = vocabulary.split(first), vocabulary.split(second)
     np.testing.assert_array_equal(one.kind, other.kind)
     np.testing.assert_array_equal(one.edges, other.edges)
-    for rule in (bigram_segments, lambda g: mining.fixed_size(g, sequences(g, 1), 7)):
+    for rule in (bigram_segments, lambda g: baselines.fixed_size(g, sequences(g, 1), 7)):
         np.testing.assert_array_equal(rule(first).size, rule(second).size)
 
 
@@ -135,13 +136,13 @@ def test_vocabulary_and_split_equal_brute_force(seed):
 def test_motifs_that_share_an_edge_are_joined():
     """A chain of six: pieces of two, joined one after the other."""
     graphs = graphs_of([([1, 2, 1, 2, 1, 2], [(a, a + 1) for a in range(5)]), ([3], [])])
-    macro = mining.fixed_size(graphs, sequences(graphs, 0), 2)
+    macro = baselines.fixed_size(graphs, sequences(graphs, 0), 2)
     assert macro.size.tolist() == [2, 2, 2, 1]
     assert macro.edges.tolist() == [[0, 1], [1, 2]]
     assert len(set(macro.kind[:3].tolist())) == 1
-    thirds = mining.fixed_number(graphs, sequences(graphs, 0), 3)
+    thirds = baselines.fixed_number(graphs, sequences(graphs, 0), 3)
     assert thirds.size.tolist() == [2, 2, 2, 1]
-    drawn = mining.random_sizes(graphs, sequences(graphs, 0), 2, 3)
+    drawn = baselines.random_sizes(graphs, sequences(graphs, 0))
     assert drawn.size.sum() == 7
 
 

@@ -5,6 +5,7 @@ import sys
 
 import keras
 import pytest
+import tensorflow as tf
 
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.graphs.importers.keras_graphs import from_keras
@@ -15,7 +16,7 @@ from tfnas.saved_models import SHIPPED
 
 @pytest.fixture(scope="module")
 def retriever():
-    return Retriever(Index.load(SHIPPED / "architecture_index"), SavedMotifEncoder())
+    return Retriever(Index.load(), SavedMotifEncoder())
 
 
 def bert(layers=3, width=64, heads=4, length=32):
@@ -59,6 +60,18 @@ def test_transformers(retriever):
     text = {"bert", "bert-generation", "distilbert", "deberta-v2", "bart", "plbart", "mvp", "roberta", "electra"}
     text |= {"albert", "big_bird", "ernie", "splinter", "mbart", "camembert", "xlm-roberta", "data2vec-text"}
     assert set(found) <= text
+
+
+def test_drawn_architectures_have_their_parameters(retriever):
+    """The index stores parameters of whole networks; convolutions and dense layers of ResNet50 imply theirs."""
+    collection = retriever.index.collection
+    for row in range(0, len(collection), 25):
+        assert collection.graph(row).total_parameters == collection.parameters[row] > 0
+    row = retriever.index.row("tf_keras/ResNet50")
+    model = tf.keras.applications.ResNet50(weights=None)
+    graph = collection.graph(row)
+    assert graph.total_parameters == model.count_params()
+    assert graph.equivalent(from_keras(model, name="ResNet50"))
 
 
 def test_index_answers_without_tfnas():

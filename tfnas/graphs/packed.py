@@ -1,6 +1,6 @@
 """Many computation graphs as a few flat arrays, and batches of them cut out on the device.
 
-Networks of one space repeat few different operators: a node is stored as one number, the row of a table of distinct
+Networks of one space repeat few different operators: a node is stored as a number, the row of a table of distinct
 (operator, shape, kernel, bias). 64,000 networks of 300 nodes take some 300 MB.
 """
 
@@ -31,12 +31,18 @@ class PackedGraphs:
       features: int32 `[F, 10]`, the distinct nodes.
       codes: int32 `[nodes of all graphs]`, rows of `features`.
       edges: int32 `[edges of all graphs, 2]`, source and target, counted within the graph.
-      node_offsets: int64 `[N + 1]`, graph g owns the nodes from `node_offsets[g]` to `node_offsets[g + 1]`.
-      edge_offsets: int64 `[N + 1]`, likewise.
-      families: names.
+      node_offsets: int64 `[N + 1]`, bounds: graph g has the nodes from `node_offsets[g]` to `node_offsets[g + 1]`.
+      edge_offsets: int64 `[N + 1]`, bounds: graph g has the edges from `edge_offsets[g]` to `edge_offsets[g + 1]`.
+      families: names of families.
       family: int32 `[N]`, indices into `families`.
       labels: float32 `[N]`, accuracies as fractions or NaN.
-      structure: float32 `[N, S]`, see `structure.STRUCTURE`.
+      structure: float32 `[N, S]`, the numbers that `structure.STRUCTURE` names.
+
+    Example:
+      >>> from tfnas.graphs.computation_graph import smallest_graph
+      >>> packed = pack([smallest_graph().replace(family="a"), smallest_graph().replace(family="b")])
+      >>> packed[np.array([1])].family.tolist(), packed.families
+      ([1], ('a', 'b'))
     """
 
     features: np.ndarray
@@ -95,9 +101,9 @@ class PackedGraphs:
         )
 
     def with_own_families(self) -> "PackedGraphs":
-        """The same graphs, knowing no families but their own."""
+        """The same graphs with the families that occur alone."""
         used, family = np.unique(self.family, return_inverse=True)
-        families = tuple(self.families[place] for place in used)
+        families = tuple(self.families[index] for index in used)
         return dataclasses.replace(self, families=families, family=family.ravel().astype(np.int32))
 
     def with_labels(self, labels: np.ndarray) -> "PackedGraphs":
@@ -105,40 +111,58 @@ class PackedGraphs:
         return dataclasses.replace(self, labels=np.asarray(labels, np.float32))
 
     @classmethod
-    def concatenate(cls, parts: Sequence["PackedGraphs"]) -> "PackedGraphs":
+    def concatenate(cls, packs: Sequence["PackedGraphs"]) -> "PackedGraphs":
         """The graphs of several packs, in order.
 
         Raises:
-          ConfigurationError: there are none.
+          ConfigurationError: no packs.
         """
-        if not parts:
+        if not packs:
             raise ConfigurationError("no graphs to put together")
-        every = np.concatenate([part.features for part in parts])
+        every = np.concatenate([pack.features for pack in packs])
         features, inverse = np.unique(every, axis=0, return_inverse=True)
-        starts = _offsets(np.array([len(part.features) for part in parts]))
+        starts = _offsets(np.array([len(pack.features) for pack in packs]))
         inverse = inverse.ravel().astype(np.int32)
-        families = tuple(dict.fromkeys(name for part in parts for name in part.families))
-        places = [np.array([families.index(name) for name in part.families], np.int32) for part in parts]
+        families = tuple(dict.fromkeys(name for pack in packs for name in pack.families))
+        indices = [np.array([families.index(name) for name in pack.families], np.int32) for pack in packs]
         return cls(
             features=features,
-            codes=np.concatenate([inverse[start + part.codes] for start, part in zip(starts, parts, strict=False)]),
-            edges=np.concatenate([part.edges for part in parts]),
-            node_offsets=_offsets(np.concatenate([part.num_nodes for part in parts])),
-            edge_offsets=_offsets(np.concatenate([part.num_edges for part in parts])),
+            codes=np.concatenate([inverse[start + pack.codes] for start, pack in zip(starts, packs, strict=False)]),
+            edges=np.concatenate([pack.edges for pack in packs]),
+            node_offsets=_offsets(np.concatenate([pack.num_nodes for pack in packs])),
+            edge_offsets=_offsets(np.concatenate([pack.num_edges for pack in packs])),
             families=families,
-            family=np.concatenate([place[part.family] for place, part in zip(places, parts, strict=True)]),
-            labels=np.concatenate([part.labels for part in parts]),
-            structure=np.concatenate([part.structure for part in parts]),
+            family=np.concatenate([index[pack.family] for index, pack in zip(indices, packs, strict=True)]),
+            labels=np.concatenate([pack.labels for pack in packs]),
+            structure=np.concatenate([pack.structure for pack in packs]),
         )
 
 
-def pack(graphs: Iterable[ComputationGraph]) -> PackedGraphs:
-    """Packs graphs; a generator is not kept.
+Graphs = ComputationGraph | Iterable[ComputationGraph] | PackedGraphs
+"""A graph, several graphs or packed graphs, as encoders take them."""
+
+
+def pack(graphs: Graphs) -> PackedGraphs:
+    """Packs graphs: the one way from graphs of any form to an encoder.
+
+    Args:
+      graphs: a graph, several graphs, of which a generator is not kept, or packed graphs, which are returned as they
+        are.
 
     Raises:
-      ConfigurationError: there are none.
+      ConfigurationError: no graphs.
       InvalidArchitectureError: a graph is empty.
+
+    Example:
+      >>> from tfnas.graphs.computation_graph import smallest_graph
+      >>> packed = pack([smallest_graph(), smallest_graph()])
+      >>> len(packed), packed.num_nodes.tolist(), len(packed.features)
+      (2, [2, 2], 2)
     """
+    if isinstance(graphs, PackedGraphs):
+        return graphs
+    if isinstance(graphs, ComputationGraph):
+        graphs = [graphs]
     rows, edges, facts, numbers = [], [], [], []
     families: dict[str, int] = collections.defaultdict(lambda: len(families))
     for graph in graphs:
@@ -153,10 +177,10 @@ def pack(graphs: Iterable[ComputationGraph]) -> PackedGraphs:
         features=features,
         codes=codes.ravel().astype(np.int32),
         edges=np.concatenate(edges),
-        node_offsets=_offsets(np.array([len(part) for part in rows])),
-        edge_offsets=_offsets(np.array([len(part) for part in edges])),
+        node_offsets=_offsets(np.array([len(nodes) for nodes in rows])),
+        edge_offsets=_offsets(np.array([len(flow) for flow in edges])),
         families=tuple(families),
-        family=np.array([place for place, _ in facts], np.int32),
+        family=np.array([family for family, _ in facts], np.int32),
         labels=np.array([label for _, label in facts], np.float32),
         structure=np.stack(numbers).reshape(-1, len(STRUCTURE)),
     )
@@ -184,8 +208,8 @@ class FlatBatch(NamedTuple):
     Attributes:
       nodes: int32 `[T, 10]` features, or int32 `[T]` rows of a table of features; anything in padding.
       node_graph: int32 `[T]`, ascending; B in padding.
-      sources: int32 `[E]`, node numbers; T - 1 in padding, which no graph owns.
-      targets: int32 `[E]`, likewise.
+      sources: int32 `[E]`, node numbers; T - 1, a node of no graph, in padding.
+      targets: int32 `[E]`, node numbers; T - 1 in padding.
       sizes: int32 `[B]`, nodes of each graph.
     """
 
@@ -227,9 +251,9 @@ class DeviceGraphs:
 
     Attributes:
       features: int32 `[F, 10]`.
-      node_capacity: T, room for the nodes of a batch and one more. A batch of random graphs needs more only if its
-        mean size is six standard errors above that of all graphs; graphs without room are left out.
-      edge_capacity: E, likewise.
+      node_capacity: T, room for the nodes of a batch and one more node. A batch of random graphs needs more room only
+        if its mean size is six standard errors above the mean of all graphs; graphs without room are left out.
+      edge_capacity: E, room for the edges of a batch, by the rule of `node_capacity`.
 
     Raises:
       ConfigurationError: more nodes or edges than 32-bit numbers can count.
@@ -260,19 +284,19 @@ class DeviceGraphs:
         """
         num_nodes = tf.gather(self._node_offsets, rows + 1) - tf.gather(self._node_offsets, rows)
         num_edges = tf.gather(self._edge_offsets, rows + 1) - tf.gather(self._edge_offsets, rows)
-        kept = (tf.cumsum(num_nodes) < self.node_capacity) & (tf.cumsum(num_edges) <= self.edge_capacity)
-        num_nodes, num_edges = tf.where(kept, num_nodes, 0), tf.where(kept, num_edges, 0)
-        owner, place, node_starts = _places(num_nodes, self.node_capacity)
-        nodes = tf.gather(self._codes, _clipped(tf.gather(self._node_offsets, rows), owner, place, len(self._codes)))
-        edge_owner, edge_place, _ = _places(num_edges, self.edge_capacity)
-        picked = _clipped(tf.gather(self._edge_offsets, rows), edge_owner, edge_place, len(self._sources))
+        fits = (tf.cumsum(num_nodes) < self.node_capacity) & (tf.cumsum(num_edges) <= self.edge_capacity)
+        num_nodes, num_edges = tf.where(fits, num_nodes, 0), tf.where(fits, num_edges, 0)
+        owner, number, node_starts = _slots(num_nodes, self.node_capacity)
+        nodes = tf.gather(self._codes, _clipped(tf.gather(self._node_offsets, rows), owner, number, len(self._codes)))
+        edge_owner, edge_number, _ = _slots(num_edges, self.edge_capacity)
+        picked = _clipped(tf.gather(self._edge_offsets, rows), edge_owner, edge_number, len(self._sources))
         padding = edge_owner == self.batch_size
         shift = tf.gather(node_starts, tf.minimum(edge_owner, self.batch_size - 1))
         ends = [
             tf.where(padding, self.node_capacity - 1, shift + tf.gather(end, picked))
             for end in (self._sources, self._targets)
         ]
-        return FlatBatch(nodes, owner, *ends, num_nodes), tf.cast(kept, tf.float32)
+        return FlatBatch(nodes, owner, *ends, num_nodes), tf.cast(fits, tf.float32)
 
 
 def _capacity(sizes: np.ndarray, batch_size: int) -> int:
@@ -281,8 +305,8 @@ def _capacity(sizes: np.ndarray, batch_size: int) -> int:
     return int(-(-max(bound, sizes.max()) // 128) * 128)
 
 
-def _places(sizes: tf.Tensor, capacity: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """For every place of a batch: which graph owns it (B in padding) and its number therein; where graphs start."""
+def _slots(sizes: tf.Tensor, capacity: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """For every slot of a batch its graph (B in padding) and its number in the graph; the first slot of every graph."""
     ends = tf.cumsum(sizes)
     numbers = tf.range(capacity)
     owner = tf.searchsorted(ends, numbers, side="right")
@@ -290,8 +314,8 @@ def _places(sizes: tf.Tensor, capacity: int) -> tuple[tf.Tensor, tf.Tensor, tf.T
     return owner, numbers - tf.gather(tf.pad(starts, ((0, 1),)), owner), starts
 
 
-def _clipped(offsets: tf.Tensor, owner: tf.Tensor, place: tf.Tensor, count: int) -> tf.Tensor:
-    return tf.minimum(tf.gather(tf.pad(offsets, ((0, 1),)), owner) + place, count - 1)
+def _clipped(offsets: tf.Tensor, owner: tf.Tensor, number: tf.Tensor, count: int) -> tf.Tensor:
+    return tf.minimum(tf.gather(tf.pad(offsets, ((0, 1),)), owner) + number, count - 1)
 
 
 _NODES_IN_CHUNK = 50_000
@@ -303,21 +327,25 @@ def embed_packed(
     """Embeddings float32 `[N, D]` of N graphs, in batches of graphs of similar size.
 
     Args:
-      encode: from a batch to its embeddings float32 `[B, D]`.
-      graphs: the graphs.
-      progress: show a bar.
+      encode: function from a batch to embeddings float32 `[B, D]`.
+      graphs: N graphs.
+      progress: True to show a bar.
     """
     order = np.argsort(graphs.num_nodes, kind="stable")
-    parts = []
+    embeddings = []
     with tqdm(total=len(graphs), desc="Embedding", unit="graph", disable=not progress, leave=False) as bar:
         for rows in chunks(graphs.num_nodes[order]):
-            parts.append(encode(graphs[order[rows]].flat_batch()).numpy())
-            bar.update(len(parts[-1]))
-    return np.concatenate(parts)[np.argsort(order)]
+            embeddings.append(encode(graphs[order[rows]].flat_batch()).numpy())
+            bar.update(len(embeddings[-1]))
+    return np.concatenate(embeddings)[np.argsort(order)]
 
 
-def chunks(sizes: np.ndarray, nodes: int = _NODES_IN_CHUNK) -> list[slice]:
-    """Slices of ascending sizes with about `nodes` nodes each."""
-    places = np.searchsorted(np.cumsum(sizes), np.arange(0, sizes.sum(), nodes)[1:], side="right")
-    bounds = np.unique(np.concatenate([[0], places, [len(sizes)]]))
+def chunks(sizes: np.ndarray) -> list[slice]:
+    """Slices of N graphs with about 50,000 nodes each.
+
+    Args:
+      sizes: int `[N]`, ascending nodes of graphs.
+    """
+    inner = np.searchsorted(np.cumsum(sizes), np.arange(0, sizes.sum(), _NODES_IN_CHUNK)[1:], side="right")
+    bounds = np.unique(np.concatenate([[0], inner, [len(sizes)]]))
     return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]

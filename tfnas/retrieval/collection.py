@@ -1,4 +1,4 @@
-"""Architectures with names: what an index is made of and what retrieval is measured on."""
+"""Collections of named architectures: the content of an index, and the data that retrieval is measured on."""
 
 import dataclasses
 import pathlib
@@ -15,17 +15,25 @@ from tfnas.graphs.operators import CODES, OPERATORS, UNKNOWN
 from tfnas.graphs.packed import PackedGraphs, pack
 
 _ROUNDS = 4
+# Parameters of a norm per channel: scale and shift, and the moving mean and variance of batch normalisation.
+_PER_CHANNEL = {"batch_norm": 4, "layer_norm": 2, "group_norm": 2, "rms_norm": 1, "prelu": 1}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Collection:
-    """N architectures.
+    """N architectures with names.
 
     Attributes:
-      graphs: their computation graphs, with families.
+      graphs: N computation graphs with families.
       names: `[N]` strings, all different.
-      sources: `[N]` strings.
-      parameters: int64 `[N]`, numbers that each holds; 0 where that is not known.
+      sources: `[N]` strings, the library or the project of each architecture.
+      parameters: int64 `[N]`, numbers that each architecture holds; 0 where the count is not known.
+
+    Example:
+      >>> from tfnas.graphs.computation_graph import smallest_graph
+      >>> collection = Collection.from_graphs([smallest_graph().replace(name="empty", source="mine")])
+      >>> collection.names.tolist()
+      ['mine/empty']
     """
 
     graphs: PackedGraphs
@@ -50,41 +58,42 @@ class Collection:
         """Architectures called `source/name`, or `name` without a source.
 
         Raises:
-          ConfigurationError: there are none, or two have the same name.
+          ConfigurationError: no graphs, or two architectures of the same name.
         """
-        kept: dict[str, ComputationGraph] = {}
+        named: dict[str, ComputationGraph] = {}
         for graph in graphs:
             name = f"{graph.source}/{graph.name}" if graph.source else graph.name
-            if name in kept:
+            if name in named:
                 raise ConfigurationError(f"two architectures are called {name!r}; rename one of them")
-            kept[name] = graph
-        if not kept:
+            named[name] = graph
+        if not named:
             raise ConfigurationError("no architectures, expected at least one")
         return cls(
-            pack(kept.values()),
-            np.array(list(kept), str),
-            np.array([graph.source for graph in kept.values()], str),
-            np.array([graph.total_parameters for graph in kept.values()], np.int64),
+            pack(named.values()),
+            np.array(list(named), str),
+            np.array([graph.source for graph in named.values()], str),
+            np.array([graph.total_parameters for graph in named.values()], np.int64),
         )
 
     @classmethod
     def from_corpora(cls, folders: Sequence[artefacts.PathLike]) -> "Collection":
-        """The architectures of some graph corpora.
+        """The architectures of several graph corpora.
 
         Raises:
-          ConfigurationError: there are none, or two have the same name.
-          CorruptArtefactError, MismatchError: see `corpora.read_graphs`.
+          ConfigurationError: no graphs, or two architectures of the same name.
+          CorruptArtefactError: a file is missing, truncated or changed.
+          MismatchError: a corpus was written with operators that this version does not know.
         """
         return cls.from_graphs(graph for folder in folders for graph in graph_corpora.read_graphs(folder))
 
     @classmethod
-    def concatenate(cls, parts: Sequence["Collection"]) -> "Collection":
-        """The architectures of several collections; an index refuses those with equal names."""
+    def concatenate(cls, collections: Sequence["Collection"]) -> "Collection":
+        """The architectures of several collections in order; an index refuses equal names."""
         return cls(
-            PackedGraphs.concatenate([part.graphs for part in parts]),
-            np.concatenate([part.names for part in parts]),
-            np.concatenate([part.sources for part in parts]),
-            np.concatenate([part.parameters for part in parts]),
+            PackedGraphs.concatenate([collection.graphs for collection in collections]),
+            np.concatenate([collection.names for collection in collections]),
+            np.concatenate([collection.sources for collection in collections]),
+            np.concatenate([collection.parameters for collection in collections]),
         )
 
     def distinct(self) -> "Collection":
@@ -97,16 +106,20 @@ class Collection:
         return self[np.sort(first)]
 
     def graph(self, row: int) -> ComputationGraph:
-        """One architecture as a computation graph; operators' own parameters are not kept."""
-        own = self.graphs[np.array([row])]
-        features = own.features[own.codes]
+        """An architecture as a computation graph.
+
+        A collection knows the parameters of a network as a whole. Each operator gets the share that its shape implies;
+        the shares add up to the network's parameters.
+        """
+        graphs = self.graphs[np.array([row])]
+        features = graphs.features[graphs.codes]
         return ComputationGraph(
             operators=features[:, 0],
             shapes=features[:, 1:7],
             kernels=features[:, 7:9],
             bias=features[:, 9],
-            parameters=np.zeros(len(features), np.int64),
-            edges=own.edges,
+            parameters=_shares(features.astype(np.int64), graphs.edges, int(self.parameters[row])),
+            edges=graphs.edges,
             name=str(self.names[row]),
             family=str(self.families[row]),
             source=str(self.sources[row]),
@@ -114,7 +127,7 @@ class Collection:
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything as arrays, for a file."""
+        """The whole collection as arrays, for a file."""
         graphs = self.graphs
         used, codes = np.unique(graphs.codes, return_inverse=True)
         return {
@@ -135,8 +148,12 @@ class Collection:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], path: artefacts.PathLike) -> "Collection":
         """Inverse of `arrays`.
 
+        Args:
+          arrays: arrays by name.
+          path: file of the arrays, for error messages.
+
         Raises:
-          CorruptArtefactError: an array is missing, or the operators are others than this version's.
+          CorruptArtefactError: an array is missing, or the operators are not those of this version.
         """
         try:
             known = arrays["operators"].tolist()
@@ -159,6 +176,28 @@ class Collection:
             raise CorruptArtefactError(f"{path}: no array {error}") from error
 
 
+def _shares(features: np.ndarray, edges: np.ndarray, total: int) -> np.ndarray:
+    """The parameters of a network, spread over its operators by what their shapes imply, int64 `[V]`."""
+    operators, channels_in, channels_out, bias = features[:, 0], features[:, 5], features[:, 6], features[:, 9]
+    area = np.maximum(1, features[:, 7] * features[:, 8])
+    # A product of two tensors of data has two sources and no weights.
+    sources = np.bincount(edges[:, 1], minlength=len(features))
+    dense = np.isin(operators, [CODES["conv"], CODES["conv_transpose"]])
+    dense |= (operators == CODES["matmul"]) & (sources < 2)
+    implied = np.where(dense, (area * channels_in + bias) * channels_out, 0)
+    implied[operators == CODES["depthwise_conv"]] = ((area + bias) * channels_out)[operators == CODES["depthwise_conv"]]
+    for name, count in _PER_CHANNEL.items():
+        implied[operators == CODES[name]] = count * channels_out[operators == CODES[name]]
+    # No shape shows the size of a vocabulary: tables of embeddings get the rest.
+    tables = operators == CODES["embedding"]
+    implied[tables] = max(total - implied.sum(), 0) // max(tables.sum(), 1)
+    if not implied.any():
+        implied[:] = 1
+    # Grouped convolutions and shared weights make the sum too large; rounded sums make up the network's count.
+    sums = np.rint(np.cumsum(implied) * (total / implied.sum()))
+    return np.diff(sums, prepend=0).astype(np.int64)
+
+
 def _small(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint16 if values.max(initial=0) < 1 << 16 else np.uint32)
 
@@ -167,7 +206,7 @@ def read_collection(path: artefacts.PathLike) -> Collection:
     """The collection in a file of `Collection.arrays`.
 
     Raises:
-      CorruptArtefactError: see `Collection.from_arrays`.
+      CorruptArtefactError: an array is missing, or the operators are not those of this version.
     """
     path = pathlib.Path(path)
     return Collection.from_arrays(artefacts.read_npz(path), path)

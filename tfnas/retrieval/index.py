@@ -1,7 +1,6 @@
 """Exact search among embedded architectures: an artefact whose SavedModel answers in plain TensorFlow.
 
-The index of a few hundred thousand architectures is one matrix product and one top-k per query, so nothing is
-approximated.
+A query of a few hundred thousand architectures is one matrix product and one top-k, so the search is exact.
 """
 
 import dataclasses
@@ -15,7 +14,7 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.retrieval.collection import Collection, read_collection
-from tfnas.saved_models import save_module
+from tfnas.saved_models import SHIPPED, save_module
 
 KIND = "architecture_index"
 _QUERIES_AT_ONCE = 64
@@ -24,14 +23,14 @@ _ITEMS_NAME, _GRAPHS_NAME = "items.npz", "graphs.npz"
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """An architecture that was found.
+    """An architecture of the index that is similar to a query.
 
     Attributes:
-      name: of the architecture.
-      source: where it comes from.
-      family: what it is a member of; empty if that is not known.
-      similarity: cosine of the angle between the embeddings.
-      row: its place in the index.
+      name: name in the index.
+      source: library or project of the architecture.
+      family: family of the architecture; empty if the family is not known.
+      similarity: cosine of the angle between the embeddings, -1 to 1.
+      row: row of the index.
     """
 
     name: str
@@ -46,21 +45,27 @@ class Index:
 
     Args:
       embeddings: float `[N, D]`, not 0; stored with length 1.
-      names: `[N]`, all different.
-      sources: `[N]`.
-      families: `[N]`.
-      collection: their graphs, for pictures and shared motifs, in the same order; None if they are not kept.
+      names: strings `[N]`, all different.
+      sources: strings `[N]`, library or project of each architecture.
+      families: strings `[N]`, empty where the family is not known.
+      collection: graphs of the architectures in the same order, for pictures and shared motifs; None for an index
+        without graphs.
 
     Attributes:
       embeddings: float32 `[N, D]` of length 1.
-      names: `[N]` strings.
-      sources: `[N]` strings.
-      families: `[N]` strings.
-      collection: the graphs, or None.
-      manifest: of the folder that the index was read from or written to; empty before.
+      names: strings `[N]`.
+      sources: strings `[N]`.
+      families: strings `[N]`.
+      collection: graphs of the architectures, or None.
+      manifest: manifest of the folder that the index was read from or written to; empty before.
 
     Raises:
-      ConfigurationError: parts of different lengths, a name that occurs twice, an embedding that is 0 or not finite.
+      ConfigurationError: arrays of different lengths, a name that occurs twice, an embedding that is 0 or not finite.
+
+    Example:
+      >>> index = Index(np.eye(3), ["a", "b", "c"], ["mine"] * 3, ["x", "x", "y"])
+      >>> [[match.name for match in matches] for matches in index.search([[0.1, 1.0, 0.2]], 2)]
+      [['b', 'c']]
     """
 
     def __init__(
@@ -74,10 +79,10 @@ class Index:
         self.embeddings = _unit(embeddings)
         self.collection = collection
         self.manifest: dict[str, Any] = {}
-        self.names, self.sources, self.families = (np.array(part, str) for part in (names, sources, families))
-        for label, part in (("names", self.names), ("sources", self.sources), ("families", self.families)):
-            if part.shape != (len(self.embeddings),):
-                raise ConfigurationError(f"{len(part)} {label} for {len(self.embeddings)} embeddings")
+        self.names, self.sources, self.families = (np.array(texts, str) for texts in (names, sources, families))
+        for label, texts in (("names", self.names), ("sources", self.sources), ("families", self.families)):
+            if texts.shape != (len(self.embeddings),):
+                raise ConfigurationError(f"{len(texts)} {label} for {len(self.embeddings)} embeddings")
         unique, counts = np.unique(self.names, return_counts=True)
         if (counts > 1).any():
             name = str(unique[counts.argmax()])
@@ -95,47 +100,28 @@ class Index:
         return len(self.names)
 
     def row(self, name: str) -> int:
-        """The place of an architecture.
+        """The row of an architecture.
 
         Raises:
-          ConfigurationError: the index does not hold it.
+          ConfigurationError: the index does not hold the architecture.
         """
-        found = np.flatnonzero(self.names == name)
-        if not len(found):
+        rows = np.flatnonzero(self.names == name)
+        if not len(rows):
             raise ConfigurationError(f"the index holds no architecture {name!r}")
-        return int(found[0])
-
-    def add(
-        self,
-        embeddings: np.ndarray,
-        names: Sequence[str],
-        sources: Sequence[str],
-        families: Sequence[str],
-        collection: Collection | None = None,
-    ) -> "Index":
-        """The index with more architectures; see the class. It keeps graphs if old and new ones have them."""
-        if np.ndim(embeddings) != 2 or np.shape(embeddings)[1] != self.embeddings.shape[1]:
-            raise ConfigurationError(f"embeddings {np.shape(embeddings)}, expected [n, {self.embeddings.shape[1]}]")
-        both = None
-        if self.collection is not None and collection is not None:
-            both = Collection.concatenate([self.collection, collection])
-        return Index(
-            np.concatenate([self.embeddings, embeddings]),
-            [*self.names, *names],
-            [*self.sources, *sources],
-            [*self.families, *families],
-            both,
-        )
+        return int(rows[0])
 
     def remove(self, names: Sequence[str]) -> "Index":
         """The index without some architectures.
 
+        Args:
+          names: names of the architectures to leave out.
+
         Raises:
-          ConfigurationError: it does not hold one of them, or nothing would be left.
+          ConfigurationError: the index does not hold an architecture, or no architecture would be left.
         """
-        kept = np.delete(np.arange(len(self)), [self.row(name) for name in names])
-        graphs = None if self.collection is None else self.collection[kept]
-        return Index(self.embeddings[kept], self.names[kept], self.sources[kept], self.families[kept], graphs)
+        rows = np.delete(np.arange(len(self)), [self.row(name) for name in names])
+        graphs = None if self.collection is None else self.collection[rows]
+        return Index(self.embeddings[rows], self.names[rows], self.sources[rows], self.families[rows], graphs)
 
     def search(
         self,
@@ -147,19 +133,23 @@ class Index:
         without: Sequence[str] = (),
         backend: str = "tensorflow",
     ) -> list[list[Match]]:
-        """The most similar architectures of every query, best first; of equal ones the first in the index.
+        """The most similar architectures of every query, best first; of equal similarities the first in the index.
 
         Args:
-          queries: float `[Q, D]`, not 0.
-          count: k; fewer are returned where fewer are allowed.
-          sources: allow these alone.
-          families: allow these alone.
-          without: names that are not allowed, such as the query's own.
-          backend: `tensorflow`, or `faiss`: the exact search of that package, if it is installed; it orders equal ones
-            as it likes.
+          queries: embeddings float `[Q, D]`, not 0.
+          count: k, the number of matches; an index that allows fewer architectures returns all of them.
+          sources: sources that are allowed; None allows every source.
+          families: families that are allowed; None allows every family.
+          without: names that are not allowed, such as the name of the query.
+          backend: `tensorflow`, or `faiss` for the exact search of the package faiss-cpu, in which the order of equal
+            similarities is open.
+
+        Returns:
+          Q lists of at most k matches.
 
         Raises:
-          ConfigurationError: other shapes, an unknown source, family, name or backend, or none is allowed.
+          ConfigurationError: queries of another shape, an unknown source, family, name or backend, or filters that no
+            architecture passes.
         """
         queries = _unit(queries)
         if queries.shape[1] != self.embeddings.shape[1] or count < 1:
@@ -167,12 +157,12 @@ class Index:
                 f"queries {queries.shape}, count={count}, expected [Q, {self.embeddings.shape[1]}], k"
             )
         allowed = np.ones(len(self), bool)
-        for label, wanted, own in (("source", sources, self.sources), ("family", families, self.families)):
-            if wanted is not None:
-                unknown = sorted(set(wanted) - set(own.tolist()))
+        for label, chosen, values in (("source", sources, self.sources), ("family", families, self.families)):
+            if chosen is not None:
+                unknown = sorted(set(chosen) - set(values.tolist()))
                 if unknown:
                     raise ConfigurationError(f"the index knows no {label} {unknown[0]!r}")
-                allowed &= np.isin(own, list(wanted))
+                allowed &= np.isin(values, list(chosen))
         allowed[[self.row(name) for name in without]] = False
         if not allowed.any():
             raise ConfigurationError("no architecture of the index is allowed")
@@ -196,7 +186,7 @@ class Index:
         `count` int32, and gives `rows` int32 and `similarities` float32, both `[Q, count]`.
 
         Args:
-          folder: where.
+          folder: folder of the index.
           **facts: JSON values for the manifest, such as the encoder's fingerprint.
 
         Returns:
@@ -220,13 +210,16 @@ class Index:
         return self.manifest
 
     @classmethod
-    def load(cls, folder: artefacts.PathLike) -> "Index":
-        """Reads what `save` wrote.
+    def load(cls, folder: artefacts.PathLike | None = None) -> "Index":
+        """Reads an index.
+
+        Args:
+          folder: folder that `save` wrote; by default the index that ships with tfnas.
 
         Raises:
           CorruptArtefactError: a file is missing, truncated or changed.
         """
-        folder = pathlib.Path(folder)
+        folder = pathlib.Path(folder or SHIPPED / "architecture_index")
         manifest = artefacts.read_manifest(folder, kind=KIND)
         arrays = artefacts.read_npz(folder / _ITEMS_NAME)
         graphs = read_collection(folder / _GRAPHS_NAME) if _GRAPHS_NAME in manifest["files"] else None
@@ -263,13 +256,13 @@ class _Searcher(tf.Module):
     def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Rows and similarities of one query after the other."""
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            part = queries[start : start + _QUERIES_AT_ONCE]
-            outcome = self.search(tf.constant(part), tf.constant(allowed), tf.constant(count))
+            batch = queries[start : start + _QUERIES_AT_ONCE]
+            outcome = self.search(tf.constant(batch), tf.constant(allowed), tf.constant(count))
             yield from zip(outcome["rows"].numpy(), outcome["similarities"].numpy(), strict=True)
 
 
 class _FaissSearcher:
-    """The same by FAISS.
+    """The inner products of a flat FAISS index.
 
     References:
       Douze et al. 2024, "The Faiss library".
@@ -298,7 +291,7 @@ _BACKENDS = {"tensorflow": _Searcher, "faiss": _FaissSearcher}
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """float32 `[n, D]` of length 1."""
+    """Embeddings as float32 `[n, D]` of length 1."""
     vectors = np.asarray(vectors, np.float64)
     if vectors.ndim != 2 or not len(vectors):
         raise ConfigurationError(f"embeddings {vectors.shape}, expected [n, D] with n >= 1")

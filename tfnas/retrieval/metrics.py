@@ -1,7 +1,8 @@
 """How good rankings are, with the normalisers of the textbooks.
 
 The published evaluation of neural architecture retrieval counts the query among its own relatives, divides by all
-relevant items however short the list is, and never lets the ideal gain fall below 0.3; none of that is done here.
+relevant items however short the list is, and never lets the ideal gain fall below 0.3. The metrics of this module do
+not.
 
 References:
   Manning, Raghavan and Schütze 2008, "Introduction to Information Retrieval", sections 8.4 and 8.5; Järvelin and
@@ -21,11 +22,11 @@ def ranking(similarities: np.ndarray, count: int) -> np.ndarray:
     """The most similar items of every query, best first; of equal ones the first in the database.
 
     Args:
-      similarities: float `[Q, N]`; minus infinity for items that may not be found, such as the query itself.
+      similarities: float `[Q, N]`; minus infinity for excluded items, such as the query itself.
       count: k, at most N.
 
     Returns:
-      int64 `[Q, k]`; -1 where fewer than k items may be found.
+      int64 `[Q, k]`, rows of the database; -1 at the end where fewer than k items are allowed.
 
     Raises:
       ConfigurationError: k is not in 1 to N, or a similarity is NaN.
@@ -43,14 +44,18 @@ def scores(relevant: np.ndarray, totals: np.ndarray, count: int) -> dict[str, np
     """Metrics of every query at k.
 
     Args:
-      relevant: bool `[Q, m]` with m >= k, whether the item at each rank is relevant.
+      relevant: bool `[Q, m]` with m >= k, True where the item at a rank is relevant.
       totals: int `[Q]`, relevant items in the database, the query not counted.
       count: k.
 
     Returns:
-      float64 `[Q]` by name, of `METRICS`: reciprocal rank of the first relevant item (0 if none is among the first k),
-      average precision (over the min(total, k) items that could have been found), normalised discounted cumulative gain
-      (gain 1, discount log2(rank + 1), ideal of min(total, k) items), precision. NaN for queries that nothing suits.
+      float64 `[Q]` for each of `METRICS`: reciprocal rank of the first relevant item (0 if the first k items are not
+      relevant), average precision (over min(total, k) items), normalised discounted cumulative gain (gain 1, discount
+      log2(rank + 1), ideal of min(total, k) items) and precision. NaN for queries without relevant items.
+
+    Example:
+      >>> scores(np.array([[False, True]]), np.array([1]), 2)["mrr"].tolist()
+      [0.5]
 
     Raises:
       ConfigurationError: other shapes, fewer than k ranks, or more relevant items found than there are.
@@ -67,51 +72,43 @@ def scores(relevant: np.ndarray, totals: np.ndarray, count: int) -> dict[str, np
     ideal = np.append(0.0, np.cumsum(discounts))[possible]
     precisions = np.cumsum(hits, axis=1) / ranks
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = {
+        metrics = {
             "mrr": (hits / ranks).max(axis=1),
             "map": (hits * precisions).sum(axis=1) / possible,
             "ndcg": (hits @ discounts) / ideal,
             "precision": hits.mean(axis=1),
         }
-    return {name: np.where(totals > 0, values, np.nan) for name, values in found.items()}
+    return {name: np.where(totals > 0, values, np.nan) for name, values in metrics.items()}
 
 
 def evaluate(
-    queries: np.ndarray,
-    query_labels: Sequence[str],
-    database: np.ndarray,
-    labels: Sequence[str],
-    counts: Sequence[int] = (20, 50, 100),
-    own_rows: np.ndarray | None = None,
-) -> dict[str, float]:
-    """Means over queries of retrieval by cosine similarity.
-
-    Args:
-      queries: float `[Q, D]`.
-      query_labels: what an item must share to be relevant, `[Q]`.
-      database: float `[N, D]`.
-      labels: of the database `[N]`.
-      counts: values of k.
-      own_rows: int `[Q]`, the query's own row in the database, which it never finds; -1 or None if it is not there.
-
-    Returns:
-      For every metric and k an entry such as `map@20`; queries without relevant items in the database are left out, and
-      `queries` says how many were not.
-
-    Raises:
-      ConfigurationError: no query has relevant items, or an embedding is not finite.
-    """
-    return evaluate_similarities(_unit(queries) @ _unit(database).T, query_labels, labels, counts, own_rows)
-
-
-def evaluate_similarities(
     similarities: np.ndarray,
     query_labels: Sequence[str],
     labels: Sequence[str],
-    counts: Sequence[int] = (20, 50, 100),
+    counts: Sequence[int],
     own_rows: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """As `evaluate`, from similarities float `[Q, N]`, such as those of a kernel."""
+    """Means over queries of retrieval by any similarity, such as the cosine of embeddings or a kernel.
+
+    Args:
+      similarities: float `[Q, N]`.
+      query_labels: labels `[Q]`; an item with the query's label is relevant.
+      labels: labels `[N]` of the database.
+      counts: values of k.
+      own_rows: int `[Q]`, the row of each query in the database, which the query never finds; -1 for a query that the
+        database lacks; None if it lacks all queries.
+
+    Returns:
+      For every metric and k an entry such as `map@20`, and the number of `queries` that have relevant items in the
+      database; the means leave all other queries out.
+
+    Raises:
+      ConfigurationError: no query has relevant items, or a similarity is NaN.
+
+    Example:
+      >>> evaluate([[0.9, 0.1]], ["resnet"], ["resnet", "vit"], [1])["map@1"]
+      1.0
+    """
     similarities = np.array(similarities, np.float64)
     same = np.asarray(query_labels)[:, None] == np.asarray(labels)[None]
     if own_rows is not None:
@@ -130,12 +127,3 @@ def evaluate_similarities(
         for name, values in scores(padded, totals, count).items():
             result[f"{name}@{count}"] = float(np.nanmean(values))
     return result
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors `[n, D]` of length 1; those of length 0 stay 0."""
-    vectors = np.asarray(vectors, np.float64)
-    if not np.isfinite(vectors).all():
-        raise ConfigurationError("embeddings hold NaN or infinity")
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1.0)

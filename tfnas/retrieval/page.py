@@ -1,4 +1,4 @@
-"""The answer to a query as one web page that needs nothing else: a map, motifs side by side, drawings."""
+"""The answer to a query as a web page without other files: a map, motifs side by side, drawings."""
 
 import base64
 import html
@@ -75,13 +75,13 @@ def write_page(answer: Answer, index: Index, path: artefacts.PathLike) -> None:
     """Writes the page.
 
     Args:
-      answer: what a query found.
-      index: where it was found.
-      path: the page's file.
+      answer: relatives of a query.
+      index: index that the answer comes from.
+      path: file of the page.
     """
     name = str(answer.query.names[0])
     kinds = [" \u2192 ".join(kind) for kind in answer.kinds]
-    parts = [
+    elements = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width, initial-scale=1'>",
         f"<title>Relatives of {html.escape(name)}</title><style>{_STYLE}</style></head><body>",
@@ -105,7 +105,7 @@ def write_page(answer: Answer, index: Index, path: artefacts.PathLike) -> None:
         "</body></html>",
     ]
     with artefacts.atomic_file(path) as file:
-        file.write("\n".join(parts).encode())
+        file.write("\n".join(elements).encode())
 
 
 def _millions(count: int) -> str:
@@ -131,9 +131,9 @@ def _table(answer: Answer) -> str:
 
 
 def _map(answer: Answer) -> str:
-    low, high = answer.places.min(axis=0), answer.places.max(axis=0)
+    low, high = answer.points.min(axis=0), answer.points.max(axis=0)
     scale = (_MAP_SIZE - 60) / max(float((high - low).max()), 1e-9)
-    points = (answer.places - (low + high) / 2) * scale + _MAP_SIZE / 2
+    points = (answer.points - (low + high) / 2) * scale + _MAP_SIZE / 2
     ranks = {relative.match.row: rank for rank, relative in enumerate(answer.relatives, start=1)}
     dots = []
     for match, (x, y) in reversed(list(zip(answer.neighbours, points[1:], strict=True))):
@@ -162,15 +162,17 @@ def _drawings(answer: Answer, index: Index) -> list[str]:
     relatives: Sequence[Relative] = answer.relatives[:_DRAWN]
     shown: list[tuple[Collection, int]] = [(answer.query, 0)]
     shown += [(index.collection, relative.match.row) for relative in relatives]
-    parts = []
+    drawings = []
     with tempfile.TemporaryDirectory() as folder:
         for number, (collection, row) in enumerate(shown):
             path = pathlib.Path(folder) / f"{number}.png"
-            title = f"{collection.names[row]}: {collection.graphs.num_nodes[row]:,} operators"
-            draw_computation_graph(collection.graph(row), path, title=title)
+            graph = collection.graph(row)
+            size = f"{graph.num_nodes:,} operators, {_millions(graph.total_parameters)} parameters"
+            title = f"{collection.names[row]}: {size}"
+            draw_computation_graph(graph, path, title=title)
             picture = base64.b64encode(path.with_suffix(".svg").read_bytes()).decode()
-            parts.append(
+            drawings.append(
                 f"<details{' open' if number == 0 else ''}><summary>{html.escape(title)}</summary><div class='scroll'>"
                 f"<img alt='{html.escape(title)}' src='data:image/svg+xml;base64,{picture}'></div></details>"
             )
-    return parts
+    return drawings

@@ -1,9 +1,8 @@
-"""Which known architectures are like this one, and what they share."""
-
-from __future__ import annotations
+"""Known architectures that are like a model, and the motifs that they share with it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -11,8 +10,10 @@ from sklearn.decomposition import PCA
 from tfnas import artefacts
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.errors import ConfigurationError, MismatchError
+from tfnas.graphs import importers
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.motifs.mining import sequences, windows
+from tfnas.graphs.motifs.two_level import TwoLevelGraphs
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.reports import tables
@@ -20,7 +21,8 @@ from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index, Match
 
 _IN_MAP = 200
-_MOTIFS_TOLD = 5
+_MOTIFS_SHOWN = 5
+_LONGEST_MOTIF = 70
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +30,9 @@ class SharedMotif:
     """A motif that two architectures hold.
 
     Attributes:
-      operators: its operators in order, with the kernel where there is one.
-      in_query: how often it is one of the query's pieces.
-      in_relative: how often the relative holds it.
+      operators: operators of the motif in order, with the kernel where an operator has a kernel.
+      in_query: number of the query's pieces that are this motif.
+      in_relative: number of times that the relative holds the motif.
     """
 
     operators: tuple[str, ...]
@@ -43,14 +45,14 @@ class Relative:
     """An architecture like the query.
 
     Attributes:
-      match: its name, source, family and similarity.
-      parameters: numbers that it holds; 0 where that is not known.
-      operators: number of its operators.
-      covered: share of the query's operators in motifs that it holds too, wherever it was cut itself.
-      shared: the largest motifs that both hold.
-      pieces: int64 `[pieces]`, the query's motifs as the relative holds them, from its inputs on: numbers of kinds, -1
-        for what lies between.
-      sizes: int64 `[pieces]`, operators of each.
+      match: name, source, family and similarity.
+      parameters: numbers that the architecture holds; 0 where the count is not known.
+      operators: number of operators.
+      covered: share of the query's operators in motifs that the relative holds too, 0 to 1.
+      shared: largest motifs that both architectures hold.
+      pieces: int64 `[pieces]`, the query's motifs as the relative holds them, from input to output: numbers of kinds,
+        -1 for operators between motifs.
+      sizes: int64 `[pieces]`, operators of each piece.
     """
 
     match: Match
@@ -64,15 +66,15 @@ class Relative:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answer:
-    """What a query found.
+    """The relatives of a query.
 
     Attributes:
-      query: the architecture that was asked for, one row.
-      relatives: best first.
-      pieces: int64 `[motifs]`, the kind of each of the query's motifs in order, numbered from 0.
-      sizes: int64 `[motifs]`, operators of each.
-      kinds: for each of these numbers the operators of the motif.
-      places: float64 `[n + 1, 2]`, a map of the query (first) and the n most similar architectures.
+      query: collection of the query alone.
+      relatives: relatives, best first.
+      pieces: int64 `[motifs]`, kinds of the query's motifs in order, numbered from 0.
+      sizes: int64 `[motifs]`, operators of each motif.
+      kinds: operators of the motif of each kind.
+      points: float64 `[n + 1, 2]`, a map of the query (first) and the n most similar architectures.
       neighbours: the n architectures of the map.
     """
 
@@ -81,20 +83,26 @@ class Answer:
     pieces: np.ndarray
     sizes: np.ndarray
     kinds: tuple[tuple[str, ...], ...]
-    places: np.ndarray
+    points: np.ndarray
     neighbours: tuple[Match, ...]
 
 
 class Retriever:
-    """Answers queries from an index and the encoder that it was made with.
+    """Answers queries from an index and the encoder that the index was made with.
 
     Args:
-      index: with its graphs.
-      encoder: the encoder of the index.
+      index: index with graphs.
+      encoder: encoder of the index.
 
     Raises:
       MismatchError: the index was made with another encoder.
       ConfigurationError: the index has no graphs, or the encoder's pieces are no sequences.
+
+    Example:
+      >>> retriever = Retriever(Index.load(), SavedMotifEncoder())
+      >>> answer = retriever.ask("timm/resnet50", count=3)
+      >>> [relative.match.family for relative in answer.relatives]
+      ['resnet', 'resnet', 'resnet']
     """
 
     def __init__(self, index: Index, encoder: SavedMotifEncoder):
@@ -108,144 +116,139 @@ class Retriever:
 
     def ask(
         self,
-        query: ComputationGraph | str,
+        query: ComputationGraph | artefacts.PathLike,
         count: int = 10,
         *,
         sources: Sequence[str] | None = None,
         families: Sequence[str] | None = None,
+        input_shape: Sequence[int] | None = None,
     ) -> Answer:
         """The relatives of a model.
 
         Args:
-          query: its computation graph, or the name of an indexed architecture, which does not find itself.
-          count: k.
-          sources: allow these alone.
-          families: allow these alone.
+          query: computation graph, name of an indexed architecture, which does not find itself, or model file.
+          count: k, the number of relatives.
+          sources: sources that are allowed; None allows every source.
+          families: families that are allowed; None allows every family.
+          input_shape: shape of the input with the batch first, for a model file that leaves the shape open.
 
         Raises:
-          ConfigurationError: no such architecture, source or family.
+          ConfigurationError: no such file, source or family, or a shape for an indexed architecture.
           InvalidArchitectureError: the graph is empty or has operators that the encoder does not know.
         """
-        without: list[str] = []
-        if isinstance(query, str):
-            row = self.index.row(query)
-            asked, embedding = self.index.collection[np.array([row])], self.index.embeddings[row : row + 1]
-            without = [query]
+        row = None
+        if not isinstance(query, ComputationGraph):
+            if str(query) in self.index.names:
+                row = self.index.row(str(query))
+            else:
+                query = importers.from_file(query, input_shape=input_shape)
+        if row is None:
+            collection, without = Collection.from_graphs([query]), []
         else:
-            asked = Collection.from_graphs([query])
-            embedding = self.encoder.embed(asked.graphs)
-        allowed = {"sources": sources, "families": families, "without": without}
-        (found,) = self.index.search(embedding, max(count, _IN_MAP), **allowed)
-        return self._explain(asked, embedding, found[:count], found[:_IN_MAP])
+            if input_shape is not None:
+                raise ConfigurationError(f"--input_shape goes with a file, and {query} is an indexed architecture")
+            collection, without = self.index.collection[np.array([row])], [str(query)]
+        # The encoder and the explanation see the same motifs.
+        motifs = self.encoder.two_level(collection.graphs)
+        embedding = self.encoder.embed(motifs) if row is None else self.index.embeddings[row : row + 1]
+        (matches,) = self.index.search(
+            embedding, max(count, _IN_MAP), sources=sources, families=families, without=without
+        )
+        return self._explain(collection, motifs, embedding, matches[:count], matches[:_IN_MAP])
 
     def _explain(
-        self, asked: Collection, embedding: np.ndarray, matches: Sequence[Match], neighbours: Sequence[Match]
+        self,
+        query: Collection,
+        motifs: TwoLevelGraphs,
+        embedding: np.ndarray,
+        matches: Sequence[Match],
+        neighbours: Sequence[Match],
     ) -> Answer:
-        rows = np.array([match.row for match in matches])
-        together = Collection.concatenate([asked, self.index.collection[rows]])
+        relatives = self.index.collection[np.array([match.row for match in matches])]
+        compared = Collection.concatenate([query, relatives])
         config = self.encoder.splitter.config
-        found = sequences(together.graphs, config.steps, config.operators)
-        owner = np.repeat(np.arange(len(together)), np.diff(found.offsets))
-        macro = self.encoder.splitter.macro(asked.graphs)
-        sizes = macro.size
+        nodes = sequences(compared.graphs, config.steps, config.operators)
+        sizes = np.bincount(motifs.motif)
         firsts = np.cumsum(sizes) - sizes
-        hashes = {int(size): windows(found, owner, int(size)) for size in np.unique(sizes)}
-        known: dict[tuple[int, int], int] = {}
+        hashes = {int(size): windows(nodes, int(size)) for size in np.unique(sizes)}
+        # Kinds are numbered in the order in which the query's motifs come.
+        numbers: dict[tuple[int, int], int] = {}
         pieces = np.array(
             [
-                known.setdefault((int(size), int(hashes[int(size)][0][first])), len(known))
+                numbers.setdefault((int(size), int(hashes[int(size)][0][first])), len(numbers))
                 for first, size in zip(firsts, sizes, strict=True)
             ],
             np.int64,
         )
-        first_of = {kind: int(firsts[place]) for place, kind in reversed(list(enumerate(pieces.tolist())))}
-        told = tuple(
-            _operators(together.graphs, found.order[first_of[kind] : first_of[kind] + size])
-            for (size, _), kind in known.items()
+        first_of = {kind: int(firsts[piece]) for piece, kind in reversed(list(enumerate(pieces.tolist())))}
+        kinds = tuple(
+            _operators(compared.graphs, nodes.order[first_of[kind] : first_of[kind] + size])
+            for (size, _), kind in numbers.items()
         )
-        counts = np.bincount(pieces, minlength=len(told))
-        matching = _matches(known, hashes, len(owner))
-        relatives = []
-        for place, match in enumerate(matches, start=1):
-            own = slice(int(found.offsets[place]), int(found.offsets[place + 1]))
-            held = {kind: int(places[own].sum()) for kind, places in matching.items()}
+        counts = np.bincount(pieces, minlength=len(kinds))
+        begins = _begins(numbers, hashes)
+        explained = []
+        for number, match in enumerate(matches, start=1):
+            span = slice(int(nodes.offsets[number]), int(nodes.offsets[number + 1]))
+            held = {kind: int(where[span].sum()) for kind, where in begins.items()}
             ranked = sorted(
                 (kind for kind in held if held[kind]),
-                key=lambda kind: (-len(told[kind]), -min(counts[kind], held[kind])),
+                key=lambda kind: (-len(kinds[kind]), -min(counts[kind], held[kind])),
             )
             covered = sizes[[held[kind] > 0 for kind in pieces.tolist()]].sum() / sizes.sum()
-            shared = [SharedMotif(told[kind], int(counts[kind]), held[kind]) for kind in ranked[:_MOTIFS_TOLD]]
-            relatives.append(
+            shared = [SharedMotif(kinds[kind], int(counts[kind]), held[kind]) for kind in ranked[:_MOTIFS_SHOWN]]
+            explained.append(
                 Relative(
                     match,
-                    int(together.parameters[place]),
-                    int(together.graphs.num_nodes[place]),
+                    int(compared.parameters[number]),
+                    int(compared.graphs.num_nodes[number]),
                     float(covered),
                     tuple(shared),
-                    *_aligned(matching, [len(kind) for kind in told], own),
+                    *_aligned(begins, [len(kind) for kind in kinds], span),
                 )
             )
-        points = np.concatenate([embedding, self.index.embeddings[[match.row for match in neighbours]]])
-        places = PCA(2, random_state=0).fit_transform(points)
-        return Answer(asked, tuple(relatives), pieces, sizes, told, places, tuple(neighbours))
+        embeddings = np.concatenate([embedding, self.index.embeddings[[match.row for match in neighbours]]])
+        points = PCA(2, random_state=0).fit_transform(embeddings)
+        return Answer(query, tuple(explained), pieces, sizes, kinds, points, tuple(neighbours))
 
 
 def _operators(graphs: PackedGraphs, nodes: np.ndarray) -> tuple[str, ...]:
-    """What some nodes are."""
+    """Operators and kernels of some nodes."""
     return tuple(
         OPERATORS[node[0]] + (f" {node[7]}x{node[8]}" if node[7] and node[8] else "")
         for node in graphs.features[graphs.codes[nodes]].tolist()
     )
 
 
-def _matches(
-    known: Mapping[tuple[int, int], int], hashes: Mapping[int, tuple[np.ndarray, np.ndarray]], count: int
+def _begins(
+    numbers: Mapping[tuple[int, int], int], hashes: Mapping[int, tuple[np.ndarray, np.ndarray]]
 ) -> dict[int, np.ndarray]:
-    """For every kind of motif bool `[count]`: the places where it begins."""
-    return {kind: (hashes[size][0] == np.uint64(name)) & hashes[size][1] for (size, name), kind in known.items()}
+    """For every kind of motif bool `[nodes]`, True where the motif begins."""
+    return {kind: (hashes[size][0] == np.uint64(name)) & hashes[size][1] for (size, name), kind in numbers.items()}
 
 
-def _aligned(matching: Mapping[int, np.ndarray], lengths: Sequence[int], own: slice) -> tuple[np.ndarray, np.ndarray]:
-    """One graph as the motifs that it holds, the longest that begin at a place first, and their sizes."""
-    best = np.full(own.stop - own.start, -1)
-    for kind in sorted(matching, key=lambda kind: lengths[kind]):
-        best[matching[kind][own]] = kind
+def _aligned(begins: Mapping[int, np.ndarray], lengths: Sequence[int], span: slice) -> tuple[np.ndarray, np.ndarray]:
+    """A graph as the motifs that it holds, the longest motif first at every node, and their sizes."""
+    best = np.full(span.stop - span.start, -1)
+    for kind in sorted(begins, key=lambda kind: lengths[kind]):
+        best[begins[kind][span]] = kind
     pieces: list[int] = []
     sizes: list[int] = []
-    place = 0
-    while place < len(best):
-        kind = int(best[place])
+    node = 0
+    while node < len(best):
+        kind = int(best[node])
         size = lengths[kind] if kind >= 0 else 1
         if kind < 0 and pieces and pieces[-1] < 0:
             sizes[-1] += 1
         else:
             pieces.append(kind)
             sizes.append(size)
-        place += size
+        node += size
     return np.array(pieces, np.int64), np.array(sizes, np.int64)
 
 
-def build_index(collection: Collection, encoder: SavedMotifEncoder, folder: artefacts.PathLike) -> Index:
-    """Embeds a collection and writes its index.
-
-    Args:
-      collection: N architectures.
-      encoder: with which.
-      folder: where; replaced as a whole.
-
-    Raises:
-      InvalidArchitectureError: operators that the encoder does not know.
-    """
-    index = Index.of(encoder.embed(collection.graphs), collection)
-    index.save(folder, encoder=encoder.fingerprint)
-    return index
-
-
-_LONGEST_MOTIF = 70
-
-
 def relatives_table(answer: Answer) -> str:
-    """What a query found, and the largest motif that it shares with each relative."""
+    """The relatives of a query, and the largest motif that each relative shares with it, as Markdown."""
     rows = []
     for rank, relative in enumerate(answer.relatives, start=1):
         match = relative.match
@@ -263,3 +266,12 @@ def relatives_table(answer: Answer) -> str:
     name, nodes = answer.query.names[0], int(answer.query.graphs.num_nodes[0])
     columns = ["architecture", "rank", "family", "similarity", "operators in shared motifs", "largest shared motif"]
     return f"{name}: {nodes:,} operators\n\n{tables.markdown(columns, rows)}"
+
+
+def relatives_record(answer: Answer) -> list[dict[str, Any]]:
+    """The relatives of a query as JSON values, best first."""
+    return [
+        dataclasses.asdict(relative.match)
+        | {"covered": relative.covered, "shared": [dataclasses.asdict(motif) for motif in relative.shared]}
+        for relative in answer.relatives
+    ]

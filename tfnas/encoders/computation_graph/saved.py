@@ -1,7 +1,6 @@
 """An exported encoder of computation graphs, as prediction and retrieval use it."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,8 @@ import numpy as np
 from tfnas import artefacts
 from tfnas.encoders.computation_graph.export import KIND
 from tfnas.errors import InvalidArchitectureError, MismatchError
-from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import OPERATORS
-from tfnas.graphs.packed import PackedGraphs, embed_packed, pack
+from tfnas.graphs.packed import Graphs, embed_packed, pack
 from tfnas.saved_models import SHIPPED, load_module
 
 
@@ -48,7 +46,7 @@ class SavedGraphEncoder:
         """The weights in the order of `GraphEncoder.variables`, those of the projection included."""
         return [variable.numpy() for variable in self.module.weights]
 
-    def embed(self, graphs: PackedGraphs | Sequence[ComputationGraph], *, progress: bool = False) -> np.ndarray:
+    def embed(self, graphs: Graphs, *, progress: bool = False) -> np.ndarray:
         """Embeds N graphs.
 
         Returns:
@@ -57,7 +55,7 @@ class SavedGraphEncoder:
         Raises:
           InvalidArchitectureError: a graph has no operators, or an operator that the encoder was not trained with.
         """
-        packed = graphs if isinstance(graphs, PackedGraphs) else pack(graphs)
+        packed = pack(graphs)
         largest = int(packed.features[:, 0].max())
         if largest >= len(self.manifest["operators"]):
             name = OPERATORS[largest]

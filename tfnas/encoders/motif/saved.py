@@ -1,7 +1,6 @@
 """An exported motif encoder, as retrieval uses it."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,9 @@ from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.export import KIND, MOTIFS_NAME
 from tfnas.encoders.motif.splitting import Splitter
 from tfnas.errors import ConfigurationError, InvalidArchitectureError, MismatchError
-from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.motifs.two_level import TwoLevelBatch, TwoLevelGraphs, embed_two_level
 from tfnas.graphs.operators import OPERATORS
-from tfnas.graphs.packed import PackedGraphs, pack
+from tfnas.graphs.packed import Graphs, pack
 from tfnas.saved_models import SHIPPED, load_module
 
 
@@ -54,20 +52,20 @@ class SavedMotifEncoder:
         """SHA-256 over the encoder's files."""
         return artefacts.fingerprint(self.manifest)
 
-    def two_level(self, graphs: PackedGraphs | Sequence[ComputationGraph]) -> TwoLevelGraphs:
+    def two_level(self, graphs: Graphs) -> TwoLevelGraphs:
         """N graphs cut into the encoder's motifs.
 
         Raises:
           InvalidArchitectureError: a graph has no operators, or one that the encoder was not trained with.
         """
-        packed = graphs if isinstance(graphs, PackedGraphs) else pack(graphs)
+        packed = pack(graphs)
         largest = int(packed.features[packed.codes, 0].max())
         if largest >= len(self.manifest["operators"]):
             name = OPERATORS[largest]
             raise InvalidArchitectureError(f"{self.folder}: trained before there was an operator {name!r}")
         return self.splitter(packed)
 
-    def embed(self, graphs: TwoLevelGraphs | PackedGraphs | Sequence[ComputationGraph]) -> np.ndarray:
+    def embed(self, graphs: TwoLevelGraphs | Graphs) -> np.ndarray:
         """Embeds N graphs.
 
         Returns:

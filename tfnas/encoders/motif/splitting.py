@@ -5,7 +5,7 @@ import numpy as np
 
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.graphs.motifs import mining
+from tfnas.graphs.motifs import baselines, mining
 from tfnas.graphs.motifs.two_level import TwoLevelGraphs, two_level
 from tfnas.graphs.motifs.weisfeiler_lehman import hashed_colours
 from tfnas.graphs.packed import PackedGraphs
@@ -75,17 +75,17 @@ class Splitter:
         if splitting == "motifs":
             return self.vocabulary.split(graphs)
         if splitting == "bigram":
-            return mining.bigram_segments(graphs)
+            return baselines.bigram_segments(graphs)
         if splitting == "communities":
             return _communities(graphs)
         found = mining.sequences(graphs, 0, self.config.operators)
         if splitting == "fixed_size":
-            return mining.fixed_size(graphs, found, _PIECE_SIZE)
+            return baselines.fixed_size(graphs, found, _PIECE_SIZE)
         if splitting == "fixed_number":
-            return mining.fixed_number(graphs, found, _PIECES)
+            return baselines.fixed_number(graphs, found, _PIECES)
         if splitting == "random":
-            return mining.random_sizes(graphs, found)
-        return mining.fixed_number(graphs, found, 1)
+            return baselines.random_sizes(graphs, found)
+        return baselines.fixed_number(graphs, found, 1)
 
 
 def _communities(graphs: PackedGraphs) -> mining.MacroGraphs:
@@ -102,4 +102,4 @@ def _communities(graphs: PackedGraphs) -> mining.MacroGraphs:
         for community in nx.community.louvain_communities(graph, seed=0):
             motif[start + np.array(sorted(community))] = count
             count += 1
-    return mining.macro_of_partition(graphs, motif)
+    return baselines.macro_of_partition(graphs, motif)

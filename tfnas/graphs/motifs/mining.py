@@ -5,10 +5,11 @@ are motifs. Each graph is cut, from its inputs to its outputs, into the longest 
 
 References:
   Pei et al. 2024, "Neural Architecture Retrieval", section 3.2. The published code sees one step and no operators, and
-  cuts by the frequencies of pairs: `bigram_segments`.
+  cuts by the frequencies of pairs: `baselines.bigram_segments`.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -27,13 +28,23 @@ class Sequences:
 
     Attributes:
       order: int64 `[nodes]`, numbers of nodes (counted over all graphs), graph by graph from inputs to outputs.
-      codes: uint64 `[nodes]`, the codes in that order.
-      offsets: int64 `[N + 1]`, graph g owns the places from `offsets[g]` to `offsets[g + 1]`.
+      codes: uint64 `[nodes]`, codes of the nodes in `order`.
+      offsets: int64 `[N + 1]`, bounds: graph g has the positions from `offsets[g]` to `offsets[g + 1]`.
     """
 
     order: np.ndarray
     codes: np.ndarray
     offsets: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """int64 `[N]`, nodes of every graph."""
+        return np.diff(self.offsets)
+
+    @functools.cached_property
+    def owner(self) -> np.ndarray:
+        """int64 `[nodes]`, the graph of every position."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,10 +52,10 @@ class MacroGraphs:
     """N graphs whose nodes are motifs.
 
     Attributes:
-      motif: int64 `[nodes]`, the motif of every node of the original graphs, counted over all graphs.
-      graph: int64 `[M]`, the graph of every motif.
+      motif: int64 `[nodes]`, motif of every node of the original graphs, counted over all graphs.
+      graph: int64 `[M]`, graph of every motif.
       kind: uint64 `[M]`, equal for motifs of equal codes.
-      size: int64 `[M]`, nodes.
+      size: int64 `[M]`, nodes of every motif.
       edges: int64 `[E, 2]`, pairs of motifs that share an edge of the original graph, the earlier motif first.
     """
 
@@ -58,14 +69,14 @@ class MacroGraphs:
 def sequences(graphs: PackedGraphs, steps: int, operators: bool = True) -> Sequences:
     """Nodes in an order that does not depend on their numbers, and their codes.
 
-    The order is topological and follows branches: of the nodes that could come next, the successors of the last one
-    come first, by depth, height and their neighbourhoods of six steps in both directions. Nodes that agree in all of
-    that are taken as interchangeable.
+    The order is topological and follows branches: of the nodes that could come next, the successors of the last node
+    come first, by depth, height and their neighbourhoods of six steps in both directions. Nodes that agree in depth,
+    height and neighbourhood count as interchangeable.
 
     Args:
       graphs: N acyclic graphs.
-      steps: s, how many edges upstream a code reaches.
-      operators: codes begin with operator and kernel.
+      steps: s, number of edges upstream that a code reaches.
+      operators: True for codes that begin with operator and kernel, False for codes of the graph's form alone.
 
     Raises:
       ConfigurationError: a graph has a cycle.
@@ -89,7 +100,7 @@ def sequences(graphs: PackedGraphs, steps: int, operators: bool = True) -> Seque
 
 
 class _Successors:
-    """Which nodes each node feeds."""
+    """The nodes that each node feeds."""
 
     def __init__(self, sources: np.ndarray, targets: np.ndarray, count: int):
         by_source = np.argsort(sources, kind="stable")
@@ -141,8 +152,8 @@ class MotifVocabulary:
     """Code sequences that recur.
 
     Args:
-      config: how motifs are found.
-      kinds: by length, uint64 in ascending order, the identities of the motifs.
+      config: settings of the search for motifs.
+      kinds: identities of the motifs by length, uint64 in ascending order.
     """
 
     def __init__(self, config: MotifConfig, kinds: dict[int, np.ndarray]):
@@ -152,11 +163,11 @@ class MotifVocabulary:
     @classmethod
     def mined(cls, config: MotifConfig, graphs: PackedGraphs) -> "MotifVocabulary":
         """The sequences that occur in at least `config.min_graphs` of some graphs."""
-        found = sequences(graphs, config.steps, config.operators)
-        owner = np.repeat(np.arange(len(graphs)), np.diff(found.offsets))
+        nodes = sequences(graphs, config.steps, config.operators)
+        owner = nodes.owner
         kinds: dict[int, np.ndarray] = {}
         for length in range(config.min_length, config.max_length + 1):
-            hashes, inside = windows(found, owner, length)
+            hashes, inside = windows(nodes, length)
             frequent = _in_graphs(hashes[inside], owner[inside], config.min_graphs)
             if not len(frequent):
                 break
@@ -175,19 +186,18 @@ class MotifVocabulary:
         return cls(config, {length: arrays[name] for length, name in names.items() if name in arrays})
 
     def split(self, graphs: PackedGraphs) -> MacroGraphs:
-        """Cuts graphs into the longest motifs that fit, from the inputs on; what fits none is a motif of one node."""
-        found = sequences(graphs, self.config.steps, self.config.operators)
-        owner = np.repeat(np.arange(len(graphs)), np.diff(found.offsets))
-        longest = np.ones(len(owner), np.int64)
+        """Cuts graphs into the longest motifs that fit, from the inputs on; a node that fits no motif stands alone."""
+        nodes = sequences(graphs, self.config.steps, self.config.operators)
+        longest = np.ones(len(nodes.order), np.int64)
         for length, kinds in self.kinds.items():
-            hashes, inside = windows(found, owner, length)
-            place = np.minimum(np.searchsorted(kinds, hashes), len(kinds) - 1)
-            longest[inside & (kinds[place] == hashes)] = length
-        return macro_graphs(graphs, found, _jumps(longest, found.offsets))
+            hashes, inside = windows(nodes, length)
+            entry = np.minimum(np.searchsorted(kinds, hashes), len(kinds) - 1)
+            longest[inside & (kinds[entry] == hashes)] = length
+        return macro_graphs(graphs, nodes, jumps(longest, nodes.offsets))
 
 
 def _in_graphs(kinds: np.ndarray, owner: np.ndarray, least: int) -> np.ndarray:
-    """The kinds, in ascending order, that at least so many owners hold; the owners ascend."""
+    """The kinds, in ascending order, that at least `least` owners hold; the owners ascend."""
     if not len(kinds):
         return kinds
     order = np.argsort(kinds, kind="stable")
@@ -198,22 +208,22 @@ def _in_graphs(kinds: np.ndarray, owner: np.ndarray, least: int) -> np.ndarray:
     return kinds[firsts][np.add.reduceat(new_pair.astype(np.int64), firsts) >= least]
 
 
-def windows(found: Sequences, owner: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+def windows(nodes: Sequences, length: int) -> tuple[np.ndarray, np.ndarray]:
     """The identities of all sequences of one length.
 
     Args:
-      found: N graphs as sequences.
-      owner: int `[nodes]`, the graph of every place.
+      nodes: N graphs as sequences.
       length: number of codes.
 
     Returns:
-      uint64 `[nodes]`, a hash of the codes from every place on, and bool `[nodes]`, whether they lie in one graph.
+      uint64 `[nodes]`, hashes of the codes from every position on, and bool `[nodes]`, True where the codes lie in one
+      graph.
     """
-    count = len(owner)
+    owner, count = nodes.owner, len(nodes.order)
     hashes = np.zeros(count, np.uint64)
     for step in range(length):
         shifted = np.zeros(count, np.uint64)
-        shifted[: max(count - step, 0)] = found.codes[step:]
+        shifted[: max(count - step, 0)] = nodes.codes[step:]
         hashes = mixed(hashes * np.uint64(5) + shifted)
     ends = np.arange(count) + length - 1
     inside = ends < count
@@ -221,131 +231,55 @@ def windows(found: Sequences, owner: np.ndarray, length: int) -> tuple[np.ndarra
     return hashes, inside
 
 
-def _jumps(longest: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """bool `[nodes]`: where pieces begin when each is as long as `longest` says at its first place."""
+def jumps(longest: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The beginnings of pieces that follow one another.
+
+    Args:
+      longest: int64 `[nodes]`, length of the piece that would begin at every position.
+      offsets: int64 `[N + 1]`, bounds of the graphs.
+
+    Returns:
+      bool `[nodes]`, True where a piece begins.
+    """
     begins = np.zeros(len(longest), bool)
-    places = offsets[:-1][np.diff(offsets) > 0]
+    positions = offsets[:-1][np.diff(offsets) > 0]
     ends = offsets[1:][np.diff(offsets) > 0]
-    while len(places):
-        begins[places] = True
-        places = places + longest[places]
-        going = places < ends
-        places, ends = places[going], ends[going]
+    while len(positions):
+        begins[positions] = True
+        positions = positions + longest[positions]
+        going = positions < ends
+        positions, ends = positions[going], ends[going]
     return begins
 
 
-def macro_graphs(graphs: PackedGraphs, found: Sequences, begins: np.ndarray) -> MacroGraphs:
-    """The graphs of pieces that begin at some places of the sequences.
+def macro_graphs(graphs: PackedGraphs, nodes: Sequences, begins: np.ndarray) -> MacroGraphs:
+    """The graphs of pieces of sequences.
 
     Args:
       graphs: N graphs.
-      found: their sequences.
-      begins: bool `[nodes]`; the first place of every graph is one.
+      nodes: sequences of the graphs.
+      begins: bool `[nodes]`, True where a piece begins; the first position of every graph is True.
     """
     piece = np.cumsum(begins) - 1
-    owner = np.repeat(np.arange(len(graphs)), np.diff(found.offsets))
     firsts = np.flatnonzero(begins)
     sizes = np.diff(np.append(firsts, len(begins)))
     within = np.arange(len(begins)) - firsts[piece] if len(begins) else np.zeros(0, np.int64)
-    terms = mixed(found.codes + mixed(within.astype(np.uint64)))
+    terms = mixed(nodes.codes + mixed(within.astype(np.uint64)))
     kinds = np.add.reduceat(terms, firsts) if len(firsts) else np.zeros(0, np.uint64)
     motif = np.empty(len(begins), np.int64)
-    motif[found.order] = piece
-    return MacroGraphs(motif, owner[firsts], kinds, sizes, _crossing(graphs, motif))
+    motif[nodes.order] = piece
+    return MacroGraphs(motif, nodes.owner[firsts], kinds, sizes, crossing(graphs, motif))
 
 
-def macro_of_partition(graphs: PackedGraphs, motif: np.ndarray) -> MacroGraphs:
-    """The graphs of any pieces; equal are those whose nodes have the same operators and hear the same.
+def crossing(graphs: PackedGraphs, motif: np.ndarray) -> np.ndarray:
+    """The distinct pairs of pieces that an edge joins, int64 `[E, 2]`.
 
     Args:
       graphs: N graphs.
-      motif: int64 `[nodes]`, the piece of every node, counted over all graphs and graph by graph.
+      motif: int64 `[nodes]`, piece of every node, counted over all graphs.
     """
-    found = sequences(graphs, 1)
-    count = int(motif.max(initial=-1)) + 1
-    kinds, owners = np.zeros(count, np.uint64), np.zeros(count, np.int64)
-    np.add.at(kinds, motif[found.order], mixed(found.codes))
-    owners[motif] = np.repeat(np.arange(len(graphs)), graphs.num_nodes)
-    return MacroGraphs(motif, owners, kinds, np.bincount(motif, minlength=count), _crossing(graphs, motif))
-
-
-def _crossing(graphs: PackedGraphs, motif: np.ndarray) -> np.ndarray:
-    """int64 `[E, 2]`, the distinct pairs of pieces that an edge joins."""
     starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
     ends = motif[graphs.edges + starts[:, None]] if len(graphs.edges) else np.zeros((0, 2), np.int64)
-    crossing = np.sort(ends[ends[:, 0] != ends[:, 1]], axis=1)
+    pairs = np.sort(ends[ends[:, 0] != ends[:, 1]], axis=1)
     count = max(len(motif), 1)
-    return np.stack(np.divmod(np.unique(crossing @ (count, 1)), count), axis=1)
-
-
-def fixed_size(graphs: PackedGraphs, found: Sequences, size: int) -> MacroGraphs:
-    """Baseline: pieces of `size` nodes."""
-    within = np.arange(len(found.order)) - np.repeat(found.offsets[:-1], np.diff(found.offsets))
-    return macro_graphs(graphs, found, within % size == 0)
-
-
-def fixed_number(graphs: PackedGraphs, found: Sequences, number: int) -> MacroGraphs:
-    """Baseline: `number` pieces of about equal size; fewer in graphs of fewer nodes."""
-    sizes = np.repeat(np.diff(found.offsets), np.diff(found.offsets))
-    within = np.arange(len(found.order)) - np.repeat(found.offsets[:-1], np.diff(found.offsets))
-    pieces = np.minimum(sizes, number)
-    piece = within * pieces // np.maximum(sizes, 1)
-    before = (within - 1) * pieces // np.maximum(sizes, 1)
-    return macro_graphs(graphs, found, (within == 0) | (piece != before))
-
-
-def random_sizes(graphs: PackedGraphs, found: Sequences, smallest: int = 5, largest: int = 9) -> MacroGraphs:
-    """Baseline: pieces of random sizes, which depend on nothing but the graph."""
-    sizes = np.diff(found.offsets)
-    within = np.arange(len(found.order)) - np.repeat(found.offsets[:-1], sizes)
-    sums = np.append(np.uint64(0), np.cumsum(mixed(found.codes)))
-    names = np.repeat(sums[found.offsets[1:]] - sums[found.offsets[:-1]], sizes)
-    drawn = mixed(names + mixed(within.astype(np.uint64))) % np.uint64(largest - smallest + 1)
-    return macro_graphs(graphs, found, _jumps(smallest + drawn.astype(np.int64), found.offsets))
-
-
-def bigram_segments(graphs: PackedGraphs) -> MacroGraphs:
-    """The published rule: pieces end where the frequency of a pair of codes differs much from that of the next pair.
-
-    A node's code is the set of distances to its predecessors in the sequence, without operators. The threshold is the
-    difference of frequencies, other than 0, that occurs most often in the graph (the smallest of several).
-
-    References:
-      Pei et al. 2024, published code (commit f3eae2e). Nodes are in `sequences`' order, not in that of a file.
-    """
-    found = sequences(graphs, 0, operators=False)
-    place = np.empty(len(found.order), np.int64)
-    place[found.order] = np.arange(len(found.order))
-    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
-    sources, targets = (place[graphs.edges[:, side] + starts] for side in (0, 1))
-    distances = mixed((targets - sources).astype(np.uint64))
-    codes = np.zeros(len(place), np.uint64)
-    np.add.at(codes, targets, distances)
-    begins = np.zeros(len(place), bool)
-    for start, stop in zip(found.offsets[:-1].tolist(), found.offsets[1:].tolist(), strict=True):
-        begins[start:stop] = _bigram_begins(codes[start:stop])
-    named = dataclasses.replace(found, codes=mixed(codes))
-    return macro_graphs(graphs, named, begins)
-
-
-def _bigram_begins(codes: np.ndarray) -> list[bool]:
-    count = len(codes)
-    begins = [False] * count
-    if count:
-        begins[0] = True
-    if count < 3:
-        return begins
-    pairs = mixed(codes[:-1]) + codes[1:]
-    _, inverse, counts = np.unique(pairs, return_inverse=True, return_counts=True)
-    frequency = counts[inverse.ravel()].tolist()
-    steps = np.abs(np.diff(frequency))
-    values, often = np.unique(steps[steps > 0], return_counts=True)
-    threshold = int(values[often.argmax()]) if len(values) else 0
-    place = 0
-    while place < count - 2:
-        if abs(frequency[place] - frequency[place + 1]) > threshold:
-            if frequency[place] > frequency[place + 1]:  # the next node still belongs to this piece
-                place += 1
-            begins[place + 1] = True
-        place += 1
-    return begins
+    return np.stack(np.divmod(np.unique(pairs @ (count, 1)), count), axis=1)

@@ -26,10 +26,10 @@ class TwoLevelBatch(NamedTuple):
     """B graphs side by side at both levels.
 
     Attributes:
-      ops: the operators; `nodes` are int32 `[T, 3]`, operator and height and width of the kernel, or rows of a table of
-        these, int32 `[T]`.
-      motif: int32 `[T]`, the motif of every operator; M - 1 in padding.
-      macro: the motifs; `nodes` int32 `[M]` are their kinds, equal for equal motifs.
+      ops: operators; `nodes` are int32 `[T, 3]`, operator and height and width of the kernel, or int32 `[T]`, rows of a
+        table of operators and kernels.
+      motif: int32 `[T]`, motif of every operator; M - 1 in padding.
+      macro: motifs; `nodes` int32 `[M]` are kinds, equal for equal motifs.
       share: float32 `[M]`, 1 over the number of motifs of this kind in the graph.
       neighbourhoods: float32 `[B, H]`, hashed colours; H may be 0.
     """
@@ -46,11 +46,11 @@ class TwoLevelGraphs:
     """N graphs and their motifs.
 
     Attributes:
-      graphs: the operators.
-      macro: one node per motif, N graphs like `graphs`; `codes` are kinds.
-      motif: int32 `[nodes of all graphs]`, the motif of every operator, counted within the graph.
-      share: float32 `[motifs of all graphs]`, see `TwoLevelBatch`.
-      neighbourhoods: float32 `[N, H]`.
+      graphs: N graphs of operators.
+      macro: N graphs of motifs; `codes` are kinds.
+      motif: int32 `[nodes of all graphs]`, motif of every operator, counted within the graph.
+      share: float32 `[motifs of all graphs]`, 1 over the number of motifs of this kind in the graph.
+      neighbourhoods: float32 `[N, H]`, hashed colours; H may be 0.
     """
 
     graphs: PackedGraphs
@@ -129,8 +129,8 @@ def two_level(graphs: PackedGraphs, macro: MacroGraphs, neighbourhoods: np.ndarr
 
     Args:
       graphs: N graphs.
-      macro: their motifs.
-      neighbourhoods: float32 `[N, H]`; none by default.
+      macro: motifs of the graphs.
+      neighbourhoods: float32 `[N, H]`; None for H = 0.
     """
     count = len(graphs)
     sizes = np.bincount(macro.graph, minlength=count)
@@ -138,7 +138,7 @@ def two_level(graphs: PackedGraphs, macro: MacroGraphs, neighbourhoods: np.ndarr
     owner = np.repeat(np.arange(count), graphs.num_nodes)
     _, kinds = np.unique(macro.kind, return_inverse=True)
     pairs = macro.graph * (int(kinds.max(initial=0)) + 1) + kinds.ravel()
-    _, place, equal = np.unique(pairs, return_inverse=True, return_counts=True)
+    _, pair, equal = np.unique(pairs, return_inverse=True, return_counts=True)
     edge_graph = macro.graph[macro.edges[:, 0]]
     above = PackedGraphs(
         features=np.zeros((1, NUM_FEATURES), np.int32),
@@ -159,7 +159,7 @@ def two_level(graphs: PackedGraphs, macro: MacroGraphs, neighbourhoods: np.ndarr
         graphs,
         above,
         (macro.motif - offsets[owner]).astype(np.int32),
-        (1.0 / equal[place.ravel()]).astype(np.float32),
+        (1.0 / equal[pair.ravel()]).astype(np.float32),
         np.asarray(neighbourhoods, np.float32),
     )
 
@@ -172,7 +172,7 @@ class DeviceTwoLevel:
       batch_size: B.
 
     Attributes:
-      features: int32 `[F, 3]`, what the `nodes` of a batch's operators are rows of.
+      features: int32 `[F, 3]`, table of operators and kernels, of which the `nodes` of a batch's operators are rows.
     """
 
     def __init__(self, graphs: TwoLevelGraphs, batch_size: int):
@@ -186,14 +186,21 @@ class DeviceTwoLevel:
         self._batch_size = batch_size
 
     def batch(self, rows: tf.Tensor) -> tuple[TwoLevelBatch, tf.Tensor]:
-        """As `DeviceGraphs.batch`, at both levels."""
-        below, kept_below = self._below.batch(rows)
-        above, kept_above = self._above.batch(rows)
+        """The graphs of some rows, in shapes that do not depend on the rows.
+
+        Args:
+          rows: int32 `[B]`.
+
+        Returns:
+          The batch, and float32 `[B]`: 0 for graphs that were left out.
+        """
+        below, fits_below = self._below.batch(rows)
+        above, fits_above = self._above.batch(rows)
         last = self._above.node_capacity - 1
-        starts = tf.where(kept_above > 0, tf.cumsum(above.sizes, exclusive=True), last)
+        starts = tf.where(fits_above > 0, tf.cumsum(above.sizes, exclusive=True), last)
         owner = tf.minimum(below.node_graph, self._batch_size - 1)
-        places = tf.gather(starts, owner) + tf.gather(self._motif, below.nodes)
-        motif = tf.where(below.node_graph == self._batch_size, last, tf.minimum(places, last))
+        motif = tf.gather(starts, owner) + tf.gather(self._motif, below.nodes)
+        motif = tf.where(below.node_graph == self._batch_size, last, tf.minimum(motif, last))
         real = above.node_graph < self._batch_size
         batch = TwoLevelBatch(
             below._replace(nodes=tf.gather(self._codes, below.nodes)),
@@ -202,7 +209,7 @@ class DeviceTwoLevel:
             tf.where(real, tf.gather(self._share, above.nodes), 0.0),
             tf.gather(self._neighbourhoods, rows),
         )
-        return batch, kept_below * kept_above
+        return batch, fits_below * fits_above
 
 
 @functools.cache
@@ -215,8 +222,8 @@ def two_level_view(graph: tfgnn.GraphTensor, width: int) -> TwoLevelBatch:
     """A scalar GraphTensor of the schema as flat tensors.
 
     Args:
-      graph: B merged components.
-      width: H, of the neighbourhoods.
+      graph: GraphTensor of B merged components.
+      width: H, length of the neighbourhoods.
     """
     ops, motifs = graph.node_sets[OP], graph.node_sets[MOTIF]
     nodes = tf.cast(tf.concat([ops["operator"][:, None], ops["kernel"]], axis=1), tf.int32)
@@ -224,7 +231,7 @@ def two_level_view(graph: tfgnn.GraphTensor, width: int) -> TwoLevelBatch:
     order = tf.cast(graph.edge_sets[MEMBER].adjacency.source, tf.int32)
     below = _flat(graph, OP, FLOW, tf.pad(nodes, ((0, 1), (0, 0))))
     above = _flat(graph, MOTIF, MACRO, tf.zeros([tf.shape(motifs["share"])[0] + 1], tf.int32))
-    own = tf.scatter_nd(order[:, None], member, tf.shape(ops["operator"], tf.int32))
+    motif = tf.scatter_nd(order[:, None], member, tf.shape(ops["operator"], tf.int32))
     neighbourhoods = graph.context["neighbourhoods"]
     if isinstance(neighbourhoods, tf.RaggedTensor):
         message = f"neighbourhoods of another length than the {width} of this encoder"
@@ -233,7 +240,7 @@ def two_level_view(graph: tfgnn.GraphTensor, width: int) -> TwoLevelBatch:
             neighbourhoods = neighbourhoods.to_tensor(shape=[None, width])
     return TwoLevelBatch(
         below,
-        tf.concat([own, [tf.shape(motifs["share"])[0]]], 0),
+        tf.concat([motif, [tf.shape(motifs["share"])[0]]], 0),
         above,
         tf.pad(motifs["share"], ((0, 1),)),
         neighbourhoods,
@@ -249,11 +256,14 @@ def _flat(graph: tfgnn.GraphTensor, nodes: str, edges: str, features: tf.Tensor)
     return FlatBatch(features, owner, *ends, sizes)
 
 
-def embed_two_level(
-    encode: Callable[[TwoLevelBatch], tf.Tensor], graphs: TwoLevelGraphs, *, nodes_at_once: int = 50_000
-) -> np.ndarray:
-    """Embeddings float32 `[N, D]`, in batches of graphs of similar size."""
+def embed_two_level(encode: Callable[[TwoLevelBatch], tf.Tensor], graphs: TwoLevelGraphs) -> np.ndarray:
+    """Embeddings float32 `[N, D]` of N graphs, in batches of graphs of similar size.
+
+    Args:
+      encode: function from a batch to embeddings float32 `[B, D]`.
+      graphs: N graphs.
+    """
     order = np.argsort(graphs.graphs.num_nodes, kind="stable")
     sizes = graphs.graphs.num_nodes[order]
-    parts = [encode(graphs[order[rows]].flat_batch()).numpy() for rows in chunks(sizes, nodes_at_once)]
-    return np.concatenate(parts)[np.argsort(order)]
+    embeddings = [encode(graphs[order[rows]].flat_batch()).numpy() for rows in chunks(sizes)]
+    return np.concatenate(embeddings)[np.argsort(order)]

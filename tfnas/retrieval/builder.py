@@ -1,0 +1,62 @@
+"""Indexes made from corpora, from an older index, or from both."""
+
+from collections.abc import Sequence
+
+from tfnas import artefacts
+from tfnas.encoders.motif.saved import SavedMotifEncoder
+from tfnas.errors import ConfigurationError, MismatchError
+from tfnas.retrieval.collection import Collection
+from tfnas.retrieval.index import Index
+
+
+def gather(
+    corpora: Sequence[artefacts.PathLike],
+    encoder: SavedMotifEncoder,
+    *,
+    add_to: artefacts.PathLike | None = None,
+    remove: Sequence[str] = (),
+) -> Collection:
+    """The architectures of a new index.
+
+    Args:
+      corpora: folders of graph corpora.
+      encoder: encoder of the new index.
+      add_to: folder of an index whose architectures come first; None for a new collection.
+      remove: names that are left out of the index of `add_to`.
+
+    Raises:
+      ConfigurationError: no corpus and nothing to remove, `remove` without `add_to`, an unknown name, or an index
+        without graphs.
+      MismatchError: the index of `add_to` was made with another encoder.
+    """
+    if not corpora and not (add_to and remove):
+        raise ConfigurationError("--corpus is empty; expected a corpus, or --add_to with --remove")
+    if remove and not add_to:
+        raise ConfigurationError("--remove needs the index of --add_to")
+    collections = []
+    if add_to:
+        index = Index.load(add_to)
+        if index.manifest.get("encoder") != encoder.fingerprint:
+            raise MismatchError(f"{add_to}: made with another encoder than {encoder.folder}")
+        if index.collection is None:
+            raise ConfigurationError(f"{add_to}: holds no graphs to embed again")
+        collections.append(index.remove(remove).collection)
+    if corpora:
+        collections.append(Collection.from_corpora(corpora))
+    return Collection.concatenate(collections)
+
+
+def build_index(collection: Collection, encoder: SavedMotifEncoder, folder: artefacts.PathLike) -> Index:
+    """Embeds a collection and writes its index.
+
+    Args:
+      collection: N architectures.
+      encoder: encoder of the index.
+      folder: folder of the index; replaced as a whole.
+
+    Raises:
+      InvalidArchitectureError: operators that the encoder does not know.
+    """
+    index = Index.of(encoder.embed(collection.graphs), collection)
+    index.save(folder, encoder=encoder.fingerprint)
+    return index
