@@ -57,25 +57,25 @@ perf: .venv
 # whole takes 159 minutes of processor time on two cores; docs/arch2vec.md has the command for all of it.
 reproduce-arch2vec: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
-	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_arch2vec \
+	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions arch2vec \
 		--pretraining_seeds=1 --darts_cells=100000 --output_dir=reproduction_output/arch2vec --overwrite
 
 # DATA as above; docs/predictor.md explains the tables.
 reproduce-predictor: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
-	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_predictor \
+	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions predictor \
 		--output_dir=reproduction_output/predictor --overwrite
 
 # Jacobians are kept in CORPORA for the next run.
 reproduce-jacobian: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
-	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_jacobian \
+	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions jacobian \
 		--output_dir=reproduction_output/jacobian --overwrite --corpora=$(CORPORA)
 
 # DATA as above; docs/retrieval.md explains the tables.
 reproduce-retrieval: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
-	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m trainers.reproduce_retrieval \
+	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions retrieval \
 		--output_dir=reproduction_output/retrieval --overwrite
 
 # PyTorch models for trainers.build_corpus; tfnas never imports anything from this environment.

@@ -25,6 +25,16 @@ def server() -> context.ForkServerContext:
     return started
 
 
+def module_of(program: str) -> tuple[str, ...]:
+    """The module that runs a program, and the words before its flags.
+
+    Args:
+      program: a binary of `trainers`, such as "search", or "reproductions PAPER".
+    """
+    module, *words = program.split()
+    return module if (ROOT / module).is_dir() else f"trainers.{module}", *words
+
+
 def run_here(
     program: str,
     arguments: list[str],
@@ -48,10 +58,11 @@ def run_here(
     os.close(descriptor)
     os.setsid()
     os.chdir(ROOT)
-    sys.argv = [program, *arguments]
+    module, *words = module_of(program)
+    sys.argv = [module, *words, *arguments]
     code = 1
     try:
-        runpy.run_module(f"trainers.{program}", run_name="__main__")
+        runpy.run_module(module, run_name="__main__")
         code = 0
     except SystemExit as stop:
         if isinstance(stop.code, str):

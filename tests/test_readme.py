@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from reproductions.registry import PAPERS
+
 ROOT = pathlib.Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 SMALLER = {
@@ -76,5 +78,8 @@ def test_every_command_names_a_binary():
     text = "".join(text for _, text in BLOCKS)
     for name in re.findall(r"-m trainers\.(\w+)", text):
         assert (ROOT / "trainers" / f"{name}.py").is_file()
+    reproductions = re.findall(r"`reproductions (\w+) --experiment=(\w+)`", (ROOT / "README.md").read_text())
+    assert len(reproductions) > 3
+    assert all(experiment in PAPERS[paper].experiments for paper, experiment in reproductions)
     for target in re.findall(r"^make ([\w-]+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -15,6 +15,8 @@ from absl import app, flags, logging
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, TfnasError
 
+flags.disclaim_key_flags()  # the flags that are defined here belong to the binary, whose --help shows them
+
 
 def define_from_config(config: type) -> None:
     """Defines a flag for every field of a frozen dataclass; its help is the field's text under `Attributes:`.

@@ -14,7 +14,10 @@ from tqdm import tqdm
 from reproductions import figures as paper_figures
 from reproductions import report
 from reproductions.arch2vec.gaussian_process import GaussianProcess
+from reproductions.arch2vec.inputs import shipped
+from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
+from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.encoders.saved import SavedEncoder
 
@@ -29,7 +32,12 @@ _PAPER = (
 )
 
 
-def run(
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
+    return reproduce(load_table("nasbench101"), shipped("nasbench101")[1], output_dir)
+
+
+def reproduce(
     table: CompactTable, encoder: SavedEncoder, output_dir: pathlib.Path, *, seeds: int = 10, samples: int = 250
 ) -> dict[str, Any]:
     """Writes `figure2.md`, `figure2.json` and `figure2.png`.

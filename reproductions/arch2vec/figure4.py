@@ -15,7 +15,10 @@ from reproductions import figures as paper_figures
 from reproductions import report
 from reproductions.arch2vec import projector
 from reproductions.arch2vec.figure2 import COLUMN
+from reproductions.arch2vec.inputs import shipped
+from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
+from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.encoders.saved import SavedEncoder
 
@@ -23,7 +26,12 @@ _NEIGHBOURS = 10
 _LEAST_ACCURACY = 0.8
 
 
-def run(
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
+    return reproduce(load_table("nasbench101"), shipped("nasbench101")[1], output_dir, seed=settings.seed)
+
+
+def reproduce(
     table: CompactTable,
     encoder: SavedEncoder,
     output_dir: pathlib.Path,

@@ -14,7 +14,11 @@ from tqdm import tqdm
 from reproductions import figures as paper_figures
 from reproductions import report
 from reproductions.arch2vec.edit_distance import edit_distances
+from reproductions.arch2vec.figure2 import COLUMN
+from reproductions.arch2vec.inputs import shipped
+from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
+from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.encoders.saved import SavedEncoder
 from tfnas.spaces import CellTable, Space
@@ -22,7 +26,17 @@ from tfnas.spaces import CellTable, Space
 _DRAWN = 6
 
 
-def run(
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Runs the experiment with the shipped encoders and the measured tables, see `reproduce`."""
+    labelled = [
+        (load_table("nasbench101"), COLUMN),
+        (load_table("nasbench201"), "cifar10_validation_accuracy_200"),
+    ]
+    encoders = [shipped(name) for name in ("nasbench101", "nasbench201", "darts")]
+    return reproduce(encoders, labelled, output_dir, seed=settings.seed)
+
+
+def reproduce(
     encoders: Sequence[tuple[Space, SavedEncoder]],
     tables: Sequence[tuple[CompactTable, str]],
     output_dir: pathlib.Path,

@@ -13,6 +13,7 @@ import numpy as np
 
 from reproductions import figures as paper_figures
 from reproductions import processes, report
+from reproductions.arch2vec.settings import Settings
 from tfnas import artefacts, runtime
 from tfnas.encoders.arch2vec.config import TABLE1_METHODS, preset
 
@@ -59,7 +60,17 @@ class Job:
     folder: str
 
 
-def run(
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Pretrains every autoencoder, see `reproduce`."""
+    return reproduce(
+        output_dir,
+        seeds=settings.pretraining_seeds,
+        other_seeds=settings.other_seeds,
+        darts_cells=settings.darts_cells,
+    )
+
+
+def reproduce(
     output_dir: pathlib.Path,
     *,
     spaces: Sequence[str] = tuple(EPOCHS),

@@ -23,6 +23,8 @@ from tqdm import tqdm
 from reproductions import figures as paper_figures
 from reproductions import processes, report
 from reproductions.arch2vec import supervised_search
+from reproductions.arch2vec.inputs import shipped
+from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
 from tfnas import artefacts, runtime
 from tfnas.benchmarks.registry import load_table
@@ -94,9 +96,13 @@ class Job:
     seed: int
 
 
-def run(
-    encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int = 500, seed: int = 1, workers: int | None = None
-) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
+    load_table("nasbench101")  # processes start later, and their errors come later still
+    return reproduce(shipped("nasbench101")[1], output_dir, runs=settings.runs, seed=settings.seed)
+
+
+def reproduce(encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> dict[str, Any]:
     """Runs every method and writes `table2.md`, `table2.json`, `figure6.png` and `figure6_distribution.png`.
 
     Finished methods are kept under `output_dir/table2`, so that an interrupted experiment goes on.
@@ -106,7 +112,6 @@ def run(
       output_dir: an existing folder.
       runs: per method.
       seed: of the first run.
-      workers: methods at the same time; by default one per processor.
 
     Returns:
       Per method the mean and deviation of the best accuracy after 100, 200 and 400 queries, and at the end of the
@@ -122,7 +127,7 @@ def run(
         )
         for name in _METHODS
     ]
-    found = dict(zip(_METHODS, processes.run(_search, jobs, "Table 2", workers), strict=True))
+    found = dict(zip(_METHODS, processes.run(_search, jobs, "Table 2"), strict=True))
     best_of_all = float(found["random search"]["optimum"])
     values: dict[str, Any] = {"runs": runs, "seed": seed, "optimum": best_of_all}
     values["time_regression_r2"] = float(found["random search"]["r2"])

@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from reproductions import processes, report
 from reproductions.arch2vec import supervised_search
+from reproductions.arch2vec.inputs import shipped
+from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
 from tfnas import artefacts, runtime
 from tfnas.benchmarks.registry import load_table
@@ -114,9 +116,13 @@ class Job:
     seed: int
 
 
-def run(
-    encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int = 500, seed: int = 1, workers: int | None = None
-) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
+    load_table("nasbench201")  # processes start later, and their errors come later still
+    return reproduce(shipped("nasbench201")[1], output_dir, runs=settings.runs, seed=settings.seed)
+
+
+def reproduce(encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> dict[str, Any]:
     """Runs every method and writes `table3.md`, `table3.json` and a figure per data set.
 
     Finished methods are kept under `output_dir/table3`, so that an interrupted experiment goes on.
@@ -126,7 +132,6 @@ def run(
       output_dir: an existing folder.
       runs: per method.
       seed: of the first run.
-      workers: methods at the same time; by default one per processor.
 
     Returns:
       Per data set and method: mean and deviation of both accuracies over runs, mean number of queries.
@@ -144,7 +149,7 @@ def run(
         for data_set in DATA_SETS
         for name in names
     ]
-    results = dict(zip(jobs, processes.run(_search, jobs, "Table 3", workers), strict=True))
+    results = dict(zip(jobs, processes.run(_search, jobs, "Table 3"), strict=True))
     values: dict[str, Any] = {"runs": runs, "seed": seed}
     for data_set in DATA_SETS:
         found = {job.method: part for job, part in results.items() if job.data_set == data_set}

@@ -16,6 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from reproductions import report
+from reproductions.arch2vec.inputs import shipped
+from reproductions.arch2vec.settings import Settings
 from tfnas.benchmarks.trained.darts import DartsEvaluator, train_cell
 from tfnas.benchmarks.trained.darts_config import TRAININGS, query
 from tfnas.benchmarks.trained.images import ImageData
@@ -34,7 +36,12 @@ _PAPER = {"arch2vec-RL": "2.65 ± 0.05 (best 2.60)", "arch2vec-BO": "2.56 ± 0.0
 _SKELETON = darts.DartsSkeleton(channels=4, layers=3, auxiliary=False)
 
 
-def run(
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Searches and trains with the shipped encoder, see `reproduce`."""
+    return reproduce(shipped("darts")[1], output_dir, seed=settings.seed)
+
+
+def reproduce(
     encoder: SavedEncoder,
     output_dir: pathlib.Path,
     *,

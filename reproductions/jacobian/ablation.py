@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from reproductions import processes, report
 from reproductions.jacobian import data
-from reproductions.jacobian.data import Settings
+from reproductions.jacobian.settings import Settings
 from reproductions.jacobian.table1 import tau
 from tfnas import artefacts
 from tfnas.benchmarks.trained.digits201 import distinct_cells

@@ -9,10 +9,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from reproductions import processes
+from reproductions.jacobian.settings import Settings
 from tfnas import artefacts
 from tfnas.benchmarks.registry import find_table, load_table
-from tfnas.benchmarks.trained import images
 from tfnas.benchmarks.trained.digits201 import distinct_cells
+from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.encoders.jacobian import config as presets
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.encoders.jacobian import export
@@ -43,38 +44,6 @@ EPOCHS = {"paper": 30, "tfnas": 100}
 _DEVELOPMENT = (12345, 800)  # seed and number of the cells on which the preset `tfnas` was chosen
 _PARTS = 2  # processes that compute scores
 _STEPS_PER_EPOCH = 14  # of the published training
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What the experiments leave open.
-
-    Attributes:
-      seed: of everything random.
-      cells: architectures of NAS-Bench-201, no two of which compute the same function.
-      widths: architectures of the NATS size space.
-      images: N, over which Jacobians are taken.
-      initializations: networks per architecture.
-      labels: how many architectures have labels in table 1.
-      encoders: trainings per encoder.
-      draws: sets of labels per training.
-      runs: searches per method.
-      queries: of a search.
-      corpora: folder of the corpora `nasbench201` and `nats_size`, which are extracted if it lacks them; None for one
-        among the results.
-    """
-
-    seed: int = 1
-    cells: int = 2000
-    widths: int = 1000
-    images: int = 64
-    initializations: int = 4
-    labels: tuple[int, ...] = (50, 100, 500)
-    encoders: int = 3
-    draws: int = 3
-    runs: int = 500
-    queries: int = 200
-    corpora: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +109,7 @@ def _count(settings: Settings, space: str) -> int:
 
 
 def _images(settings: Settings) -> np.ndarray:
-    return images.batch_of_images(find_table("cifar10_subset"), settings.images, settings.seed)[0]
+    return batch_of_images(find_table("cifar10_subset"), settings.images, settings.seed)[0]
 
 
 def _extract(job: tuple[str, Settings, str]) -> None:
@@ -199,7 +168,7 @@ def _score(job: tuple) -> None:
     folder, seed, cells, images = job
     processes.quiet(pathlib.Path(folder))
     space = NASBench201()
-    labels = images.batch_of_images(find_table("cifar10_subset"), len(images), seed)[1]
+    labels = batch_of_images(find_table("cifar10_subset"), len(images), seed)[1]
     score_cells(space, cells, experiment.scorer(space, images, labels, PROXIES, seed), pathlib.Path(folder))
 
 

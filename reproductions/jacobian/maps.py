@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from reproductions import figures as paper_figures
 from reproductions import processes, report
 from reproductions.jacobian import data
-from reproductions.jacobian.data import Settings
+from reproductions.jacobian.settings import Settings
 
 _SHOWN = 1500
 _NEIGHBOURS = 10

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from reproductions import processes, report
 from reproductions.jacobian import data
-from reproductions.jacobian.data import Settings
+from reproductions.jacobian.settings import Settings
 from reproductions.jacobian.table1 import SPECTRA
 from tfnas import artefacts
 from tfnas.benchmarks.registry import load_table

@@ -15,7 +15,8 @@ from sklearn.ensemble import RandomForestRegressor
 from reproductions import figures as paper_figures
 from reproductions import processes, report
 from reproductions.jacobian import data
-from reproductions.jacobian.data import Settings, SpaceData
+from reproductions.jacobian.data import SpaceData
+from reproductions.jacobian.settings import Settings
 from tfnas.encoders.saved import SavedEncoder
 from tfnas.predictors.additive_gp import AdditiveGP, normal_scores
 from tfnas.predictors.features import standardised

@@ -14,9 +14,10 @@ from sklearn.decomposition import PCA
 from reproductions import figures as paper_figures
 from reproductions import processes, report
 from reproductions.jacobian import data
-from reproductions.jacobian.data import Settings
+from reproductions.jacobian.settings import Settings
 from tfnas import artefacts
 from tfnas.benchmarks.registry import find_table
+from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.encoders.jacobian.program import JacobianProgram
 from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
 from tfnas.networks.initialization import draw_weights
@@ -98,7 +99,7 @@ def _train(job: tuple[str, str, Architecture, np.ndarray, int]) -> tuple[np.ndar
         program = JacobianProgram(network, rule=None, call=lambda batch: network(batch, training=False))
         optimizer = tf.keras.optimizers.SGD(_RATE, _MOMENTUM)
         count = _IMAGES + len(images)  # the first ones are those that Jacobians are taken of
-        drawn = images.batch_of_images(find_table("cifar10_subset"), count, seed)
+        drawn = batch_of_images(find_table("cifar10_subset"), count, seed)
         pixels, labels = (tf.constant(part[len(images) :]) for part in drawn)
 
         @tf.function

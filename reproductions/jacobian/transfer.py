@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestRegressor
 from reproductions import figures as paper_figures
 from reproductions import report
 from reproductions.jacobian import data
-from reproductions.jacobian.data import Settings
+from reproductions.jacobian.settings import Settings
 from tfnas.encoders.jacobian.pretrain import joined
 
 SPACES = ("nats_size", "nasbench201")

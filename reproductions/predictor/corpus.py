@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 
+from reproductions.predictor.settings import Settings
 from tfnas import artefacts
 from tfnas.benchmarks.registry import load_table
 from tfnas.encoders.computation_graph import similarity
@@ -76,19 +77,17 @@ def fine_tuning_sets(pool: np.ndarray, family: str, runs: int, seed: int) -> lis
     return [np.random.default_rng([seed, 1 + place, run]).permutation(pool)[: TARGETS[family]] for run in range(runs)]
 
 
-def load(folder: pathlib.Path, seed: int, nasbench101: int = 50_000, nasbench301: int = 10_000) -> Corpus:
+def load(folder: pathlib.Path, settings: Settings) -> Corpus:
     """Builds the corpus, or reads what an earlier call left in `folder`.
 
     Args:
-      folder: gets `corpus.npz`.
-      seed: of the samples.
-      nasbench101: networks of NAS-Bench-101.
-      nasbench301: networks of NAS-Bench-301; all that have a label are among them.
+      folder: folder of `corpus.npz`.
+      settings: seed and numbers of networks.
 
     Raises:
       ConfigurationError: a benchmark's table is not found.
     """
-    cells, labels = _architectures(seed, nasbench101, nasbench301)
+    cells, labels = _architectures(settings)
     path = folder / "corpus.npz"
     names = [field.name for field in dataclasses.fields(PackedGraphs) if field.name != "families"]
     if path.exists():
@@ -103,22 +102,22 @@ def load(folder: pathlib.Path, seed: int, nasbench101: int = 50_000, nasbench301
     return Corpus(graphs, spectra, cells)
 
 
-def _architectures(seed: int, nasbench101: int, nasbench301: int) -> tuple[dict[str, CellTable], dict[str, np.ndarray]]:
+def _architectures(settings: Settings) -> tuple[dict[str, CellTable], dict[str, np.ndarray]]:
     cells: dict[str, CellTable] = {}
     labels: dict[str, np.ndarray] = {}
     for place, family in enumerate(TARGETS):
-        table, rng = load_table(family), np.random.default_rng([seed, 10 + place])
+        table, rng = load_table(family), np.random.default_rng([settings.seed, 10 + place])
         values = table.values(_COLUMNS[family])
         if family == "nasbench101":
-            rows = np.sort(rng.permutation(len(table))[:nasbench101])
+            rows = np.sort(rng.permutation(len(table))[: settings.nasbench101_graphs])
         elif family == "nasbench201":
             none = table.space.operations.index(NONE)
             rows = np.flatnonzero((table.cells.operations != none).all(axis=1))
         else:
             rows = np.arange(len(table))
         cells[family], labels[family] = table.cells[rows], values[rows].astype(np.float32)
-        if family == "nasbench301" and nasbench301 > len(rows):
-            more = get_space(family).sample(nasbench301 - len(rows), rng)
+        if family == "nasbench301" and settings.nasbench301_graphs > len(rows):
+            more = get_space(family).sample(settings.nasbench301_graphs - len(rows), rng)
             cells[family] = CellTable.concatenate([cells[family], more])
             labels[family] = np.append(labels[family], np.full(len(more), np.nan, np.float32))
     return cells, labels

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.stats
 
 from reproductions import report
+from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.registry import find_table, load_table
 from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.networks.symbolic.packing import pack_cells
@@ -25,26 +26,23 @@ PAPER = {"synflow": 0.823, "jacov": 0.859, "fisher": 0.687, "grad_norm": 0.714, 
 """NAS-Bench-201, the 4,096 cells without `none`."""
 
 _LABELS = 40
+_DARTS_CELLS = 30  # pairs of NAS-Bench-301, whose networks are built one by one
 
 
-def run(
-    output_dir: pathlib.Path, *, seed: int, cells: int = 500, darts_cells: int = 30, runs: int = 5
-) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `proxies.md` and `proxies.json`.
 
     Args:
       output_dir: an existing folder.
-      seed: of cells, weights and images.
-      cells: of NAS-Bench-201 without `none`.
-      darts_cells: pairs of NAS-Bench-301, whose networks are built one by one.
-      runs: sets of 40 labels for the predictors.
+      settings: seed, cells of NAS-Bench-201 that are scored, and sets of 40 labels for the predictors.
     """
+    seed = settings.seed
     images, labels = batch_of_images(find_table("cifar10_subset"), 64, seed)
     folder = output_dir / "proxies" / "nasbench201"
     space = NASBench201()
     if not (folder / "scores.npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        chosen = experiment.sample(space, cells, True, np.random.default_rng(seed))
+        chosen = experiment.sample(space, settings.proxy_cells, True, np.random.default_rng(seed))
         score_cells(space, chosen, experiment.scorer(space, images, labels, PROXIES, seed), folder)
     scored, columns = read_scores(folder / "scores.npz", space)
     table = load_table("nasbench201")
@@ -52,9 +50,9 @@ def run(
     graphs = pack_cells("nasbench201", scored)
     sizes = {"parameters": graphs.structure[:, 0], "multiply-adds": graphs.structure[:, 1]}
     found = {name: _spearman(values, accuracy) for name, values in {**columns, **sizes}.items()}
-    published, ours = _darts(output_dir, images, labels, seed, darts_cells)
+    published, ours = _darts(output_dir, images, labels, seed)
     agreement = {name: _spearman(ours[name], published[name]) for name in PROXIES}
-    predictors = _predictors(graphs, columns, accuracy, runs, seed)
+    predictors = _predictors(graphs, columns, accuracy, settings.runs, seed)
     rows = [
         [
             name,
@@ -69,8 +67,8 @@ def run(
     comparison = [
         f"{len(scored)} cells of NAS-Bench-201 without none, 64 CIFAR-10 images; within 0.05 of the published "
         f"correlation: {', '.join(within) or 'none'}.",
-        f"Last column: {darts_cells} pairs of NAS-Bench-301, our scores against those published for the same cells, by "
-        "rank.",
+        f"Last column: {_DARTS_CELLS} pairs of NAS-Bench-301, our scores against those published for the same cells, "
+        "by rank.",
         *(
             f"{name}, {_LABELS} labels, the other {len(scored) - _LABELS} of these cells: "
             f"{np.mean(values):.3f} ± {np.std(values):.3f}."
@@ -87,11 +85,11 @@ def run(
 
 
 def _darts(
-    output_dir: pathlib.Path, images: np.ndarray, labels: np.ndarray, seed: int, count: int
+    output_dir: pathlib.Path, images: np.ndarray, labels: np.ndarray, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Published scores and ours of the same pairs of cells."""
     space, table = NASBench301(), load_table("nasbench301")
-    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
+    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:_DARTS_CELLS])
     folder = output_dir / "proxies" / "nasbench301"
     if not (folder / "scores.npz").exists():
         folder.mkdir(parents=True, exist_ok=True)

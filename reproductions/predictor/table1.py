@@ -18,8 +18,9 @@ import tensorflow as tf
 from reproductions import figures as paper_figures
 from reproductions import report
 from reproductions.predictor import methods
-from reproductions.predictor.corpus import TARGETS, Corpus, fine_tuning_sets
+from reproductions.predictor.corpus import TARGETS, Corpus, fine_tuning_sets, load
 from reproductions.predictor.methods import Task
+from reproductions.predictor.settings import Settings
 from tfnas import artefacts
 from tfnas.encoders.computation_graph import config as encoder_config
 from tfnas.encoders.computation_graph import similarity
@@ -38,20 +39,18 @@ _MAIN = "mean of the last two"
 _PAPERS = "paper: CL embedding, MLP fine-tuned"
 
 
-def run(corpus: Corpus, output_dir: pathlib.Path, *, seed: int, runs: int = 5, epochs: int = 3) -> dict[str, Any]:
-    """Writes `table1.md`, `table1.json` and `table1.png`; finished parts are kept in `parts/`.
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """Writes `table1.md`, `table1.json` and `table1.png`; finished methods are kept in `parts/`.
 
     Args:
-      corpus: graphs and labels.
       output_dir: an existing folder.
-      seed: of everything random.
-      runs: fine-tunings per target, each with labels of its own.
-      epochs: of contrastive pretraining.
+      settings: numbers of networks, of fine-tunings per target, and of epochs of contrastive pretraining.
 
     Returns:
-      What `table1.json` holds.
+      The content of `table1.json`.
     """
-    encoders = {name: pretrained(corpus, output_dir, name, seed, epochs) for name in ("paper", "tfnas")}
+    corpus, seed, runs = load(output_dir, settings), settings.seed, settings.runs
+    encoders = {name: pretrained(corpus, output_dir, name, seed, settings.epochs) for name in ("paper", "tfnas")}
     found: dict[str, dict[str, list[float]]] = {}
     before: dict[str, dict[str, float]] = {}
     for family in TARGETS:

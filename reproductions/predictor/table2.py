@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from reproductions import report
 from reproductions.predictor import methods
-from reproductions.predictor.corpus import TARGETS, Corpus, fine_tuning_sets
+from reproductions.predictor.corpus import TARGETS, Corpus, fine_tuning_sets, load
 from reproductions.predictor.methods import Task
+from reproductions.predictor.settings import Settings
 from reproductions.predictor.table1 import kept
 from tfnas.encoders.computation_graph import config as encoder_config
 from tfnas.encoders.computation_graph import similarity
@@ -27,6 +28,8 @@ from tfnas.graphs.packed import FlatBatch, PackedGraphs, embed_packed
 from tfnas.predictors.features import GraphFeatures
 from tfnas.training import loop
 
+_GRAPHS = 12_000  # random graphs that a variant is pretrained on
+_EPOCHS = 2
 _OURS = encoder_config.preset("tfnas")
 _SPECTRA = {"similarity": "spectrum", "similarity_temperature": 0.05, "relative_temperature": False}
 VARIANTS: dict[str, encoder_config.GraphEncoderConfig] = {
@@ -42,26 +45,15 @@ VARIANTS: dict[str, encoder_config.GraphEncoderConfig] = {
 }
 
 
-def run(
-    corpus: Corpus,
-    output_dir: pathlib.Path,
-    *,
-    seed: int,
-    runs: int = 5,
-    graphs: int = 12_000,
-    epochs: int = 2,
-) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `table2.md` and `table2.json`: a Gaussian process on the embeddings of each variant.
 
     Args:
-      corpus: graphs and labels.
       output_dir: an existing folder.
-      seed: of everything random.
-      runs: sets of labels per target.
-      graphs: random graphs that a variant is pretrained on.
-      epochs: of that.
+      settings: numbers of networks, and of sets of labels per target.
     """
-    chosen = np.sort(np.random.default_rng([seed, 20]).permutation(len(corpus.graphs))[:graphs])
+    corpus, seed, runs = load(output_dir, settings), settings.seed, settings.runs
+    chosen = np.sort(np.random.default_rng([seed, 20]).permutation(len(corpus.graphs))[:_GRAPHS])
     tasks = {}
     for family in TARGETS:
         pool = corpus.pool(family, seed)
@@ -69,7 +61,7 @@ def run(
     found: dict[str, dict[str, list[float]]] = {}
     for number, (name, config) in enumerate(VARIANTS.items()):
         for trained in (False, True) if name in ("tfnas", "paper") else (True,):
-            encoder = _Lazily(config, corpus, chosen, seed, epochs if trained else 0)
+            encoder = _Lazily(config, corpus, chosen, seed, _EPOCHS if trained else 0)
             label = name if trained else f"{name}, untrained"
             found[label] = {}
             for family, task in tasks.items():
@@ -80,13 +72,13 @@ def run(
         [name, *(f"{np.mean(families[family]):.3f} ± {np.std(families[family]):.3f}" for family in TARGETS)]
         for name, families in found.items()
     ]
-    values = {"runs": runs, "seed": seed, "graphs": graphs, "epochs": epochs, "correlations": found}
+    values = {"runs": runs, "seed": seed, "graphs": _GRAPHS, "epochs": _EPOCHS, "correlations": found}
     spread = {
         family: np.ptp([np.mean(families[family]) for name, families in found.items() if "untrained" not in name])
         for family in TARGETS
     }
     comparison = [
-        f"Every variant: {graphs:,} graphs, {epochs} epochs, then a Gaussian process on the embedding alone.",
+        f"Every variant: {_GRAPHS:,} graphs, {_EPOCHS} epochs, then a Gaussian process on the embedding alone.",
         "Between the best and the worst trained variant lie "
         + ", ".join(f"{value:.3f} ({family})" for family, value in spread.items())
         + ".",

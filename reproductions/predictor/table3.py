@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from reproductions import report
+from reproductions.predictor.settings import Settings
 from tfnas import artefacts
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
@@ -27,6 +28,8 @@ from tfnas.search.loop import run_search
 QUERIES = {"nasbench101": (700, 50), "nasbench201": (90, 30)}
 """Queries in all, and those of them that the predictor needs before it guides."""
 
+_NASBENCH101_RUNS = 5
+
 PAPER = {
     "nasbench101": {
         "random": "94.11 ± 0.10, rank 26.0",
@@ -38,14 +41,12 @@ PAPER = {
 _COLUMNS = {"nasbench101": "test_accuracy_108", "nasbench201": "cifar10_test_accuracy_200"}
 
 
-def run(output_dir: pathlib.Path, *, seed: int, runs: int = 20, nasbench101_runs: int = 5) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `table3.md`, `table3.json` and a figure per space.
 
     Args:
       output_dir: an existing folder.
-      seed: of the first run.
-      runs: per strategy on NAS-Bench-201.
-      nasbench101_runs: per strategy on NAS-Bench-101.
+      settings: seed of the first run, and runs per strategy on NAS-Bench-201.
     """
     values: dict[str, Any] = {}
     rows = []
@@ -55,9 +56,9 @@ def run(output_dir: pathlib.Path, *, seed: int, runs: int = 20, nasbench101_runs
         order = np.sort(accuracies)[::-1]
         candidates = Candidates(table.space, table.cells, np.zeros((len(table), 1), np.float32))
         evaluator = TableEvaluator(table, _COLUMNS[space], _COLUMNS[space])
-        count = runs if space == "nasbench201" else nasbench101_runs
+        count = settings.search_runs if space == "nasbench201" else _NASBENCH101_RUNS
         curves = {}
-        for name, make in _strategies(candidates, range(seed, seed + count), labels).items():
+        for name, make in _strategies(candidates, range(settings.seed, settings.seed + count), labels).items():
             folder = output_dir / "searches" / space / name.replace(" ", "_")
             path = folder / "history.npz"
             if not path.exists():

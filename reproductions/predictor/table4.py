@@ -15,6 +15,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from reproductions import report
+from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.networks import symbolic
@@ -27,16 +28,16 @@ from tfnas.search.open_candidates import OpenCandidates
 from tfnas.spaces import Architecture, MobileNetV3
 
 _IMAGE_SIZE = 32
+_QUERIES = 20  # networks that are trained
+_LABELS = 10  # queries that are drawn at random
 
 
-def run(output_dir: pathlib.Path, *, seed: int, queries: int = 20, labels: int = 10) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `table4.md`, `table4.json` and `table4.png`.
 
     Args:
       output_dir: an existing folder.
-      seed: of the search.
-      queries: networks that are trained.
-      labels: those of them that are drawn at random.
+      settings: seed of the search.
     """
     space = MobileNetV3()
     evaluator = TrainedEvaluator(space, _network, _digits(), TrainedConfig(epochs=4))
@@ -46,16 +47,16 @@ def run(output_dir: pathlib.Path, *, seed: int, queries: int = 20, labels: int =
     evaluator.batch = 5
     candidates = OpenCandidates(space)
     strategy = GuidedEvolution(
-        candidates, [seed], predictor_guide(candidates, labels, symbolic.BENCHMARK), batch=5, refit_every=5
+        candidates, [settings.seed], predictor_guide(candidates, _LABELS, symbolic.BENCHMARK), batch=5, refit_every=5
     )
-    with tqdm(total=queries, desc="mobilenetv3", unit="query") as bar:
-        history = run_search(strategy, evaluator, queries, folder, bar)
+    with tqdm(total=_QUERIES, desc="mobilenetv3", unit="query") as bar:
+        history = run_search(strategy, evaluator, _QUERIES, folder, bar)
     scores = history.scores
     best = int(history.best[0])
     architecture = candidates.architecture(int(history.rows[0, best]))
-    first, rest = scores.validation[0, :labels], scores.validation[0, labels:]
+    first, rest = scores.validation[0, :_LABELS], scores.validation[0, _LABELS:]
     values = {
-        "seed": seed,
+        "seed": settings.seed,
         "validation": scores.validation[0].tolist(),
         "best": space.to_string(architecture),
         "best_validation": float(scores.validation[0, best]),
@@ -63,11 +64,11 @@ def run(output_dir: pathlib.Path, *, seed: int, queries: int = 20, labels: int =
         "seconds": float(scores.cost_seconds.sum()),
     }
     rows = [
-        ["random queries", f"{labels}", report.percent(first.mean(), first.std()), report.percent(first.max())],
+        ["random queries", f"{_LABELS}", report.percent(first.mean(), first.std()), report.percent(first.max())],
         ["guided queries", f"{len(rest)}", report.percent(rest.mean(), rest.std()), report.percent(rest.max())],
     ]
     comparison = [
-        f"Best: {values['best']}, test {report.percent(values['best_test'])} %, among {queries} trained networks.",
+        f"Best: {values['best']}, test {report.percent(values['best_test'])} %, among {_QUERIES} trained networks.",
         "Published, with the pretrained supernet on ImageNet: OFA-MBv3-CL 79.2, OFA-Large 79.0, OFA-Base 78.9 % top-1.",
     ]
     figures.search_curves(

@@ -9,8 +9,8 @@ import pathlib
 from typing import Any
 
 from reproductions import report
-from reproductions.retrieval.data import Settings
 from reproductions.retrieval.methods import Job, measured
+from reproductions.retrieval.settings import Settings
 from reproductions.retrieval.table1 import KINDS, METRICS, cell, column_titles
 from tfnas.encoders.motif.config import MotifEncoderConfig, preset
 

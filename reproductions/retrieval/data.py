@@ -1,6 +1,5 @@
 """The collections that retrieval is measured on, and one measurement of one method."""
 
-import dataclasses
 import pathlib
 from typing import Any
 
@@ -11,6 +10,7 @@ from reproductions import processes
 from reproductions.retrieval import splits
 from reproductions.retrieval.nas import lineages
 from reproductions.retrieval.realworld import read_realworld
+from reproductions.retrieval.settings import Settings
 from tfnas import artefacts
 from tfnas.benchmarks.registry import find_table
 from tfnas.retrieval import metrics
@@ -18,32 +18,7 @@ from tfnas.retrieval.collection import Collection, read_collection
 from tfnas.saved_models import SHIPPED
 
 COUNTS = (20, 50, 100)
-SETS = ("realworld", "corpus", "nas")
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What every experiment shares.
-
-    Attributes:
-      seed: of everything random.
-      trainings: seeds per method.
-      lineages: ancestors per space of the synthetic set.
-      descendants: networks of each.
-      asked: at most so many queries of each kind.
-      epochs: of training, by set.
-    """
-
-    seed: int = 1
-    trainings: int = 3
-    lineages: int = 600
-    descendants: int = 10
-    asked: int = 1000
-    epochs: tuple[int, ...] = (40, 20, 1)
-
-    def epochs_of(self, name: str) -> int:
-        """Passes over the training part of a set."""
-        return self.epochs[SETS.index(name)]
+_ASKED = 1000  # queries of each kind
 
 
 def load(output_dir: pathlib.Path, settings: Settings, name: str) -> Collection:
@@ -81,7 +56,7 @@ def measure(features: Any, collection: Collection, split: splits.Split, settings
       features: float `[N, D]`, dense or sparse; compared by their cosines.
       collection: N architectures.
       split: their roles.
-      settings: how many queries.
+      settings: seed of the queries.
 
     Returns:
       Metrics of `metrics.evaluate` under `architectures` and `families`.
@@ -91,7 +66,7 @@ def measure(features: Any, collection: Collection, split: splits.Split, settings
     place[database] = np.arange(len(database))
     found = {}
     for kind, asking in (("architectures", split.queries), ("families", split.unseen)):
-        rows = np.random.default_rng(settings.seed).permutation(np.flatnonzero(asking))[: settings.asked]
+        rows = np.random.default_rng(settings.seed).permutation(np.flatnonzero(asking))[:_ASKED]
         similarities = cosines(features[rows], features[database])
         labels = collection.families
         found[kind] = metrics.evaluate(similarities, labels[rows], labels[database], COUNTS, place[rows])

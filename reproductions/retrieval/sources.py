@@ -7,8 +7,8 @@ import numpy as np
 
 from reproductions import report
 from reproductions.retrieval import data
-from reproductions.retrieval.data import Settings
 from reproductions.retrieval.methods import BASELINES, Job, measured, without_source
+from reproductions.retrieval.settings import Settings
 from reproductions.retrieval.table1 import LEARNED, METRICS, cell
 from tfnas.encoders.motif.config import preset
 

@@ -13,8 +13,8 @@ import numpy as np
 from reproductions import figures as paper_figures
 from reproductions import report
 from reproductions.retrieval import data
-from reproductions.retrieval.data import SETS, Settings
 from reproductions.retrieval.methods import BASELINES, Job, measured
+from reproductions.retrieval.settings import SETS, Settings
 from reproductions.retrieval.splits import Split
 from tfnas.encoders.motif.config import preset
 from tfnas.retrieval.collection import Collection

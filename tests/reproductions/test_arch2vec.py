@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from reproductions import processes
-from reproductions.arch2vec import experiments, figure2, figure3, figure4, figure5, table1, table2, table3, table4
+from reproductions.arch2vec import figure2, figure3, figure4, figure5, table1, table2, table3, table4
 from reproductions.arch2vec.edit_distance import edit_distances
 from reproductions.arch2vec.supervised import SupervisedEncoder
 from reproductions.arch2vec.table3 import DATA_SETS, evaluator_of
+from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
-from tfnas.errors import ConfigurationError
 from tfnas.spaces import Darts, NASBench201
-from trainers import reproduce_arch2vec
 
 SPACE = NASBench201()
 
@@ -91,7 +90,7 @@ def test_table_3(table, tmp_path, monkeypatch):
     monkeypatch.setattr(table3, "_inputs", lambda encoder: inputs)
     monkeypatch.setattr(processes, "run", lambda function, jobs, *_: [function(job) for job in jobs])
     monkeypatch.setattr(processes, "quiet", lambda folder: None)
-    values = table3.run(CountingEncoder(), tmp_path, runs=4)
+    values = table3.reproduce(CountingEncoder(), tmp_path, runs=4)
     assert values == json.loads((tmp_path / "table3.json").read_text())
     for data_set in DATA_SETS:
         part = values[data_set.name]
@@ -106,7 +105,7 @@ def test_table_3(table, tmp_path, monkeypatch):
     assert "91.41 / 94.18" in text
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("found.npz")}
     assert len(files) == 3 * 10
-    again = table3.run(CountingEncoder(), tmp_path, runs=4)
+    again = table3.reproduce(CountingEncoder(), tmp_path, runs=4)
     assert again == values
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("found.npz")}
 
@@ -136,7 +135,7 @@ def table101(small_nasbench101):
 
 @pytest.mark.slow
 def test_figure_2(table101, tmp_path):
-    values = figure2.run(table101, CountingEncoder(), tmp_path, seeds=2, samples=60)
+    values = figure2.reproduce(table101, CountingEncoder(), tmp_path, seeds=2, samples=60)
     for name in ("arch2vec", "supervised"):
         assert len(values[name]["any"]["rmse"]) == 2
         assert max(values[name]["above 80 %"]["rmse"]) < 0.01
@@ -148,7 +147,7 @@ def test_figure_2(table101, tmp_path):
 
 def test_figure_3(table101, tmp_path):
     """Counts of operations change with relabelled vertices, and not with flipped edges."""
-    values = figure3.run(table101, CountingEncoder(), tmp_path, steps=60, samples=60)
+    values = figure3.reproduce(table101, CountingEncoder(), tmp_path, steps=60, samples=60)
     assert values["arch2vec"]["spearman"] > 0.1
     distances = values["arch2vec"]["mean_distance"]
     assert distances["1"] < distances["4"]
@@ -165,7 +164,7 @@ def test_a_walk_of_single_edits(small_nasbench101, rng):
 
 @pytest.mark.slow
 def test_figure_4(table101, tmp_path):
-    values = figure4.run(table101, CountingEncoder(), tmp_path, cells=200, samples=60)
+    values = figure4.reproduce(table101, CountingEncoder(), tmp_path, cells=200, samples=60)
     assert values["arch2vec"]["smoothness_of_embedding"] > 0.9
     assert values["cells"] == 200
     folder = tmp_path / "figure4_projector"
@@ -177,7 +176,7 @@ def test_figure_4(table101, tmp_path):
 
 
 def test_figure_5(table101, small_nasbench101, tmp_path):
-    values = figure5.run(
+    values = figure5.reproduce(
         [(small_nasbench101, DrawingEncoder()), (Darts(), DrawingEncoder())],
         [(table101, "test_accuracy_108")],
         tmp_path,
@@ -233,12 +232,12 @@ def test_missing_times_are_predicted(table101):
 def test_table_1(tmp_path):
     """One short pretraining in a process of its own; a second call repeats nothing."""
     arguments = {"spaces": ["darts"], "variants": ["arch2vec"], "seeds": 1, "darts_cells": 1200, "epochs": {"darts": 1}}
-    values = table1.run(tmp_path, **arguments)
+    values = table1.reproduce(tmp_path, **arguments)
     (summary,) = values["darts"]["arch2vec"]
     assert summary["train_cells"] == 1080
     assert {"mixture_validity", "published_validity", "independent_validity"} <= set(summary)
     stamp = (tmp_path / "table1" / "darts_arch2vec_1" / "summary.json").stat().st_mtime_ns
-    assert table1.run(tmp_path, **arguments) == values
+    assert table1.reproduce(tmp_path, **arguments) == values
     assert (tmp_path / "table1" / "darts_arch2vec_1" / "summary.json").stat().st_mtime_ns == stamp
     assert "99.79 / 33.36 / 100" in (tmp_path / "table1.md").read_text()
     assert (tmp_path / "table1.png").stat().st_size > 0
@@ -246,24 +245,17 @@ def test_table_1(tmp_path):
 
 @pytest.mark.slow
 def test_table_4(tmp_path):
-    values = table4.run(CountingEncoder(), tmp_path, queries=1, candidates=50, query_epochs=1, final_epochs=1)
+    values = table4.reproduce(CountingEncoder(), tmp_path, queries=1, candidates=50, query_epochs=1, final_epochs=1)
     assert len(values["arch2vec-BO"]["genotype"].split(",")) == 8
     assert 0 <= values["arch2vec-RL"]["test_error"] <= 1
     assert "3.617 million parameters" in values["published_cells"][0]
     assert (tmp_path / "table4_arch2vec-BO.png").stat().st_size > 0
 
 
-def test_names():
-    assert experiments.check_experiments(["all"]) == list(experiments.EXPERIMENTS) == list(reproduce_arch2vec._NAMES)
-    assert experiments.check_experiments(["figure2"]) == ["figure2"]
-    with pytest.raises(ConfigurationError, match="unknown experiment 'table9'"):
-        experiments.check_experiments(["table9"])
-
-
 @pytest.mark.data
 def test_the_first_repeat_is_always_there(data_dir):
     """The search label of CIFAR-100 and ImageNet16-120 is the first repeat."""
-    table = experiments.load_table("nasbench201")
+    table = load_table("nasbench201")
     for data_set in DATA_SETS:
         assert np.isfinite(evaluator_of(table, data_set).scores.validation).all()
         assert not evaluator_of(table, data_set).scores.failed.any()

@@ -1,16 +1,15 @@
 """The Jacobian experiments on made-up Jacobians: what they measure and write, and which cells they may see."""
 
-import ast
 import dataclasses
 import json
-import pathlib
 
 import numpy as np
 import pytest
 
 from reproductions import processes
-from reproductions.jacobian import ablation, data, experiments, maps, search, table1, transfer
-from reproductions.jacobian.data import Settings, SpaceData
+from reproductions.jacobian import ablation, data, maps, search, table1, transfer
+from reproductions.jacobian.data import SpaceData
+from reproductions.jacobian.settings import Settings
 from tfnas.benchmarks.table import write_table
 from tfnas.benchmarks.trained.digits201 import distinct_cells
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
@@ -156,18 +155,6 @@ def test_distances_by_hand():
         "two cells of one function": 2.0,
         "two cells of two functions": 9.5,
     }
-
-
-def test_experiments_are_those_of_the_binary():
-    tree = ast.parse((pathlib.Path(__file__).parents[2] / "trainers" / "reproduce_jacobian.py").read_text())
-    names = next(
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_NAMES"
-    )
-    assert names == tuple(experiments.EXPERIMENTS)
-    with pytest.raises(ConfigurationError, match="unknown experiment 'table9'"):
-        experiments.check_experiments(["table9"])
 
 
 def test_jacobians_are_extracted_once_and_checked(monkeypatch, tmp_path):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from reproductions.retrieval import data, experiments, methods, splits
-from reproductions.retrieval.data import Settings
+from reproductions.registry import PAPERS
+from reproductions.retrieval import data, methods, splits
 from reproductions.retrieval.methods import BASELINES, Job
 from reproductions.retrieval.nas import SPACES, lineages
+from reproductions.retrieval.settings import Settings
 from tfnas.encoders.motif.config import preset
-from tfnas.errors import ConfigurationError
 from tfnas.graphs.motifs.weisfeiler_lehman import colour_counts, hashed_colours
 from tfnas.retrieval import metrics
 
@@ -78,17 +78,11 @@ def test_a_training_is_measured_and_kept(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in files} == files
 
 
-def test_names():
-    assert experiments.check_experiments(["all"]) == ["table1", "ablation", "sources"]
-    with pytest.raises(ConfigurationError, match="unknown experiment 'table9'"):
-        experiments.check_experiments(["table9"])
-
-
 @pytest.mark.data
 @pytest.mark.slow
 def test_every_experiment_writes_its_table(tmp_path):
     settings = Settings(lineages=20, descendants=4, trainings=1, epochs=(1, 1, 1))
-    for name, run in experiments.EXPERIMENTS.items():
-        run(tmp_path, settings)
+    for name in PAPERS["retrieval"].experiments:
+        PAPERS["retrieval"].run(name, tmp_path, settings)
         assert (tmp_path / f"{name}.md").read_text().count("|") > 50
     assert (tmp_path / "table1.png").exists()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from reproductions.registry import PAPERS
 from tests import fork
 from tests.fork import ROOT
 from tfnas import artefacts
@@ -17,33 +18,10 @@ from tfnas.corpora import graphs as graph_corpora
 from tfnas.spaces import NASBench201
 
 BINARIES = (
-    "pretrain_arch2vec",
-    "embed",
-    "export",
-    "search",
-    "demo",
-    "build_digits201",
-    "convert_benchmark",
-    "reproduce_arch2vec",
-    "train_darts",
-    "build_corpus",
-    "inspect_model",
-    "pretrain_cg_encoder",
-    "train_predictor",
-    "predict",
-    "score_proxies",
-    "reproduce_predictor",
-    "extract_jacobians",
-    "pretrain_jacobian_encoder",
-    "reproduce_jacobian",
-    "train_retrieval",
-    "build_index",
-    "retrieve",
-    "reproduce_retrieval",
-    "embed_corpus",
-    "serve",
-    "check_table",
+    *sorted(path.stem for path in (ROOT / "trainers").glob("[a-z]*.py")),
+    *(f"reproductions {paper}" for paper in PAPERS),
 )
+"""Programs by the names that `fork.run` takes."""
 
 
 def run(name, *arguments, check=True):
@@ -80,11 +58,12 @@ def pretrained(corpus, tmp_path_factory):
 
 @pytest.mark.parametrize("name", BINARIES)
 def test_help_does_not_wait_for_tensorflow(name):
+    module, *words = fork.module_of(name)
     program = f"""
 import runpy, sys
-sys.argv = ["{name}", "--helpfull"]
+sys.argv = [{name!r}, *{words}, "--help"]
 try:
-    runpy.run_module("trainers.{name}", run_name="__main__")
+    runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
 except SystemExit:
     pass
 sys.exit("tensorflow" in sys.modules)
@@ -158,7 +137,11 @@ def test_chain(pretrained, corpus, tmp_path):
             ["--encoder=saved_models/arch2vec_nasbench101"],
             "an encoder of nasbench101, expected one of nasbench201",
         ),
-        ("reproduce_arch2vec", ["--experiment=table9"], "unknown experiment 'table9', expected all or table1, table2"),
+        (
+            "reproductions arch2vec",
+            ["--experiment=table9"],
+            "unknown experiment 'table9', expected all or table1, table2",
+        ),
         ("export", ["--run_dir=/nothing"], "/nothing/run.json: no such file"),
         ("embed", ["--encoder=saved_models/arch2vec_nasbench201", "stray"], "stray"),
         ("build_corpus", ["--spaces=darts"], "--spaces=darts, expected space:count"),
@@ -172,7 +155,7 @@ def test_chain(pretrained, corpus, tmp_path):
         ("extract_jacobians", ["--data=/", "--outputs=max"], "outputs='max', expected one of sum, classes"),
         ("pretrain_jacobian_encoder", ["--corpus=/nothing"], "/nothing/manifest.json: no such file"),
         ("score_proxies", ["--data=x.npz", "--space=nasbench201", "--proxies=naswot"], "proxies naswot, expected some"),
-        ("reproduce_predictor", ["--experiment=table9"], "unknown experiment 'table9', expected all or table1, table2"),
+        ("reproductions jacobian", ["--queries=19"], "queries=19, expected at least 20"),
         (
             "search",
             ["--strategy=evolution", "--guide=predictor", "--proxy=parameters"],
@@ -183,12 +166,7 @@ def test_chain(pretrained, corpus, tmp_path):
         ("train_retrieval", ["--corpus=/nothing", "--splitting=x"], "splitting='x', expected one of motifs, bigram"),
         ("build_index", [], "--corpus is empty; expected a corpus, or --add_to with --remove"),
         ("build_index", ["--corpus=/nothing", "--remove=x"], "--remove needs the index of --add_to"),
-        (
-            "reproduce_retrieval",
-            ["--experiment=x"],
-            "unknown experiment 'x', expected all or table1, ablation, sources",
-        ),
-        ("reproduce_retrieval", ["--epochs=1,2"], "--epochs=1,2, expected three positive numbers"),
+        ("reproductions retrieval", ["--epochs=1,2"], "epochs=(1, 2), expected three positive numbers"),
     ],
 )
 def test_one_line_for_a_mistake(name, arguments, message, tmp_path):
