@@ -1,6 +1,11 @@
-"""Settings of the TensorFlow runtime that must be made before it starts."""
+"""Settings of the TensorFlow runtime that must be made before it starts, and work on all processors."""
 
 import os
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def one_thread_per_operation() -> None:
@@ -35,3 +40,15 @@ def one_device_per_core(count: int = 0) -> None:
     physical = tf.config.list_physical_devices("CPU")[0]
     configurations = [tf.config.LogicalDeviceConfiguration()] * (count or os.cpu_count() or 1)
     tf.config.set_logical_device_configuration(physical, configurations)
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Results of a function for every item, in order, computed on as many threads as there are processors.
+
+    Args:
+      function: function that releases the interpreter most of the time, as TensorFlow, NumPy and SciPy do.
+      items: arguments of the calls.
+    """
+    import joblib
+
+    return joblib.Parallel(n_jobs=-1, require="sharedmem")(joblib.delayed(function)(item) for item in items)

@@ -37,7 +37,7 @@ def test_prediction_equals_scikit_learn_with_the_same_weights():
 def test_weights_are_a_maximum():
     """No small change of a weight, within its bounds, has a larger marginal likelihood times prior."""
     blocks, targets = problem()
-    model = AdditiveGP(iterations=200).fit(blocks, targets)
+    model = AdditiveGP().fit(blocks, targets)
     scores = normal_scores(targets[None])[0]
     grams = model._gram(0, blocks)
 

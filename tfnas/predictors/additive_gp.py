@@ -11,12 +11,14 @@ import numpy as np
 import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
+from scipy.spatial.distance import cdist
 
 from tfnas.errors import ConfigurationError
 
 _JITTER = 1e-4
-_PRIOR = 0.02  # of the squared logarithms of the weights: a deviation of 5
+_PRIOR = 0.02  # weight of the squared logarithms of the kernels' weights: a deviation of 5
 _START = (0.5, 0.3)  # weights of kernels, variance of the noise
+_ITERATIONS = 60  # most iterations of L-BFGS
 _CHUNK = 4096
 Blocks = Sequence[np.ndarray]
 
@@ -28,31 +30,33 @@ class AdditiveGP:
     examples as length scale. Labels enter as normal scores of their ranks, so that a few failed trainings do not decide
     the fit; the weights of the kernels and the noise maximise the marginal likelihood times a broad prior.
 
-    Args:
-      iterations: of L-BFGS, at most.
+    >>> block = np.linspace(-1.0, 1.0, 12)[:, None]
+    >>> mean, stddev = AdditiveGP().fit([block], block[:, 0]).predict([block])
+    >>> bool((np.diff(mean) > 0).all()), bool((stddev > 0).all())
+    (True, True)
 
     Attributes:
-      weights: float64 `[R, 2 blocks]`, the linear kernels' first; after `fit`.
-      noise: float64 `[R]`, variance.
+      weights: float64 `[R, 2 blocks]`, weights of the linear kernels, then of the smooth kernels; known after `fit`.
+      noise: float64 `[R]`, variance of the noise; known after `fit`.
     """
 
-    def __init__(self, iterations: int = 60):
-        self.iterations = iterations
+    weights: np.ndarray
+    noise: np.ndarray
 
-    def fit(self, blocks: Blocks, targets: np.ndarray) -> "AdditiveGP":
+    def fit(self, inputs: Blocks, targets: np.ndarray) -> "AdditiveGP":
         """Fits to R sets of n labelled examples.
 
         Args:
-          blocks: float `[R, n, D_b]` each, or `[n, D_b]` for one set. They should be centred, with a mean square norm
-            near 1.
-          targets: float `[R, n]` or `[n]`.
+          inputs: blocks of features, float `[R, n, D_b]` each, or `[n, D_b]` for a single set; centred, with a mean
+            square norm near 1.
+          targets: labels, float `[R, n]` or `[n]`.
 
         Raises:
           ConfigurationError: no blocks, fewer than three examples, other shapes, NaN or infinity.
         """
         targets = np.atleast_2d(np.asarray(targets, np.float64))
-        self._examples = [np.asarray(block, np.float64)[None] if np.ndim(block) == 2 else block for block in blocks]
-        self._examples = [np.asarray(block, np.float64) for block in self._examples]
+        blocks = [np.asarray(block, np.float64) for block in inputs]
+        self._examples = [block[None] if block.ndim == 2 else block for block in blocks]
         _check(self._examples, targets)
         self._labels = np.sort(targets, axis=1)
         scores = normal_scores(targets)
@@ -60,54 +64,50 @@ class AdditiveGP:
         grams = tf.constant(
             np.stack([self._gram(run, [block[run] for block in self._examples]) for run in range(len(targets))])
         )  # [R, kernels, n, n]
-        kernels = grams.shape[1]
-        start = np.log(np.append(np.full(kernels, _START[0]), _START[1]))
-        found = _maximise(
-            tf.constant(np.tile(start, (len(targets), 1))), grams, tf.constant(scores), tf.constant(self.iterations)
-        ).numpy()
-        self.weights, self.noise = np.exp(found[:, :-1]), np.exp(found[:, -1]) + _JITTER
+        start = np.log(np.append(np.full(grams.shape[1], _START[0]), _START[1]))
+        logarithms = _maximise(tf.constant(np.tile(start, (len(targets), 1))), grams, tf.constant(scores)).numpy()
+        self.weights, self.noise = np.exp(logarithms[:, :-1]), np.exp(logarithms[:, -1]) + _JITTER
         covariance = np.einsum("rk,rkij->rij", self.weights, grams.numpy())
         covariance += self.noise[:, None, None] * np.eye(targets.shape[1])
         self._root = np.linalg.cholesky(covariance)
         self._solution = np.linalg.solve(covariance, scores[..., None])[..., 0]
         return self
 
-    def predict(self, blocks: Blocks, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, inputs: Blocks, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Predictive mean and standard deviation, noise included, in normal scores, float64 `[m]` each.
 
         Args:
-          blocks: float `[m, D_b]` each.
-          run: which of the R regressions.
+          inputs: blocks of features, float `[m, D_b]` each.
+          run: number of the regression that predicts.
         """
-        count = len(blocks[0])
         weights, means, deviations = self.weights[run], [np.zeros(0)], [np.zeros(0)]
-        for start in range(0, count, _CHUNK):
-            part = [np.asarray(block[start : start + _CHUNK], np.float64) for block in blocks]
-            cross = np.tensordot(weights, self._gram(run, part), 1)
-            linear = sum(weight * (block**2).sum(axis=1) for weight, block in zip(weights, part, strict=False))
-            prior = linear + weights[len(part) :].sum()
+        for start in range(0, len(inputs[0]), _CHUNK):
+            blocks = [np.asarray(block[start : start + _CHUNK], np.float64) for block in inputs]
+            cross = np.tensordot(weights, self._gram(run, blocks), 1)
+            linear = sum(weight * (block**2).sum(axis=1) for weight, block in zip(weights, blocks, strict=False))
+            prior = linear + weights[len(blocks) :].sum()
             explained = np.linalg.solve(self._root[run], cross.T)
             means.append(cross @ self._solution[run])
             deviations.append(np.sqrt(np.maximum(prior - (explained**2).sum(axis=0), 0) + self.noise[run]))
         return np.concatenate(means), np.concatenate(deviations)
 
     def to_labels(self, scores: np.ndarray, run: int = 0) -> np.ndarray:
-        """Normal scores `[m]` in the units of the labels: between them by interpolation, beyond them not at all."""
+        """Normal scores `[m]` in the units of the labels, interpolated between labels and constant beyond them."""
         return np.interp(scores, _plotting_positions(self._labels.shape[1]), self._labels[run])
 
-    def _gram(self, run: int, others: Blocks) -> np.ndarray:
-        """`[kernels, m, n]` between some examples and those of a run."""
-        own = [block[run] for block in self._examples]
-        linear = [other @ block.T for other, block in zip(others, own, strict=True)]
-        squared = [
-            np.exp(-_squared_distances(other, block) / (2 * scale[run]))
-            for other, block, scale in zip(others, own, self._scales, strict=True)
+    def _gram(self, run: int, blocks: Blocks) -> np.ndarray:
+        """`[kernels, m, n]` between examples and the labelled examples of a run."""
+        labelled = [block[run] for block in self._examples]
+        linear = [block @ other.T for block, other in zip(blocks, labelled, strict=True)]
+        smooth = [
+            np.exp(-cdist(block, other, "sqeuclidean") / (2 * scale[run]))
+            for block, other, scale in zip(blocks, labelled, self._scales, strict=True)
         ]
-        return np.stack(linear + squared)
+        return np.stack(linear + smooth)
 
 
 def normal_scores(targets: np.ndarray) -> np.ndarray:
-    """Quantiles of the normal distribution at the ranks of targets `[R, n]` within their row; equal ones share one."""
+    """Normal quantiles at the ranks of targets `[R, n]` within their row; equal targets share a rank."""
     ranks = scipy.stats.rankdata(targets, axis=-1)
     return scipy.stats.norm.ppf((ranks - 0.5) / targets.shape[-1])
 
@@ -120,24 +120,19 @@ def _check(blocks: Blocks, targets: np.ndarray) -> None:
     if not blocks or any(block.shape[:2] != targets.shape for block in blocks) or targets.shape[1] < 3:
         shapes = ", ".join(str(block.shape) for block in blocks) or "none"
         raise ConfigurationError(f"blocks {shapes} and targets {targets.shape}, expected [R, n, D] and [R, n], n >= 3")
-    for name, part in [("targets", targets), *((f"block {number}", block) for number, block in enumerate(blocks))]:
-        if not np.isfinite(part).all():
-            raise ConfigurationError(f"{name}: example {np.argwhere(~np.isfinite(part))[0][1]} holds NaN or infinity")
-
-
-def _squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)
-    return np.maximum(squares - 2 * first @ second.T, 0)
+    for name, values in [("targets", targets), *((f"block {number}", block) for number, block in enumerate(blocks))]:
+        if not np.isfinite(values).all():
+            raise ConfigurationError(f"{name}: example {np.argwhere(~np.isfinite(values))[0][1]} holds NaN or infinity")
 
 
 def _median_distances(block: np.ndarray) -> np.ndarray:
     """`[R]`: median of the positive squared distances, or 1."""
-    distances = [_squared_distances(rows, rows) for rows in block]
-    return np.array([np.median(found[found > 1e-12]) if (found > 1e-12).any() else 1.0 for found in distances])
+    distances = [cdist(rows, rows, "sqeuclidean") for rows in block]
+    return np.array([np.median(row[row > 1e-12]) if (row > 1e-12).any() else 1.0 for row in distances])
 
 
 @tf.function(reduce_retracing=True)
-def _maximise(start: tf.Tensor, grams: tf.Tensor, scores: tf.Tensor, iterations: tf.Tensor) -> tf.Tensor:
+def _maximise(start: tf.Tensor, grams: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
     def loss(logs: tf.Tensor) -> tf.Tensor:
         weights, noise = tf.exp(logs[:, :-1]), tf.exp(logs[:, -1]) + _JITTER
         covariance = tf.einsum("rk,rkij->rij", weights, grams)
@@ -150,5 +145,5 @@ def _maximise(start: tf.Tensor, grams: tf.Tensor, scores: tf.Tensor, iterations:
     def value_and_gradient(logs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tfp.math.value_and_gradient(loss, tf.clip_by_value(logs, -9.0, 5.0))
 
-    found = tfp.optimizer.lbfgs_minimize(value_and_gradient, start, max_iterations=iterations)
-    return tf.clip_by_value(found.position, -9.0, 5.0)
+    solution = tfp.optimizer.lbfgs_minimize(value_and_gradient, start, max_iterations=_ITERATIONS)
+    return tf.clip_by_value(solution.position, -9.0, 5.0)

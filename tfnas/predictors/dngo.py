@@ -5,15 +5,15 @@ References:
   Bishop 2006, "Pattern Recognition and Machine Learning", equations 3.49-3.59 and 3.86.
 """
 
-import concurrent.futures
 import functools
-import os
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
+from tfnas.predictors import adam
+from tfnas.runtime import in_threads
 
 _CHUNK = 64  # data sets in one compiled training program; always so many, so that each is rounded the same way
 _LOG_RATIOS = np.linspace(-15.0, 10.0, 51)  # of the precisions of prior and noise
@@ -117,9 +117,8 @@ class DNGO:
             )
             return kernel.numpy(), bias.numpy()
 
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            parts = list(pool.map(train, range(0, count, _CHUNK)))
-        kernels, biases = (np.concatenate(part)[:count].astype(np.float64) for part in zip(*parts, strict=True))
+        chunks = in_threads(train, range(0, count, _CHUNK))
+        kernels, biases = (np.concatenate(layer)[:count].astype(np.float64) for layer in zip(*chunks, strict=True))
         return kernels, biases
 
     def _initial_weights(self, seed: int, size: int) -> list[np.ndarray]:
@@ -213,26 +212,16 @@ def _training_program(learning_rate: float):
         counted: tf.Tensor,
         steps: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        first, second = ([tf.zeros_like(part) for part in weights] for _ in range(2))
-        for step in tf.range(steps):
-            chosen, share = rows[step], counted[step] / tf.reduce_sum(counted[step])
+        def loss(weights: list[tf.Tensor], done: tf.Tensor) -> tf.Tensor:
+            chosen, share = rows[done], counted[done] / tf.reduce_sum(counted[done])
             batch = tf.gather(inputs, chosen, batch_dims=1)
-            wanted = tf.gather(targets, chosen, batch_dims=1)
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                kernel, bias, output, offset = weights
-                hidden = tf.tanh(batch @ kernel + bias[:, None])
-                predicted = tf.reduce_sum(hidden * output[:, None], axis=2) + offset[:, None]
-                loss = tf.reduce_sum(share * (predicted - wanted) ** 2)  # the data sets share no weights
-            gradients = tape.gradient(loss, weights)
-            first = [0.9 * old + 0.1 * new for old, new in zip(first, gradients, strict=True)]
-            second = [0.999 * old + 0.001 * new**2 for old, new in zip(second, gradients, strict=True)]
-            time = tf.cast(step + 1, tf.float32)
-            rate = learning_rate * tf.sqrt(1 - 0.999**time) / (1 - 0.9**time)
-            weights = [
-                part - rate * mean / (tf.sqrt(square) + 1e-7)
-                for part, mean, square in zip(weights, first, second, strict=True)
-            ]
-        return weights[0], weights[1]
+            kernel, bias, output, offset = weights
+            hidden = tf.tanh(batch @ kernel + bias[:, None])
+            predicted = tf.reduce_sum(hidden * output[:, None], axis=2) + offset[:, None]
+            errors = predicted - tf.gather(targets, chosen, batch_dims=1)
+            return tf.reduce_sum(share * errors**2)  # the data sets share no weights
+
+        kernel, bias, *_ = adam.minimise(loss, weights, steps, lambda done: learning_rate)
+        return kernel, bias
 
     return train

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
+from tfnas.predictors import adam
 
 _FOLDS = 5
 _CHUNK = 8192
@@ -238,25 +239,18 @@ def _train(
 def _training_program(learning_rate: float):
     @tf.function(jit_compile=True)
     def train(weights: list[tf.Tensor], inputs: tf.Tensor, targets: tf.Tensor, rows: tf.Tensor) -> list[tf.Tensor]:
-        first, second = ([tf.zeros_like(part) for part in weights] for _ in range(2))
         steps = tf.shape(rows)[0]
-        for step in tf.range(steps):
-            own = targets.shape.rank - 1  # whether every network has examples of its own
-            batch, wanted = (tf.gather(part, rows[step], axis=own, batch_dims=own) for part in (inputs, targets))
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                errors = outputs(weights, batch) - wanted
-                loss = tf.reduce_sum(tf.reduce_mean(errors**2, axis=1))  # the networks share no weights
-            gradients = tape.gradient(loss, weights)
-            first = [0.9 * old + 0.1 * new for old, new in zip(first, gradients, strict=True)]
-            second = [0.999 * old + 0.001 * new**2 for old, new in zip(second, gradients, strict=True)]
-            time = tf.cast(step + 1, tf.float32)
-            fallen = 0.5 * (1 + tf.cos(math.pi * tf.cast(step, tf.float32) / tf.cast(steps, tf.float32)))
-            rate = learning_rate * fallen * tf.sqrt(1 - 0.999**time) / (1 - 0.9**time)
-            weights = [
-                part - rate * mean / (tf.sqrt(square) + 1e-8)
-                for part, mean, square in zip(weights, first, second, strict=True)
-            ]
-        return weights
+        each = targets.shape.rank - 1  # 1 if every network has examples of its own
+
+        def loss(weights: list[tf.Tensor], done: tf.Tensor) -> tf.Tensor:
+            batch, values = (tf.gather(array, rows[done], axis=each, batch_dims=each) for array in (inputs, targets))
+            errors = outputs(weights, batch) - values
+            return tf.reduce_sum(tf.reduce_mean(errors**2, axis=1))  # the networks share no weights
+
+        def rate(done: tf.Tensor) -> tf.Tensor:
+            share = tf.cast(done, tf.float32) / tf.cast(steps, tf.float32)
+            return learning_rate * (0.5 * (1 + tf.cos(math.pi * share)))
+
+        return adam.minimise(loss, weights, steps, rate, epsilon=1e-8)
 
     return train

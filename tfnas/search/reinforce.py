@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.errors import CorruptArtefactError
+from tfnas.predictors import adam
 from tfnas.search.base import Candidates, Strategy
 
 _DISTANCES = 1 << 25  # numbers in one matrix of distances
@@ -257,10 +258,4 @@ def _policy_gradient(
         log_likelihood = -0.5 * tf.reduce_sum((actions - tf.stack(means, axis=1)) ** 2, axis=2)
         loss = -tf.reduce_sum(tf.reduce_mean(log_likelihood * advantages, axis=1))  # policies share no weights
     gradients = tape.gradient(loss, weights)
-    first = [0.9 * old + 0.1 * new for old, new in zip(first, gradients, strict=True)]
-    second = [0.999 * old + 0.001 * new**2 for old, new in zip(second, gradients, strict=True)]
-    rate = learning_rate * tf.sqrt(1 - 0.999**updates) / (1 - 0.9**updates)
-    moved = [
-        part - rate * mean / (tf.sqrt(square) + 1e-7) for part, mean, square in zip(weights, first, second, strict=True)
-    ]
-    return moved, first, second
+    return adam.step(weights, gradients, first, second, updates, learning_rate)
