@@ -15,7 +15,6 @@ from absl import flags
 import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
-from tfnas.predictors import graph_predictor
 
 _MODEL = flags.DEFINE_string("model", None, "The model's file or folder.", required=True)
 _PREDICTOR = flags.DEFINE_string("predictor", None, "Folder of an exported predictor; by default the shipped one.")
@@ -30,10 +29,10 @@ def main() -> None:
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas.graphs import importers
-    from tfnas.predictors.graph_predictor import SavedPredictor
+    from tfnas.predictors import graph_predictor
     from tfnas.reports import figures
 
-    predictor = SavedPredictor(_PREDICTOR.value)
+    predictor = graph_predictor.SavedPredictor(_PREDICTOR.value)
     graph = importers.from_file(_MODEL.value, input_shape=shape)
     answer = predictor.predict([graph])[0]
     print(graph_predictor.prediction_table(answer))
