@@ -54,7 +54,7 @@ def test_no_pickle_outside_the_named_converter():
     found = {str(path.relative_to(ROOT)): sorted(offences(path)) for path in SOURCES if any(offences(path))}
     converter = found.pop(str(CONVERTER.relative_to(ROOT)))
     assert "pickle" in converter
-    allowed = {"trainers/convert_benchmark.py": ["allow_pickle"]}  # hands the user's consent to the converter
+    allowed = {"tfnas/benchmarks/readers/registry.py": ["allow_pickle"]}  # hands the user's consent to the converter
     assert found == allowed
 
 

@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from tests.graphs.isomorphism import to_networkx
 from tests.graphs.test_computation_graph import graph
 from tfnas.graphs import folding
 from tfnas.networks import symbolic
@@ -17,7 +18,7 @@ def test_blocks_end_where_all_paths_meet(rng):
     for name in ("nasbench201", "mobilenetv3", "darts"):
         space = get_space(name)
         network = symbolic.build(name, space.architecture(space.sample(1, rng), 0))
-        dominators = nx.immediate_dominators(network.to_networkx(), 0)
+        dominators = nx.immediate_dominators(to_networkx(network), 0)
         cuts, node = [], network.num_nodes - 1
         while node:
             cuts.append(node)

@@ -11,7 +11,6 @@ import functools
 import pathlib
 from collections.abc import Sequence
 
-import networkx as nx
 import numpy as np
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
@@ -121,51 +120,6 @@ class ComputationGraph:
     def replace(self, **fields: object) -> "ComputationGraph":
         """A copy with other values of some fields."""
         return dataclasses.replace(self, **fields)
-
-    def to_networkx(self) -> nx.DiGraph:
-        """The graph with the attributes `operator`, `shape`, `kernel`, `bias` and `parameters` on its nodes."""
-        graph = nx.DiGraph(name=self.name)
-        columns = (self.shapes.tolist(), self.kernels.tolist(), self.bias.tolist(), self.parameters.tolist())
-        for node, (operator, shape, kernel, bias, parameters) in enumerate(
-            zip(self.operator_names, *columns, strict=True)
-        ):
-            graph.add_node(
-                node, operator=operator, shape=tuple(shape), kernel=tuple(kernel), bias=bias, parameters=parameters
-            )
-        graph.add_edges_from(self.edges.tolist())
-        return graph
-
-    def equivalent(self, other: "ComputationGraph") -> bool:
-        """Whether the two graphs are isomorphic, all node attributes included.
-
-        Both are coloured by Weisfeiler-Lehman refinement first, so that few assignments are left to try.
-        """
-        if (self.num_nodes, self.num_edges) != (other.num_nodes, other.num_edges):
-            return False
-        mine, theirs = self.to_networkx(), other.to_networkx()
-        colours = [_refined_colours(graph) for graph in (mine, theirs)]
-        if collections.Counter(colours[0].values()) != collections.Counter(colours[1].values()):
-            return False
-        for graph, colour in zip((mine, theirs), colours, strict=True):
-            nx.set_node_attributes(graph, colour, "colour")
-        return nx.is_isomorphic(mine, theirs, node_match=lambda a, b: a["colour"] == b["colour"])
-
-
-def _refined_colours(graph: nx.DiGraph) -> dict[int, int]:
-    colours = {node: hash(tuple(sorted(data.items()))) for node, data in graph.nodes(data=True)}
-    count = 0
-    while count != (count := len(set(colours.values()))):
-        colours = {
-            node: hash(
-                (
-                    colours[node],
-                    tuple(sorted(colours[other] for other in graph.pred[node])),
-                    tuple(sorted(colours[other] for other in graph.succ[node])),
-                )
-            )
-            for node in graph
-        }
-    return colours
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Spectra of graphs: the smallest eigenvalues of the normalised Laplacian, and distances between them.
+"""Spectra of graphs: the smallest eigenvalues of the normalised Laplacian.
 
 References:
   Han et al. 2023, "A General-Purpose Transferable Predictor for Neural Architecture Search", section 3.3.
@@ -12,18 +12,17 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
-import scipy.spatial.distance
 import threadpoolctl
 
 NUM_EIGENVALUES = 11
 DENSE_LIMIT = 400
 """Graphs with more nodes are solved by Lanczos iterations on the sparse matrix."""
 PADDING = 2.0
-"""What stands for the eigenvalues that a small graph lacks: no eigenvalue is larger."""
+"""Value of the eigenvalues that a small graph lacks: no eigenvalue is larger."""
 
 
 class HasEdges(Protocol):
-    """What a spectrum is of: `num_nodes`, and `edges` `[E, 2]`."""
+    """A graph of `num_nodes` nodes and `edges` `[E, 2]`."""
 
     @property
     def num_nodes(self) -> int: ...
@@ -57,63 +56,53 @@ def normalized_laplacian(edges: np.ndarray, num_nodes: int) -> scipy.sparse.csr_
     )
 
 
-def smallest_eigenvalues(edges: np.ndarray, num_nodes: int, k: int = NUM_EIGENVALUES) -> np.ndarray:
+def smallest_eigenvalues(edges: np.ndarray, num_nodes: int, k: int) -> np.ndarray:
     """The k smallest eigenvalues of the normalised Laplacian, ascending, the zero included.
 
     Args:
       edges: int `[E, 2]`.
       num_nodes: V.
-      k: how many; a graph with fewer nodes is filled up with `PADDING`.
+      k: number of eigenvalues; a graph with fewer nodes is filled up with `PADDING`.
 
     Returns:
       float64 `[k]`.
+
+    Example:
+      >>> smallest_eigenvalues([(0, 1), (1, 2)], 3, 3).round(6).tolist()
+      [0.0, 1.0, 2.0]
     """
-    found = min(k, num_nodes)
+    count = min(k, num_nodes)
     spectrum = np.full(k, PADDING)
-    if not found:
+    if not count:
         return spectrum
     laplacian = normalized_laplacian(edges, num_nodes)
     if num_nodes <= max(DENSE_LIMIT, 2 * k):
         values = scipy.linalg.eigh(
-            laplacian.toarray(), eigvals_only=True, subset_by_index=(0, found - 1), check_finite=False
+            laplacian.toarray(), eigvals_only=True, subset_by_index=(0, count - 1), check_finite=False
         )
     else:
         # The eigenvalues next to a number just below 0, by inversion; a fixed start makes them reproducible.
         start = np.random.default_rng(0).standard_normal(num_nodes)
-        values = scipy.sparse.linalg.eigsh(laplacian.tocsc(), found, sigma=-1e-2, v0=start, return_eigenvectors=False)
-    spectrum[:found] = np.clip(np.sort(values), 0.0, 2.0)
+        values = scipy.sparse.linalg.eigsh(laplacian.tocsc(), count, sigma=-1e-2, v0=start, return_eigenvectors=False)
+    spectrum[:count] = np.clip(np.sort(values), 0.0, 2.0)
     return spectrum
 
 
-def spectra(graphs: Sequence[HasEdges], k: int = NUM_EIGENVALUES, *, num_workers: int = -1) -> np.ndarray:
-    """The smallest eigenvalues of many graphs.
+def spectra(graphs: Sequence[HasEdges]) -> np.ndarray:
+    """The eleven smallest eigenvalues of many graphs, by all processors.
 
     Args:
       graphs: N graphs.
-      k: how many of each.
-      num_workers: threads, -1 for one per processor; the result does not depend on it.
 
     Returns:
-      float64 `[N, k]`.
+      float64 `[N, 11]`.
     """
     chunks = [graphs[start : start + 256] for start in range(0, len(graphs), 256)]
 
     def solve(chunk: Sequence[HasEdges]) -> np.ndarray:
-        return np.stack([smallest_eigenvalues(graph.edges, graph.num_nodes, k) for graph in chunk])
+        return np.stack([smallest_eigenvalues(graph.edges, graph.num_nodes, NUM_EIGENVALUES) for graph in chunk])
 
+    # A solver on several threads would round as their number has it.
     with threadpoolctl.threadpool_limits(1):
-        parts = joblib.Parallel(n_jobs=num_workers, prefer="threads")(joblib.delayed(solve)(chunk) for chunk in chunks)
-    return np.concatenate(parts) if parts else np.zeros((0, k))
-
-
-def spectral_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Euclidean distances between spectra.
-
-    Args:
-      first: `[N, k]`.
-      second: `[M, k]`.
-
-    Returns:
-      float64 `[N, M]`.
-    """
-    return scipy.spatial.distance.cdist(first, second)
+        solved = joblib.Parallel(n_jobs=-1, prefer="threads")(joblib.delayed(solve)(chunk) for chunk in chunks)
+    return np.concatenate(solved) if solved else np.zeros((0, NUM_EIGENVALUES))

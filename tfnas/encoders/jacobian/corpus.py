@@ -4,7 +4,6 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import pathlib
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.benchmarks.table import read_table, write_table
+from tfnas.corpora import shards
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.program import FINE, Description, check_images, describe
 from tfnas.encoders.jacobian.space_programs import Jacobian, space_jacobians
@@ -119,8 +119,8 @@ def extract(
         raise ConfigurationError(f"devices {', '.join(devices)}, expected each once")
     _begin(folder, space, cells, images, config, seed, num_classes)
     count = -(-len(cells) // config.shard_size)
-    shards = [folder / f"jacobians-{number:05d}-of-{count:05d}.tfrecord" for number in range(count)]
-    missing = [number for number, path in enumerate(shards) if not path.exists()]
+    paths = [folder / name for name in shards.names("jacobians", count)]
+    missing = [number for number, path in enumerate(paths) if not path.exists()]
     if missing:
         jacobian = space_jacobians(
             space, seed, config.initialization, config.outputs, num_classes, tuple(images.shape[1:])
@@ -135,8 +135,8 @@ def extract(
                 for record in pool.map(network.record, own):
                     records.append(record)
                     bar.update()
-                _write_shard(shards[number], records)
-    states = np.concatenate([record.state for path in shards for record in _read_shard(path)])
+                shards.write_file(paths[number], (record.serialized() for record in records))
+    states = np.concatenate([record.state for path in paths for record in _read_shard(path)])
     totals = {name: int(np.sum(states == code)) for code, name in enumerate(("fine", "zero", "not_finite"))}
     artefacts.write_manifest(
         folder,
@@ -270,21 +270,11 @@ class _Record:
         return cls(feature["row"].int64_list.value[0], np.array(feature["state"].int64_list.value, np.int8), parts)
 
 
-def _write_shard(path: pathlib.Path, records: Sequence[_Record]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        staging = pathlib.Path(folder) / "shard"
-        with tf.io.TFRecordWriter(str(staging)) as writer:
-            for record in records:
-                writer.write(record.serialized())
-        with artefacts.atomic_file(path) as file:
-            file.write(staging.read_bytes())
-
-
 def _read_shard(path: pathlib.Path) -> Iterator[_Record]:
     try:
-        for text in tf.data.TFRecordDataset(str(path)):
-            yield _Record.parsed(text.numpy())
-    except (tf.errors.OpError, ValueError, IndexError) as error:
+        for text in shards.read_file(path):
+            yield _Record.parsed(text)
+    except (ValueError, IndexError) as error:
         reason = str(error).splitlines()[0]
         raise CorruptArtefactError(f"{path}: not a file of Jacobians ({reason})") from error
 
@@ -298,8 +288,7 @@ def load(folder: artefacts.PathLike) -> JacobianCorpus:
     folder = pathlib.Path(folder)
     manifest = artefacts.read_manifest(folder, kind=KIND)
     space = get_space(manifest["space"])
-    shards = [folder / name for name in sorted(manifest["files"]) if name.endswith(".tfrecord")]
-    records = [record for path in shards for record in _read_shard(path)]
+    records = [record for path in shards.paths(folder, manifest) for record in _read_shard(path)]
     if [record.row for record in records] != list(range(manifest["architectures"])):
         raise CorruptArtefactError(f"{folder}: {manifest['architectures']} architectures expected in order")
     return JacobianCorpus(

@@ -1,0 +1,103 @@
+"""Sharded TFRecord files with a manifest: how every corpus lies on the disk.
+
+A corpus is a folder of files such as `graphs-00000-of-00008.tfrecord`; record i lies in shard `i mod 8`. The manifest
+has the number of records and the SHA-256 of every shard. Readers check both, because a TFRecord reader takes a file cut
+inside a record header for its end.
+"""
+
+import contextlib
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfnas import artefacts
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+
+SUFFIX = ".tfrecord"
+
+
+def names(name: str, count: int) -> list[str]:
+    """Names of the shards of a corpus.
+
+    Example:
+      >>> names("cells", 2)
+      ['cells-00000-of-00002.tfrecord', 'cells-00001-of-00002.tfrecord']
+    """
+    return [f"{name}-{shard:05d}-of-{count:05d}{SUFFIX}" for shard in range(count)]
+
+
+def write(folder: pathlib.Path, name: str, records: Iterable[bytes], num_shards: int) -> list[int]:
+    """Writes the shards of a corpus into a folder that no reader sees yet.
+
+    Args:
+      folder: folder of `artefacts.atomic_folder`.
+      name: beginning of the names of files.
+      records: serialised records; a generator is not kept.
+      num_shards: number of files.
+
+    Returns:
+      Number of records of each shard.
+
+    Raises:
+      ConfigurationError: `num_shards` below 1.
+    """
+    if num_shards < 1:
+        raise ConfigurationError(f"num_shards={num_shards}, expected at least 1")
+    total = 0
+    with contextlib.ExitStack() as stack:
+        files = [str(folder / file) for file in names(name, num_shards)]
+        writers = [stack.enter_context(tf.io.TFRecordWriter(file)) for file in files]
+        for record in records:
+            writers[total % num_shards].write(record)
+            total += 1
+    return [len(range(shard, total, num_shards)) for shard in range(num_shards)]
+
+
+def paths(folder: artefacts.PathLike, manifest: Mapping[str, Any]) -> list[pathlib.Path]:
+    """The shards that a manifest names, in order."""
+    return [pathlib.Path(folder) / name for name in sorted(manifest["files"]) if name.endswith(SUFFIX)]
+
+
+def read(folder: artefacts.PathLike, manifest: Mapping[str, Any]) -> Iterator[bytes]:
+    """The records of a corpus in the order in which they were written.
+
+    Args:
+      folder: folder of the corpus.
+      manifest: manifest of the corpus, whose files were checked.
+
+    Raises:
+      CorruptArtefactError: a record is missing.
+    """
+    readers = [read_file(path) for path in paths(folder, manifest)]
+    for number in range(manifest["total"]):
+        record = next(readers[number % len(readers)], None)
+        if record is None:
+            raise CorruptArtefactError(f"{folder}: record {number} is missing, {manifest['total']} were expected")
+        yield record
+
+
+def write_file(path: pathlib.Path, records: Iterable[bytes]) -> None:
+    """Writes a single file of records, atomically."""
+    with tempfile.TemporaryDirectory() as folder:
+        staging = pathlib.Path(folder) / "shard"
+        with tf.io.TFRecordWriter(str(staging)) as writer:
+            for record in records:
+                writer.write(record)
+        with artefacts.atomic_file(path) as file:
+            file.write(staging.read_bytes())
+
+
+def read_file(path: pathlib.Path) -> Iterator[bytes]:
+    """The records of a single file.
+
+    Raises:
+      CorruptArtefactError: the file is no TFRecord file.
+    """
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            yield record.numpy()
+    except tf.errors.OpError as error:
+        raise CorruptArtefactError(f"{path}: not a file of records ({str(error).splitlines()[0]})") from error
