@@ -4,7 +4,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfnas.graphs.importers.patterns import Draft, DraftNode, fuse
+from tfnas.graphs.importers.draft import Draft, DraftNode
+from tfnas.graphs.importers.patterns import fuse
 from tfnas.graphs.importers.tensorflow_graphs import from_concrete_function
 
 KINDS = [

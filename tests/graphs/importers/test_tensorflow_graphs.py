@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.graphs.isomorphism import equivalent
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
-from tfnas.graphs.importers import from_file, tensorflow_graphs
+from tfnas.graphs.importers import from_file, tensorflow_functions
 from tfnas.graphs.importers.keras_graphs import from_keras
 from tfnas.graphs.importers.tensorflow_graphs import from_concrete_function, from_graph_def, from_saved_model
 
@@ -144,7 +144,7 @@ def test_a_function_that_calls_itself():
 
 def test_exponential_nesting_is_bounded(monkeypatch):
     """Each of thirty functions calls the next one twice: 2^30 operations, written down in a few kilobytes."""
-    monkeypatch.setattr(tensorflow_graphs, "MAX_NODES", 5000)
+    monkeypatch.setattr(tensorflow_functions, "MAX_NODES", 5000)
     chain = {f"f{place}": [f"f{place + 1}"] * 2 for place in range(30)}
     with pytest.raises(InvalidArchitectureError, match="more than 5000 operations"):
         from_graph_def(calling({**chain, "f30": []}), ["x"], ["y:0"])

@@ -3,18 +3,25 @@
 Needs the package `onnx` (`pip install tfnas[onnx]`).
 """
 
-import collections
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape, shapes_by_name
+from tfnas.graphs.importers.onnx_models import (
+    LARGE,
+    Constants,
+    check_functions,
+    constant_tensor,
+    floating_types,
+    node_name,
+    open_inputs,
+    ordered_nodes,
+)
+from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
 from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.operators import CONV, CONV_TRANSPOSE, DROP, MATMUL, ONNX, RELU6, UNKNOWN
 
@@ -24,16 +31,7 @@ _QUANTISED = {
     *("ConvInteger", "MatMulInteger", "QLinearAdd", "QLinearMul"),
 }
 _FIRST_INPUT_ONLY = {"Resize", "Upsample", "Clip", "Pad", "CastLike", "Expand", "Reshape", "Tile", "TopK", "CumSum"}
-"""Their other inputs are settings, no weights."""
-_WEIGHTED = {
-    *("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization", "RMSNormalization"),
-    *("InstanceNormalization", "GroupNormalization", "PRelu", "LSTM", "GRU", "RNN"),
-}
-"""What they read beside their data are weights, whatever the numbers."""
-MAX_NODES = 1_000_000
-_MAX_DEPTH = 64
-_LARGE = 4096
-"""Constants of more numbers than this can't decide a shape; their values are dropped before shapes are inferred."""
+"""Operators whose inputs other than the first are settings, no weights."""
 
 
 def from_onnx(
@@ -45,9 +43,9 @@ def from_onnx(
     """The computation graph of an ONNX file.
 
     Args:
-      path: the file.
-      input_shapes: shapes with the batch first, for inputs whose shapes the file leaves open; by name, or one shape for
-        the only input. An open batch counts as one.
+      path: ONNX file.
+      input_shapes: shapes with the batch first, for inputs whose shapes the file leaves open: by name, or the shape of
+        the only input. An open batch counts as 1.
       **facts: name, family, source and label.
 
     Raises:
@@ -76,13 +74,13 @@ def from_onnx(
         raise CorruptArtefactError(f"{path}: not an ONNX file, or one without operators")
     try:
         if model.functions:
-            _check_functions(model, path)
+            check_functions(model, path)
             model = onnx.inliner.inline_local_functions(model)
-        nodes = _ordered(model.graph, path)
+        nodes = ordered_nodes(model.graph, path)
         del model.graph.node[:]
         model.graph.node.extend(nodes)
-        constants = _Constants(model.graph, path)
-        inputs = _open_inputs(model.graph, constants, input_shapes, path)
+        constants = Constants(model.graph, path)
+        inputs = open_inputs(model.graph, constants, input_shapes, path)
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except onnx.onnx_cpp2py_export.shape_inference.InferenceError as error:
         raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
@@ -92,145 +90,8 @@ def from_onnx(
     return simplify(raw, **{"name": path.stem, "source": "onnx", **facts})
 
 
-class _Constants:
-    """Initialisers of a graph; the numbers of large ones are thrown away, and the graph sees them as inputs."""
-
-    def __init__(self, graph: Any, path: pathlib.Path):
-        import onnx
-
-        self.path = path
-        self.always = {name for node in graph.node if node.op_type in _WEIGHTED for name in node.input[1:]}
-        inputs = {value.name for value in graph.input}
-
-        self.sizes: dict[str, int] = {}
-        self.floating: dict[str, bool] = {}
-        self.values: dict[str, np.ndarray] = {}
-        small = []
-        for tensor in graph.initializer:
-            size = math.prod(tensor.dims)
-            self.sizes[tensor.name] = size
-            self.floating[tensor.name] = tensor.data_type in _floating_types()
-            if size <= _LARGE and not tensor.external_data:
-                self.values[tensor.name] = self.array(tensor)
-                small.append(tensor)
-            elif tensor.name not in inputs:
-                graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-        del graph.initializer[:]
-        graph.initializer.extend(small)
-
-    def array(self, tensor: Any) -> np.ndarray:
-        """The numbers of a constant."""
-        import onnx
-
-        try:
-            return onnx.numpy_helper.to_array(tensor)
-        except (ValueError, TypeError, KeyError) as error:
-            raise CorruptArtefactError(f"{self.path}: the constant {tensor.name!r} is damaged ({error})") from error
-
-    def weights(self, name: str) -> int:
-        """Numbers that count as weights: floating ones, for an elementwise operator if they are not all the same."""
-        value = self.values.get(name)
-        if name in self.always and self.floating[name]:
-            return self.sizes[name]
-        uniform = self.sizes[name] <= 1 or (value is not None and (value == value.flat[0]).all())
-        return 0 if uniform or not self.floating[name] else self.sizes[name]
-
-
-def _floating_types() -> set[int]:
-    import onnx
-
-    proto = onnx.TensorProto
-    return {proto.FLOAT, proto.FLOAT16, proto.DOUBLE, proto.BFLOAT16}
-
-
-def _check_functions(model: Any, path: pathlib.Path) -> None:
-    """Refuses functions that call themselves, or that are too many operators once they are written out."""
-    bodies = {(function.domain, function.name): function.node for function in model.functions}
-    sizes: dict[tuple[str, str], int] = {}
-
-    def size(nodes: Any, stack: tuple[tuple[str, str], ...]) -> int:
-        total = 0
-        for node in nodes:
-            key = (node.domain, node.op_type)
-            if key in stack:
-                raise InvalidArchitectureError(f"{path}: the function {node.op_type!r} calls itself")
-            if len(stack) >= _MAX_DEPTH:
-                raise InvalidArchitectureError(f"{path}: functions are nested more than {_MAX_DEPTH} deep")
-            if key in bodies and key not in sizes:
-                sizes[key] = size(bodies[key], (*stack, key))
-            total += sizes.get(key, 1)
-        return total
-
-    if size(model.graph.node, ()) > MAX_NODES:
-        raise InvalidArchitectureError(f"{path}: more than {MAX_NODES} operators once its functions are written out")
-
-
-def _ordered(graph: Any, path: pathlib.Path) -> list[Any]:
-    """Nodes after those that they read; files should be in that order, but need not be."""
-    maker = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
-    known = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
-    known |= {tensor.values.name for tensor in graph.sparse_initializer}
-    missing, readers = [], [[] for _ in graph.node]
-    for place, node in enumerate(graph.node):
-        makers = {maker[name] for name in node.input if name in maker}
-        lost = [name for name in node.input if name not in maker and name not in known]
-        if lost:
-            raise InvalidArchitectureError(f"{path}: node {_name(node)!r} reads {lost[0]!r}, which nothing makes")
-        missing.append(len(makers))
-        for other in makers:
-            readers[other].append(place)
-    ready = collections.deque(place for place, count in enumerate(missing) if not count)
-    order = []
-    while ready:
-        place = ready.popleft()
-        order.append(place)
-        for reader in readers[place]:
-            missing[reader] -= 1
-            if not missing[reader]:
-                ready.append(reader)
-    if len(order) < len(graph.node):
-        stuck = next(place for place, count in enumerate(missing) if count)
-        raise InvalidArchitectureError(f"{path}: the graph has a cycle at node {_name(graph.node[stuck])!r}")
-    return [graph.node[place] for place in order]
-
-
-def _constant_tensor(attributes: Mapping[str, Any]) -> Any:
-    """The tensor of a node `Constant`, None if it is sparse or text."""
-    import onnx
-
-    if "value" in attributes:
-        return attributes["value"].t
-    for name, field, dtype in (
-        ("value_float", "f", np.float32),
-        ("value_floats", "floats", np.float32),
-        ("value_int", "i", np.int64),
-        ("value_ints", "ints", np.int64),
-    ):
-        if name in attributes:
-            return onnx.numpy_helper.from_array(np.array(getattr(attributes[name], field), dtype))
-    return None
-
-
-def _open_inputs(graph: Any, constants: _Constants, shapes: Any, path: pathlib.Path) -> list[str]:
-    """Names of the inputs that stand for data, after their open shapes are filled in."""
-    values = {value.name: value for value in graph.input if value.name not in constants.sizes}
-    shapes = shapes_by_name(list(values), shapes, path)
-    for name, value in values.items():
-        dims = value.type.tensor_type.shape.dim
-        if name in shapes and not value.type.tensor_type.HasField("shape"):
-            for _ in shapes[name]:
-                dims.add()
-        given = shapes.get(name, [1 if place == 0 else None for place in range(len(dims))])
-        if len(given) != len(dims):
-            raise InvalidArchitectureError(f"{path}: input {name!r} has {len(dims)} dimensions, not {len(given)}")
-        for dim, extent in zip(dims, given, strict=True):
-            if name in shapes or (dim.dim_value <= 0 and extent is not None):
-                dim.dim_value = extent
-    return list(values)
-
-
 class _Reader:
-    def __init__(self, graph: Any, constants: _Constants, inputs: Sequence[str], path: pathlib.Path):
+    def __init__(self, graph: Any, constants: Constants, inputs: Sequence[str], path: pathlib.Path):
         self.graph, self.constants, self.inputs, self.path = graph, constants, inputs, path
         self.nodes: list[RawNode] = []
         self.tensors: dict[str, Reference] = {}
@@ -240,7 +101,7 @@ class _Reader:
             shape = None
             if tensor.HasField("shape"):
                 shape = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim)
-            self.types[value.name] = (shape, tensor.elem_type in _floating_types())
+            self.types[value.name] = (shape, tensor.elem_type in floating_types())
 
     def read(self) -> RawGraph:
         readers = self._readers()
@@ -261,7 +122,7 @@ class _Reader:
                     self._read(node)
                 except (IndexError, KeyError, AttributeError, TypeError) as error:
                     raise InvalidArchitectureError(
-                        f"{self.path}: node {_name(node)!r} is not a {node.op_type} as ONNX has it"
+                        f"{self.path}: node {node_name(node)!r} is not a {node.op_type} as ONNX has it"
                     ) from error
         missing = [value.name for value in self.graph.output if value.name not in self.tensors]
         if missing:
@@ -297,12 +158,12 @@ class _Reader:
         number = len(self.nodes)
         shapes, floating = [shape for _, shape, _ in outputs], [is_float for _, _, is_float in outputs]
         self.nodes.append(RawNode(name, kind, operator, inputs, shapes, floating, **fields))
-        for place, (output, _, _) in enumerate(outputs):
+        for index, (output, _, _) in enumerate(outputs):
             if output:
-                self.tensors[output] = (number, place)
+                self.tensors[output] = (number, index)
 
     def _read(self, node: Any) -> None:
-        kind, name = node.op_type, _name(node)
+        kind, name = node.op_type, node_name(node)
         read = node.input[:1] if kind in _FIRST_INPUT_ONLY else node.input
         inputs = [self.tensors[tensor] for tensor in read if tensor]
         outputs = [(tensor, *self.types.get(tensor, (None, True))) for tensor in node.output]
@@ -329,14 +190,14 @@ class _Reader:
     def _constant(
         self, name: str, outputs: list[tuple[str, Shape | None, bool]], attributes: Mapping[str, Any]
     ) -> None:
-        tensor = _constant_tensor(attributes)
+        tensor = constant_tensor(attributes)
         weights, shape = 0, outputs[0][1]
         if tensor is not None:
             shape = tuple(tensor.dims)
-            floating = tensor.data_type in _floating_types()
+            floating = tensor.data_type in floating_types()
             self.constants.sizes[outputs[0][0]] = math.prod(shape)
             self.constants.floating[outputs[0][0]] = floating
-            if math.prod(shape) <= _LARGE:
+            if math.prod(shape) <= LARGE:
                 self.constants.values[outputs[0][0]] = self.constants.array(tensor)
             weights = self.constants.weights(outputs[0][0])
         values = [(outputs[0][0], shape, outputs[0][2])]
@@ -373,10 +234,6 @@ class _Reader:
             values = [self.constants.values.get(name) for name in node.input[1:3]]
             bounds = [float(value) for value in values if value is not None and value.size == 1]
         return 6.0 if bounds == [0.0, 6.0] else None
-
-
-def _name(node: Any) -> str:
-    return node.name or (node.output[0] if node.output else node.op_type)
 
 
 def _layout_after(permutation: list[int]) -> bool | None:

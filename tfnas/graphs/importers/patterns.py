@@ -1,152 +1,25 @@
-"""Operators that sources spell out in parts, recognised by their shape as graphs and put together."""
+"""Operators that sources spell out as several operations, recognised by their shape as graphs and put together."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
+from tfnas.graphs.importers.draft import Draft, DraftNode
 from tfnas.graphs.operators import (
     BATCH_NORM,
     CLIP,
     GELU,
     GROUP_NORM,
-    INPUT,
     L2_NORM,
     LAYER_NORM,
     MATMUL,
-    OUTPUT,
     RELU6,
     RMS_NORM,
     SWISH,
     WEIGHTED,
 )
 
-Dims = tuple[int, int, int]
-
 _NORMS = {BATCH_NORM, LAYER_NORM, GROUP_NORM, RMS_NORM}
 _SCALES, _SHIFTS = {"mul", "div"}, {"add", "sub"}
 _AFFINE = _SCALES | _SHIFTS
-
-
-@dataclasses.dataclass(slots=True)
-class DraftNode:
-    """An operator on its way into a computation graph.
-
-    Attributes:
-      operator: its name in the vocabulary.
-      input, output: height, width and channels of its first data input and its output.
-      kernel, bias, parameters: as in a computation graph.
-      scales: it combines one tensor of data with weights.
-      kind: the source's name of it.
-      constant: a number that decides what it is, for example the bound of a clip.
-    """
-
-    operator: str
-    input: Dims
-    output: Dims
-    kernel: tuple[int, int] = (0, 0)
-    bias: int = 0
-    parameters: int = 0
-    scales: bool = False
-    kind: str = ""
-    constant: float | None = None
-
-
-class Draft:
-    """A graph of draft nodes that can be edited; node numbers are in topological order."""
-
-    def __init__(self) -> None:
-        self.nodes: dict[int, DraftNode] = {}
-        self._inputs: dict[int, list[tuple[int, ...]]] = {}
-        self._consumers: dict[int, set[int]] = {}
-
-    def add(self, node: DraftNode, inputs: Sequence[tuple[int, ...]]) -> int:
-        """Adds a node at the end.
-
-        Args:
-          node: the node.
-          inputs: for each of its operands the nodes that it comes from; several where bookkeeping joined them.
-        """
-        number = len(self.nodes)
-        self.nodes[number] = node
-        self._inputs[number] = [tuple(group) for group in inputs]
-        self._consumers[number] = set()
-        for source in self.sources(number):
-            self._consumers[source].add(number)
-        return number
-
-    def operands(self, node: int) -> list[tuple[int, ...]]:
-        """The nodes behind each operand."""
-        return self._inputs[node]
-
-    def sources(self, node: int) -> list[int]:
-        """The distinct nodes that a node reads."""
-        return list(dict.fromkeys(source for group in self._inputs[node] for source in group))
-
-    def consumers(self, node: int) -> set[int]:
-        """The nodes that read a node."""
-        return self._consumers[node]
-
-    def only(self, node: int) -> int | None:
-        """The single source of a node, None if it has none or several."""
-        sources = self.sources(node)
-        return sources[0] if len(sources) == 1 else None
-
-    def replace(self, region: set[int], last: int, operator: str, sources: Sequence[int], **changes: object) -> None:
-        """Makes one operator of a region.
-
-        Args:
-          region: nodes of which only `last` is read from outside; all but `last` vanish.
-          last: it becomes the operator and keeps its readers.
-          operator: its name.
-          sources: what the operator reads.
-          **changes: fields of the node to set; parameters are those of the whole region unless given.
-        """
-        total = sum(self.nodes[node].parameters for node in region)
-        for node in region:
-            for source in self.sources(node):
-                self._consumers[source].discard(node)
-        for node in region - {last}:
-            del self.nodes[node], self._inputs[node], self._consumers[node]
-        self._inputs[last] = [(source,) for source in sources]
-        for source in sources:
-            self._consumers[source].add(last)
-        kept = self.nodes[last]
-        fields = {"parameters": total, "scales": False, "kernel": (0, 0), "bias": 0, **changes}
-        self.nodes[last] = dataclasses.replace(kept, operator=operator, **fields)
-
-    def bypass(self, node: int) -> None:
-        """Removes a node with one source, which takes over its readers."""
-        source = self.only(node)
-        for reader in self._consumers[node]:
-            self._inputs[reader] = [
-                tuple(source if other == node else other for other in group) for group in self._inputs[reader]
-            ]
-            self._consumers[source].add(reader)
-        self._consumers[source].discard(node)
-        del self.nodes[node], self._inputs[node], self._consumers[node]
-
-    def live_order(self) -> list[int]:
-        """The nodes on a path from an input to an output, in topological order."""
-        forward = self._reached(INPUT, self.consumers)
-        backward = self._reached(OUTPUT, self.sources)
-        kept = forward & backward
-        # Nodes that were put together keep the last number of their parts, so numbers still run forwards.
-        return sorted(kept)
-
-    def _reached(self, operator: str, neighbours: Callable[[int], Sequence[int] | set[int]]) -> set[int]:
-        stack = [number for number, node in self.nodes.items() if node.operator == operator]
-        seen = set(stack)
-        while stack:
-            for other in neighbours(stack.pop()):
-                if other not in seen:
-                    seen.add(other)
-                    stack.append(other)
-        return seen
-
-    def of(self, *operators: str) -> Iterator[int]:
-        """The nodes with one of some operators that are there when their turn comes."""
-        for number in [number for number, node in self.nodes.items() if node.operator in operators]:
-            if number in self.nodes:
-                yield number
 
 
 def fuse(draft: Draft) -> None:
@@ -237,10 +110,10 @@ def _fuse_clip(draft: Draft, node: int) -> None:
 
 def _fuse_norm(draft: Draft, root: int) -> None:
     """Layer, RMS and L2 norms, from the square root outwards."""
-    found = _norm_core(draft, root)
-    if found is None:
+    norm = _norm_core(draft, root)
+    if norm is None:
         return
-    region, source, operator, centred = found
+    region, source, operator, centred = norm
     core = set(region)
     while True:
         exits = {node for node in region if draft.consumers(node) - region}
@@ -262,7 +135,7 @@ def _fuse_norm(draft: Draft, root: int) -> None:
 
 
 def _norm_core(draft: Draft, root: int) -> tuple[set[int], int, str, int | None] | None:
-    """The nodes from x to the inverse deviation: those nodes, x, the norm's name and x minus its mean if there is."""
+    """A norm from x to the inverse deviation: its nodes, x, the norm's name, and x minus its mean (None without)."""
     region, node = {root}, draft.only(root)
     while node is not None and draft.nodes[node].operator in ("maximum", "clip"):
         region.add(node)
@@ -325,7 +198,7 @@ def _fuse_affine(draft: Draft, node: int) -> None:
 
 
 def _takes_bias(draft: Draft, node: int, numbers: int) -> bool:
-    """Whether so many numbers can be the bias of a node: one per channel, or per channel of each attention head."""
+    """Whether some numbers can be the bias of a node: one per channel, or per channel of each attention head."""
     weighted = draft.nodes[node]
     if weighted.operator not in WEIGHTED or weighted.bias or len(draft.operands(node)) > 1:
         return False

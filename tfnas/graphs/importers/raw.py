@@ -1,8 +1,9 @@
-"""The graph of a network as its source tells it, before it is simplified; every importer ends here."""
+"""The graph of a network as its source has it, before the simplification; the common form of all importers."""
 
+import collections
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tfnas.errors import InvalidArchitectureError
 
@@ -17,19 +18,19 @@ class RawNode:
     """One operation of the source.
 
     Attributes:
-      name: the source's name of the node.
-      kind: the source's name of the operation.
-      operator: what the vocabulary calls it, or `DROP`, `SHAPE` or `UNKNOWN` of `tfnas.graphs.operators`.
-      inputs: tensors that it reads.
-      shapes: of its outputs with the batch first, None where an extent or the whole shape is unknown.
-      floating: whether each output holds floating-point numbers; others are indices, masks and shapes.
-      weights: numbers that a variable or constant holds; 0 if it holds no weights, as for any other operation.
-      is_input: it stands for data.
+      name: name of the node in the source.
+      kind: name of the operation in the source.
+      operator: name in the vocabulary, or `DROP`, `SHAPE` or `UNKNOWN` of `tfnas.graphs.operators`.
+      inputs: tensors that the node reads.
+      shapes: shapes of the outputs with the batch first, None where an extent or the whole shape is unknown.
+      floating: True for every output of floating-point numbers, False for indices, masks and shapes.
+      weights: numbers that a variable or constant holds; 0 for a constant without weights and for other operations.
+      is_input: True for a node that stands for data.
       kernel: height and width of the kernel or window, (0, 0) for none.
-      channels_first: of rank-4 tensors that it makes: channels stand second, None if its inputs decide.
-      has_bias: it adds a bias itself.
+      channels_first: True if channels stand second in the outputs of rank 4, None if the inputs decide.
+      has_bias: True for an operation that adds a bias itself.
       group_channels: channels that each filter of a convolution sees, if known.
-      constant: a number that the simplification looks at: the exponent of a power, 6 for a clip from 0 to 6.
+      constant: number that the simplification looks at: the exponent of a power, 6 for a clip from 0 to 6.
     """
 
     name: str
@@ -60,10 +61,15 @@ def shapes_by_name(
     shapes: Mapping[str, Sequence[int]] | Sequence[int] | None,
     where: str | os.PathLike[str],
 ) -> dict[str, Sequence[int]]:
-    """The shapes that a user gives for a model's inputs: by name, or one for the only input.
+    """The shapes that a user gives for a model's inputs.
+
+    Args:
+      names: names of the inputs.
+      shapes: shapes by name, or the shape of the only input; None for no shapes.
+      where: file of the model, for error messages.
 
     Raises:
-      InvalidArchitectureError: one shape for several inputs, or a name that is none of them.
+      InvalidArchitectureError: a single shape for several inputs, or a name that no input has.
     """
     if shapes is None:
         return {}
@@ -75,3 +81,30 @@ def shapes_by_name(
     if wrong:
         raise InvalidArchitectureError(f"{where}: no input {min(wrong)!r}, it has {', '.join(names)}")
     return dict(shapes)
+
+
+def topological(sources: Sequence[Collection[int]], readers: Sequence[Sequence[int]]) -> list[int]:
+    """Nodes after their sources; nodes that become ready first come first.
+
+    Args:
+      sources: distinct sources of every node.
+      readers: nodes that read every node, in the order in which they become ready.
+
+    Returns:
+      Numbers of nodes; nodes on and behind a cycle are missing.
+
+    Example:
+      >>> topological([{1}, set()], [[], [0]])
+      [1, 0]
+    """
+    missing = [len(nodes) for nodes in sources]
+    ready = collections.deque(node for node, count in enumerate(missing) if not count)
+    order = []
+    while ready:
+        node = ready.popleft()
+        order.append(node)
+        for reader in readers[node]:
+            missing[reader] -= 1
+            if not missing[reader]:
+                ready.append(reader)
+    return order

@@ -2,11 +2,11 @@
 
 The rules, in this order:
 
-1. What no input of the network reaches is constant: weights, masks, shapes. Constants are no nodes; the numbers that
-   variables and non-uniform constants hold count as parameters of the operator that reads them.
+1. A node that no input of the network reaches is constant: weights, masks, shapes. Constants are no nodes of the graph;
+   the numbers of variables and of non-uniform constants count as parameters of the operator that reads them.
 2. Bookkeeping is bridged, parents to children: reshapes, transposes, casts, slices, splits, copies, all arithmetic on
    integers and booleans, and elementwise operators that combine data with constants which hold no weights.
-3. Operators that a source spells out in parts are put together (`patterns`): biases, batch, layer and RMS
+3. Operators that a source spells out as several operations are put together (`patterns`): biases, batch, layer and RMS
    norms, GELU, swish, clips.
 4. An operator that no path joins to both an input and an output is left out.
 
@@ -20,7 +20,8 @@ from collections.abc import Sequence
 
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.importers.patterns import Draft, DraftNode, fuse
+from tfnas.graphs.importers.draft import Draft, DraftNode
+from tfnas.graphs.importers.patterns import fuse
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
 from tfnas.graphs.operators import (
     CODES,
@@ -58,7 +59,7 @@ def simplify(raw: RawGraph, **facts: object) -> ComputationGraph:
     """The computation graph of a source's graph.
 
     Args:
-      raw: the source's graph.
+      raw: graph of the source.
       **facts: name, family, source and label.
 
     Raises:
@@ -70,19 +71,17 @@ def simplify(raw: RawGraph, **facts: object) -> ComputationGraph:
 
 
 def _needed(raw: RawGraph) -> RawGraph:
-    """The part of a graph that its outputs need."""
-    kept = {source for source, _ in raw.outputs}
+    """The nodes of a graph that its outputs need."""
+    needed = {source for source, _ in raw.outputs}
     for number in range(len(raw.nodes) - 1, -1, -1):
-        if number in kept:
-            kept.update(source for source, _ in raw.nodes[number].inputs)
-    place = {number: position for position, number in enumerate(sorted(kept))}
+        if number in needed:
+            needed.update(source for source, _ in raw.nodes[number].inputs)
+    rank = {number: position for position, number in enumerate(sorted(needed))}
     nodes = [
-        dataclasses.replace(
-            raw.nodes[number], inputs=[(place[source], out) for source, out in raw.nodes[number].inputs]
-        )
-        for number in place
+        dataclasses.replace(raw.nodes[number], inputs=[(rank[source], out) for source, out in raw.nodes[number].inputs])
+        for number in rank
     ]
-    return RawGraph(nodes, [(place[source], output) for source, output in raw.outputs])
+    return RawGraph(nodes, [(rank[source], output) for source, output in raw.outputs])
 
 
 class _Importer:
@@ -104,11 +103,11 @@ class _Importer:
         """The variables and constants with weights that each constant node is computed from."""
         leaves: list[frozenset[int]] = []
         for number, node in enumerate(self.raw.nodes):
-            found = frozenset({number}) if node.weights else frozenset()
+            held = frozenset({number}) if node.weights else frozenset()
             if self.constant[number] and node.operator != SHAPE:
-                sources = {leaves[source] for source, _ in node.inputs} | {found}
-                found = max(sources, key=len) if len(sources - {frozenset()}) < 2 else found.union(*sources)
-            leaves.append(found)
+                sources = {leaves[source] for source, _ in node.inputs} | {held}
+                held = max(sources, key=len) if len(sources - {frozenset()}) < 2 else held.union(*sources)
+            leaves.append(held)
         return leaves
 
     def _layouts(self) -> list[bool]:
@@ -137,9 +136,9 @@ class _Importer:
                     follows = same and not self.constant[node.inputs[output][0]]
                     resolved[number, output] = resolved[node.inputs[output]] if follows else flat
                 continue
-            kept = draft.add(self._node(number, node, data, leaves), sources)
+            added = draft.add(self._node(number, node, data, leaves), sources)
             self.claimed |= leaves
-            resolved.update({(number, output): (kept,) for output in range(len(node.shapes))})
+            resolved.update({(number, output): (added,) for output in range(len(node.shapes))})
         for ref in dict.fromkeys(self.raw.outputs):
             sources = resolved.get(ref)
             if sources:
@@ -179,7 +178,7 @@ class _Importer:
         )
 
     def _before_reshape(self, ref: Reference, output: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
-        """A dense layer on positions may see them flattened to one batch; their places are those before that."""
+        """Extents of a dense layer on positions that a source flattened to a single batch: those before the reshape."""
         channels = self._dims(ref)[2]
         while self.raw.nodes[ref[0]].operator == DROP and self.raw.nodes[ref[0]].inputs:
             before = self.raw.nodes[ref[0]].inputs[0]
@@ -206,16 +205,16 @@ class _Importer:
             raise InvalidArchitectureError(
                 f"node {node.name!r} ({node.kind}) has a shape that is not known before it runs; give the input's shape"
             )
-        places = list(shape[1:])
-        if len(places) >= 2 and self.channels_first[ref[0]]:
-            places = [*places[1:], places[0]]
-        if any(extent is None for extent in places):
+        extents = list(shape[1:])
+        if len(extents) >= 2 and self.channels_first[ref[0]]:
+            extents = [*extents[1:], extents[0]]
+        if any(extent is None for extent in extents):
             raise InvalidArchitectureError(
                 f"node {node.name!r} ({node.kind}) has the shape {tuple(shape)}; give the input's shape"
             )
-        if not places:
+        if not extents:
             return 1, 1, 1
-        *positions, channels = places
+        *positions, channels = extents
         height = 1
         for extent in positions[: max(1, len(positions) - 1)]:
             height *= extent
@@ -227,8 +226,8 @@ def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:
     names = [draft.nodes[node].operator for node in order]
     if INPUT not in names or OUTPUT not in names:
         raise InvalidArchitectureError(f"{facts.get('name', '')}: no path leads from an input to an output")
-    place = {node: position for position, node in enumerate(order)}
-    edges = sorted({(place[source], place[node]) for node in order for source in draft.sources(node)})
+    rank = {node: position for position, node in enumerate(order)}
+    edges = sorted({(rank[source], rank[node]) for node in order for source in draft.sources(node)})
     nodes = [draft.nodes[node] for node in order]
     return ComputationGraph(
         operators=[CODES.get(node.operator, CODES[UNKNOWN]) for node in nodes],

@@ -13,16 +13,15 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import function_def_to_graph
 
 from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.importers.raw import RawGraph, RawNode, shapes_by_name
+from tfnas.graphs.importers.raw import RawGraph, RawNode, shapes_by_name, topological
 from tfnas.graphs.importers.simplify import simplify
+from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, refused
 from tfnas.graphs.operators import DROP, TENSORFLOW, UNKNOWN
 
-_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 _CONTROL_FLOW = {
     *("If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile", "For", "Enter", "Exit", "Merge"),
     *("Switch", "NextIteration", "LoopCond", "RefEnter", "RefExit", "RefMerge", "RefSwitch"),
@@ -43,8 +42,6 @@ _CONSTANT_ARITHMETIC = {
     *("Empty", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Cumprod", "Polygamma", "Lgamma", "Digamma", "NoOp"),
 }
 _WITH_LAYOUT = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "FusedBatchNormV3", "BiasAdd"}
-MAX_NODES = 1_000_000
-_MAX_DEPTH = 64
 _MAX_FILE_BYTES = 2**31
 
 
@@ -52,7 +49,7 @@ def from_concrete_function(function: tf.types.experimental.ConcreteFunction, **f
     """The computation graph of a traced function.
 
     Args:
-      function: its variables may be captured; its inputs stand for data, their first dimension is the batch.
+      function: traced function, which may capture variables; the inputs stand for data, with the batch first.
       **facts: name, family, source and label.
 
     Raises:
@@ -83,10 +80,10 @@ def from_saved_model(
     """The computation graph of a SavedModel's signature. The model is not loaded: its graph is read, not its weights.
 
     Args:
-      folder: the SavedModel.
+      folder: folder of the SavedModel.
       signature: name of the signature.
-      input_shapes: shapes with the batch first, for inputs whose shapes the signature leaves open; by name, or one
-        shape for the only input.
+      input_shapes: shapes with the batch first, for inputs whose shapes the signature leaves open: by name, or the
+        shape of the only input.
       **facts: name, family, source and label.
 
     Raises:
@@ -132,18 +129,18 @@ def from_graph_def(
     """The computation graph of part of a GraphDef.
 
     Args:
-      graph_def: with the library of functions that it calls.
+      graph_def: graph with the library of functions that it calls.
       inputs: names of the nodes that stand for data.
       outputs: names of tensors, such as `dense/BiasAdd:0`.
-      shapes: by input node, instead of the shapes that the placeholders declare; an open batch counts as one.
-      replaced: nodes to put in the place of others of the same name.
+      shapes: shapes by input node, instead of the shapes that the placeholders declare; an open batch counts as 1.
+      replaced: nodes that take the place of nodes of the same name.
       **facts: name, family, source and label.
 
     Raises:
-      InvalidArchitectureError: see `from_saved_model`.
+      InvalidArchitectureError: control flow, an open shape, or no path from input to output.
     """
-    flat = _Flattener(graph_def, replaced or {}).flatten(outputs)
-    nodes = _ancestors(flat.nodes, [flat.resolve(output).partition(":")[0] for output in outputs])
+    flat = Flattener(graph_def, replaced or {}).flatten(outputs)
+    nodes = ancestors(flat.nodes, [flat.resolve(output).partition(":")[0] for output in outputs])
     for node in nodes:
         if node.op in _CONTROL_FLOW:
             raise InvalidArchitectureError(
@@ -164,7 +161,7 @@ def from_graph_def(
         with graph.as_default():
             tf.graph_util.import_graph_def(pruned, name="")
     except (ValueError, tf.errors.OpError) as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     raw = _raw_graph(graph, set(inputs), [flat.resolve(output) for output in outputs])
     return simplify(raw, **facts)
 
@@ -191,10 +188,6 @@ def _check_constants(nodes: Sequence[tf.compat.v1.NodeDef]) -> None:
             )
 
 
-def _refused(error: Exception) -> InvalidArchitectureError:
-    return InvalidArchitectureError(f"not a graph that TensorFlow accepts: {str(error).splitlines()[0]}")
-
-
 def _variable(name: str, dtype: tf.DType, shape: tf.TensorShape, kind: str = "VarHandleOp") -> tf.compat.v1.NodeDef:
     node = tf.compat.v1.NodeDef(name=name, op=kind)
     node.attr["dtype"].type = tf.as_dtype(dtype).as_datatype_enum
@@ -202,117 +195,9 @@ def _variable(name: str, dtype: tf.DType, shape: tf.TensorShape, kind: str = "Va
     return node
 
 
-class _Flattener:
-    """Copies the bodies of called functions into one list of nodes."""
-
-    def __init__(self, graph_def: tf.compat.v1.GraphDef, replaced: Mapping[str, tf.compat.v1.NodeDef]):
-        self.library = {function.signature.name: function for function in graph_def.library.function}
-        self.top = [replaced.get(node.name, node) for node in graph_def.node]
-        self.nodes: dict[str, tf.compat.v1.NodeDef] = {}
-        self.alias: dict[str, str] = {}
-        self.budget = MAX_NODES
-        self.bodies: dict[str, tuple[tf.compat.v1.GraphDef, dict[str, str]]] = {}
-        self.functions = tf.Graph()  # where TensorFlow looks functions up when it converts one
-        try:
-            with self.functions.as_default():
-                library = tf.compat.v1.GraphDef(library=graph_def.library, versions=graph_def.versions)
-                tf.graph_util.import_graph_def(library, name="")
-        except (ValueError, tf.errors.OpError) as error:
-            raise _refused(error) from error
-
-    def flatten(self, outputs: Sequence[str]) -> "_Flattener":
-        needed = _ancestors({node.name: node for node in self.top}, [name.partition(":")[0] for name in outputs])
-        self._copy(needed, "", ())
-        for node in self.nodes.values():
-            inputs = [self.resolve(name) for name in node.input]
-            del node.input[:]
-            node.input.extend(inputs)
-        return self
-
-    def resolve(self, tensor: str) -> str:
-        """The tensor that a name stands for once calls are gone."""
-        tensor = tensor.removesuffix(":0")
-        passed = []
-        while tensor in self.alias:
-            passed.append(tensor)
-            if len(passed) > len(self.alias):
-                raise InvalidArchitectureError(f"the graph has a cycle at {tensor!r}")
-            tensor = self.alias[tensor]
-        self.alias.update(dict.fromkeys(passed, tensor))
-        return tensor
-
-    def _copy(self, nodes: Sequence[tf.compat.v1.NodeDef], prefix: str, stack: tuple[str, ...]) -> None:
-        self.budget -= len(nodes)
-        if self.budget < 0:
-            raise InvalidArchitectureError(f"more than {MAX_NODES} operations once its functions are written out")
-        for node in nodes:
-            copy = tf.compat.v1.NodeDef()
-            copy.CopyFrom(node)
-            copy.name = prefix + node.name
-            inputs = [prefix + name.removesuffix(":0") for name in node.input if not name.startswith("^")]
-            del copy.input[:]
-            copy.input.extend(inputs)
-            if "_class" in copy.attr:
-                del copy.attr["_class"]
-            copy.device = ""
-            if node.op in _CALLS or node.op in self.library:
-                self._call(copy, stack)
-            else:
-                self.nodes[copy.name] = copy
-
-    def _call(self, node: tf.compat.v1.NodeDef, stack: tuple[str, ...]) -> None:
-        name = node.attr["f"].func.name if node.op in _CALLS else node.op
-        if name not in self.library:
-            raise InvalidArchitectureError(f"node {node.name!r} calls the function {name!r}, which is not there")
-        if name in stack or len(stack) >= _MAX_DEPTH:
-            raise InvalidArchitectureError(f"function {name!r} calls itself, or functions are nested too deeply")
-        function = self.library[name]
-        if name not in self.bodies:
-            try:
-                with self.functions.as_default():
-                    self.bodies[name] = function_def_to_graph.function_def_to_graph_def(function)
-            except (ValueError, KeyError, tf.errors.OpError) as error:
-                raise _refused(error) from error
-        body, names = self.bodies[name]
-        signature = function.signature
-        complete = all(function.ret[argument.name] in names for argument in signature.output_arg)
-        if len(signature.input_arg) != len(node.input) or not complete:
-            raise InvalidArchitectureError(f"node {node.name!r} does not fit the function {name!r} that it calls")
-        prefix = node.name + "/"
-        arguments = {argument.name for argument in function.signature.input_arg}
-        for argument, value in zip(function.signature.input_arg, node.input, strict=True):
-            self.alias[prefix + argument.name] = value
-        inner = {other.name: other for other in body.node if other.name not in arguments}
-        results = []
-        for number, argument in enumerate(function.signature.output_arg):
-            result = names[function.ret[argument.name]].removesuffix(":0")
-            self.alias[node.name if number == 0 else f"{node.name}:{number}"] = prefix + result
-            results.append(result.partition(":")[0])
-        self._copy(_ancestors(inner, [result for result in results if result in inner]), prefix, (*stack, name))
-
-
-def _ancestors(nodes: Mapping[str, tf.compat.v1.NodeDef], targets: Sequence[str]) -> list[tf.compat.v1.NodeDef]:
-    """The nodes that some nodes need, in the order of the mapping."""
-    seen = set()
-    stack = []
-    for target in targets:
-        if target not in nodes:
-            raise InvalidArchitectureError(f"no node {target!r} in the graph")
-        if target not in seen:
-            seen.add(target)
-            stack.append(target)
-    while stack:
-        for name in nodes[stack.pop()].input:
-            source = name.partition(":")[0]
-            if not name.startswith("^") and source not in seen and source in nodes:
-                seen.add(source)
-                stack.append(source)
-    return [node for name, node in nodes.items() if name in seen]
-
-
 def _raw_graph(graph: tf.Graph, inputs: set[str], outputs: Sequence[str]) -> RawGraph:
     operations = _topological(graph)
-    number = {operation.name: place for place, operation in enumerate(operations)}
+    number = {operation.name: index for index, operation in enumerate(operations)}
     nodes = [_raw_node(operation, number, inputs) for operation in operations]
     references = []
     for output in outputs:
@@ -323,28 +208,21 @@ def _raw_graph(graph: tf.Graph, inputs: set[str], outputs: Sequence[str]) -> Raw
 
 def _topological(graph: tf.Graph) -> list[tf.Operation]:
     operations = graph.get_operations()
-    missing = {operation: len({tensor.op for tensor in operation.inputs}) for operation in operations}
-    readers = collections.defaultdict(set)
-    for operation in operations:
-        for tensor in operation.inputs:
-            readers[tensor.op].add(operation)
-    ready = collections.deque(operation for operation in operations if not missing[operation])
-    order = []
-    while ready:
-        operation = ready.popleft()
-        order.append(operation)
-        for reader in sorted(readers[operation], key=lambda other: other.name):
-            missing[reader] -= 1
-            if not missing[reader]:
-                ready.append(reader)
+    number = {operation: index for index, operation in enumerate(operations)}
+    sources = [{number[tensor.op] for tensor in operation.inputs} for operation in operations]
+    readers: list[list[int]] = [[] for _ in operations]
+    for reader in sorted(range(len(operations)), key=lambda index: operations[index].name):
+        for source in sources[reader]:
+            readers[source].append(reader)
+    order = topological(sources, readers)
     if len(order) < len(operations):
         raise InvalidArchitectureError("the graph has a cycle")
-    return order
+    return [operations[index] for index in order]
 
 
 def _raw_node(operation: tf.Operation, number: Mapping[str, int], inputs: set[str]) -> RawNode:
     kind = operation.type
-    # tf_keras puts what a layer norm normalises where a batch norm has its batch, so the layout means nothing.
+    # In tf_keras a layer norm is a batch norm over reshaped data, whose layout means nothing.
     normalises_layers = kind == "FusedBatchNormV3" and operation.get_attr("is_training")
     node = RawNode(
         name=operation.name,
