@@ -1,4 +1,4 @@
-"""Independent parts of an experiment in processes of their own."""
+"""Independent jobs of an experiment in separate processes."""
 
 import concurrent.futures
 import multiprocessing
@@ -16,13 +16,16 @@ Result = TypeVar("Result")
 def run(
     function: Callable[[Job], Result], jobs: Sequence[Job], description: str, workers: int | None = None
 ) -> list[Result]:
-    """Results of all jobs, in their order; the first exception ends the rest.
+    """Runs a function on every job; the first exception ends the rest.
 
     Args:
-      function: of a module; it may start TensorFlow.
-      jobs: its arguments.
-      description: of the progress bar.
-      workers: processes at the same time; by default one per processor.
+      function: function at the top of a module; it may start TensorFlow.
+      jobs: arguments of the function.
+      description: text of the progress bar.
+      workers: processes at the same time; by default a process per processor.
+
+    Returns:
+      The results in the order of the jobs.
     """
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context)
@@ -39,7 +42,7 @@ def run(
 
 
 def folder_name(name: str) -> str:
-    """The name of a job as that of a folder."""
+    """Name of a job as the name of a folder."""
     return name.replace(", ", "_").replace(" ", "_")
 
 

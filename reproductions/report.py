@@ -1,11 +1,12 @@
-"""What every experiment leaves behind: a Markdown table, the same as JSON, and lines that compare it with the paper."""
+"""Results of an experiment: arrays that are computed once, a Markdown table, the same as JSON, and a comparison."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError
 from tfnas.reports import tables
 
 
@@ -23,22 +24,29 @@ def write(
 
     Args:
       output_dir: an existing folder.
-      name: of the experiment.
+      name: name of the experiment.
       title: heading of the Markdown file.
-      columns: of the table.
-      rows: of the table.
-      comparison: sentences with our numbers beside the paper's.
-      values: everything unrounded, as JSON values.
+      columns: column titles of the table.
+      rows: cells of the table.
+      comparison: sentences with measured numbers beside the paper's.
+      values: unrounded numbers as JSON values.
 
     Returns:
       The Markdown text.
     """
-    parts = [f"# {title}", tables.markdown(columns, rows), "\n".join(f"- {line}" for line in comparison)]
-    text = "\n\n".join(parts) + "\n"
+    sections = [f"# {title}", tables.markdown(columns, rows), "\n".join(f"- {line}" for line in comparison)]
+    text = "\n\n".join(sections) + "\n"
     with artefacts.atomic_file(output_dir / f"{name}.md") as file:
         file.write(text.encode())
     artefacts.write_json(output_dir / f"{name}.json", dict(values))
     return text
+
+
+def computed_once(path: pathlib.Path, compute: Callable[[], Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Arrays of a file, which `compute` gives first if the file does not exist; so a resumed run goes on."""
+    if not path.exists():
+        artefacts.write_npz(path, **compute())
+    return artefacts.read_npz(path)
 
 
 def percent(mean: float, deviation: float | None = None) -> str:
@@ -46,13 +54,6 @@ def percent(mean: float, deviation: float | None = None) -> str:
     return f"{100 * mean:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
 
 
-def chosen(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The experiments that are meant; "all" means every one.
-
-    Raises:
-      ConfigurationError: one of them is unknown.
-    """
-    for name in names:
-        if name not in (*known, "all"):
-            raise ConfigurationError(f"unknown experiment {name!r}, expected all or {', '.join(known)}")
-    return list(known) if "all" in names else list(names)
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Mean and deviation of some numbers."""
+    return f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f}"

@@ -42,11 +42,11 @@ def edit_distances(first: CellTable, second: CellTable, num_inputs: int = 1) -> 
     result = np.empty(len(first), np.int64)
     chunk = max(1, _CHUNK_ENTRIES // (len(orders) * width * width))
     for start in range(0, len(first), chunk):
-        part = slice(start, start + chunk)
-        operations = (left.operations[part, None] != right.operations[part][:, orders]).sum(axis=2)
-        moved = right.adjacency[part][:, orders[:, :, None], orders[:, None, :]]
-        edges = (left.adjacency[part, None] != moved).sum(axis=(2, 3))
-        result[part] = (operations + edges).min(axis=1)
+        rows = slice(start, start + chunk)
+        operations = (left.operations[rows, None] != right.operations[rows][:, orders]).sum(axis=2)
+        moved = right.adjacency[rows][:, orders[:, :, None], orders[:, None, :]]
+        edges = (left.adjacency[rows, None] != moved).sum(axis=(2, 3))
+        result[rows] = (operations + edges).min(axis=1)
     return result
 
 

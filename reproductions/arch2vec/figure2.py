@@ -11,8 +11,7 @@ import numpy as np
 import scipy.stats
 from tqdm import tqdm
 
-from reproductions import figures as paper_figures
-from reproductions import report
+from reproductions import plots, report
 from reproductions.arch2vec.gaussian_process import GaussianProcess
 from reproductions.arch2vec.inputs import shipped
 from reproductions.arch2vec.settings import Settings
@@ -23,7 +22,7 @@ from tfnas.encoders.saved import SavedEncoder
 
 COLUMN = "test_accuracy_108"
 _LEAST_ACCURACY = 0.8  # the paper leaves the cells below out of RMSE and correlation
-_KNOWN = {"above 80 %": True, "any": False}  # it does not say whether they can be among the 250
+_KNOWN = {"above 80 %": True, "any": False}  # the paper does not say whether these cells can be among the 250
 _EMBEDDINGS = ("arch2vec", "supervised")
 
 _PAPER = (
@@ -46,7 +45,7 @@ def reproduce(
 
     Args:
       table: the NAS-Bench-101 table.
-      encoder: of NAS-Bench-101 cells.
+      encoder: encoder of NAS-Bench-101 cells.
       output_dir: an existing folder.
       seeds: repetitions with other samples.
       samples: cells that the process is fitted to.
@@ -76,7 +75,7 @@ def reproduce(
                     values[name][known]["rmse"].append(float(error))
                     values[name][known]["pearson"].append(float(correlation))
                     if seed == 1 and only_good:
-                        paper_figures.prediction_density(
+                        plots.prediction_density(
                             accuracy[judged],
                             mean[judged],
                             output_dir / ("figure2.png" if name == "arch2vec" else "figure2_supervised.png"),
@@ -84,10 +83,10 @@ def reproduce(
                         )
                     bar.update(1)
     rows = [
-        [f"ours, {name}, known cells: {known}", _spread(found["rmse"], 4), _spread(found["pearson"], 3)]
+        [f"ours, {name}, known cells: {known}", report.spread(errors["rmse"], 4), report.spread(errors["pearson"])]
         for known in _KNOWN
         for name in _EMBEDDINGS
-        for found in [values[name][known]]
+        for errors in [values[name][known]]
     ]
     best = values["arch2vec"]["above 80 %"]
     rival = values["supervised"]["above 80 %"]
@@ -107,7 +106,3 @@ def reproduce(
         values={"seeds": seeds, "samples": samples, **values},
     )
     return values
-
-
-def _spread(values: list[float], digits: int) -> str:
-    return f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f}"

@@ -8,15 +8,14 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
-from reproductions import figures as paper_figures
-from reproductions import report
+from reproductions import plots, report
 from reproductions.arch2vec.edit_distance import edit_distances
 from reproductions.arch2vec.figure2 import COLUMN
 from reproductions.arch2vec.inputs import shipped
 from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
+from reproductions.correlations import spearman
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.encoders.saved import SavedEncoder
@@ -46,10 +45,10 @@ def reproduce(
 
     Args:
       table: the NAS-Bench-101 table.
-      encoder: of NAS-Bench-101 cells.
+      encoder: encoder of NAS-Bench-101 cells.
       output_dir: an existing folder.
-      steps: of the walk.
-      seed: of the walk, and of the supervised encoder and its cells.
+      steps: edits of the walk.
+      seed: seed of the walk, and of the supervised encoder and its cells.
       samples: labelled cells that the supervised encoder learns from.
 
     Returns:
@@ -65,20 +64,20 @@ def reproduce(
     learner = SupervisedEncoder(table.space).fit(table.cells[chosen], table.values(COLUMN)[chosen], seed)
     distances, values = {}, {"steps": steps, "seed": seed, "pairs": len(pairs)}
     for name, embeddings in {"arch2vec": encoder.embed(walk), "supervised": learner.embed(walk)}.items():
-        found = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)
-        distances[name] = found / found.mean()
+        lengths = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)
+        distances[name] = lengths / lengths.mean()
         values[name] = {
             "mean_distance": {
                 str(edit): float(distances[name][edits == edit].mean())
                 for edit in range(1, _FURTHEST + 1)
                 if (edits == edit).any()
             },
-            "spearman": float(scipy.stats.spearmanr(edits, found).statistic),
+            "spearman": spearman(edits, lengths),
         }
-    paper_figures.distance_boxes(
+    plots.distance_boxes(
         {
-            name: {edit: found[edits == edit] for edit in range(1, _FURTHEST + 1) if (edits == edit).any()}
-            for name, found in distances.items()
+            name: {edit: lengths[edits == edit] for edit in range(1, _FURTHEST + 1) if (edits == edit).any()}
+            for name, lengths in distances.items()
         },
         output_dir / "figure3.png",
         title=f"{len(pairs):,} pairs along a random walk of {steps:,} edits",
@@ -86,11 +85,11 @@ def reproduce(
     rows = [
         [
             name,
-            *(f"{part['mean_distance'].get(str(edit), np.nan):.2f}" for edit in range(1, _FURTHEST + 1)),
-            f"{part['spearman']:.3f}",
+            *(f"{results['mean_distance'].get(str(edit), np.nan):.2f}" for edit in range(1, _FURTHEST + 1)),
+            f"{results['spearman']:.3f}",
         ]
-        for name, part in values.items()
-        if isinstance(part, dict)
+        for name, results in values.items()
+        if isinstance(results, dict)
     ]
     report.write(
         output_dir,

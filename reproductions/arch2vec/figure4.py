@@ -11,8 +11,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
-from reproductions import figures as paper_figures
-from reproductions import report
+from reproductions import plots, report
 from reproductions.arch2vec import projector
 from reproductions.arch2vec.figure2 import COLUMN
 from reproductions.arch2vec.inputs import shipped
@@ -44,11 +43,11 @@ def reproduce(
 
     Args:
       table: the NAS-Bench-101 table.
-      encoder: of NAS-Bench-101 cells.
+      encoder: encoder of NAS-Bench-101 cells.
       output_dir: an existing folder.
-      cells: how many random cells the maps show.
-      seed: of everything random.
-      samples: labelled cells that the supervised encoder learns from; none of them is shown.
+      cells: number of random cells on the maps.
+      seed: seed of everything random.
+      samples: labelled cells that the supervised encoder learns from; the maps do not show these cells.
 
     Returns:
       Per embedding, how well the accuracy of a cell agrees with the mean of its ten nearest neighbours, as a Pearson
@@ -75,7 +74,7 @@ def reproduce(
                 "edges": some.adjacency.sum(axis=(1, 2)).tolist(),
             }
             projector.write(output_dir / "figure4_projector", "arch2vec", embeddings, labels)
-    paper_figures.coloured_maps(maps, truth, output_dir / "figure4.png", label="test accuracy")
+    plots.coloured_maps(maps, truth, output_dir / "figure4.png", label="test accuracy")
     report.write(
         output_dir,
         "figure4",

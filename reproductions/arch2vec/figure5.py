@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
-from reproductions import figures as paper_figures
-from reproductions import report
+from reproductions import plots, report
 from reproductions.arch2vec.edit_distance import edit_distances
 from reproductions.arch2vec.figure2 import COLUMN
 from reproductions.arch2vec.inputs import shipped
@@ -50,14 +50,14 @@ def reproduce(
     """Writes `figure5.md`, `figure5.json`, and a drawing of one walk per space and embedding.
 
     Args:
-      encoders: the spaces, with an encoder for each.
-      tables: tables of some of these spaces, with the column of accuracies that a supervised encoder learns from.
+      encoders: search spaces, each with an encoder.
+      tables: tables of some spaces, each with the column of accuracies that a supervised encoder learns from.
       output_dir: an existing folder.
       starts: random cells that walks begin at.
-      steps: of each walk.
+      steps: steps of each walk.
       sampled_cells: cells of a space that can't be enumerated.
       samples: labelled cells of a supervised encoder.
-      seed: of everything random.
+      seed: seed of everything random.
 
     Returns:
       Per space and embedding the mean edit distance of a step, of the whole walks, and of random pairs.
@@ -79,22 +79,23 @@ def reproduce(
             learner = SupervisedEncoder(space).fit(cells[chosen], table.values(column)[chosen], seed)
             embeddings["supervised"] = learner.embed(cells)
         inputs = 2 if space.name == "darts" else 1
-        others = rng.choice(len(cells), (2, 10 * starts))
-        random_pairs = float(edit_distances(cells[others[0]], cells[others[1]], inputs).mean())
+        ends = rng.choice(len(cells), (2, 10 * starts))
+        random_pairs = float(edit_distances(cells[ends[0]], cells[ends[1]], inputs).mean())
         for name, points in embeddings.items():
+            points = points.astype(np.float64)
             walks = np.stack([nearest_walk(points, int(row), steps) for row in begin])
             step = edit_distances(cells[walks[:, :-1].ravel()], cells[walks[:, 1:].ravel()], inputs)
             whole = edit_distances(cells[walks[:, 0]], cells[walks[:, -1]], inputs)
-            found = {
+            distances = {
                 "step": float(step.mean()),
                 "step_deviation_over_walks": float(step.reshape(starts, steps).mean(axis=1).std()),
                 "whole_walk": float(whole.mean()),
                 "random_pairs": random_pairs,
             }
-            values[f"{space.name}, {name}"] = found
+            values[f"{space.name}, {name}"] = distances
             rows.append(
-                [space.name, name, f"{found['step']:.2f} ± {found['step_deviation_over_walks']:.2f}"]
-                + [f"{found[key]:.2f}" for key in ("whole_walk", "random_pairs")]
+                [space.name, name, f"{distances['step']:.2f} ± {distances['step_deviation_over_walks']:.2f}"]
+                + [f"{distances[key]:.2f}" for key in ("whole_walk", "random_pairs")]
             )
             _draw(space, cells, walks[0], output_dir / f"figure5_{space.name}_{name}.png", name)
     shown = {row[1]: row[2] for row in rows if row[0] == "nasbench101"}
@@ -115,16 +116,15 @@ def reproduce(
 
 def nearest_walk(points: np.ndarray, start: int, steps: int) -> np.ndarray:
     """Rows int64 `[steps + 1]`: from `start`, always on to the closest of `points` `[N, D]` that was not visited."""
-    lengths = (points**2).sum(axis=1)
     visited = [start]
     for _ in range(steps):
-        distances = lengths - 2 * points @ points[visited[-1]]
+        distances = cdist(points, points[visited[-1:]], "sqeuclidean")[:, 0]
         distances[visited] = np.inf
         visited.append(int(distances.argmin()))
     return np.array(visited)
 
 
 def _draw(space: Space, cells: CellTable, walk: np.ndarray, path: pathlib.Path, name: str) -> None:
-    paper_figures.draw_architectures(
+    plots.draw_architectures(
         [space.architecture(cells, int(row)) for row in walk[:_DRAWN]], path, title=f"{space.name}, {name}: one walk"
     )

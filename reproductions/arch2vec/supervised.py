@@ -26,9 +26,9 @@ class SupervisedEncoder:
     number of cells.
 
     Args:
-      space: the space of the cells.
-      config: of the encoder; batch size, learning rate and clipping count too, the rest of the training does not. By
-        default that of arch2vec with a learning rate of 3e-3, which was chosen, with `epochs`, on Digits-201.
+      space: search space of the cells.
+      config: configuration of the encoder, with batch size, learning rate and clipping of the training; by default
+        arch2vec with a learning rate of 3e-3, which was chosen, with `epochs`, on Digits-201.
       epochs: passes over the labelled cells.
     """
 
@@ -43,7 +43,7 @@ class SupervisedEncoder:
         Args:
           cells: N cells.
           targets: accuracies `[N]`; they are standardised here.
-          seed: of weights and order.
+          seed: seed of weights and order.
 
         Raises:
           ConfigurationError: fewer than two cells, another number of targets, or one that is not finite.
@@ -87,8 +87,8 @@ class _Regression(loop.Task):
         self.encoder = Arch2Vec(config, vertices, operations)
         self._head = linear(config.embedding_dim, 1, 0, "head")
         self._head.build((None, config.embedding_dim))
-        self.model = tf.keras.Model()  # what is trained; the decoder is not
-        self.model.parts = [*self.encoder.graph_layers, self.encoder.mean_head, self._head]
+        self.model = tf.keras.Model()  # the weights that are trained, without the decoder
+        self.model.trained_layers = [*self.encoder.graph_layers, self.encoder.mean_head, self._head]
         self.optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-8, jit_compile=False)
         self.optimizer.build(self.model.trainable_variables)
         self.num_examples = count

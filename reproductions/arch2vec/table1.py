@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reproductions import figures as paper_figures
-from reproductions import processes, report
+from reproductions import plots, processes, report
 from reproductions.arch2vec.settings import Settings
 from tfnas import artefacts, runtime
 from tfnas.encoders.arch2vec.config import TABLE1_METHODS, preset
@@ -201,7 +200,7 @@ def _write(output_dir: pathlib.Path, values: dict[str, dict[str, list[dict[str, 
         comparison=[*comparison, f"DARTS: {darts_cells:,} sampled cells below 600 M multiply-adds."],
         values=values,
     )
-    paper_figures.grouped_bars(
+    plots.grouped_bars(
         {
             space: {
                 variant: [_mean(summaries, name) for name in _FIGURE.values()]

@@ -10,23 +10,19 @@ References:
 import dataclasses
 import functools
 import pathlib
-import shutil
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
-from tqdm import tqdm
 
-from reproductions import figures as paper_figures
-from reproductions import processes, report
-from reproductions.arch2vec import supervised_search
+from reproductions import plots, processes, report
+from reproductions.arch2vec import searches
 from reproductions.arch2vec.inputs import shipped
+from reproductions.arch2vec.searches import Job, Make
 from reproductions.arch2vec.settings import Settings
-from reproductions.arch2vec.supervised import SupervisedEncoder
-from tfnas import artefacts, runtime
+from tfnas import runtime
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.benchmarks.tabular import TableEvaluator
@@ -37,21 +33,18 @@ from tfnas.search import (
     LatentLocalSearch,
     RandomSearch,
     RegularizedEvolution,
-    loop,
 )
-from tfnas.search.base import Strategy
 from tfnas.search.categorical import CategoricalReinforce
 from tfnas.search.reinforce import Reinforce
 
 BUDGET_SECONDS = 1e6
-MOST_QUERIES = 520  # as many as random search makes in that time
+MOST_QUERIES = 520  # the queries that random search makes in that time
 _COLUMN = "test_accuracy_108"
 _SECONDS = "training_seconds_108"
 _POOL = 4096
 _LABELLED = 100  # queries that train the encoder of a supervised method
 _AT = (100, 200, 400)
 
-Make = Callable[[Candidates, Sequence[int]], Strategy]
 _BO = functools.partial(BayesianOptimization, incumbent=0.95, pool=_POOL)
 _RL = functools.partial(Reinforce, baseline=0.95, discount=0.8)
 _METHODS: dict[str, tuple[str, Make]] = {
@@ -77,25 +70,6 @@ _PAPER = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """All runs of one method.
-
-    Attributes:
-      method: its name.
-      folder: where; a finished job is not done again.
-      encoder: folder of the arch2vec encoder.
-      runs: how many.
-      seed: of the first run.
-    """
-
-    method: str
-    folder: str
-    encoder: str
-    runs: int
-    seed: int
-
-
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
     load_table("nasbench101")  # processes start later, and their errors come later still
@@ -108,34 +82,25 @@ def reproduce(encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int, see
     Finished methods are kept under `output_dir/table2`, so that an interrupted experiment goes on.
 
     Args:
-      encoder: of NAS-Bench-101 cells.
+      encoder: encoder of NAS-Bench-101 cells.
       output_dir: an existing folder.
-      runs: per method.
-      seed: of the first run.
+      runs: runs per method.
+      seed: seed of the first run.
 
     Returns:
       Per method the mean and deviation of the best accuracy after 100, 200 and 400 queries, and at the end of the
       time budget.
     """
-    jobs = [
-        Job(
-            name,
-            str(output_dir / "table2" / processes.folder_name(name)),
-            str(encoder.folder),
-            runs,
-            seed,
-        )
-        for name in _METHODS
-    ]
-    found = dict(zip(_METHODS, processes.run(_search, jobs, "Table 2"), strict=True))
-    best_of_all = float(found["random search"]["optimum"])
+    jobs = searches.jobs(list(_METHODS), output_dir / "table2", encoder.folder, runs, seed)
+    results = dict(zip(_METHODS, processes.run(_search, jobs, "Table 2"), strict=True))
+    best_of_all = float(results["random search"]["optimum"])
     values: dict[str, Any] = {"runs": runs, "seed": seed, "optimum": best_of_all}
-    values["time_regression_r2"] = float(found["random search"]["r2"])
-    for name, part in found.items():
-        row = {f"at_{count}": _moments(part["best"][:, count - 1]) for count in _AT}
-        values[name] = row | {"at_budget": _moments(part["final"]), "queries": float(part["queries"].mean())}
-    _draw(output_dir, found, best_of_all)
-    _write(output_dir, values, found)
+    values["time_regression_r2"] = float(results["random search"]["r2"])
+    for name, method in results.items():
+        row = {f"at_{count}": _moments(method["best"][:, count - 1]) for count in _AT}
+        values[name] = row | {"at_budget": _moments(method["final"]), "queries": float(method["queries"].mean())}
+    _draw(output_dir, results, best_of_all)
+    _write(output_dir, values, results)
     return values
 
 
@@ -144,10 +109,11 @@ def _moments(values: np.ndarray) -> list[float]:
 
 
 def _search(job: Job) -> dict[str, np.ndarray]:
-    folder = pathlib.Path(job.folder)
-    if (folder / "found.npz").exists():
-        return artefacts.read_npz(folder / "found.npz")
-    processes.quiet(folder)
+    return searches.results(job, lambda: _searched(job))
+
+
+def _searched(job: Job) -> dict[str, np.ndarray]:
+    processes.quiet(job.folder)
     runtime.one_thread_per_operation()
     return search(job, load_table("nasbench101"), SavedEncoder(job.encoder))
 
@@ -164,11 +130,11 @@ def search(
     """All runs of one method.
 
     Args:
-      job: which.
+      job: method and runs.
       table: the NAS-Bench-101 table.
-      encoder: of NAS-Bench-101 cells.
+      encoder: encoder of NAS-Bench-101 cells.
       labelled: queries that train the encoder of a supervised method.
-      most_queries: of each run.
+      most_queries: queries of each run.
       budget_seconds: simulated training time of each run.
 
     Returns:
@@ -179,22 +145,15 @@ def search(
     seconds, r2 = simulated_seconds(table, job.seed)
     filled = dataclasses.replace(table, columns={**table.columns, _SECONDS: seconds})
     evaluator = TableEvaluator(filled, _COLUMN, _COLUMN, _SECONDS)
-    folder = pathlib.Path(job.folder)
-    seeds = range(job.seed, job.seed + job.runs)
     if kind == "supervised":
-        learner = SupervisedEncoder(table.space)
-        histories = supervised_search.run(
-            make, seeds, evaluator, learner, folder, labelled=labelled, queries=most_queries
-        )
+        history = searches.supervised_search(make, job, evaluator, labelled=labelled, queries=most_queries)
     else:
         points = encoder.embed(table.cells) if kind == "arch2vec" else discrete_encoding(table)
-        strategy = make(Candidates(table.space, table.cells, points), seeds)
-        with tqdm(desc=job.method, unit="query") as bar:
-            histories = [loop.run_search(strategy, evaluator, most_queries, folder, bar)]
-    history = loop.History.joined(histories)
+        candidates = Candidates(table.space, table.cells, points)
+        history = searches.search(make, candidates, job, evaluator, queries=most_queries)
     scores, spent = history.scores.validation, history.scores.cost_seconds.cumsum(axis=1)
     within = np.where(spent <= budget_seconds, scores, 0.0)
-    found = {
+    return {
         "best": np.maximum.accumulate(scores, axis=1),
         "final": within.max(axis=1),
         "queries": (within > 0).sum(axis=1),
@@ -202,11 +161,6 @@ def search(
         "optimum": np.array(table.values(_COLUMN).max()),
         "r2": np.array(r2),
     }
-    artefacts.write_npz(folder / "found.npz", **found)
-    (folder / "state.npz").unlink(missing_ok=True)
-    for group in range(supervised_search.ENCODERS):
-        shutil.rmtree(folder / str(group), ignore_errors=True)
-    return found
 
 
 def discrete_encoding(table: CompactTable) -> np.ndarray:
@@ -236,21 +190,19 @@ def simulated_seconds(table: CompactTable, seed: int) -> tuple[np.ndarray, float
     return filled, float(r2_score(seconds[held_out], model.predict(inputs[held_out])))
 
 
-def _draw(output_dir: pathlib.Path, found: dict[str, dict[str, np.ndarray]], optimum: float) -> None:
-    curves = {name: optimum - part["best"] for name, part in found.items()}
-    times = {name: part["seconds"] for name, part in found.items()}
-    paper_figures.regret_curves(
-        curves, times, BUDGET_SECONDS, output_dir / "figure6.png", title="NAS-Bench-101, mean regret"
-    )
-    paper_figures.distributions(
-        {name: optimum - part["final"] for name, part in found.items()},
+def _draw(output_dir: pathlib.Path, results: dict[str, dict[str, np.ndarray]], optimum: float) -> None:
+    curves = {name: optimum - method["best"] for name, method in results.items()}
+    times = {name: method["seconds"] for name, method in results.items()}
+    plots.regret_curves(curves, times, BUDGET_SECONDS, output_dir / "figure6.png", title="NAS-Bench-101, mean regret")
+    plots.distributions(
+        {name: optimum - method["final"] for name, method in results.items()},
         output_dir / "figure6_distribution.png",
         label="final test regret",
         title=f"after {BUDGET_SECONDS:g} seconds of simulated training",
     )
 
 
-def _write(output_dir: pathlib.Path, values: dict[str, Any], found: dict[str, dict[str, np.ndarray]]) -> None:
+def _write(output_dir: pathlib.Path, values: dict[str, Any], results: dict[str, dict[str, np.ndarray]]) -> None:
     rows = [
         [
             name,
@@ -259,9 +211,9 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any], found: dict[str, di
             f"{values[name]['queries']:.0f}",
             _PAPER.get(name, "-"),
         ]
-        for name in found
+        for name in results
     ]
-    first, second = found["arch2vec, local search (ours)"]["final"], found["arch2vec-BO"]["final"]
+    first, second = results["arch2vec, local search (ours)"]["final"], results["arch2vec-BO"]["final"]
     better = scipy.stats.mannwhitneyu(first, second, alternative="greater").pvalue
     report.write(
         output_dir,
@@ -281,7 +233,7 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any], found: dict[str, di
             f"{100 * values['optimum']:.2f} here and 94.32 there, so that the paper's 94.10 and 94.05 are regrets of "
             "0.22 and 0.27.",
             "Regret at 400 queries: "
-            + "; ".join(f"{name} {100 * (values['optimum'] - values[name]['at_400'][0]):.2f}" for name in found)
+            + "; ".join(f"{name} {100 * (values['optimum'] - values[name]['at_400'][0]):.2f}" for name in results)
             + ".",
             f"Local search against arch2vec-BO within the time: p = {better:.2g} (one-sided Mann-Whitney).",
             f"Simulated times: the regression explains {100 * values['time_regression_r2']:.2f} % of the variance.",

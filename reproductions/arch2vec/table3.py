@@ -11,20 +11,17 @@ References:
 import dataclasses
 import functools
 import pathlib
-import shutil
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.stats
-from tqdm import tqdm
 
 from reproductions import processes, report
-from reproductions.arch2vec import supervised_search
+from reproductions.arch2vec import searches
 from reproductions.arch2vec.inputs import shipped
+from reproductions.arch2vec.searches import Job, Make
 from reproductions.arch2vec.settings import Settings
-from reproductions.arch2vec.supervised import SupervisedEncoder
-from tfnas import artefacts, runtime
+from tfnas import runtime
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.benchmarks.tabular import TableEvaluator
@@ -36,9 +33,7 @@ from tfnas.search import (
     LatentForestSearch,
     RandomSearch,
     RegularizedEvolution,
-    loop,
 )
-from tfnas.search.base import Strategy
 from tfnas.search.categorical import CategoricalReinforce
 from tfnas.search.reinforce import Reinforce
 
@@ -51,9 +46,9 @@ class DataSet:
     """One column pair of the table.
 
     Attributes:
-      name: in the columns of the benchmark's table.
-      epochs: of the training behind a query.
-      budget_seconds: of every run.
+      name: name in the columns of the benchmark's table.
+      epochs: epochs of the training behind a query.
+      budget_seconds: simulated training time of every run.
     """
 
     name: str
@@ -61,13 +56,15 @@ class DataSet:
     budget_seconds: float
 
 
-DATA_SETS = (
-    DataSet("cifar10", 12, 12_000.0),
-    DataSet("cifar100", 200, 500_000.0),
-    DataSet("imagenet16_120", 200, 1_400_000.0),
-)
+DATA_SETS = {
+    data_set.name: data_set
+    for data_set in (
+        DataSet("cifar10", 12, 12_000.0),
+        DataSet("cifar100", 200, 500_000.0),
+        DataSet("imagenet16_120", 200, 1_400_000.0),
+    )
+}
 
-Make = Callable[[Candidates, Sequence[int]], Strategy]
 _DISCRETE: dict[str, Make] = {
     "random search": RandomSearch,
     "regularized evolution": RegularizedEvolution,
@@ -95,27 +92,6 @@ _PAPER = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """All runs of one method on one data set.
-
-    Attributes:
-      method: its name.
-      data_set: of the benchmark.
-      folder: where; a finished job is not done again.
-      encoder: folder of the arch2vec encoder.
-      runs: how many.
-      seed: of the first run.
-    """
-
-    method: str
-    data_set: DataSet
-    folder: str
-    encoder: str
-    runs: int
-    seed: int
-
-
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
     load_table("nasbench201")  # processes start later, and their errors come later still
@@ -128,61 +104,55 @@ def reproduce(encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int, see
     Finished methods are kept under `output_dir/table3`, so that an interrupted experiment goes on.
 
     Args:
-      encoder: of NAS-Bench-201 cells.
+      encoder: encoder of NAS-Bench-201 cells.
       output_dir: an existing folder.
-      runs: per method.
-      seed: of the first run.
+      runs: runs per method.
+      seed: seed of the first run.
 
     Returns:
       Per data set and method: mean and deviation of both accuracies over runs, mean number of queries.
     """
     names = [*_DISCRETE, *_SUPERVISED, *_LATENT]
     jobs = [
-        Job(
-            name,
-            data_set,
-            str(output_dir / "table3" / data_set.name / processes.folder_name(name)),
-            str(encoder.folder),
-            runs,
-            seed,
-        )
+        job
         for data_set in DATA_SETS
-        for name in names
+        for job in searches.jobs(names, output_dir / "table3" / data_set, encoder.folder, runs, seed, data_set)
     ]
     results = dict(zip(jobs, processes.run(_search, jobs, "Table 3"), strict=True))
     values: dict[str, Any] = {"runs": runs, "seed": seed}
     for data_set in DATA_SETS:
-        found = {job.method: part for job, part in results.items() if job.data_set == data_set}
-        values[data_set.name] = {
+        methods = {job.method: arrays for job, arrays in results.items() if job.data_set == data_set}
+        values[data_set] = {
             name: {
-                "validation_mean": float(part["validation"].mean()),
-                "validation_std": float(part["validation"].std()),
-                "test_mean": float(part["test"].mean()),
-                "test_std": float(part["test"].std()),
-                "queries_mean": float(part["queries"].mean()),
+                "validation_mean": float(arrays["validation"].mean()),
+                "validation_std": float(arrays["validation"].std()),
+                "test_mean": float(arrays["test"].mean()),
+                "test_std": float(arrays["test"].std()),
+                "queries_mean": float(arrays["queries"].mean()),
             }
-            for name, part in found.items()
+            for name, arrays in methods.items()
         }
-        values[data_set.name]["p_forest_over_bo"] = _one_sided(found[_STRONGER], found["arch2vec-BO"])
+        values[data_set]["p_forest_over_bo"] = _one_sided(methods[_STRONGER], methods["arch2vec-BO"])
         figures.search_curves(
-            {name: part["trace"] for name, part in found.items()},
-            output_dir / f"table3_{data_set.name}.png",
-            title=f"NAS-Bench-201, {data_set.name}, {runs} runs",
+            {name: arrays["trace"] for name, arrays in methods.items()},
+            output_dir / f"table3_{data_set}.png",
+            title=f"NAS-Bench-201, {data_set}, {runs} runs",
         )
     _write(output_dir, values, names)
     return values
 
 
 def _search(job: Job) -> dict[str, np.ndarray]:
-    folder = pathlib.Path(job.folder)
-    if (folder / "found.npz").exists():
-        return artefacts.read_npz(folder / "found.npz")
-    processes.quiet(folder)
+    return searches.results(job, lambda: _searched(job))
+
+
+def _searched(job: Job) -> dict[str, np.ndarray]:
+    processes.quiet(job.folder)
     return search(job, *_inputs(job.encoder))
 
 
 @functools.cache
-def _inputs(encoder: str) -> tuple[CompactTable, dict[str, Candidates]]:
+def _inputs(encoder: pathlib.Path) -> tuple[CompactTable, dict[str, Candidates]]:
     """Read once by every process: the table, and what discrete and latent methods choose from."""
     runtime.one_thread_per_operation()
     table = load_table("nasbench201")
@@ -216,45 +186,34 @@ def search(job: Job, table: CompactTable, candidates: dict[str, Candidates]) -> 
     """All runs of one method on one data set.
 
     Args:
-      job: which.
+      job: method, data set and runs.
       table: the NAS-Bench-201 table.
-      candidates: see `candidates_of`.
+      candidates: result of `candidates_of`.
 
     Returns:
       Per run the row that was found (`rows`), its `validation` and `test` accuracy after the whole training, the number
       of `queries` within the budget, and the `trace` of the best accuracy seen `[runs, queries]`.
     """
-    folder, data_set = pathlib.Path(job.folder), job.data_set
-    seeds = range(job.seed, job.seed + job.runs)
+    data_set = DATA_SETS[job.data_set]
     evaluator = evaluator_of(table, data_set)
-    budget = data_set.budget_seconds
+    bounds = {"queries": _MOST_QUERIES, "budget_seconds": data_set.budget_seconds}
     if job.method in _SUPERVISED:
-        learner = SupervisedEncoder(table.space)
         make = _SUPERVISED[job.method]
-        histories = supervised_search.run(
-            make, seeds, evaluator, learner, folder, labelled=_LABELLED, queries=_MOST_QUERIES, budget_seconds=budget
-        )
+        history = searches.supervised_search(make, job, evaluator, labelled=_LABELLED, **bounds)
     else:
-        kind, make = ("discrete", _DISCRETE) if job.method in _DISCRETE else ("latent", _LATENT)
-        strategy = make[job.method](candidates[kind], seeds)
-        with tqdm(desc=f"{data_set.name}, {job.method}", unit="query", unit_scale=True) as bar:
-            histories = [loop.run_search(strategy, evaluator, _MOST_QUERIES, folder, bar, budget_seconds=budget)]
-    history = loop.History.joined(histories).within(budget)
+        kind, makes = ("discrete", _DISCRETE) if job.method in _DISCRETE else ("latent", _LATENT)
+        history = searches.search(makes[job.method], candidates[kind], job, evaluator, **bounds)
+    history = history.within(data_set.budget_seconds)
     rows = history.at_best(history.rows)
     best = np.maximum.accumulate(history.scores.validation, axis=1)
     queries = (history.scores.validation > 0).sum(axis=1)
-    found = {
+    return {
         "rows": rows,
         "validation": table.values(f"{data_set.name}_validation_accuracy_200")[rows],
         "test": table.values(f"{data_set.name}_test_accuracy_200")[rows],
         "queries": queries,
         "trace": best[:, : int(queries.min())],
     }
-    artefacts.write_npz(folder / "found.npz", **found)
-    (folder / "state.npz").unlink(missing_ok=True)
-    for group in range(supervised_search.ENCODERS):
-        shutil.rmtree(folder / str(group), ignore_errors=True)
-    return found
 
 
 def _one_sided(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, float]:
@@ -269,26 +228,26 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any], names: list[str]) -
     rows = []
     for name in names:
         row = [name]
-        for place, data_set in enumerate(DATA_SETS):
-            part = values[data_set.name][name]
-            published = " / ".join(f"{number:.2f}" for number in _PAPER[name][place]) if name in _PAPER else "-"
+        for column, data_set in enumerate(DATA_SETS):
+            result = values[data_set][name]
+            published = " / ".join(f"{number:.2f}" for number in _PAPER[name][column]) if name in _PAPER else "-"
             row += [
-                report.percent(part["validation_mean"], part["validation_std"]),
-                report.percent(part["test_mean"], part["test_std"]),
+                report.percent(result["validation_mean"], result["validation_std"]),
+                report.percent(result["test_mean"], result["test_std"]),
                 published,
             ]
         rows.append(row)
     columns = ["method"]
     for data_set in DATA_SETS:
-        columns += [f"{data_set.name} validation %", "test %", "paper"]
+        columns += [f"{data_set} validation %", "test %", "paper"]
     comparison = []
-    for place, data_set in enumerate(DATA_SETS):
-        part = values[data_set.name]["arch2vec-BO"]
-        validation, test = _PAPER["arch2vec-BO"][place]
-        better = values[data_set.name]["p_forest_over_bo"]
+    for column, data_set in enumerate(DATA_SETS):
+        result = values[data_set]["arch2vec-BO"]
+        validation, test = _PAPER["arch2vec-BO"][column]
+        better = values[data_set]["p_forest_over_bo"]
         comparison.append(
-            f"{data_set.name}: arch2vec-BO {100 * part['validation_mean']:.2f} / {100 * part['test_mean']:.2f} against "
-            f"the paper's {validation} / {test}, after {part['queries_mean']:.0f} queries on average. The forest "
+            f"{data_set}: arch2vec-BO {100 * result['validation_mean']:.2f} / {100 * result['test_mean']:.2f} against "
+            f"the paper's {validation} / {test}, after {result['queries_mean']:.0f} queries on average. The forest "
             f"leads with p = {better['validation']:.2g} (validation), {better['test']:.2g} (test)."
         )
     report.write(

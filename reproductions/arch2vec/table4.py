@@ -54,13 +54,13 @@ def reproduce(
     """Writes `table4.md`, `table4.json`, and a drawing of the cell that each strategy found.
 
     Args:
-      encoder: of DARTS cells.
+      encoder: encoder of DARTS cells.
       output_dir: an existing folder.
       queries: trainings of each search; the paper has 100.
       candidates: sampled cells to choose from; the paper has 600,000.
-      query_epochs: of every query's training; the paper has 50.
-      final_epochs: of the final training; the paper has 600.
-      seed: of everything random.
+      query_epochs: epochs of every query's training; the paper has 50.
+      final_epochs: epochs of the final training; the paper has 600.
+      seed: seed of everything random.
 
     Returns:
       Per strategy the found cell, its validation accuracy, and its test error after the final training; sizes of the
@@ -86,7 +86,9 @@ def reproduce(
             best.operations, best.edges, output_dir / f"table4_{name}.png", title=f"{name}: best of {queries} cells"
         )
         values[name] = {
-            "genotype": ",".join(f"{part}:{state}" for part, state in zip(*space.to_genotype(best), strict=True)),
+            "genotype": ",".join(
+                f"{operation}:{state}" for operation, state in zip(*space.to_genotype(best), strict=True)
+            ),
             "validation_accuracy": float(history.at_best(history.scores.validation)[0]),
             "test_error": 1 - summary["test_accuracy"],
         }

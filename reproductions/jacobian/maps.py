@@ -11,8 +11,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 from sklearn.neighbors import KNeighborsRegressor
 
-from reproductions import figures as paper_figures
-from reproductions import processes, report
+from reproductions import plots, processes, report
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
 
@@ -38,7 +37,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         },
     }
     maps = dict(zip(stages, processes.run(_map, list(stages.values()), "Maps"), strict=True))
-    paper_figures.scattered_maps(maps, 100 * accuracy[rows], output_dir / "maps.png", label="CIFAR-10 test accuracy %")
+    plots.scattered_maps(maps, 100 * accuracy[rows], output_dir / "maps.png", label="CIFAR-10 test accuracy %")
     values = {name: _smoothness(points, accuracy[rows]) for name, points in stages.items()}
     flat = {name: _smoothness(points, accuracy[rows]) for name, points in maps.items()}
     table = [[name, f"{values[name]:.3f}", f"{flat[name]:.3f}"] for name in stages]

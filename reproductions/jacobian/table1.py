@@ -12,8 +12,7 @@ import numpy as np
 import scipy.stats
 from sklearn.ensemble import RandomForestRegressor
 
-from reproductions import figures as paper_figures
-from reproductions import processes, report
+from reproductions import plots, processes, report
 from reproductions.jacobian import data
 from reproductions.jacobian.data import SpaceData
 from reproductions.jacobian.settings import Settings
@@ -114,7 +113,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     ]
     columns = ["features", *(f"{one}, {count}" for one in sets for count in settings.labels), "forest"]
     drawn = {name: taus for name, taus in found.items() if name not in _NOT_DRAWN}
-    paper_figures.label_curves(
+    plots.label_curves(
         {one: {name: _means(taus, one, settings) for name, taus in drawn.items()} for one in sets},
         settings.labels,
         output_dir / "table1.png",

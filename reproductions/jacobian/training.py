@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
-from reproductions import figures as paper_figures
-from reproductions import processes, report
+from reproductions import plots, processes, report
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
 from tfnas import artefacts
@@ -61,7 +60,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         name = f"{100 * accuracy[row]:.1f} %"
         rows.append([name, *(f"{value:.2f}" for value in moved[1:]), f"{losses[0]:.2f} → {losses[-1]:.2f}"])
         values[name] = {"moved": moved.tolist(), "losses": losses.tolist(), "row": row}
-    paper_figures.paths_in_map(
+    plots.paths_in_map(
         plane.transform(centres),
         100 * accuracy,
         {f"cell of {name}": plane.transform(path[0]) for name, path in zip(values, paths, strict=True)},

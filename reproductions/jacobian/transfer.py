@@ -12,8 +12,7 @@ import numpy as np
 import scipy.stats
 from sklearn.ensemble import RandomForestRegressor
 
-from reproductions import figures as paper_figures
-from reproductions import report
+from reproductions import plots, report
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
 from tfnas.encoders.jacobian.pretrain import joined
@@ -60,7 +59,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         "epochs).",
     ]
     pairs = list(values["log singular values"])
-    paper_figures.grouped_bars(
+    plots.grouped_bars(
         {"": {name: [float(np.mean(taus[pair])) for pair in pairs] for name, taus in values.items()}},
         [pair.replace(" -> ", "\n→ ") for pair in pairs],
         output_dir / "transfer.png",

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reproductions import figures as paper_figures
-from reproductions import report
+from reproductions import plots, report
 from reproductions.predictor import methods
 from reproductions.predictor.corpus import TARGETS, Corpus, fine_tuning_sets, load
 from reproductions.predictor.methods import Task
@@ -179,7 +178,7 @@ def _scatter(
         shown = np.isin(pool, task.tests(0))
         title = f"{family}: {len(task.sets[0])} labels, Spearman {correlations[0]:.3f}"
         panels[title] = (corpus.graphs.labels[pool[shown]], model.to_labels(mean[shown], 0), deviation[shown])
-    paper_figures.prediction_scatter(panels, output_dir / "table1.png")
+    plots.prediction_scatter(panels, output_dir / "table1.png")
 
 
 def _write(output_dir: pathlib.Path, values: dict[str, Any]) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reproductions import figures as paper_figures
-from reproductions import report
+from reproductions import plots, report
 from reproductions.retrieval import data
 from reproductions.retrieval.methods import BASELINES, Job, measured
 from reproductions.retrieval.settings import SETS, Settings
@@ -78,7 +77,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         _PUBLISHED,
     ]
     values = {"measurements": found, "seed": settings.seed}
-    paper_figures.grouped_bars(
+    plots.grouped_bars(
         {
             name: {label: [mean(methods[label], kind, "map@20") for kind in KINDS] for label in _DRAWN}
             for name, methods in found.items()

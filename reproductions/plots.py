@@ -21,11 +21,11 @@ def regret_curves(
     """Mean regret against queries on the left, against training time on the right; logarithmic.
 
     Args:
-      regrets: per method, the regret of the best so far `[runs, queries]`.
-      seconds: per method, the time spent after each query `[runs, queries]`.
-      budget_seconds: where the time axis ends.
-      path: where.
-      title: above the figure.
+      regrets: regret of the best architecture so far `[runs, queries]` per method.
+      seconds: time spent after each query `[runs, queries]` per method.
+      budget_seconds: end of the time axis.
+      path: PNG file.
+      title: text above the figure.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), sharey=True)
     times = np.linspace(budget_seconds / 50, budget_seconds, 50)
@@ -47,8 +47,8 @@ def regret_curves(
 def distributions(values: Mapping[str, np.ndarray], path: pathlib.Path, *, label: str, title: str) -> None:
     """Empirical cumulative distributions of `values` `[runs]` per method."""
     figure, axes = plt.subplots(figsize=(6.4, 4.2))
-    for number, (name, found) in enumerate(values.items()):
-        axes.ecdf(found, label=name, color=COLOURS[number % len(COLOURS)], linestyle=STYLES[number // len(COLOURS)])
+    for number, (name, results) in enumerate(values.items()):
+        axes.ecdf(results, label=name, color=COLOURS[number % len(COLOURS)], linestyle=STYLES[number // len(COLOURS)])
     axes.set(xlabel=label, ylabel="share of runs", title=title)
     axes.legend(frameon=False, fontsize=8)
     tidy(axes)
@@ -58,20 +58,20 @@ def distributions(values: Mapping[str, np.ndarray], path: pathlib.Path, *, label
 def grouped_bars(
     values: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str], path: pathlib.Path, *, title: str
 ) -> None:
-    """A panel per group, in it bars per name, side by side for every series.
+    """A panel per group with bars per name, side by side for every series.
 
     Args:
-      values: per group and series, a share for each name.
-      names: what is measured.
-      path: where.
-      title: above the figure.
+      values: a share for each name, per group and series.
+      names: names of the measurements.
+      path: PNG file.
+      title: text above the figure.
     """
     figure, panels = plt.subplots(1, len(values), figsize=(5 * len(values), 3.6), sharey=True, squeeze=False)
     for axes, (group, series) in zip(panels[0], values.items(), strict=True):
         width = 0.8 / len(series)
         for number, (label, shares) in enumerate(series.items()):
-            places = np.arange(len(names)) - 0.4 + (number + 0.5) * width
-            axes.bar(places, shares, width, color=COLOURS[number % len(COLOURS)], label=label)
+            positions = np.arange(len(names)) - 0.4 + (number + 0.5) * width
+            axes.bar(positions, shares, width, color=COLOURS[number % len(COLOURS)], label=label)
         axes.set(xticks=np.arange(len(names)), xticklabels=names, title=group, ylim=(0, 1.02))
         tidy(axes)
     handles, labels = panels[0][0].get_legend_handles_labels()
@@ -81,13 +81,13 @@ def grouped_bars(
 
 
 def prediction_density(truth: np.ndarray, predicted: np.ndarray, path: pathlib.Path, *, title: str) -> None:
-    """Predicted against measured accuracy of so many architectures that only their density can be seen.
+    """Density of many architectures over measured and predicted accuracy.
 
     Args:
       truth: measured accuracies `[N]`.
       predicted: predicted accuracies `[N]`.
-      path: where.
-      title: above the figure.
+      path: PNG file.
+      title: text above the figure.
     """
     figure, axes = plt.subplots(figsize=(5.4, 5))
     low, high = np.quantile(np.concatenate([truth, predicted]), (0.001, 0.999))
@@ -104,7 +104,7 @@ def prediction_scatter(panels: Mapping[str, tuple[np.ndarray, np.ndarray, np.nda
     figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4), squeeze=False, layout="constrained")
     for panel, (title, (truth, predicted, deviation)) in zip(axes[0], panels.items(), strict=True):
         dots = panel.scatter(truth, predicted, c=deviation, s=6, cmap="viridis_r", linewidths=0, rasterized=True)
-        low = np.quantile(truth, 0.02)  # a few failed trainings would squeeze all others into a corner
+        low = np.quantile(truth, 0.02)  # a few failed trainings would squeeze the rest into a corner
         panel.set(xlim=(low, truth.max()), xlabel="measured accuracy", ylabel="predicted accuracy", title=title)
         figure.colorbar(dots, ax=panel, label="deviation in normal scores")
         tidy(panel)
@@ -115,9 +115,9 @@ def distance_boxes(distances: Mapping[str, Mapping[int, np.ndarray]], path: path
     """A panel per embedding: the distribution of latent distances at every edit distance.
 
     Args:
-      distances: per embedding and edit distance, the latent distances of some pairs.
-      path: where.
-      title: above the figure.
+      distances: latent distances of some pairs, per embedding and edit distance.
+      path: PNG file.
+      title: text above the figure.
     """
     figure, panels = plt.subplots(1, len(distances), figsize=(5 * len(distances), 3.8), sharey=True, squeeze=False)
     for axes, colour, (name, groups) in zip(panels[0], COLOURS, distances.items(), strict=False):
@@ -135,10 +135,10 @@ def coloured_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: path
     """A panel per embedding: the mean of `values` over the plane.
 
     Args:
-      maps: per embedding, points `[N, 2]`.
-      values: what colours them, `[N]`.
-      path: where.
-      label: of the colours.
+      maps: points `[N, 2]` per embedding.
+      values: numbers `[N]` that become colours.
+      path: PNG file.
+      label: text beside the colours.
     """
     figure, panels = plt.subplots(1, len(maps), figsize=(5.4 * len(maps), 4.6), squeeze=False, layout="constrained")
     low, high = np.quantile(values, (0.05, 0.99))
@@ -168,13 +168,13 @@ def scattered_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: pat
 def label_curves(
     panels: Mapping[str, Mapping[str, Sequence[float]]], labels: Sequence[int], path: pathlib.Path, *, title: str
 ) -> None:
-    """A panel per data set: the rank correlation of every method after so many labels.
+    """A panel per data set: the rank correlation of every method against the number of labels.
 
     Args:
-      panels: per data set and method, a correlation for each number of labels; the last methods are drawn on top.
-      labels: the numbers of labels.
-      path: where.
-      title: above the figure.
+      panels: a correlation for each number of labels, per data set and method; the last methods are drawn on top.
+      labels: numbers of labels.
+      path: PNG file.
+      title: text above the figure.
     """
     figure, axes_row = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 5), sharey=True, squeeze=False)
     for axes, (group, methods) in zip(axes_row[0], panels.items(), strict=True):
@@ -194,23 +194,23 @@ def label_curves(
 def paths_in_map(
     points: np.ndarray, values: np.ndarray, paths: Mapping[str, np.ndarray], file: pathlib.Path, *, label: str
 ) -> None:
-    """Where some networks travel among all others.
+    """Paths of some networks through the map of all networks.
 
     Args:
-      points: `[N, 2]`, coloured by `values` `[N]`, which `label` names.
-      values: see there.
-      paths: per network its places `[steps, 2]`.
-      file: where the figure goes.
-      label: of the colours.
+      points: positions `[N, 2]` of all networks.
+      values: numbers `[N]` that become the points' colours.
+      paths: positions `[steps, 2]` per network.
+      file: PNG file.
+      label: text beside the colours.
     """
     figure, axes = plt.subplots(figsize=(7, 5.4))
     low, high = np.quantile(values, (0.05, 0.99))
     dots = axes.scatter(*points.T, c=values, s=6, cmap="viridis", vmin=low, vmax=high, linewidths=0, alpha=0.5)
-    for number, (name, places) in enumerate(paths.items()):
+    for number, (name, steps) in enumerate(paths.items()):
         colour = COLOURS[number % len(COLOURS)]
-        axes.plot(*places.T, color=colour, linewidth=1.6, label=name)
-        axes.plot(*places[0], marker="o", color=colour)
-        axes.plot(*places[-1], marker=">", color=colour)
+        axes.plot(*steps.T, color=colour, linewidth=1.6, label=name)
+        axes.plot(*steps[0], marker="o", color=colour)
+        axes.plot(*steps[-1], marker=">", color=colour)
     axes.set(xticks=[], yticks=[], title="from initialisation (circle) to the end of training (triangle)")
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
     figure.colorbar(dots, label=label)
