@@ -1,7 +1,7 @@
 """Files that are either wholly there or not there at all, and manifests that tell whether they are intact.
 
-Every artefact is written to a temporary name in its own folder, flushed to the disk and renamed. A manifest records
-each file's SHA-256 and size beside what is needed to make the artefact again.
+Every artefact is written to a temporary name in its folder, flushed to the disk and renamed. A manifest records each
+file's SHA-256 and size, and the facts that are needed to make the artefact again.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def atomic_file(path: PathLike) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: PathLike) -> Iterator[pathlib.Path]:
-    """Gives an empty folder that takes the name `path`, replacing what was there, if the block succeeds."""
+    """Gives an empty folder that takes the name `path`, in place of an older folder, if the block succeeds."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -132,7 +132,7 @@ def write_npz(path: PathLike, **arrays: np.ndarray) -> None:
 
 
 def npz_bytes(**arrays: np.ndarray) -> bytes:
-    """The content of an `.npz` file for the repository or for keeping: as `write_npz`, smaller and slower to make."""
+    """The content of an `.npz` file, smaller and slower to make than that of `write_npz`."""
     content = io.BytesIO()
     _write_arrays(content, arrays, compresslevel=9)
     return content.getvalue()
@@ -173,20 +173,20 @@ def sha256(path: PathLike) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide numbers."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for package in _VERSIONED_PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+            numbers[package] = importlib.metadata.version(package)
+    return numbers
 
 
 def write_manifest(folder: PathLike, *, kind: str, **facts: Any) -> dict[str, Any]:
     """Writes `manifest.json` over every other file in `folder`.
 
     Args:
-      folder: the artefact's folder; its files are hashed recursively.
-      kind: what the artefact is, for example `"arch2vec_encoder"`.
-      **facts: record counts, flags, seed and whatever else makes the artefact reproducible; JSON values.
+      folder: folder of the artefact; all files in it are hashed, but for its README.
+      kind: kind of the artefact, for example `"arch2vec_encoder"`.
+      **facts: record counts, flags, seed and other JSON values that make the artefact reproducible.
 
     Returns:
       The manifest.
@@ -204,6 +204,10 @@ def write_manifest(folder: PathLike, *, kind: str, **facts: Any) -> dict[str, An
 
 def read_manifest(folder: PathLike, *, kind: str | None = None) -> dict[str, Any]:
     """Reads a folder's manifest and checks every file that it names.
+
+    Args:
+      folder: folder of the artefact.
+      kind: kind that the artefact must have; None allows every kind.
 
     Raises:
       CorruptArtefactError: no manifest, another kind, or a file that is missing, truncated or changed.
@@ -230,9 +234,9 @@ def check_file(file: pathlib.Path, facts: Mapping[str, Any]) -> None:
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:
-    """One SHA-256 over an artefact's files, by which another artefact can say what it was made from.
+    """A SHA-256 over an artefact's files, by which another artefact names its origin.
 
-    What lies in `assets.extra` is for servers and changes no result: it does not count.
+    Files in `assets.extra` are for servers and change no result: they do not count.
     """
     files = {name: facts for name, facts in manifest["files"].items() if not name.startswith("assets.extra/")}
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
@@ -244,11 +248,11 @@ def prepare_output_folder(
     """Makes an output folder ready, so that no earlier result is lost unasked.
 
     Args:
-      path: the folder.
-      settings: JSON values that decide the run's result. They are kept in the folder's `run.json`; a run can only be
-        resumed with the settings it was started with.
-      resume: continue what the folder holds, without what a killed run had not finished writing.
-      overwrite: delete what the folder holds, provided that tfnas made it.
+      path: output folder.
+      settings: JSON values that decide the run's result, which `run.json` of the folder keeps; a run can only be
+        resumed with the settings that it was started with.
+      resume: True to continue the run that the folder holds, without files that a killed run left half written.
+      overwrite: True to delete the run that the folder holds, provided that tfnas made it.
 
     Raises:
       ConfigurationError: the folder is not empty and neither `resume` nor `overwrite` was given, both were, the
@@ -284,7 +288,7 @@ def prepare_output_folder(
 
 
 def _remove_torn(folder: pathlib.Path) -> None:
-    """Deletes what a killed run was writing aside; see `atomic_file` and `atomic_folder`."""
+    """Deletes temporary files and folders of `atomic_file` and `atomic_folder` that a killed run left."""
     for path in [path for path in folder.rglob(".*") if _TEMPORARY.fullmatch(path.name)]:
         if path.is_dir():
             shutil.rmtree(path)

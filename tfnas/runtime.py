@@ -11,9 +11,10 @@ Result = TypeVar("Result")
 def one_thread_per_operation() -> None:
     """Lets every operation on a CPU run on one thread.
 
-    A matrix product that several threads share is rounded as their number has it: on one thread the same seed gives the
-    same bits on every machine of one kind. And work that is parallel across networks or chunks is faster so: two small
-    networks that train side by side, each on one thread, take less than half the time of one after the other on two.
+    The rounding of a matrix product depends on the number of threads that share it: on one thread the same seed gives
+    the same bits on every machine of one kind. Work that is parallel across networks or chunks is faster too: two small
+    networks that train side by side on a thread each take less than half the time of two networks in turn on two
+    threads.
 
     Raises:
       RuntimeError: TensorFlow has started already.
@@ -24,12 +25,12 @@ def one_thread_per_operation() -> None:
 
 
 def one_device_per_core(count: int = 0) -> None:
-    """Makes a logical CPU of every core, so that as many programs can run side by side, each on one thread.
+    """Makes a logical CPU of every core, so that a program can run on each, on one thread.
 
-    One program must not run twice at a time on one device: convolutions keep memory of their own per device.
+    A program must not run twice at a time on the same device: convolutions keep memory per device.
 
     Args:
-      count: how many; 0 for one per core.
+      count: number of logical CPUs; 0 for one per core.
 
     Raises:
       RuntimeError: TensorFlow has started already.

@@ -1,1 +1,1 @@
-"""Many cells or graphs on disk: written, read, built and mapped over."""
+"""Corpora of cells and graphs on the disk: their files, their sources, and pipelines over them."""

@@ -1,7 +1,7 @@
 """A corpus of real models, converted in parallel by an Apache Beam pipeline.
 
-Every model leaves one file under `models/` as soon as it is done: its graph, or the reason why there is none. So a run
-that was cut off goes on where it stopped, on this machine or on a cluster that shares the folder.
+Every model leaves a file under `models/` as soon as it is done: its graph, or the reason why there is no graph. So an
+interrupted run goes on where it stopped, on this machine or on a cluster that shares the folder.
 """
 
 import collections
@@ -62,19 +62,19 @@ def build_corpus(
     """Converts models and writes the corpus, its statistics and the list of failures.
 
     Args:
-      jobs: the models.
-      output_dir: gets `corpus/`, `failures.json`, `summary.json`, `families.md` and the figure `statistics`; models
-        that `models/` there already holds are not converted again.
+      jobs: models to convert.
+      output_dir: folder of `corpus/`, `failures.json`, `summary.json`, `families.md` and the figure `statistics`;
+        models that its folder `models/` already holds are not converted again.
       num_workers: processes of the local runner.
       torch_python: interpreter of the environment with torch.
-      timeout_seconds: of one export from PyTorch.
-      beam_options: flags of another Beam runner, instead of the local one.
+      timeout_seconds: longest time of an export from PyTorch, in seconds.
+      beam_options: flags of another Beam runner, instead of the local runner.
 
     Returns:
       The summary.
 
     Raises:
-      ConfigurationError: there is no model, or none could be converted.
+      ConfigurationError: no models, a model that is listed twice, or no model that could be converted.
     """
     keys = collections.Counter(job.key for job in jobs)
     if not jobs or max(keys.values()) > 1:

@@ -1,4 +1,4 @@
-"""Apache Beam pipelines whose every item leaves a file, so that a run that was cut off goes on where it stopped."""
+"""Apache Beam pipelines whose every item leaves a file, so that an interrupted run goes on where it stopped."""
 
 import builtins
 import contextlib
@@ -32,44 +32,44 @@ def run(
     num_workers: int,
     beam_options: Sequence[str] = (),
 ) -> None:
-    """Gives every item to `work`, somewhere, and shows how far that is.
+    """Gives every item to `work`, on some machine, and shows the progress.
 
     Args:
-      items: what is left to do.
-      work: leaves a file for every item, where `finished` finds it.
-      finished: how many items are done, earlier runs included.
-      total: how many there are.
-      name: what the bar says.
-      unit: of an item.
+      items: items that are left to do.
+      work: function that leaves a file for every item, which `finished` counts.
+      finished: function that counts the finished items, earlier runs included.
+      total: number of all items.
+      name: text of the progress bar.
+      unit: name of an item in the progress bar.
       num_workers: processes of the local runner.
-      beam_options: flags of another Beam runner, instead of the local one.
+      beam_options: flags of another Beam runner, instead of the local runner.
 
     Raises:
-      TfnasError, OSError: what `work` raised, wherever it ran.
+      TfnasError, OSError: an error of `work`, on whichever machine.
     """
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised, nobody asked for the rest
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised
     options = list(beam_options) or [*LOCAL_RUNNER, f"--direct_num_workers={num_workers}"]
     if items:
         try:
             with _progress(finished, total, name, unit), beam.Pipeline(options=PipelineOptions(options)) as pipeline:
                 pipeline | "Items" >> beam.Create(items) | "Spread" >> beam.Reshuffle() | name >> beam.ParDo(work)
         except RuntimeError as error:
-            _raise_what_it_tells(error)
+            _raise_error_of_worker(error)
             raise
 
 
-def _raise_what_it_tells(error: RuntimeError) -> None:
-    """Raises the error of another process, of which Beam has the traceback's text, if it is one for users."""
+def _raise_error_of_worker(error: RuntimeError) -> None:
+    """Raises a user's error of another process again; Beam passes on no more than the text of its traceback."""
     for line in reversed(str(error).splitlines()):
-        found = re.match(r"(?:RuntimeError: )?(?:[\w.]+\.)?(\w+): (.*?)(?: \[while running .*)?$", line)
-        kind = found and (getattr(errors, found[1], None) or getattr(builtins, found[1], None))
+        match = re.match(r"(?:RuntimeError: )?(?:[\w.]+\.)?(\w+): (.*?)(?: \[while running .*)?$", line)
+        kind = match and (getattr(errors, match[1], None) or getattr(builtins, match[1], None))
         if isinstance(kind, type) and issubclass(kind, (errors.TfnasError, OSError)):
-            raise kind(found[2]) from error
+            raise kind(match[2]) from error
 
 
 @contextlib.contextmanager
 def _progress(finished: Callable[[], int], total: int, name: str, unit: str) -> Iterator[None]:
-    """A bar that counts outcomes, whoever makes them."""
+    """A bar that counts finished items, whichever process finishes them."""
     done = threading.Event()
 
     def watch() -> None:

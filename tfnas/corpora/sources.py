@@ -1,4 +1,4 @@
-"""Where a corpus of real models comes from: lists of models that need no download, and how each becomes a graph.
+"""Sources of a corpus of real models: lists of models that need no download, and their conversion to graphs.
 
 A model is a `Job`, plain data that can travel to another machine; `Converter` turns jobs into graphs.
 """
@@ -24,12 +24,16 @@ PARAMETER_TOLERANCE = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One model to convert.
+    """A model to convert.
 
     Attributes:
-      source: one of `SOURCES`, or `file`.
-      model: name of the constructor or model, or path of the file.
-      family: what its relatives share.
+      source: entry of `SOURCES`, or `file`.
+      model: name of the constructor or the model, or path of the file.
+      family: name that related models share.
+
+    Example:
+      >>> Job("keras", "ResNet50V2", "resnet_v2").key
+      'keras-ResNet50V2'
     """
 
     source: str
@@ -38,7 +42,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """A name for files."""
+        """The job's name in names of files."""
         return re.sub(r"[^\w.-]+", "_", f"{self.source}-{self.model}")
 
 
@@ -46,9 +50,9 @@ def list_jobs(sources: Sequence[str], folder: artefacts.PathLike | None = None, 
     """The models of some sources.
 
     Args:
-      sources: of `SOURCES`.
-      folder: its `.keras` and `.onnx` files and SavedModels count too, with the name of the folder they lie in as
-        family.
+      sources: entries of `SOURCES`.
+      folder: folder whose `.keras` and `.onnx` files and SavedModels are added; the family of a file is the name of the
+        folder that holds it. None adds no files.
       torch_python: interpreter of the environment with torch, for `TORCH_LIBRARIES`.
 
     Raises:
@@ -102,20 +106,20 @@ _LISTS: dict[str, Callable[[str, str], list[Job]]] = {
 def _files(folder: pathlib.Path) -> list[Job]:
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: no such folder")
-    found = []
+    jobs = []
     for path in sorted(folder.rglob("*")):
         model = path.parent if path.name == "saved_model.pb" else path
         if path.name == "saved_model.pb" or path.suffix in (".keras", ".onnx"):
-            found.append(Job("file", os.fspath(model), model.parent.name))
-    return found
+            jobs.append(Job("file", os.fspath(model), model.parent.name))
+    return jobs
 
 
 class Converter:
-    """Turns jobs into computation graphs; holds the process that exports PyTorch models, if one was needed.
+    """Turns jobs into computation graphs; starts the process that exports PyTorch models with the first such job.
 
     Args:
       torch_python: interpreter of the environment with torch.
-      timeout_seconds: of one export from PyTorch.
+      timeout_seconds: longest time of an export from PyTorch, in seconds.
     """
 
     def __init__(self, torch_python: str = "", timeout_seconds: float = 120.0):
@@ -126,8 +130,8 @@ class Converter:
         """The graph of a model.
 
         Raises:
-          InvalidArchitectureError: it can't be built or imported, or more than 1 % of its parameters are missing from
-            the graph or counted twice.
+          InvalidArchitectureError: the model can't be built or imported, or the graph holds over 1 % more or fewer
+            parameters than the model.
         """
         facts = {"family": job.family, "source": job.source, "name": job.model}
         parameters = None

@@ -1,1 +1,1 @@
-"""Architectures and models as TF-GNN GraphTensors."""
+"""Architectures and models as graphs: of operators, packed, as GraphTensors, cut into motifs."""

@@ -1,4 +1,4 @@
-"""Cells as TF-GNN GraphTensors, and the one dense view of them that compiled training uses."""
+"""Cells as TF-GNN GraphTensors, and the dense view of cells that compiled training uses."""
 
 import functools
 import pathlib
@@ -24,6 +24,11 @@ def to_graph_tensor(cells: CellTable) -> tfgnn.GraphTensor:
 
     Args:
       cells: table of N rows; row i gets `cell_id` i.
+
+    Example:
+      >>> import tfnas
+      >>> to_graph_tensor(tfnas.spaces.NASBench201().enumerate()[:3]).shape.as_list()
+      [3]
     """
     mask = cells.vertex_mask
     graph, source, target = np.nonzero(cells.adjacency)

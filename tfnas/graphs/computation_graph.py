@@ -1,4 +1,4 @@
-"""Networks as graphs of primitive operators: one form for every source, and its GraphTensor.
+"""Networks as graphs of primitive operators: the same form for every source, and its GraphTensor.
 
 References:
   Han et al. 2023, "A General-Purpose Transferable Predictor for Neural Architecture Search", section 3.1.
@@ -34,15 +34,22 @@ class ComputationGraph:
         data input and of the output of one image; a tensor without height or width has 1 there.
       kernels: int64 `[V, 2]`, height and width of the kernel or the pooling window; 0 for operators without one.
       bias: int64 `[V]`, 1 where a bias is added.
-      parameters: int64 `[V]`, numbers that the operator holds, trainable or not; one that several operators share
-        counts at the first.
+      parameters: int64 `[V]`, numbers that the operator holds, trainable or not; numbers that several operators share
+        count at the first operator.
       edges: int64 `[E, 2]`, distinct rows (source, target) with source < target.
-      name, family, source: of the network, "" where unknown.
+      name: name of the network, "" where unknown.
+      family: family of the network, "" where unknown.
+      source: library or project of the network, "" where unknown.
       label: accuracy as a fraction, or NaN.
-      unknown: the source's own names of the operators that are `unknown`, in node order.
+      unknown: names that the source gives to the `unknown` operators, in node order.
 
     Raises:
       InvalidArchitectureError: arrays that do not fit together, an edge that is repeated or runs backwards.
+
+    Example:
+      >>> graph = smallest_graph()
+      >>> graph.operator_names, graph.edges.tolist()
+      (['input', 'output'], [[0, 1]])
     """
 
     operators: np.ndarray
@@ -88,7 +95,7 @@ class ComputationGraph:
 
     @property
     def operator_names(self) -> list[str]:
-        """V names; an unknown operator has its source's."""
+        """V names; an unknown operator has the name that the source gives to it."""
         rest = iter(self.unknown)
         return [OPERATORS[code] if code else next(rest) for code in self.operators]
 
@@ -101,20 +108,21 @@ class ComputationGraph:
     def multiply_adds(self) -> np.ndarray:
         """int64 `[V]`: products of convolutions and matrix products for one input; 0 for all other operators.
 
-        A weight is used once per place of the output. A matrix product of two tensors of data, or one whose weights
-        another operator counts, multiplies each channel of its output with each channel of its input.
+        A weight is used once per position of the output. A matrix product without weights, or with weights that another
+        operator counts, multiplies each channel of its output with each channel of its input.
         """
-        places = self.shapes[:, 1] * self.shapes[:, 3]
+        positions = self.shapes[:, 1] * self.shapes[:, 3]
         channels_in, channels_out = self.shapes[:, 4], self.shapes[:, 5]
-        own = self.parameters - self.bias * channels_out
+        weights = self.parameters - self.bias * channels_out
         area = np.maximum(1, self.kernels.prod(axis=1))
         depthwise = self.operators == CODES[DEPTHWISE_CONV]
-        weights = np.where(own > 0, own, area * channels_out * np.where(depthwise, 1, channels_in))
-        places = np.where(self.operators == CODES[CONV_TRANSPOSE], self.shapes[:, 0] * self.shapes[:, 2], places)
-        return np.where(np.isin(self.operators, [CODES[name] for name in WEIGHTED]), weights * places, 0)
+        weights = np.where(weights > 0, weights, area * channels_out * np.where(depthwise, 1, channels_in))
+        transposed = self.operators == CODES[CONV_TRANSPOSE]
+        positions = np.where(transposed, self.shapes[:, 0] * self.shapes[:, 2], positions)
+        return np.where(np.isin(self.operators, [CODES[name] for name in WEIGHTED]), weights * positions, 0)
 
     def counts(self) -> collections.Counter[str]:
-        """How often each operator occurs."""
+        """The number of times that each operator occurs."""
         return collections.Counter(self.operator_names)
 
     def replace(self, **fields: object) -> "ComputationGraph":
@@ -130,7 +138,7 @@ def graph_spec() -> tfgnn.GraphTensorSpec:
 
 @functools.cache
 def training_spec() -> tfgnn.GraphTensorSpec:
-    """The schema's spec without the context features (name, source, unknown) that training does not need."""
+    """The GraphTensorSpec without the context features (name, source, unknown) that training does not need."""
     schema = copy.deepcopy(tfgnn.read_schema(str(SCHEMA_PATH)))
     for name in ("name", "source", "unknown"):
         del schema.context.features[name]
@@ -169,10 +177,10 @@ def to_example(graph: ComputationGraph) -> tf.train.Example:
 
 
 def from_example(serialized: bytes) -> ComputationGraph:
-    """Inverse of `to_example`, of the serialised form.
+    """Inverse of `to_example`, from the serialised form.
 
     Raises:
-      InvalidArchitectureError: it is not the record of a computation graph.
+      InvalidArchitectureError: not the record of a computation graph.
     """
     example = tf.train.Example()
     try:
@@ -209,5 +217,10 @@ def from_example(serialized: bytes) -> ComputationGraph:
 
 
 def to_graph_tensor(graphs: Sequence[ComputationGraph]) -> tfgnn.GraphTensor:
-    """N graphs as a GraphTensor of shape `[N]` with ragged node and edge sets."""
+    """N graphs as a GraphTensor of shape `[N]` with ragged node and edge sets.
+
+    Example:
+      >>> to_graph_tensor([smallest_graph()]).shape.as_list()
+      [1]
+    """
     return tfgnn.parse_example(graph_spec(), tf.constant([to_example(graph).SerializeToString() for graph in graphs]))

@@ -1,4 +1,4 @@
-"""Pictures of computation graphs; what repeats is drawn once."""
+"""Pictures of computation graphs, in which repeated blocks are drawn once."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _WIDTH, _HEIGHT = 2.1, 0.42
 
 
 def draw_computation_graph(graph: ComputationGraph, path: pathlib.Path, *, title: str | None = None) -> None:
-    """Draws a network from input (top left) to output, to `path` as PNG and, beside it, as SVG.
+    """Draws a network from input (top left) to output, as PNG and as SVG.
 
-    Blocks that repeat in a row stand in one frame with their number; a block of more than 60 operators without an
-    operator that all its data passes is one box that counts them.
+    Blocks that repeat in a row stand in a frame with their number; a block of more than 60 operators, none of which
+    all data passes, is a box that counts them.
 
     Args:
-      graph: any computation graph.
-      path: where.
-      title: above the picture, by default the graph's name and size.
+      graph: graph to draw.
+      path: file of the picture; the suffix is replaced.
+      title: text above the picture; None for the graph's name and size.
     """
     layout = _Layout(graph)
     figure, axes = plt.subplots(figsize=(1 + _WIDTH * layout.width, 1 + _HEIGHT * layout.height))
@@ -65,12 +65,12 @@ def _kind(name: str) -> str:
 
 
 class _Layout:
-    """Places in units of one box: columns of the page from left to right, rows from top to bottom."""
+    """Positions of boxes in units of a box: columns of the page from left to right, rows from top to bottom."""
 
     def __init__(self, graph: ComputationGraph):
         self.graph = graph
         self.names = graph.operator_names
-        self.place: dict[int, tuple[float, float]] = {}
+        self.position: dict[int, tuple[float, float]] = {}
         self.boxes: list[tuple[float, float, str, str]] = []
         self.frames: list[tuple[float, float, float, float, int]] = []
         self.sources: dict[int, list[int]] = collections.defaultdict(list)
@@ -92,7 +92,7 @@ class _Layout:
         for column in columns:
             widest = max((width for _, _, width in column), default=1.0)
             for group, top, width in column:
-                self._place(group, left + (widest - width) / 2, top, width)
+                self._arrange(group, left + (widest - width) / 2, top, width)
             left += widest + 0.5
         self.width = left - 0.5
 
@@ -107,38 +107,38 @@ class _Layout:
             width = max(width, collections.Counter(depth).most_common(1)[0][1])
         return float(rows), float(width)
 
-    def _place(self, group: Group, left: float, row: float, width: float) -> None:
+    def _arrange(self, group: Group, left: float, row: float, width: float) -> None:
         top = row
         for block in group.blocks:
             if len(block) > _LARGE_BLOCK:
                 counts = collections.Counter(self.names[node] for node in block).most_common(3)
                 text = f"{len(block)} operators\n" + ", ".join(f"{count} {name}" for name, count in counts)
                 self.boxes.append((left, row + 0.5, text, _OTHER))
-                self.place.update(dict.fromkeys(block, (left, row + 0.5)))
+                self.position.update(dict.fromkeys(block, (left, row + 0.5)))
                 row += 2
                 continue
             levels = collections.defaultdict(list)
             for node, depth in zip(block, depths(self.sources, block), strict=True):
                 levels[depth].append(node)
             for depth, nodes in sorted(levels.items()):
-                nodes.sort(key=self._wanted)
+                nodes.sort(key=self._mean_of_sources)
                 for number, node in enumerate(nodes):
                     x = left + (width - len(nodes)) / 2 + number
-                    self.place[node] = (x, row + depth)
+                    self.position[node] = (x, row + depth)
                     self.boxes.append((x, row + depth, self._label(node), self._colour(node)))
             row += len(levels)
         length = sum(len(block) for block in group.blocks)
         for node in (node for block in group.blocks for node in block):
-            for repeat in range(1, group.repeats):  # what reads the last repetition is drawn to read the first
-                self.place[node + repeat * length] = self.place[node]
+            for repeat in range(1, group.repeats):  # readers of the last repetition are drawn as readers of the first
+                self.position[node + repeat * length] = self.position[node]
                 self.sources.pop(node + repeat * length, None)
         if group.repeats > 1:
             self.frames.append((left, top, width, row - top, group.repeats))
 
-    def _wanted(self, node: int) -> float:
-        """The mean place of what a node reads."""
-        places = [self.place[source][0] for source in self.sources[node] if source in self.place]
-        return sum(places) / len(places) if places else 0.0
+    def _mean_of_sources(self, node: int) -> float:
+        """The mean column of a node's sources."""
+        columns = [self.position[source][0] for source in self.sources[node] if source in self.position]
+        return sum(columns) / len(columns) if columns else 0.0
 
     def _label(self, node: int) -> str:
         height, width = self.graph.kernels[node].tolist()
@@ -160,8 +160,8 @@ class _Layout:
         drawn = set()
         for target, sources in self.sources.items():
             for source in sources:
-                if source in self.place and target in self.place:
-                    ends = (*self.place[source], *self.place[target])
+                if source in self.position and target in self.position:
+                    ends = (*self.position[source], *self.position[target])
                     if ends[:2] != ends[2:] and ends not in drawn:
                         drawn.add(ends)
                         _arrow(axes, *ends)
@@ -175,7 +175,7 @@ class _Layout:
 
 
 def _arrow(axes: plt.Axes, x: float, y: float, to_x: float, to_y: float) -> None:
-    """Straight down to the next row, otherwise around what lies between."""
+    """An arrow straight down to the next row, otherwise around the boxes between."""
     if 0 < to_y - y <= 1.5:
         points = [(x + 0.5, y + 0.36), (to_x + 0.5, to_y - 0.36)]
         path = MplPath(points)
@@ -194,12 +194,18 @@ def _arrow(axes: plt.Axes, x: float, y: float, to_x: float, to_y: float) -> None
 
 
 def operator_table(graph: ComputationGraph) -> str:
-    """Operators of a computation graph: how often each occurs, its parameters and multiply-adds for one input."""
+    """The operators of a graph with numbers of nodes, parameters and multiply-adds for one input, as Markdown.
+
+    Example:
+      >>> from tfnas.graphs.computation_graph import smallest_graph
+      >>> print(operator_table(smallest_graph()).splitlines()[-1])
+      | all        |       2 |            0 |                     0.0 |
+    """
     names, multiply_adds = graph.operator_names, graph.multiply_adds
     rows = []
     for name, count in graph.counts().most_common():
-        mine = [node for node, other in enumerate(names) if other == name]
-        parameters, work = int(graph.parameters[mine].sum()), int(multiply_adds[mine].sum())
+        nodes = [node for node, other in enumerate(names) if other == name]
+        parameters, work = int(graph.parameters[nodes].sum()), int(multiply_adds[nodes].sum())
         rows.append([name, f"{count}", f"{parameters:,}", f"{work / 1e6:,.1f}"])
     rows.append(["all", f"{graph.num_nodes}", f"{graph.total_parameters:,}", f"{multiply_adds.sum() / 1e6:,.1f}"])
     return tables.markdown(["operator", "nodes", "parameters", "million multiply-adds"], rows)

@@ -1,4 +1,4 @@
-"""Blocks of a network: what lies between operators that all data passes, and which blocks repeat."""
+"""Blocks of a network, between operators that all data passes, and their repetitions."""
 
 import dataclasses
 import itertools
@@ -15,7 +15,7 @@ class Group:
 
     Attributes:
       blocks: node numbers of the first occurrence, block by block.
-      repeats: how often.
+      repeats: number of occurrences in a row.
     """
 
     blocks: tuple[tuple[int, ...], ...]
@@ -25,7 +25,7 @@ class Group:
 def blocks(graph: ComputationGraph) -> list[tuple[int, ...]]:
     """The nodes between two operators that every path from an input to an output passes, the latter included.
 
-    A graph with several parts, or several inputs or outputs, may have one block only.
+    A graph with several components, inputs or outputs may have a single block.
     """
     count = graph.num_nodes
     if not count:
@@ -49,21 +49,21 @@ def blocks(graph: ComputationGraph) -> list[tuple[int, ...]]:
 
 
 def fold(graph: ComputationGraph) -> list[Group]:
-    """The network as a sequence of groups of blocks, repetitions in a row told once.
+    """The network as a sequence of groups of blocks; repetitions in a row make up a single group.
 
     Blocks count as equal if operators, kernels, sizes of outputs and the flow between them are.
     """
-    found = blocks(graph)
-    signatures = _signatures(graph, found)
-    groups, place = [], 0
-    while place < len(found):
-        period, repeats = _best_repetition(signatures, place)
-        groups.append(Group(tuple(found[place : place + period]), repeats))
-        place += period * repeats
+    sequence = blocks(graph)
+    signatures = _signatures(graph, sequence)
+    groups, start = [], 0
+    while start < len(sequence):
+        period, repeats = _best_repetition(signatures, start)
+        groups.append(Group(tuple(sequence[start : start + period]), repeats))
+        start += period * repeats
     return groups
 
 
-def _signatures(graph: ComputationGraph, found: list[tuple[int, ...]]) -> list[Hashable]:
+def _signatures(graph: ComputationGraph, sequence: list[tuple[int, ...]]) -> list[Hashable]:
     names, kernels = graph.operator_names, graph.kernels.tolist()
     outputs = graph.shapes[:, [1, 3, 5]].tolist()
     sources: list[list[int]] = [[] for _ in range(graph.num_nodes)]
@@ -74,18 +74,18 @@ def _signatures(graph: ComputationGraph, found: list[tuple[int, ...]]) -> list[H
             (names[node], *kernels[node], *outputs[node], *sorted(source - block[0] for source in sources[node]))
             for node in block
         )
-        for block in found
+        for block in sequence
     ]
 
 
-def _best_repetition(signatures: list[Hashable], place: int) -> tuple[int, int]:
-    """The period and number of repetitions that tell most blocks from `place` on at once; the shortest such period."""
+def _best_repetition(signatures: list[Hashable], start: int) -> tuple[int, int]:
+    """The shortest period, and its number of repetitions, that cover most blocks from `start` on."""
     best = (1, 1)
-    for period in range(1, (len(signatures) - place) // 2 + 1):
-        if signatures[place + period] != signatures[place]:
+    for period in range(1, (len(signatures) - start) // 2 + 1):
+        if signatures[start + period] != signatures[start]:
             continue
-        pattern, repeats = signatures[place : place + period], 1
-        while signatures[place + repeats * period : place + (repeats + 1) * period] == pattern:
+        pattern, repeats = signatures[start : start + period], 1
+        while signatures[start + repeats * period : start + (repeats + 1) * period] == pattern:
             repeats += 1
         if repeats > 1 and period * repeats > best[0] * best[1]:
             best = (period, repeats)
@@ -93,7 +93,12 @@ def _best_repetition(signatures: list[Hashable], place: int) -> tuple[int, int]:
 
 
 def depths(sources: Mapping[int, Sequence[int]], nodes: Sequence[int]) -> list[int]:
-    """The longest path within `nodes`, which are in topological order, that ends at each of them."""
+    """The longest path within some nodes that ends at each node.
+
+    Args:
+      sources: sources of each node.
+      nodes: nodes in topological order.
+    """
     depth: dict[int, int] = {}
     for node in nodes:
         depth[node] = max((depth[source] + 1 for source in sources.get(node, ()) if source in depth), default=0)

@@ -1,4 +1,4 @@
-"""What the shape of a computation graph says by itself: its size, its work, how deep and how wide it is."""
+"""Numbers that the form of a computation graph implies: its size, its work, its depth and its width."""
 
 import numpy as np
 
@@ -26,11 +26,11 @@ _WEIGHTED_CODES = np.array([CODES[name] for name in WEIGHTED])
 def structure(graph: ComputationGraph) -> np.ndarray:
     """Ten numbers about a graph as a whole.
 
-    Depths are longest paths from a source. "Weighted" counts convolutions and matrix products only. A path is one that
-    takes every way out of a node with the same probability, from the first node on, until it can't go on.
+    Depths are longest paths from a source. "Weighted" counts convolutions and matrix products only. Paths are random
+    walks from the first node on that take every way out of a node with the same probability, until no way is left.
 
     Args:
-      graph: at least one operator.
+      graph: graph of at least one operator.
 
     Returns:
       float32 `[10]`, the order is that of `STRUCTURE`.
@@ -47,7 +47,7 @@ def structure(graph: ComputationGraph) -> np.ndarray:
     depth, weighted_depth = [1] * count, list(weighted)
     share = [0.0] * count
     share[0] = 1.0
-    for source, target in zip(sources, targets, strict=True):  # sources ascend, so theirs are final
+    for source, target in zip(sources, targets, strict=True):  # sources ascend, so their depths are final
         depth[target] = max(depth[target], depth[source] + 1)
         weighted_depth[target] = max(weighted_depth[target], weighted_depth[source] + weighted[target])
         share[target] += share[source] / ways[source]

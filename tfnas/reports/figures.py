@@ -39,6 +39,7 @@ def save_figure(figure: plt.Figure, path: pathlib.Path) -> None:
 
 
 def tidy(axes: plt.Axes) -> None:
+    """Removes the upper and the right frame of axes and adds a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
 
@@ -51,7 +52,15 @@ def training_curves(
     shares: Sequence[str] = ("reconstruction_accuracy", "validity", "uniqueness"),
     shares_title: str = "held-out cells and prior samples",
 ) -> None:
-    """Loss on the left, `shares` (what lies between 0 and 1; may be none) on the right, against epochs."""
+    """Training loss and shares against epochs.
+
+    Args:
+      history: records of epochs with `epoch`, `loss` and the shares.
+      path: file of the figure; the suffix is replaced.
+      title: text above the loss.
+      shares: names of values between 0 and 1 for the right panel; empty for no right panel.
+      shares_title: text above the shares.
+    """
     figure, panels = plt.subplots(1, 2 if shares else 1, figsize=(10 if shares else 5, 3.6), squeeze=False)
     left, right = panels[0, 0], panels[0, -1]
     epochs = [record["epoch"] for record in history]
@@ -72,9 +81,9 @@ def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title
     """Best validation accuracy so far against queries: mean over runs, with a band of one standard deviation.
 
     Args:
-      scores: per strategy, the validation accuracies `[runs, queries]`.
-      path: where.
-      title: above the figure.
+      scores: validation accuracies `[runs, queries]` by strategy.
+      path: file of the figure; the suffix is replaced.
+      title: text above the figure.
     """
     figure, axes = plt.subplots(figsize=(6.4, 4))
     for number, (name, values) in enumerate(scores.items()):
@@ -91,13 +100,13 @@ def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title
 
 
 def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *, title: str) -> None:
-    """How far architectures lie apart, and how much of that is chance.
+    """The spread of accuracies, and the share of the spread that is chance.
 
     Args:
-      first: test accuracies `[N]`; NaN where nothing was trained.
-      second: the same with another seed; NaN for most.
-      path: where.
-      title: above the figure.
+      first: test accuracies `[N]`; NaN for architectures without training.
+      second: test accuracies `[N]` with another seed; NaN for architectures that were not trained twice.
+      path: file of the figure; the suffix is replaced.
+      title: text above the figure.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
     left.hist(first[np.isfinite(first)], bins=60, color=COLOURS[0])
@@ -117,10 +126,10 @@ def embedding_map(
 
     Args:
       embeddings: float `[N, D]`.
-      rows: the scored ones; may be empty.
-      scores: their accuracies.
-      path: where.
-      title: above the figure.
+      rows: rows of the scored architectures; may be empty.
+      scores: accuracies of the scored architectures.
+      path: file of the figure; the suffix is replaced.
+      title: text above the figure.
     """
     from sklearn.decomposition import PCA
 
@@ -149,9 +158,14 @@ def family_map(
     title: str,
     marked: np.ndarray | None = None,
 ) -> None:
-    """The first two principal components of embeddings `[N, D]`, coloured by family `[N]`; the largest get a name.
+    """The first two principal components of embeddings, coloured by family; the largest families get a name.
 
-    `marked` `[D]` gets a ring.
+    Args:
+      embeddings: float `[N, D]`.
+      families: names `[N]`.
+      path: file of the figure; the suffix is replaced.
+      title: text above the figure.
+      marked: embedding `[D]` that gets a ring; None for no ring.
     """
     from sklearn.decomposition import PCA
 
@@ -165,8 +179,8 @@ def family_map(
     for colour, name in zip(COLOURS, largest, strict=False):
         axes.scatter(*points[names == name].T, s=6, color=colour, linewidths=0, label=name, rasterized=True)
     if marked is not None:
-        place = plane.transform(marked[None])[0]
-        axes.scatter(*place, s=160, facecolors="none", edgecolors="black", linewidths=1.8, label="this network")
+        point = plane.transform(marked[None])[0]
+        axes.scatter(*point, s=160, facecolors="none", edgecolors="black", linewidths=1.8, label="this network")
     axes.legend(frameon=False)
     axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
     save_figure(figure, path)
@@ -178,7 +192,7 @@ def draw_architecture(
     """A cell as a graph from input to output, operations as labelled boxes.
 
     Args:
-      operations: operation name of each of the V vertices.
+      operations: operations of the V vertices.
       edges: pairs (source, target) of vertices.
       path: file of the figure; the suffix is replaced.
       title: text above the figure.
@@ -201,7 +215,15 @@ def draw_cell(
     kinds: Sequence[str],
     fontsize: int,
 ) -> None:
-    """Draws a cell into axes; `kinds` lists the operations that share the colours."""
+    """Draws a cell into axes.
+
+    Args:
+      axes: axes to draw into.
+      operations: operations of the V vertices.
+      edges: pairs (source, target) of vertices.
+      kinds: all operations of the figure, which decide the colours.
+      fontsize: size of the text, in points.
+    """
     graph = nx.DiGraph()
     graph.add_nodes_from(range(len(operations)))
     graph.add_edges_from(edges)
@@ -221,7 +243,12 @@ def draw_cell(
 
 
 def corpus_statistics(graphs: Sequence[Any], path: pathlib.Path) -> None:
-    """Sizes of computation graphs by source, their largest families and their most frequent operators."""
+    """Sizes of computation graphs by source, their largest families and their most frequent operators.
+
+    Args:
+      graphs: computation graphs.
+      path: file of the figure; the suffix is replaced.
+    """
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 5))
     sources = sorted({graph.source for graph in graphs})
     sizes = [[graph.num_nodes for graph in graphs if graph.source == source] for source in sources]

@@ -1,1 +1,1 @@
-"""Finding known architectures that are like one at hand: rankings, metrics, an index."""
+"""Retrieval of known architectures that are like a model: index, queries, ranking metrics, the page."""

@@ -137,7 +137,7 @@ class Index:
 
         Args:
           queries: embeddings float `[Q, D]`, not 0.
-          count: k, the number of matches; an index that allows fewer architectures returns all of them.
+          count: k, the number of matches; fewer matches where filters leave fewer architectures.
           sources: sources that are allowed; None allows every source.
           families: families that are allowed; None allows every family.
           without: names that are not allowed, such as the name of the query.

@@ -1,1 +1,1 @@
-"""Exported models behind TensorFlow Serving, or behind a small HTTP server that speaks its language."""
+"""Exported models behind TensorFlow Serving, or behind a small HTTP server with its REST conventions."""

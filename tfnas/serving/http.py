@@ -1,4 +1,4 @@
-"""An HTTP server in TensorFlow Serving's REST conventions, for those who do without it."""
+"""An HTTP server in TensorFlow Serving's REST conventions."""
 
 from typing import Any
 
@@ -10,14 +10,18 @@ LARGEST_REQUEST = 1 << 26
 
 
 def application(name: str, folder: artefacts.PathLike) -> Any:
-    """The FastAPI application that serves one SavedModel.
+    """The FastAPI application that serves a SavedModel.
 
     `GET /v1/models/NAME`, `GET /v1/models/NAME/metadata` and `POST /v1/models/NAME:predict`, also with `/versions/1`.
-    A wrong request is answered with status 400 and `{"error": ...}`, one of over 64 MiB with 413.
+    A wrong request is answered with status 400 and `{"error": ...}`, a request of over 64 MiB with status 413.
+
+    Args:
+      name: name of the model in addresses.
+      folder: folder of the SavedModel.
 
     Raises:
       ConfigurationError: FastAPI is not installed.
-      CorruptArtefactError: see `Servable`.
+      CorruptArtefactError: a file is missing, damaged, or not a SavedModel.
     """
     try:
         from fastapi import FastAPI, Request
@@ -46,8 +50,8 @@ def application(name: str, folder: artefacts.PathLike) -> Any:
     @served.post(f"/v1/models/{name}/versions/1:predict")
     async def predict(request: Request) -> JSONResponse:
         content = bytearray()
-        async for part in request.stream():
-            content += part
+        async for chunk in request.stream():
+            content += chunk
             if len(content) > LARGEST_REQUEST:
                 return refused(413, f"a request of more than {LARGEST_REQUEST} bytes")
         try:
@@ -60,11 +64,17 @@ def application(name: str, folder: artefacts.PathLike) -> Any:
 
 
 def serve(name: str, folder: artefacts.PathLike, host: str, port: int) -> None:
-    """Serves one SavedModel until it is told to stop.
+    """Serves a SavedModel until the process is interrupted.
+
+    Args:
+      name: name of the model in addresses.
+      folder: folder of the SavedModel.
+      host: address to listen at.
+      port: port to listen at.
 
     Raises:
       ConfigurationError: FastAPI or uvicorn is not installed.
-      CorruptArtefactError: see `Servable`.
+      CorruptArtefactError: a file is missing, damaged, or not a SavedModel.
     """
     app = application(name, folder)
     try:

@@ -23,13 +23,18 @@ class Servable:
     """A SavedModel that answers predict requests.
 
     Args:
-      folder: of the SavedModel; a manifest beside it is checked.
+      folder: folder of the SavedModel and of its manifest, which is checked.
 
     Attributes:
-      signatures: its functions by name.
+      signatures: functions of the SavedModel by name.
 
     Raises:
       CorruptArtefactError: a file is missing, damaged, or not a SavedModel.
+
+    Example:
+      >>> servable = Servable("saved_models/arch2vec_nasbench201")
+      >>> sorted(servable.metadata()["encode_examples"]["inputs"])
+      ['examples']
     """
 
     def __init__(self, folder: artefacts.PathLike):
@@ -51,14 +56,16 @@ class Servable:
         """Answers a request.
 
         Args:
-          body: JSON: `inputs`, whole tensors by name, or `instances`, a list of one row of every tensor; and
-            `signature_name`. An input alone may come without its name. Strings may be `{"b64": ...}`.
+          body: JSON values: `inputs`, whole tensors by name, or `instances`, a list of items with a row of every
+            tensor; and `signature_name`. The only input of a signature may come without its name. Strings may be
+            `{"b64": ...}`.
 
         Returns:
-          JSON: `outputs` or `predictions`, likewise; numbers that are not finite are None.
+          JSON values: `outputs`, whole tensors by name, or `predictions`, a list of rows; None stands for numbers that
+          are not finite.
 
         Raises:
-          ConfigurationError: the request is not one of this model.
+          ConfigurationError: the request does not fit a signature of the model.
         """
         if not isinstance(body, Mapping) or ("inputs" in body) == ("instances" in body):
             raise ConfigurationError("expected a JSON object with either 'inputs' or 'instances'")

@@ -26,9 +26,9 @@ def from_keras(model: Any, *, inputs: Any = None, **facts: object) -> Computatio
     The model's own Python code runs once, on symbolic tensors, to trace it; no data flows through it.
 
     Args:
-      model: functional, sequential or subclassed, of Keras 3 on the TensorFlow backend or of tf_keras.
-      inputs: `tf.TensorSpec`, or a structure of them as the model takes it, with the batch first; needed where the
-        model does not know its inputs or leaves more than the batch open.
+      model: functional, sequential or subclassed model of Keras 3 on the TensorFlow backend or of tf_keras.
+      inputs: `tf.TensorSpec`, or a structure of specs as the model takes it, with the batch first; None for a model
+        that knows its inputs and leaves the batch alone open.
       **facts: name, family, source and label.
 
     Raises:
@@ -40,13 +40,13 @@ def from_keras(model: Any, *, inputs: Any = None, **facts: object) -> Computatio
     def call(*tensors: tf.Tensor) -> Any:
         return model(tf.nest.pack_sequence_as(specs, tensors), training=False)
 
-    named = [tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{place}") for place, spec in enumerate(flat)]
+    named = [tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{number}") for number, spec in enumerate(flat)]
     function = tf.function(call, autograph=False).get_concrete_function(*named)
     return from_concrete_function(function, **{"name": model.name, "source": "keras", **facts})
 
 
 def _specs(model: Any, default: Sequence[int] = ()) -> Any:
-    """The model's inputs as it takes them; extents left open come from a default of the same rank."""
+    """The inputs of a model in its structure; open extents come from a default of the same rank."""
     symbolic = getattr(model, "inputs", None)
     if not symbolic:
         raise InvalidArchitectureError(f"model {model.name!r} does not know its inputs; give their shapes and types")
@@ -67,62 +67,63 @@ def _closed(shape: Any, default: Sequence[int]) -> tf.TensorShape:
     shape = tf.TensorShape(shape)
     if shape.rank != len(default):
         return shape
-    places = zip(shape.as_list()[1:], default[1:], strict=True)
-    return tf.TensorShape([None, *(extent if given is None else given for given, extent in places)])
+    extents = zip(shape.as_list()[1:], default[1:], strict=True)
+    return tf.TensorShape([None, *(extent if given is None else given for given, extent in extents)])
 
 
 def from_constructor(
     build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
 ) -> tuple[ComputationGraph, int]:
-    """The computation graph of a model of Keras 3 that is only built for it, without memory for its weights.
+    """The computation graph of a model of Keras 3 that a function builds, without memory for its weights.
 
-    The model is built inside a `tf.Graph`, where initial values of variables are operations that nobody runs.
+    The model is built inside a `tf.Graph`, where initial values of variables are operations that never run.
 
     Args:
       build: function without arguments that returns a Keras model.
-      inputs: as in `from_keras`.
-      default_input_shape: extents for inputs of the same rank that leave them open, with the batch first.
+      inputs: `tf.TensorSpec`, or a structure of specs as the model takes it; None for a model that knows its inputs.
+      default_input_shape: extents with the batch first, for inputs of the same rank that leave extents open.
       **facts: name, family, source and label.
 
     Returns:
       The graph and the model's own count of parameters.
 
     Raises:
-      InvalidArchitectureError: as in `from_keras`.
+      InvalidArchitectureError: unknown inputs, an open shape, control flow, or no path from input to output.
     """
     graph = tf.Graph()
     with graph.as_default():
         model = build()
         specs = _specs(model, default_input_shape) if inputs is None else inputs
         tensors = [
-            tf.compat.v1.placeholder(spec.dtype, spec.shape, name=f"tfnas_input_{place}")
-            for place, spec in enumerate(tf.nest.flatten(specs))
+            tf.compat.v1.placeholder(spec.dtype, spec.shape, name=f"tfnas_input_{number}")
+            for number, spec in enumerate(tf.nest.flatten(specs))
         ]
         outputs = tf.nest.flatten(model(tf.nest.pack_sequence_as(specs, tensors), training=False))
         parameters = model.count_params()
-    found = from_graph_def(
+    imported = from_graph_def(
         graph.as_graph_def(),
         [tensor.op.name for tensor in tensors],
         [tensor.name for tensor in outputs],
         **{"name": model.name, "source": "keras", **facts},
     )
-    return found, parameters
+    return imported, parameters
 
 
 def from_tf_keras_constructor(
     build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
 ) -> tuple[ComputationGraph, int]:
-    """As `from_constructor`, for a model of tf_keras.
+    """The computation graph of a model of tf_keras that a function builds; see `from_constructor`.
 
     A `tf.Graph` would turn the classes of tf_keras into those of TensorFlow 1, for the whole process. So the model is
-    built eagerly, with variables that are declared and never get a value; small ones do, as some layers read theirs.
+    built eagerly, with variables that are declared and never get a value. Small variables get a value, as some layers
+    read their variables.
     """
 
     def declare(create: Any, *, shape: Any = None, dtype: Any = None, **settings: Any) -> Any:
         if shape is None or tf.TensorShape(shape).num_elements() <= _SMALL:
             return create(shape=shape, dtype=dtype, **settings)
-        kept = {name: settings[name] for name in ("trainable", "name") if name in settings}
-        return resource_variable_ops.UninitializedVariable(shape=shape, dtype=dtype, **kept)
+        passed = {name: settings[name] for name in ("trainable", "name") if name in settings}
+        return resource_variable_ops.UninitializedVariable(shape=shape, dtype=dtype, **passed)
 
     with tf.variable_creator_scope(declare):
         model = build()
@@ -135,16 +136,16 @@ def from_keras_file(
 ) -> ComputationGraph:
     """The computation graph of a `.keras` file. Its weights are not read.
 
-    The layers are built from the file's configuration in safe mode by the Keras that wrote it, and only if all of them
-    are Keras's own, so that no code from the file runs and no module that it names is imported.
+    The layers are built from the file's configuration in safe mode by the Keras that wrote it, and only if Keras
+    defines all of them, so that no code from the file runs and no module that the file names is imported.
 
     Args:
-      path: the file.
-      input_shape: with the batch first, for a model with one input that leaves its shape open.
+      path: `.keras` file.
+      input_shape: shape with the batch first, for a model with a single input that leaves its shape open.
       **facts: name, family, source and label.
 
     Raises:
-      CorruptArtefactError: not a `.keras` file, or a damaged one.
+      CorruptArtefactError: not a `.keras` file, or a damaged file.
       InvalidArchitectureError: a custom layer or a lambda, or anything that `from_keras` refuses.
     """
     build, second = keras_file_builder(path)
@@ -160,13 +161,11 @@ def from_keras_file(
 
 
 def keras_file_builder(path: artefacts.PathLike) -> tuple[Callable[[], Any], bool]:
-    """A function that builds the model of a `.keras` file with fresh weights, and whether it is one of Keras 2.
-
-    See `from_keras_file` for what is refused.
+    """A function that builds the model of a `.keras` file with fresh weights, and True for a model of Keras 2.
 
     Raises:
-      CorruptArtefactError: not a `.keras` file, or a damaged one.
-      InvalidArchitectureError: a custom layer or a lambda; the function raises it too.
+      CorruptArtefactError: not a `.keras` file, or a damaged file.
+      InvalidArchitectureError: a custom layer or a lambda; the function raises this error too.
     """
     path = pathlib.Path(path)
     try:

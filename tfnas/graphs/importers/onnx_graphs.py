@@ -50,7 +50,7 @@ def from_onnx(
 
     Raises:
       ConfigurationError: the package `onnx` is missing.
-      CorruptArtefactError: not an ONNX file, or a damaged one.
+      CorruptArtefactError: not an ONNX file, or a damaged file.
       InvalidArchitectureError: control flow, an open shape, a cycle, or no path from an input to an output.
     """
     try:

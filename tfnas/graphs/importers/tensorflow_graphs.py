@@ -87,7 +87,7 @@ def from_saved_model(
       **facts: name, family, source and label.
 
     Raises:
-      CorruptArtefactError: no SavedModel there, or a damaged one.
+      CorruptArtefactError: a folder without a SavedModel, or a damaged file.
       InvalidArchitectureError: no such signature, control flow, an open shape, or no path from input to output.
     """
     path = pathlib.Path(folder) / "saved_model.pb"

@@ -1,4 +1,4 @@
-"""PyTorch models as computation graphs, through an environment of their own that tfnas never imports."""
+"""PyTorch models as computation graphs, through a process in a separate environment; tfnas imports no torch."""
 
 import json
 import math
@@ -19,7 +19,7 @@ _LIST_SECONDS = 600.0
 _WORKER = pathlib.Path(__file__).with_name("torch_worker.py")
 _CHANNELS_FIRST = {CONV, CONV_TRANSPOSE, "batch_norm", "group_norm", "max_pool", "avg_pool", "resize"}
 _SHAPED_LIKE = {"expand_as", "view_as", "reshape_as", "type_as"}
-"""They take of their second operand no more than its shape or type."""
+"""Operations that take no more of their second operand than its shape or type."""
 _WITH_NUMBER = {"add", "sub", "mul", "div", "mod", "select", "compare", "logical"}
 _CHANNELS_LAST = {MATMUL, "layer_norm", "rms_norm", "embedding", "softmax"}
 
@@ -29,10 +29,11 @@ class TorchWorker:
 
     Args:
       python: interpreter of the environment with torch.
-      timeout_seconds: a request that takes longer fails, and the process is started anew.
+      timeout_seconds: longest time of a request, in seconds; a request that takes longer fails, and the process is
+        started again.
 
     Raises:
-      ConfigurationError: there is no such interpreter.
+      ConfigurationError: no such interpreter.
     """
 
     def __init__(self, python: str, timeout_seconds: float = 120.0):
@@ -45,7 +46,7 @@ class TorchWorker:
         """Names and families of the models of a library, `timm` or `transformers`.
 
         Raises:
-          ConfigurationError: the library is not installed there.
+          ConfigurationError: the environment lacks the library.
         """
         try:
             answer = self._ask({"list": library}, _LIST_SECONDS)
@@ -57,7 +58,7 @@ class TorchWorker:
         """The computation graph of a model, and its number of parameters and floating-point buffers.
 
         Raises:
-          InvalidArchitectureError: the model can't be built, exported or simplified, or not in time.
+          InvalidArchitectureError: the model can't be built, exported or simplified in time.
         """
         answer = self._ask({"library": library, "model": model}, self._timeout)
         raw = from_aten(answer["nodes"], answer["output"])
@@ -85,12 +86,12 @@ class TorchWorker:
         line, deadline = b"", time.monotonic() + timeout_seconds
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-            part = self._process.stdout.read1(1 << 20) if ready else b""
-            if not part:
+            chunk = self._process.stdout.read1(1 << 20) if ready else b""
+            if not chunk:
                 self.close()
                 fault = "the export process ended" if ready else f"no answer within {timeout_seconds:.0f} s"
                 raise InvalidArchitectureError(f"{request}: {fault}")
-            line += part
+            line += chunk
         answer = json.loads(line)
         if "error" in answer:
             raise InvalidArchitectureError(answer["error"])
@@ -98,11 +99,11 @@ class TorchWorker:
 
 
 def from_aten(nodes: Sequence[Mapping[str, Any]], output: int) -> RawGraph:
-    """The raw graph of what `torch_worker` exports.
+    """The raw graph of a model that `torch_worker` exported.
 
     Args:
-      nodes: its nodes.
-      output: number of the node that the model returns, the first one if it returns several.
+      nodes: nodes of the export.
+      output: number of the first node that the model returns.
     """
     reader = _Reader()
     for node in nodes:
@@ -184,7 +185,7 @@ class _Reader:
         elif operator in _CHANNELS_LAST:
             fields["channels_first"] = False
         elif kind == "permute" and len(arguments) > 1:
-            order = [place % len(arguments[1]) for place in arguments[1]]
+            order = [axis % len(arguments[1]) for axis in arguments[1]]
             if order == [0, len(order) - 1, *range(1, len(order) - 1)] and len(order) > 3:
                 fields["channels_first"] = True
             elif order == [0, *range(2, len(order)), 1]:

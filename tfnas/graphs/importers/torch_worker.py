@@ -1,7 +1,7 @@
 """Exports PyTorch models as lists of ATen operators, for `torch_graphs`. Never imported by tfnas.
 
-It runs in an environment of its own, which has torch and timm or transformers (`make corpus-venv`), reads one JSON
-request per line from standard input and answers with one JSON line on standard output:
+The worker runs in a separate environment with torch and timm or transformers (`make corpus-venv`), reads a JSON request
+per line from standard input and answers with a JSON line on standard output:
 
   {"list": "timm"}                             -> {"models": [[name, family], ...]}
   {"library": "timm", "model": "resnet50"}     -> {"nodes": [...], "output": number, "parameters": number}
@@ -99,8 +99,8 @@ def describe(node: torch.fx.Node, numbers: dict[torch.fx.Node, int], held: Conta
     """One operator as JSON values.
 
     Args:
-      node: of the exported graph.
-      numbers: of the nodes before it.
+      node: node of the exported graph.
+      numbers: numbers of the nodes before it.
       held: names of the placeholders that are parameters, buffers or constants.
     """
     leaves = torch.utils._pytree.tree_leaves((node.args, node.kwargs))
@@ -138,7 +138,7 @@ def plain(argument: Any) -> Any:
 
 
 def answer(request: dict[str, str]) -> dict[str, Any]:
-    """What a request asks for."""
+    """The answer to a request."""
     if "list" in request:
         return {"models": list_models(request["list"])}
     return export(request["library"], request["model"])

@@ -1,4 +1,4 @@
-"""How motifs are found; apart from what finds them, so that flags can be read without TensorFlow."""
+"""Settings of the search for motifs, in a module without TensorFlow, so that flags are read fast."""
 
 import dataclasses
 
@@ -7,14 +7,14 @@ from tfnas.errors import ConfigurationError
 
 @dataclasses.dataclass(frozen=True)
 class MotifConfig:
-    """How motifs are found.
+    """Settings of the search for motifs.
 
     Attributes:
-      steps: s, how many edges upstream a node's code reaches.
-      operators: codes begin with the operator and its kernel; else with nothing but the graph's form.
+      steps: s, number of edges upstream that a node's code reaches.
+      operators: True for codes that begin with the operator and its kernel, False for codes of the graph's form alone.
       min_length: nodes of the shortest motif.
-      max_length: nodes of the longest.
-      min_graphs: a motif occurs in at least so many graphs.
+      max_length: nodes of the longest motif.
+      min_graphs: least number of graphs in which a motif occurs.
 
     Raises:
       ConfigurationError: a number is out of range.

@@ -20,13 +20,13 @@ def colour_counts(
 ) -> tuple[list[scipy.sparse.csr_array], list[np.ndarray]]:
     """How often each colour occurs.
 
-    A node's first colour is its operator with the height of its kernel; each round joins to it the colours of those
-    that feed it, as a 64-bit hash.
+    A node's first colour is its operator with the height of its kernel; each round joins the colours of the node's
+    sources to it, as a 64-bit hash.
 
     Args:
       graphs: N graphs.
       rounds: r.
-      vocabularies: colours to count, per round; others are left out. By default all that occur.
+      vocabularies: colours to count, per round; other colours are left out. None counts all colours that occur.
 
     Returns:
       r + 1 matrices int64 `[N, colours]`, one per round, and the vocabularies, uint64 `[colours]` in ascending order.
@@ -42,10 +42,10 @@ def colour_counts(
             colours = mixed(colours * np.uint64(3) + heard_sums(colours, sources, targets))
         names = np.unique(colours) if vocabularies is None else vocabularies[number]
         column = np.minimum(np.searchsorted(names, colours), len(names) - 1)
-        found = names[column] == colours
+        listed = names[column] == colours
         shape = (len(graphs), len(names))
-        ones = np.ones(int(found.sum()), np.int64)
-        counts.append(scipy.sparse.csr_array((ones, (owner[found], column[found])), shape=shape))
+        single = np.ones(int(listed.sum()), np.int64)
+        counts.append(scipy.sparse.csr_array((single, (owner[listed], column[listed])), shape=shape))
         known.append(names)
     return counts, known
 
@@ -55,8 +55,8 @@ def heard_sums(colours: np.ndarray, sources: np.ndarray, targets: np.ndarray) ->
 
     Args:
       colours: uint64 `[nodes]`.
-      sources: int `[E]`, nodes.
-      targets: int `[E]`, nodes.
+      sources: int `[E]`, the node at the start of every edge.
+      targets: int `[E]`, the node at the end of every edge.
     """
     heard = np.zeros_like(colours)
     order = np.argsort(targets, kind="stable")
@@ -75,10 +75,10 @@ def mixed(values: np.ndarray) -> np.ndarray:
 
 
 def hashed_colours(graphs: PackedGraphs, rounds: int, width: int) -> np.ndarray:
-    """Which colours occur, whatever their number, in vectors of a fixed length.
+    """The colours that occur, whatever their number, in vectors of a fixed length.
 
-    Every round has its own part of the vector, where each of its colours adds 1 or -1 at a place that its hash decides,
-    however often it occurs. The product of two vectors is about the cosine of the sets of colours, mean over rounds.
+    Every round fills a section of the vector, where each colour adds 1 or -1 at an index that its hash decides, however
+    often it occurs. The product of two vectors is about the cosine of the sets of colours, mean over rounds.
 
     Args:
       graphs: N graphs.
@@ -95,12 +95,12 @@ def hashed_colours(graphs: PackedGraphs, rounds: int, width: int) -> np.ndarray:
     size = width // (rounds + 1)
     total = np.zeros((len(graphs), width), np.float32)
     for number, (matrix, colours) in enumerate(zip(counts, names, strict=True)):
-        part = total[:, number * size : (number + 1) * size]
+        section = total[:, number * size : (number + 1) * size]
         hashes = mixed(colours)
-        places = (hashes % np.uint64(size)).astype(np.int64)
+        columns = (hashes % np.uint64(size)).astype(np.int64)
         signs = 1.0 - 2.0 * ((hashes >> np.uint64(40)) & np.uint64(1)).astype(np.float32)
         rows = np.repeat(np.arange(len(graphs)), np.diff(matrix.indptr))
-        np.add.at(part, (rows, places[matrix.indices]), signs[matrix.indices])
-        lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        part /= np.where(lengths > 0, lengths, 1.0) * np.sqrt(rounds + 1)
+        np.add.at(section, (rows, columns[matrix.indices]), signs[matrix.indices])
+        lengths = np.linalg.norm(section, axis=1, keepdims=True)
+        section /= np.where(lengths > 0, lengths, 1.0) * np.sqrt(rounds + 1)
     return total

@@ -1,1 +1,0 @@
-"""Warm-up requests: what TensorFlow Serving sends to a SavedModel before it lets anybody else in."""
