@@ -10,8 +10,8 @@ import pathlib
 
 import numpy as np
 
+from reproductions import report
 from reproductions.predictor.settings import Settings
-from tfnas import artefacts
 from tfnas.benchmarks.registry import load_table
 from tfnas.encoders.computation_graph import similarity
 from tfnas.graphs.packed import PackedGraphs
@@ -37,7 +37,7 @@ class Corpus:
     Attributes:
       graphs: N graphs with labels, NaN where the benchmark has none.
       spectra: float32 `[N, 11]`.
-      cells: by family, the architectures in the order of its graphs.
+      cells: architectures of each family in the order of the family's graphs.
     """
 
     graphs: PackedGraphs
@@ -49,12 +49,12 @@ class Corpus:
         return np.flatnonzero(self.graphs.family == self.graphs.families.index(family))
 
     def labelled(self, family: str) -> np.ndarray:
-        """Those with a label."""
+        """The graphs of a family that have a label."""
         rows = self.rows(family)
         return rows[np.isfinite(self.graphs.labels[rows])]
 
     def pool(self, family: str, seed: int) -> np.ndarray:
-        """At most 5,000 labelled graphs, from which fine-tuning draws and on the rest of which it is tested."""
+        """At most 5,000 labelled graphs, among which fine-tuning draws its labels and is tested on the rest."""
         return np.random.default_rng([seed, 0]).permutation(self.labelled(family))[:_TEST_POOL]
 
     def without(self, family: str) -> np.ndarray:
@@ -73,40 +73,39 @@ class Corpus:
 
 def fine_tuning_sets(pool: np.ndarray, family: str, runs: int, seed: int) -> list[np.ndarray]:
     """The labelled graphs of every run, drawn from the pool."""
-    place = list(TARGETS).index(family)
-    return [np.random.default_rng([seed, 1 + place, run]).permutation(pool)[: TARGETS[family]] for run in range(runs)]
+    number = list(TARGETS).index(family)
+    return [np.random.default_rng([seed, 1 + number, run]).permutation(pool)[: TARGETS[family]] for run in range(runs)]
 
 
 def load(folder: pathlib.Path, settings: Settings) -> Corpus:
     """Builds the corpus, or reads what an earlier call left in `folder`.
 
     Args:
-      folder: folder of `corpus.npz`.
+      folder: folder that gets `corpus.npz`.
       settings: seed and numbers of networks.
 
     Raises:
       ConfigurationError: a benchmark's table is not found.
     """
     cells, labels = _architectures(settings)
-    path = folder / "corpus.npz"
     names = [field.name for field in dataclasses.fields(PackedGraphs) if field.name != "families"]
-    if path.exists():
-        arrays = artefacts.read_npz(path)
-        graphs = PackedGraphs(families=tuple(TARGETS), **{name: arrays[name] for name in names})
-        return Corpus(graphs, arrays["spectra"], cells)
-    graphs = PackedGraphs.concatenate(
-        [pack_cells(family, cells[family], labels[family], progress=True) for family in TARGETS]
-    )
-    spectra = similarity.graph_spectra(graphs)
-    artefacts.write_npz(path, spectra=spectra, **{name: getattr(graphs, name) for name in names})
-    return Corpus(graphs, spectra, cells)
+
+    def packed() -> dict[str, np.ndarray]:
+        graphs = PackedGraphs.concatenate(
+            [pack_cells(family, cells[family], labels[family], progress=True) for family in TARGETS]
+        )
+        return {"spectra": similarity.graph_spectra(graphs), **{name: getattr(graphs, name) for name in names}}
+
+    arrays = report.computed_once(folder / "corpus.npz", packed)
+    graphs = PackedGraphs(families=tuple(TARGETS), **{name: arrays[name] for name in names})
+    return Corpus(graphs, arrays["spectra"], cells)
 
 
 def _architectures(settings: Settings) -> tuple[dict[str, CellTable], dict[str, np.ndarray]]:
     cells: dict[str, CellTable] = {}
     labels: dict[str, np.ndarray] = {}
-    for place, family in enumerate(TARGETS):
-        table, rng = load_table(family), np.random.default_rng([settings.seed, 10 + place])
+    for number, family in enumerate(TARGETS):
+        table, rng = load_table(family), np.random.default_rng([settings.seed, 10 + number])
         values = table.values(_COLUMNS[family])
         if family == "nasbench101":
             rows = np.sort(rng.permutation(len(table))[: settings.nasbench101_graphs])

@@ -6,12 +6,13 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import scipy.stats
 import tensorflow as tf
 
+from reproductions.correlations import spearman
 from reproductions.predictor import regression
-from reproductions.predictor.corpus import Corpus
+from reproductions.predictor.corpus import Corpus, fine_tuning_sets
 from reproductions.predictor.regression import FineTuner, GraphRegressor, RegressionConfig
+from reproductions.predictor.settings import Settings
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.graphs.packed import embed_packed
@@ -22,7 +23,7 @@ from tfnas.predictors.mlp import MLPConfig, MLPEnsemble
 Predictions = list[np.ndarray]
 """Per run, float32 for the graphs `Task.tests`."""
 
-_FRESH_EPOCHS = 30  # passes over source labels where there are few of them
+_FRESH_EPOCHS = 30  # passes over few source labels
 _FEW = 5000
 
 
@@ -33,9 +34,9 @@ class Task:
     Attributes:
       corpus: all graphs.
       family: the target.
-      pool: int `[m]`, its labelled graphs.
-      sets: int `[R, n]`, those that fine-tuning may see, per run.
-      seed: of everything random.
+      pool: int `[m]`, labelled graphs of the family.
+      sets: int `[R, n]`, graphs whose labels fine-tuning may see, per run.
+      seed: seed of everything random.
     """
 
     corpus: Corpus
@@ -43,6 +44,17 @@ class Task:
     pool: np.ndarray
     sets: list[np.ndarray]
     seed: int
+
+    @classmethod
+    def of(cls, corpus: Corpus, family: str, settings: Settings) -> "Task":
+        """The task of a family, with a pool and sets that the seed decides."""
+        pool = corpus.pool(family, settings.seed)
+        return cls(corpus, family, pool, fine_tuning_sets(pool, family, settings.runs, settings.seed), settings.seed)
+
+    def positions(self, rows: np.ndarray) -> np.ndarray:
+        """Positions int `[n]` in the pool of some of its graphs."""
+        order = np.argsort(self.pool)
+        return order[np.searchsorted(self.pool, rows, sorter=order)]
 
     def tests(self, run: int) -> np.ndarray:
         """The graphs of the pool that the run may not see."""
@@ -60,10 +72,7 @@ class Task:
     def correlations(self, predictions: Predictions) -> list[float]:
         """Spearman's correlation of every run."""
         labels = self.corpus.graphs.labels
-        return [
-            float(scipy.stats.spearmanr(values, labels[self.tests(run)]).statistic)
-            for run, values in enumerate(predictions)
-        ]
+        return [spearman(values, labels[self.tests(run)]) for run, values in enumerate(predictions)]
 
 
 def mlp(task: Task, embeddings: np.ndarray, *, source: bool = True) -> tuple[Predictions, float]:
@@ -84,7 +93,7 @@ def mlp(task: Task, embeddings: np.ndarray, *, source: bool = True) -> tuple[Pre
     if source:
         ensemble.fit(inputs[sources], task.corpus.standardised_labels()[sources])
         labels = task.corpus.graphs.labels[task.pool]
-        before = float(scipy.stats.spearmanr(ensemble.predict(inputs[task.pool])[0], labels).statistic)
+        before = spearman(ensemble.predict(inputs[task.pool])[0], labels)
     else:
         ensemble.start(inputs.shape[1])
     tuned = ensemble.fine_tune(np.stack([inputs[rows] for rows in task.sets]), task.targets(), calibrate=False)
@@ -103,10 +112,10 @@ def end_to_end(
 
     Args:
       task: the target.
-      config: of the encoder.
-      folder: gets checkpoints and metrics of the training on the sources.
+      config: configuration of the encoder.
+      folder: folder of checkpoints and metrics of the training on the sources.
       encoder: weights that the encoder starts from; by default fresh ones.
-      schedule: both trainings.
+      schedule: epochs, batch sizes and learning rates of both trainings.
     """
     strategy = tf.distribute.get_strategy()
     model = GraphRegressor(config, task.seed)
@@ -120,13 +129,11 @@ def end_to_end(
         schedule = dataclasses.replace(schedule, epochs=_FRESH_EPOCHS // 2)
     regression.train(model, labelled, schedule, folder, seed=task.seed, strategy=strategy, resume=True)
     pool = graphs[task.pool]
-    place = {row: number for number, row in enumerate(task.pool.tolist())}
     tuner = FineTuner(model, schedule, pool, len(task.sets[0]))
     targets = task.targets()
 
     def predict(run: int, rows: np.ndarray) -> np.ndarray:
-        own, wanted = (np.array([place[row] for row in part.tolist()]) for part in (task.sets[run], rows))
-        return tuner.predictions(own, targets[run], wanted, task.seed + run)
+        return tuner.predictions(task.positions(task.sets[run]), targets[run], task.positions(rows), task.seed + run)
 
     return task.predictions(predict)
 
@@ -137,23 +144,22 @@ def process(task: Task, blocks: Sequence[np.ndarray]) -> tuple[Predictions, Addi
     Returns:
       Predictions, and the process.
     """
-    place = {row: number for number, row in enumerate(task.pool.tolist())}
-    own = [np.array([place[row] for row in rows.tolist()]) for rows in task.sets]
+    sets = [task.positions(rows) for rows in task.sets]
     labels = np.stack([task.corpus.graphs.labels[rows] for rows in task.sets])
-    model = AdditiveGP().fit([np.stack([block[rows] for rows in own]) for block in blocks], labels)
+    model = AdditiveGP().fit([np.stack([block[rows] for rows in sets]) for block in blocks], labels)
 
     def predict(run: int, rows: np.ndarray) -> np.ndarray:
-        wanted = np.array([place[row] for row in rows.tolist()])
-        return model.predict([block[wanted] for block in blocks], run)[0]
+        positions = task.positions(rows)
+        return model.predict([block[positions] for block in blocks], run)[0]
 
     return task.predictions(predict), model
 
 
-def mean(parts: Sequence[Predictions]) -> Predictions:
+def mean(predictions: Sequence[Predictions]) -> Predictions:
     """The mean of several methods' predictions, each brought to mean 0 and deviation 1 over the test graphs."""
     return [
         np.mean([(values - values.mean()) / (values.std() + 1e-9) for values in run], axis=0)
-        for run in zip(*parts, strict=True)
+        for run in zip(*predictions, strict=True)
     ]
 
 

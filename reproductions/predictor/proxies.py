@@ -11,6 +11,7 @@ import numpy as np
 import scipy.stats
 
 from reproductions import report
+from reproductions.correlations import spearman
 from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.registry import find_table, load_table
 from tfnas.benchmarks.trained.images import batch_of_images
@@ -49,33 +50,32 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     accuracy = table.values("cifar10_test_accuracy_200")[table.rows(scored)]
     graphs = pack_cells("nasbench201", scored)
     sizes = {"parameters": graphs.structure[:, 0], "multiply-adds": graphs.structure[:, 1]}
-    found = {name: _spearman(values, accuracy) for name, values in {**columns, **sizes}.items()}
+    correlations = {name: spearman(values, accuracy, "omit") for name, values in {**columns, **sizes}.items()}
     published, ours = _darts(output_dir, images, labels, seed)
-    agreement = {name: _spearman(ours[name], published[name]) for name in PROXIES}
+    agreement = {name: spearman(ours[name], published[name], "omit") for name in PROXIES}
     predictors = _predictors(graphs, columns, accuracy, settings.runs, seed)
     rows = [
         [
             name,
-            f"{found[name]:.3f}",
+            f"{correlations[name]:.3f}",
             f"{PAPER[name]:.3f}" if name in PAPER else "",
-            f"{found[name] - PAPER[name]:+.3f}" if name in PAPER else "",
+            f"{correlations[name] - PAPER[name]:+.3f}" if name in PAPER else "",
             f"{agreement[name]:.3f}" if name in agreement else "",
         ]
-        for name in found
+        for name in correlations
     ]
-    within = [name for name in PAPER if abs(found[name] - PAPER[name]) <= 0.05]
+    within = [name for name in PAPER if abs(correlations[name] - PAPER[name]) <= 0.05]
     comparison = [
         f"{len(scored)} cells of NAS-Bench-201 without none, 64 CIFAR-10 images; within 0.05 of the published "
         f"correlation: {', '.join(within) or 'none'}.",
         f"Last column: {_DARTS_CELLS} pairs of NAS-Bench-301, our scores against those published for the same cells, "
         "by rank.",
         *(
-            f"{name}, {_LABELS} labels, the other {len(scored) - _LABELS} of these cells: "
-            f"{np.mean(values):.3f} ± {np.std(values):.3f}."
+            f"{name}, {_LABELS} labels, the other {len(scored) - _LABELS} of these cells: {report.spread(values)}."
             for name, values in predictors.items()
         ),
     ]
-    values = {"nasbench201": found, "nasbench301_agreement": agreement, "predictors": predictors, "seed": seed}
+    values = {"nasbench201": correlations, "nasbench301_agreement": agreement, "predictors": predictors, "seed": seed}
     columns_of_table = ["score", "Spearman here", "published", "difference", "agreement on NAS-Bench-301"]
     title = "Zero-cost proxies"
     report.write(
@@ -106,19 +106,16 @@ def _predictors(
     ranks = np.stack([scipy.stats.rankdata(values) for values in columns.values()], axis=1)
     scores = standardised(ranks) / np.sqrt(ranks.shape[1])
     sets = [np.random.default_rng([seed, 30, run]).permutation(len(accuracy))[:_LABELS] for run in range(runs)]
-    found = {}
+    correlations = {}
     for name, blocks in {
         "GP on graph features": features,
         "GP on proxies": [scores],
         "GP on graph features and proxies": [*features, scores],
     }.items():
         model = AdditiveGP().fit([np.stack([block[s] for s in sets]) for block in blocks], accuracy[np.stack(sets)])
-        found[name] = []
-        for run, own in enumerate(sets):
-            rest = np.setdiff1d(np.arange(len(accuracy)), own)
-            found[name].append(_spearman(model.predict([block[rest] for block in blocks], run)[0], accuracy[rest]))
-    return found
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    return float(scipy.stats.spearmanr(first, second, nan_policy="omit").statistic)
+        correlations[name] = []
+        for run, labelled in enumerate(sets):
+            rest = np.setdiff1d(np.arange(len(accuracy)), labelled)
+            predicted = model.predict([block[rest] for block in blocks], run)[0]
+            correlations[name].append(spearman(predicted, accuracy[rest], "omit"))
+    return correlations

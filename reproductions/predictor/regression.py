@@ -24,11 +24,11 @@ class RegressionConfig:
 
     Attributes:
       epochs: passes over the source labels.
-      batch_size: of these.
-      learning_rate: of Adam; it falls to 0 along a cosine.
+      batch_size: source labels per update.
+      learning_rate: learning rate of Adam for source labels; it falls to 0 along a cosine.
       tune_epochs: passes over the labels of fine-tuning.
-      tune_batch_size: of these.
-      tune_learning_rate: likewise.
+      tune_batch_size: labels of fine-tuning per update.
+      tune_learning_rate: learning rate of Adam in fine-tuning; it falls to 0 along a cosine.
       clip_norm: bound on the global gradient norm.
     """
 
@@ -45,15 +45,16 @@ class GraphRegressor(tf.keras.Model):
     """A `GraphEncoder` and three hidden layers.
 
     Args:
-      config: of the encoder.
-      seed: of the initial weights.
+      config: configuration of the encoder.
+      seed: seed of the initial weights.
       hidden: widths of the hidden layers.
     """
 
     def __init__(self, config: GraphEncoderConfig, seed: int = 0, hidden: tuple[int, ...] = (128, 128, 128)):
         super().__init__()
         self.encoder = GraphEncoder(config, seed)
-        self.encoder.hidden.trainable = self.encoder.projection.trainable = False  # only the contrastive loss has them
+        # These layers belong to the contrastive loss.
+        self.encoder.hidden.trainable = self.encoder.projection.trainable = False
         first = seed * 10_000 + 5000
         self.head = [
             tf.keras.layers.Dense(
@@ -85,8 +86,8 @@ class RegressionTask(loop.Task):
       graphs: N graphs with standardised labels.
       steps: length of the run, over which the learning rate falls.
       batch_size: graphs per update.
-      learning_rate: of Adam.
-      replicas: over which every batch is split.
+      learning_rate: learning rate of Adam.
+      replicas: number of replicas over which every batch is split.
 
     Raises:
       ConfigurationError: a label is missing.
@@ -123,9 +124,9 @@ class RegressionTask(loop.Task):
         training: bool,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         rows, labels = batch
-        flat, kept = self._graphs.batch(rows)
+        flat, present = self._graphs.batch(rows)
         errors = self.model(flat, self._graphs.features) - labels
-        loss = tf.reduce_sum(row_weights * kept * errors**2) / total_weight
+        loss = tf.reduce_sum(row_weights * present * errors**2) / total_weight
         return loss, {"loss": loss}
 
 
@@ -153,10 +154,10 @@ class FineTuner:
     """Fine-tunes a trained regressor on several small sets of labels, each from the same weights.
 
     Args:
-      model: trained; its weights are put back after every set.
+      model: trained regressor; its weights are put back after every set.
       config: schedules.
       graphs: all graphs that labels may come from.
-      labels_per_set: n.
+      labels_per_set: number n of labels in each set.
     """
 
     def __init__(self, model: GraphRegressor, config: RegressionConfig, graphs: PackedGraphs, labels_per_set: int):
@@ -174,9 +175,9 @@ class FineTuner:
         def run(rows: tf.Tensor, weights: tf.Tensor, targets: tf.Tensor) -> None:
             for step in tf.range(tf.shape(rows)[0]):
                 with tf.GradientTape() as tape:
-                    flat, kept = self._device.batch(rows[step])
+                    flat, present = self._device.batch(rows[step])
                     errors = model(flat, self._device.features) - targets[step]
-                    loss = tf.reduce_sum(weights[step] * kept * errors**2) / tf.reduce_sum(weights[step])
+                    loss = tf.reduce_sum(weights[step] * present * errors**2) / tf.reduce_sum(weights[step])
                 gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, model.trainable_variables), config.clip_norm)
                 self._optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
 
@@ -185,14 +186,14 @@ class FineTuner:
             lambda batch: model(batch)[:, None], reduce_retracing=True
         )
 
-    def predictions(self, rows: np.ndarray, targets: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+    def predictions(self, rows: np.ndarray, targets: np.ndarray, tests: np.ndarray, seed: int) -> np.ndarray:
         """Fine-tunes on one set and predicts.
 
         Args:
           rows: int `[n]`, graphs with labels.
-          targets: their standardised accuracies `[n]`.
-          wanted: int `[m]`, graphs to predict.
-          seed: of the order.
+          targets: standardised accuracies `[n]` of the graphs.
+          tests: int `[m]`, graphs to predict.
+          seed: seed of the order.
 
         Returns:
           float32 `[m]`.
@@ -214,4 +215,4 @@ class FineTuner:
             tf.constant(np.concatenate(weights), tf.float32),
             tf.constant(targets[chosen], tf.float32),
         )
-        return embed_packed(self._predict, self._graphs[wanted])[:, 0]
+        return embed_packed(self._predict, self._graphs[tests])[:, 0]

@@ -17,10 +17,9 @@ import tensorflow as tf
 
 from reproductions import plots, report
 from reproductions.predictor import methods
-from reproductions.predictor.corpus import TARGETS, Corpus, fine_tuning_sets, load
+from reproductions.predictor.corpus import TARGETS, Corpus, load
 from reproductions.predictor.methods import Task
 from reproductions.predictor.settings import Settings
-from tfnas import artefacts
 from tfnas.encoders.computation_graph import config as encoder_config
 from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.pretrain import pretrain
@@ -48,29 +47,29 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     Returns:
       The content of `table1.json`.
     """
-    corpus, seed, runs = load(output_dir, settings), settings.seed, settings.runs
-    encoders = {name: pretrained(corpus, output_dir, name, seed, settings.epochs) for name in ("paper", "tfnas")}
-    found: dict[str, dict[str, list[float]]] = {}
+    corpus = load(output_dir, settings)
+    encoders = {name: pretrained(corpus, output_dir, name, settings) for name in ("paper", "tfnas")}
+    tasks = {family: Task.of(corpus, family, settings) for family in TARGETS}
+    correlations: dict[str, dict[str, list[float]]] = {}
     before: dict[str, dict[str, float]] = {}
-    for family in TARGETS:
-        pool = corpus.pool(family, seed)
-        task = Task(corpus, family, pool, fine_tuning_sets(pool, family, runs, seed), seed)
+    for family, task in tasks.items():
         predictions = {}
         for name, (predicted, earlier) in rows(task, encoders, output_dir).items():
             predictions[name] = predicted
-            found.setdefault(name, {})[family] = task.correlations(predicted)
+            correlations.setdefault(name, {})[family] = task.correlations(predicted)
             if np.isfinite(earlier):
                 before.setdefault(name, {})[family] = earlier
         joined = methods.mean([predictions[_GP], predictions[_TUNED]])
-        found.setdefault(_MAIN, {})[family] = task.correlations(joined)
-    values = {"runs": runs, "seed": seed, "correlations": found, "before_fine_tuning": before}
-    _scatter(corpus, encoders, output_dir, seed, runs)
+        correlations.setdefault(_MAIN, {})[family] = task.correlations(joined)
+    sizes = {"runs": settings.runs, "seed": settings.seed}
+    values = {**sizes, "correlations": correlations, "before_fine_tuning": before}
+    _scatter(tasks, encoders["tfnas"][1], output_dir)
     _write(output_dir, values)
     return values
 
 
 def pretrained(
-    corpus: Corpus, output_dir: pathlib.Path, preset: str, seed: int, epochs: int
+    corpus: Corpus, output_dir: pathlib.Path, preset: str, settings: Settings
 ) -> tuple[SavedGraphEncoder, np.ndarray]:
     """The encoder that a preset's pretraining on all graphs gives, and its embeddings float32 `[N, D]`."""
     folder = output_dir / "encoders" / preset
@@ -81,28 +80,29 @@ def pretrained(
             config,
             corpus.graphs,
             folder,
-            epochs=epochs,
-            seed=seed,
+            epochs=settings.epochs,
+            seed=settings.seed,
             strategy=tf.distribute.get_strategy(),
             resume=True,
             points=similarity.descriptors(corpus.graphs, config.similarity, eigenvalues=corpus.spectra),
         )
     encoder = SavedGraphEncoder(folder / "encoder")
-    path = folder / "embeddings.npz"
-    if not path.exists():
-        artefacts.write_npz(path, embeddings=encoder.embed(corpus.graphs, progress=True))
-    return encoder, artefacts.read_npz(path)["embeddings"]
+    arrays = report.computed_once(
+        folder / "embeddings.npz", lambda: {"embeddings": encoder.embed(corpus.graphs, progress=True)}
+    )
+    return encoder, arrays["embeddings"]
 
 
-def kept(
+def predicted_once(
     output_dir: pathlib.Path, name: str, compute: Callable[[], tuple[methods.Predictions, float]]
 ) -> tuple[methods.Predictions, float]:
-    """What `compute` returns, kept in `parts/` so that a resumed run does not compute it again."""
-    path = output_dir / "parts" / f"{name}.npz"
-    if not path.exists():
+    """Result of `compute`, which a file in `parts/` keeps for a resumed run."""
+
+    def arrays_of() -> dict[str, np.ndarray]:
         predictions, before = compute()
-        artefacts.write_npz(path, before=np.array(before), **{f"run_{n}": part for n, part in enumerate(predictions)})
-    arrays = artefacts.read_npz(path)
+        return {"before": np.array(before), **{f"run_{run}": values for run, values in enumerate(predictions)}}
+
+    arrays = report.computed_once(output_dir / "parts" / f"{name}.npz", arrays_of)
     return [arrays[f"run_{number}"] for number in range(len(arrays) - 1)], float(arrays["before"])
 
 
@@ -127,8 +127,8 @@ def rows(
     blocks = feature_blocks(task, ours)
     every = blocks["features"]
 
-    def process(parts: Sequence[np.ndarray]) -> tuple[methods.Predictions, float]:
-        return methods.process(task, parts)[0], math.nan
+    def process(features: Sequence[np.ndarray]) -> tuple[methods.Predictions, float]:
+        return methods.process(task, features)[0], math.nan
 
     def ends(name: str, preset: str, weights: list[np.ndarray] | None) -> tuple[methods.Predictions, float]:
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -153,46 +153,37 @@ def rows(
         _TUNED: lambda: ends("cl_tfnas", "tfnas", encoders["tfnas"][0].variables()),
     }
     return {
-        name: kept(output_dir, f"table1_{task.family}_{number}", compute)
+        name: predicted_once(output_dir, f"table1_{task.family}_{number}", compute)
         for number, (name, compute) in enumerate(computations.items())
     }
 
 
-def _scatter(
-    corpus: Corpus,
-    encoders: dict[str, tuple[SavedGraphEncoder, np.ndarray]],
-    output_dir: pathlib.Path,
-    seed: int,
-    runs: int,
-) -> None:
-    """Predicted against measured accuracy in the first run of our predictor."""
+def _scatter(tasks: dict[str, Task], embeddings: np.ndarray, output_dir: pathlib.Path) -> None:
+    """Predicted against measured accuracy in the first run of a Gaussian process on features and embeddings."""
     panels = {}
-    for family in TARGETS:
-        pool = corpus.pool(family, seed)
-        task = Task(corpus, family, pool, fine_tuning_sets(pool, family, runs, seed), seed)
-        made = feature_blocks(task, encoders["tfnas"][1])
-        blocks = [block for parts in made.values() for block in parts]
+    for family, task in tasks.items():
+        blocks = [block for group in feature_blocks(task, embeddings).values() for block in group]
         predictions, model = methods.process(task, blocks)
         correlations = task.correlations(predictions)
         mean, deviation = model.predict(blocks, 0)
-        shown = np.isin(pool, task.tests(0))
+        shown = np.isin(task.pool, task.tests(0))
         title = f"{family}: {len(task.sets[0])} labels, Spearman {correlations[0]:.3f}"
-        panels[title] = (corpus.graphs.labels[pool[shown]], model.to_labels(mean[shown], 0), deviation[shown])
+        panels[title] = (task.corpus.graphs.labels[task.pool[shown]], model.to_labels(mean[shown], 0), deviation[shown])
     plots.prediction_scatter(panels, output_dir / "table1.png")
 
 
 def _write(output_dir: pathlib.Path, values: dict[str, Any]) -> None:
-    found = values["correlations"]
+    correlations = values["correlations"]
     table = [["published: " + name, *row] for name, row in PAPER.items()]
-    for name, families in found.items():
-        table.append([name, *(f"{np.mean(families[f]):.3f} ± {np.std(families[f]):.3f}" for f in TARGETS)])
-    best = {family: float(np.mean(found[_MAIN][family])) for family in TARGETS}
+    for name, families in correlations.items():
+        table.append([name, *(report.spread(families[family]) for family in TARGETS)])
+    best = {family: float(np.mean(correlations[_MAIN][family])) for family in TARGETS}
     comparison = [
         f"{family}: {best[family]:.3f} with {labels} labels, goal {GOALS[family]:.2f} "
         f"{'reached' if best[family] >= GOALS[family] else 'missed'}; "
-        f"the paper's method reaches {np.mean(found[_PAPERS][family]):.3f} here and {PAPER['CL fine-tuned'][place]} in "
-        "the paper."
-        for place, (family, labels) in enumerate(TARGETS.items())
+        f"the paper's method reaches {np.mean(correlations[_PAPERS][family]):.3f} here and "
+        f"{PAPER['CL fine-tuned'][number]} in the paper."
+        for number, (family, labels) in enumerate(TARGETS.items())
     ]
     comparison.append(
         "Before fine-tuning, with source labels alone: "

@@ -16,10 +16,10 @@ import tensorflow as tf
 
 from reproductions import report
 from reproductions.predictor import methods
-from reproductions.predictor.corpus import TARGETS, Corpus, fine_tuning_sets, load
+from reproductions.predictor.corpus import TARGETS, Corpus, load
 from reproductions.predictor.methods import Task
 from reproductions.predictor.settings import Settings
-from reproductions.predictor.table1 import kept
+from reproductions.predictor.table1 import predicted_once
 from tfnas.encoders.computation_graph import config as encoder_config
 from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.model import GraphEncoder
@@ -52,31 +52,24 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
       output_dir: an existing folder.
       settings: numbers of networks, and of sets of labels per target.
     """
-    corpus, seed, runs = load(output_dir, settings), settings.seed, settings.runs
-    chosen = np.sort(np.random.default_rng([seed, 20]).permutation(len(corpus.graphs))[:_GRAPHS])
-    tasks = {}
-    for family in TARGETS:
-        pool = corpus.pool(family, seed)
-        tasks[family] = Task(corpus, family, pool, fine_tuning_sets(pool, family, runs, seed), seed)
-    found: dict[str, dict[str, list[float]]] = {}
+    corpus = load(output_dir, settings)
+    chosen = np.sort(np.random.default_rng([settings.seed, 20]).permutation(len(corpus.graphs))[:_GRAPHS])
+    tasks = {family: Task.of(corpus, family, settings) for family in TARGETS}
+    correlations: dict[str, dict[str, list[float]]] = {}
     for number, (name, config) in enumerate(VARIANTS.items()):
         for trained in (False, True) if name in ("tfnas", "paper") else (True,):
-            encoder = _Lazily(config, corpus, chosen, seed, _EPOCHS if trained else 0)
+            encoder = _Lazily(config, corpus, chosen, settings.seed, _EPOCHS if trained else 0)
             label = name if trained else f"{name}, untrained"
-            found[label] = {}
+            correlations[label] = {}
             for family, task in tasks.items():
-                part = f"table2_{number}_{int(trained)}_{family}"
-                predictions, _ = kept(output_dir, part, functools.partial(_predictions, task, encoder))
-                found[label][family] = task.correlations(predictions)
-    rows = [
-        [name, *(f"{np.mean(families[family]):.3f} ± {np.std(families[family]):.3f}" for family in TARGETS)]
-        for name, families in found.items()
-    ]
-    values = {"runs": runs, "seed": seed, "graphs": _GRAPHS, "epochs": _EPOCHS, "correlations": found}
-    spread = {
-        family: np.ptp([np.mean(families[family]) for name, families in found.items() if "untrained" not in name])
-        for family in TARGETS
-    }
+                file_name = f"table2_{number}_{int(trained)}_{family}"
+                predictions, _ = predicted_once(output_dir, file_name, functools.partial(_predictions, task, encoder))
+                correlations[label][family] = task.correlations(predictions)
+    rows = [[name, *(report.spread(families[family]) for family in TARGETS)] for name, families in correlations.items()]
+    sizes = {"runs": settings.runs, "seed": settings.seed, "graphs": _GRAPHS, "epochs": _EPOCHS}
+    values = {**sizes, "correlations": correlations}
+    trained = [families for name, families in correlations.items() if "untrained" not in name]
+    spread = {family: np.ptp([np.mean(families[family]) for families in trained]) for family in TARGETS}
     comparison = [
         f"Every variant: {_GRAPHS:,} graphs, {_EPOCHS} epochs, then a Gaussian process on the embedding alone.",
         "Between the best and the worst trained variant lie "

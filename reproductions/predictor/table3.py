@@ -4,6 +4,7 @@ References:
   Han et al. 2023, section 5.3. Their NAS-Bench-301 search asks a surrogate that the data do not hold.
 """
 
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,6 @@ from tqdm import tqdm
 
 from reproductions import report
 from reproductions.predictor.settings import Settings
-from tfnas import artefacts
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.benchmarks.tabular import TableEvaluator
@@ -26,7 +26,7 @@ from tfnas.search.guided_experiment import predictor_guide, proxy_guide
 from tfnas.search.loop import run_search
 
 QUERIES = {"nasbench101": (700, 50), "nasbench201": (90, 30)}
-"""Queries in all, and those of them that the predictor needs before it guides."""
+"""Queries of a search, and the number of first queries that the predictor needs before it guides."""
 
 _NASBENCH101_RUNS = 5
 
@@ -60,12 +60,10 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         curves = {}
         for name, make in _strategies(candidates, range(settings.seed, settings.seed + count), labels).items():
             folder = output_dir / "searches" / space / name.replace(" ", "_")
-            path = folder / "history.npz"
-            if not path.exists():
-                with tqdm(total=queries * count, desc=f"{space}, {name}", unit="query") as bar:
-                    history = run_search(make(), evaluator, queries, folder, bar)
-                artefacts.write_npz(path, rows=history.rows, scores=history.scores.validation)
-            scores = artefacts.read_npz(path)["scores"]
+            scores = report.computed_once(
+                folder / "history.npz",
+                functools.partial(_search, make, evaluator, queries, count, folder, f"{space}, {name}"),
+            )["scores"]
             curves[name] = scores
             best = scores.max(axis=1)
             ranks = 1 + np.searchsorted(-order, -best)
@@ -73,9 +71,9 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
             spread = f"{100 * best.mean():.2f} ± {100 * best.std():.2f}"
             rows.append([f"{space}: {name}", f"{queries}", f"{count}", spread, f"{ranks.mean():.1f}", f"{ranks.max()}"])
         figures.search_curves(curves, output_dir / f"table3_{space}.png", title=f"{space}, {labels} labels first")
-    found = np.array(values["nasbench201"]["evolution, predictor"]["rank"])
+    guided = np.array(values["nasbench201"]["evolution, predictor"]["rank"])
     comparison = [
-        f"NAS-Bench-201: the best cell is found within 90 queries in {np.sum(found == 1)} of {len(found)} runs.",
+        f"NAS-Bench-201: the best cell is found within 90 queries in {np.sum(guided == 1)} of {len(guided)} runs.",
         *(
             f"Published for {space}: " + "; ".join(f"{name} {text}" for name, text in published.items()) + "."
             for space, published in PAPER.items()
@@ -89,14 +87,28 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     return values
 
 
+def _search(
+    make: Callable[[], Strategy],
+    evaluator: TableEvaluator,
+    queries: int,
+    runs: int,
+    folder: pathlib.Path,
+    description: str,
+) -> dict[str, np.ndarray]:
+    """Rows and validation accuracies `[runs, queries]` in the order of the queries."""
+    with tqdm(total=queries * runs, desc=description, unit="query") as bar:
+        history = run_search(make(), evaluator, queries, folder, bar)
+    return {"rows": history.rows, "scores": history.scores.validation}
+
+
 def _table(space: str) -> CompactTable:
     """The benchmark's table; of NAS-Bench-201 the cells without `none`, as in the paper."""
     table = load_table(space)
     if space != "nasbench201":
         return table
-    kept = (table.cells.operations != table.space.operations.index("none")).all(axis=1)
-    columns = {_COLUMNS[space]: table.columns[_COLUMNS[space]][kept]}
-    return CompactTable(table.space, table.cells[kept], columns, table.hashes[kept], table.facts)
+    chosen = (table.cells.operations != table.space.operations.index("none")).all(axis=1)
+    columns = {_COLUMNS[space]: table.columns[_COLUMNS[space]][chosen]}
+    return CompactTable(table.space, table.cells[chosen], columns, table.hashes[chosen], table.facts)
 
 
 def _best(space: str) -> float:

@@ -91,5 +91,5 @@ def _digits() -> ImageData:
     def resized(images: np.ndarray) -> np.ndarray:
         return tf.image.resize(images, (_IMAGE_SIZE, _IMAGE_SIZE)).numpy()
 
-    parts = [(resized(images), labels) for images, labels in (digits.train, digits.validation, digits.test)]
-    return ImageData(*parts, num_classes=digits.num_classes)
+    splits = [(resized(images), labels) for images, labels in (digits.train, digits.validation, digits.test)]
+    return ImageData(*splits, num_classes=digits.num_classes)
