@@ -18,7 +18,6 @@ from tfnas.errors import ConfigurationError
 _JITTER = 1e-4
 _PRIOR = 0.02  # weight of the squared logarithms of the kernels' weights: a deviation of 5
 _START = (0.5, 0.3)  # weights of kernels, variance of the noise
-_ITERATIONS = 60  # most iterations of L-BFGS
 _CHUNK = 4096
 Blocks = Sequence[np.ndarray]
 
@@ -35,6 +34,9 @@ class AdditiveGP:
     >>> bool((np.diff(mean) > 0).all()), bool((stddev > 0).all())
     (True, True)
 
+    Args:
+      iterations: largest number of iterations of L-BFGS.
+
     Attributes:
       weights: float64 `[R, 2 blocks]`, weights of the linear kernels, then of the smooth kernels; known after `fit`.
       noise: float64 `[R]`, variance of the noise; known after `fit`.
@@ -42,6 +44,9 @@ class AdditiveGP:
 
     weights: np.ndarray
     noise: np.ndarray
+
+    def __init__(self, iterations: int = 60):
+        self._iterations = tf.constant(iterations)
 
     def fit(self, inputs: Blocks, targets: np.ndarray) -> "AdditiveGP":
         """Fits to R sets of n labelled examples.
@@ -65,7 +70,8 @@ class AdditiveGP:
             np.stack([self._gram(run, [block[run] for block in self._examples]) for run in range(len(targets))])
         )  # [R, kernels, n, n]
         start = np.log(np.append(np.full(grams.shape[1], _START[0]), _START[1]))
-        logarithms = _maximise(tf.constant(np.tile(start, (len(targets), 1))), grams, tf.constant(scores)).numpy()
+        starts = tf.constant(np.tile(start, (len(targets), 1)))
+        logarithms = _maximise(starts, grams, tf.constant(scores), self._iterations).numpy()
         self.weights, self.noise = np.exp(logarithms[:, :-1]), np.exp(logarithms[:, -1]) + _JITTER
         covariance = np.einsum("rk,rkij->rij", self.weights, grams.numpy())
         covariance += self.noise[:, None, None] * np.eye(targets.shape[1])
@@ -132,7 +138,7 @@ def _median_distances(block: np.ndarray) -> np.ndarray:
 
 
 @tf.function(reduce_retracing=True)
-def _maximise(start: tf.Tensor, grams: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+def _maximise(start: tf.Tensor, grams: tf.Tensor, scores: tf.Tensor, iterations: tf.Tensor) -> tf.Tensor:
     def loss(logs: tf.Tensor) -> tf.Tensor:
         weights, noise = tf.exp(logs[:, :-1]), tf.exp(logs[:, -1]) + _JITTER
         covariance = tf.einsum("rk,rkij->rij", weights, grams)
@@ -145,5 +151,5 @@ def _maximise(start: tf.Tensor, grams: tf.Tensor, scores: tf.Tensor) -> tf.Tenso
     def value_and_gradient(logs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tfp.math.value_and_gradient(loss, tf.clip_by_value(logs, -9.0, 5.0))
 
-    solution = tfp.optimizer.lbfgs_minimize(value_and_gradient, start, max_iterations=_ITERATIONS)
+    solution = tfp.optimizer.lbfgs_minimize(value_and_gradient, start, max_iterations=iterations)
     return tf.clip_by_value(solution.position, -9.0, 5.0)
