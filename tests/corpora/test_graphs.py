@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.fork import ROOT
 from tfnas import artefacts
 from tfnas.corpora import graphs as graph_corpora
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
@@ -42,6 +43,13 @@ def test_graphs_come_back_in_order(corpus, graphs):
     manifest = artefacts.read_manifest(corpus, kind=graph_corpora.KIND)
     assert manifest["families"] == {"mobilenetv3": 20, "nasbench201": 20, "nats_size": 20}
     assert (manifest["records"], manifest["total"], manifest["made_by"]) == ([20, 20, 20], 60, "a test")
+
+
+def test_golden_shards_are_written_again_byte_by_byte(tmp_path):
+    golden = ROOT / "tests" / "golden" / "v1" / "graphs"
+    graph_corpora.write_graphs(tmp_path / "graphs", graph_corpora.read_graphs(golden), num_shards=2)
+    files, written = (artefacts.read_manifest(folder)["files"] for folder in (golden, tmp_path / "graphs"))
+    assert files == written
 
 
 def test_empty_corpus(tmp_path):

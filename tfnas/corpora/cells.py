@@ -29,7 +29,8 @@ def write_cells(folder: artefacts.PathLike, space: Space, cells: CellTable, *, n
 
     def records() -> Iterator[bytes]:
         for row in tqdm(range(len(cells)), desc="Writing cells", leave=False):
-            yield cell_graphs.to_example(cells.operations[row], cells.adjacency[row], row).SerializeToString()
+            example = cell_graphs.to_example(cells.operations[row], cells.adjacency[row], row)
+            yield example.SerializeToString(deterministic=True)
 
     with artefacts.atomic_folder(folder) as staging:
         counts = shards.write(staging, "cells", records(), num_shards)
