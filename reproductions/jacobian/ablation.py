@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from reproductions import processes, report
+from reproductions.correlations import kendall
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
-from reproductions.jacobian.table1 import tau
 from tfnas import artefacts
 from tfnas.benchmarks.trained.digits201 import distinct_cells
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
@@ -34,34 +34,33 @@ _TIMED = 40
 
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `ablation.md` and `ablation.json`."""
-    own = data.load(output_dir, settings, "nasbench201")
-    rows = np.sort(np.random.default_rng([settings.seed, 45]).permutation(len(own.corpus))[:_CELLS])
-    part, accuracy = own.corpus[rows], own.accuracies["CIFAR-10"][rows]
+    nasbench201 = data.load(output_dir, settings, "nasbench201")
+    rows = np.sort(np.random.default_rng([settings.seed, 45]).permutation(len(nasbench201.corpus))[:_CELLS])
+    corpus, accuracy = nasbench201.corpus[rows], nasbench201.accuracies["CIFAR-10"][rows]
     folder = output_dir / "ablation"
     encodings, pairs = _encodings(settings.seed)
-    jobs = [(str(folder / f"images_{count}"), part.cells, part.images[:count], settings.seed) for count in _IMAGES] + [
-        (str(folder / "encodings"), encodings, part.images, settings.seed)
-    ]
+    jobs = [(str(folder / f"images_{count}"), corpus.cells, corpus.images[:count], settings.seed) for count in _IMAGES]
+    jobs.append((str(folder / "encodings"), encodings, corpus.images, settings.seed))
     seconds = processes.run(_extract, jobs, "Jacobians")
     values: dict[str, Any] = {"images": {}, "seconds": dict(zip(_IMAGES, seconds, strict=False))}
     table = []
     for count, spent in zip(_IMAGES, seconds, strict=False):
-        corpus = jacobian_corpus.load(folder / f"images_{count}")
-        found = {views: _taus(corpus, views, accuracy, settings.seed) for views in (1, 2)}
-        values["images"][count] = {str(views): taus for views, taus in found.items()}
+        jacobians = jacobian_corpus.load(folder / f"images_{count}")
+        taus_by_views = {views: _taus(jacobians, views, accuracy, settings.seed) for views in (1, 2)}
+        values["images"][count] = {str(views): taus for views, taus in taus_by_views.items()}
         table.append(
             [
                 str(count),
                 f"{spent:.3f}",
-                *(f"{np.mean(taus):.3f} ± {np.std(taus):.3f}" for taus in found.values()),
-                f"{tau(np.nan_to_num(corpus.jacov, nan=-1e9), accuracy):.3f}",
+                *(report.spread(taus) for taus in taus_by_views.values()),
+                f"{kendall(np.nan_to_num(jacobians.jacov, nan=-1e9), accuracy):.3f}",
             ]
         )
-    encoder = SavedJacobianEncoder(data.trained_encoder(output_dir, own.corpus, settings.seed))
+    encoder = SavedJacobianEncoder(data.trained_encoder(output_dir, nasbench201.corpus, settings.seed))
     distances = _distances(encoder.embed(jacobian_corpus.load(folder / "encodings")), pairs)
     values["encodings"] = distances
     comparison = [
-        f"{len(part)} cells of NAS-Bench-201; Kendall's tau with CIFAR-10 test accuracy after {_LABELS} labels, mean "
+        f"{len(corpus)} cells of NAS-Bench-201; Kendall's tau with CIFAR-10 test accuracy after {_LABELS} labels, mean "
         f"of {_DRAWS} draws, Gaussian process on log singular values and log energies by frequency; jacov needs no "
         "labels.",
         "Processor seconds per Jacobian, one thread.",
@@ -106,20 +105,20 @@ def _taus(corpus: JacobianCorpus, views: int, accuracy: np.ndarray, seed: int) -
     features = data.log_spectra(corpus, ("scales", "frequencies"))[:, :views].mean(axis=1)
     block = standardised(features) / np.sqrt(features.shape[1])
     sets = [np.random.default_rng([seed, 46, draw]).permutation(len(block))[:_LABELS] for draw in range(_DRAWS)]
-    model = AdditiveGP().fit([np.stack([block[own] for own in sets])], np.stack([accuracy[own] for own in sets]))
+    model = AdditiveGP().fit([np.stack([block[rows] for rows in sets])], np.stack([accuracy[rows] for rows in sets]))
     return [
-        tau(model.predict([np.delete(block, own, axis=0)], draw)[0], np.delete(accuracy, own))
-        for draw, own in enumerate(sets)
+        kendall(model.predict([np.delete(block, rows, axis=0)], draw)[0], np.delete(accuracy, rows))
+        for draw, rows in enumerate(sets)
     ]
 
 
 def _encodings(seed: int) -> tuple[CellTable, np.ndarray]:
-    """Cells of which two each compute one function, and their places `[pairs, 2]` in that table."""
-    numbers, places = distinct_cells()
+    """Cells in pairs that compute the same function, and the rows `[pairs, 2]` of each pair."""
+    numbers, representatives = distinct_cells()
     rng = np.random.default_rng([seed, 47])
     chosen = []
-    for place in rng.permutation(np.flatnonzero(~np.isin(numbers, data.development_cells()))):
-        members = np.flatnonzero(places == place)
+    for number in rng.permutation(np.flatnonzero(~np.isin(numbers, data.development_cells()))):
+        members = np.flatnonzero(representatives == number)
         if len(members) > 1:
             chosen.append(rng.choice(members, 2, replace=False))
         if len(chosen) == _PAIRS:
@@ -131,13 +130,13 @@ def _distances(embeddings: np.ndarray, pairs: np.ndarray) -> dict[str, float]:
     """Mean distances; pairs with a Jacobian that is zero are left out."""
     fine = np.isfinite(embeddings).all(axis=(1, 2))
     first, second = pairs[fine[pairs].all(axis=1)].T
-    others = np.roll(first, 1)
+    strangers = np.roll(first, 1)
 
-    def mean(one: np.ndarray, other: np.ndarray) -> float:
-        return float(np.linalg.norm(one - other, axis=1).mean())
+    def mean(left: np.ndarray, right: np.ndarray) -> float:
+        return float(np.linalg.norm(left - right, axis=1).mean())
 
     return {
         "one cell, two initialisations": mean(embeddings[first, 0], embeddings[first, 1]),
         "two cells of one function": mean(embeddings[first, 0], embeddings[second, 1]),
-        "two cells of two functions": mean(embeddings[first, 0], embeddings[others, 1]),
+        "two cells of two functions": mean(embeddings[first, 0], embeddings[strangers, 1]),
     }

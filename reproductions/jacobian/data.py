@@ -1,4 +1,4 @@
-"""What the Jacobian experiments share: Jacobians of two spaces over the same images, accuracies, trained encoders."""
+"""Inputs of the Jacobian experiments: Jacobians of two spaces over the same images, accuracies, trained encoders."""
 
 import dataclasses
 import pathlib
@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from reproductions import processes
+from reproductions import processes, report
 from reproductions.jacobian.settings import Settings
 from tfnas import artefacts
 from tfnas.benchmarks.registry import find_table, load_table
@@ -42,7 +42,7 @@ ACCURACIES = {
 PROXIES = ("synflow", "snip", "grad_norm", "fisher")
 EPOCHS = {"paper": 30, "tfnas": 100}
 _DEVELOPMENT = (12345, 800)  # seed and number of the cells on which the preset `tfnas` was chosen
-_PARTS = 2  # processes that compute scores
+_SCORERS = 2  # processes that compute scores
 _STEPS_PER_EPOCH = 14  # of the published training
 
 
@@ -74,8 +74,8 @@ def load(output_dir: pathlib.Path, settings: Settings, space: str) -> SpaceData:
     corpus = jacobian_corpus.load(folder)
     _check(folder, corpus, artefacts.read_json(folder / artefacts.MANIFEST_NAME), settings, space)
     table = load_table(space)
-    kept = np.flatnonzero(corpus.usable)
-    corpus, left_out = corpus[kept], len(corpus) - len(kept)
+    usable = np.flatnonzero(corpus.usable)
+    corpus, left_out = corpus[usable], len(corpus) - len(usable)
     rows = table.rows(corpus.cells)
     if (rows < 0).any():
         raise ConfigurationError(f"{folder}: {(rows < 0).sum()} architectures are not in the table of {space}")
@@ -113,7 +113,7 @@ def _images(settings: Settings) -> np.ndarray:
 
 
 def _extract(job: tuple[str, Settings, str]) -> None:
-    """In a process of its own, since devices are cut up before TensorFlow starts."""
+    """Extracts in a separate process, since devices are cut up before TensorFlow starts."""
     one_device_per_core()
     folder, settings, name = pathlib.Path(job[0]), job[1], job[2]
     start = time.perf_counter()
@@ -150,17 +150,17 @@ def _architectures(name: str, count: int, seed: int) -> CellTable:
 
 def proxy_scores(output_dir: pathlib.Path, settings: Settings, corpus: JacobianCorpus) -> dict[str, np.ndarray]:
     """Zero-cost scores `[M]` of NAS-Bench-201 cells by name, in one initialisation."""
-    folders = [output_dir / "proxies" / str(part) for part in range(_PARTS)]
-    rows = np.array_split(np.arange(len(corpus)), _PARTS)
+    folders = [output_dir / "proxies" / str(number) for number in range(_SCORERS)]
+    shares = np.array_split(np.arange(len(corpus)), _SCORERS)
     jobs = [
-        (str(folder), settings.seed, corpus.cells[own], corpus.images)
-        for folder, own in zip(folders, rows, strict=True)
+        (str(folder), settings.seed, corpus.cells[rows], corpus.images)
+        for folder, rows in zip(folders, shares, strict=True)
         if not (folder / "scores.npz").exists()
     ]
     if jobs:
         processes.run(_score, jobs, "Zero-cost scores")
-    found = [read_scores(folder / "scores.npz", corpus.space)[1] for folder in folders]
-    return {name: np.concatenate([part[name] for part in found]) for name in PROXIES}
+    scores = [read_scores(folder / "scores.npz", corpus.space)[1] for folder in folders]
+    return {name: np.concatenate([columns[name] for columns in scores]) for name in PROXIES}
 
 
 def _score(job: tuple) -> None:
@@ -191,8 +191,8 @@ def trained_embeddings(
 ) -> np.ndarray:
     """Embeddings float32 `[M, A, D]` by an encoder that is trained on the same architectures, without labels."""
     folder = output_dir / "encoders" / f"{name}_{preset}_{seed}"
-    path = folder / "embeddings.npz"
-    if not path.exists():
+
+    def embeddings() -> dict[str, np.ndarray]:
         folder.mkdir(parents=True, exist_ok=True)
         config = encoder_config(preset, len(corpus))
         strategy = tf.distribute.get_strategy()
@@ -200,8 +200,9 @@ def trained_embeddings(
         facts = {"architectures": len(corpus), "initializations": corpus.state.shape[1], "corpus": name}
         training = {**facts, "epochs": EPOCHS[preset], "seed": seed}
         export.export(model, folder / "encoder", corpus, config=dataclasses.asdict(config), training=training)
-        artefacts.write_npz(path, embeddings=embed(model, corpus))
-    return artefacts.read_npz(path)["embeddings"]
+        return {"embeddings": embed(model, corpus)}
+
+    return report.computed_once(folder / "embeddings.npz", embeddings)["embeddings"]
 
 
 def trained_encoder(output_dir: pathlib.Path, corpus: JacobianCorpus, seed: int) -> pathlib.Path:
@@ -220,8 +221,8 @@ def untrained_embeddings(corpus: JacobianCorpus, preset: str, seed: int) -> np.n
 
 def log_spectra(corpus: JacobianCorpus, names: tuple[str, ...]) -> np.ndarray:
     """Logarithms of spectra side by side, float64 `[M, A, G]`."""
-    parts = [np.log(np.maximum(getattr(corpus, name), 1e-7)) for name in names]
-    return np.concatenate(parts, axis=2).astype(np.float64)
+    logarithms = [np.log(np.maximum(getattr(corpus, name), 1e-7)) for name in names]
+    return np.concatenate(logarithms, axis=2).astype(np.float64)
 
 
 def first_initialization(corpus: JacobianCorpus) -> JacobianCorpus:

@@ -21,14 +21,14 @@ _NEIGHBOURS = 10
 
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `maps.md`, `maps.json` and `maps.png`."""
-    own = data.load(output_dir, settings, "nasbench201")
-    corpus, accuracy = own.corpus, own.accuracies["CIFAR-10"]
+    nasbench201 = data.load(output_dir, settings, "nasbench201")
+    corpus, accuracy = nasbench201.corpus, nasbench201.accuracies["CIFAR-10"]
     rows = np.sort(np.random.default_rng([settings.seed, 43]).permutation(len(corpus))[:_SHOWN])
-    part = corpus[rows]
-    projections = part.directions[:, 0].astype(np.float32) * part.scales[:, 0, None]
+    shown = corpus[rows]
+    projections = shown.directions[:, 0].astype(np.float32) * shown.scales[:, 0, None]
     stages = {
         "raw projections": projections.reshape(len(rows), -1),
-        "untrained encoder (published)": data.untrained_embeddings(part, "paper", settings.seed)[:, 0],
+        "untrained encoder (published)": data.untrained_embeddings(shown, "paper", settings.seed)[:, 0],
         **{
             f"contrastive, {name}": data.trained_embeddings(output_dir, "nasbench201", corpus, preset, settings.seed)[
                 rows, 0

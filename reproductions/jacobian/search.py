@@ -5,6 +5,7 @@ References:
 """
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,6 @@ from reproductions import processes, report
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
 from reproductions.jacobian.table1 import SPECTRA
-from tfnas import artefacts
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.encoders.saved import SavedEncoder
@@ -26,16 +26,36 @@ from tfnas.search.base import Candidates, RandomSearch, Strategy
 from tfnas.search.evolution import RegularizedEvolution
 from tfnas.search.gaussian import PUBLISHED, GaussianSearch
 from tfnas.search.loop import run_search
+from tfnas.spaces import CellTable
 
 _COLUMN = data.ACCURACIES["nasbench201"]["CIFAR-10"]
 _VIEWS = 2
 _STOPS = (20, 50, 100, 200)
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All runs of a method.
+
+    Attributes:
+      folder: folder of the results; a finished job is not done again.
+      kind: key of `_STRATEGIES`.
+      points: points of the cells, float32 `[M, D]`, or `[M, A, D]` for several observations of each cell.
+      cells: M cells to choose from.
+      settings: runs, queries and seed.
+    """
+
+    folder: pathlib.Path
+    kind: str
+    points: np.ndarray
+    cells: CellTable
+    settings: Settings
+
+
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `search.md`, `search.json` and `search.png`."""
-    own = data.load(output_dir, settings, "nasbench201")
-    corpus = own.corpus
+    nasbench201 = data.load(output_dir, settings, "nasbench201")
+    corpus = nasbench201.corpus
     embeddings = {
         preset: data.trained_embeddings(output_dir, "nasbench201", corpus, preset, settings.seed)
         for preset in ("paper", "tfnas")
@@ -54,12 +74,12 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         "fitted process, singular values and frequencies": ("fitted", spectra[2]),
         "fitted process, arch2vec": ("fitted", arch2vec),
     }
-    order = np.sort(own.accuracies["CIFAR-10"])[::-1]
+    order = np.sort(nasbench201.accuracies["CIFAR-10"])[::-1]
+    folder = output_dir / "searches"
     jobs = [
-        (str(output_dir / "searches" / processes.folder_name(name)), kind, values.astype(np.float32), corpus.cells)
-        for name, (kind, values) in methods.items()
+        Job(folder / processes.folder_name(name), kind, points.astype(np.float32), corpus.cells, settings)
+        for name, (kind, points) in methods.items()
     ]
-    jobs = [(*job, dataclasses.asdict(settings)) for job in jobs]
     curves = dict(zip(methods, processes.run(_search, jobs, "Searches"), strict=True))
     rows, values = [], {}
     for name, scores in curves.items():
@@ -96,22 +116,23 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     return values
 
 
-def _search(job: tuple) -> np.ndarray:
+def _search(job: Job) -> np.ndarray:
     """Test accuracies `[runs, queries]` in the order of the queries."""
-    folder, kind, values, cells, settings = pathlib.Path(job[0]), job[1], job[2], job[3], job[4]
-    path = folder / "history.npz"
-    if not path.exists():
-        processes.quiet(folder)
-        table = load_table("nasbench201")
-        seeds = range(settings["seed"], settings["seed"] + settings["runs"])
-        mean = values.mean(axis=1) if values.ndim == 3 else values
-        strategy = _STRATEGIES[kind](Candidates(table.space, cells, mean), seeds, values)
-        evaluator = TableEvaluator(table, _COLUMN, _COLUMN)
-        with tqdm(total=settings["queries"] * settings["runs"], desc=kind, unit="query") as bar:
-            history = run_search(strategy, evaluator, settings["queries"], folder, bar)
-        artefacts.write_npz(path, rows=history.rows, scores=history.scores.test)
-        (folder / "state.npz").unlink(missing_ok=True)
-    return artefacts.read_npz(path)["scores"]
+    return report.computed_once(job.folder / "history.npz", functools.partial(_searched, job))["scores"]
+
+
+def _searched(job: Job) -> dict[str, np.ndarray]:
+    processes.quiet(job.folder)
+    table = load_table("nasbench201")
+    settings = job.settings
+    points = job.points.mean(axis=1) if job.points.ndim == 3 else job.points
+    seeds = range(settings.seed, settings.seed + settings.runs)
+    strategy = _STRATEGIES[job.kind](Candidates(table.space, job.cells, points), seeds, job.points)
+    evaluator = TableEvaluator(table, _COLUMN, _COLUMN)
+    with tqdm(total=settings.queries * settings.runs, desc=job.kind, unit="query") as bar:
+        history = run_search(strategy, evaluator, settings.queries, job.folder, bar)
+    (job.folder / "state.npz").unlink(missing_ok=True)
+    return {"rows": history.rows, "scores": history.scores.test}
 
 
 _STRATEGIES: dict[str, Callable[[Candidates, Sequence[int], np.ndarray], Strategy]] = {

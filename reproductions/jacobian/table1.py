@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.stats
 from sklearn.ensemble import RandomForestRegressor
 
 from reproductions import plots, processes, report
+from reproductions.correlations import kendall
 from reproductions.jacobian import data
 from reproductions.jacobian.data import SpaceData
 from reproductions.jacobian.settings import Settings
@@ -33,12 +33,12 @@ _NOT_DRAWN = (
 )  # below what is drawn
 
 
-def features(output_dir: pathlib.Path, settings: Settings, own: SpaceData) -> dict[str, list[np.ndarray]]:
+def features(output_dir: pathlib.Path, settings: Settings, nasbench201: SpaceData) -> dict[str, list[np.ndarray]]:
     """Per method the features float64 `[M, D]`, once or for every training of an encoder.
 
     Features of several initialisations are averaged.
     """
-    corpus = own.corpus
+    corpus = nasbench201.corpus
     parameters, multiply_adds = data.sizes(corpus)
     scores = data.proxy_scores(output_dir, settings, corpus)
     scores = {"jacov": corpus.jacov, "jacov, one initialisation": data.first_initialization(corpus).jacov, **scores}
@@ -46,7 +46,7 @@ def features(output_dir: pathlib.Path, settings: Settings, own: SpaceData) -> di
         name: normal_scores(np.nan_to_num(values, nan=np.nanmin(values))[None])[0][:, None]
         for name, values in scores.items()
     }
-    found = {
+    methods = {
         "parameters": [np.log(parameters)[:, None]],
         "multiply-adds": [np.log(multiply_adds)[:, None]],
         **{name: [values] for name, values in ranks.items()},
@@ -62,41 +62,43 @@ def features(output_dir: pathlib.Path, settings: Settings, own: SpaceData) -> di
         ("paper", "untrained encoder (published)", "contrastive, published"),
         ("tfnas", "untrained encoder, spectra", OURS),
     ):
-        found[untrained] = [data.untrained_embeddings(corpus, preset, seed).mean(axis=1) for seed in seeds]
-        found[trained] = [
+        methods[untrained] = [data.untrained_embeddings(corpus, preset, seed).mean(axis=1) for seed in seeds]
+        methods[trained] = [
             data.trained_embeddings(output_dir, "nasbench201", corpus, preset, seed).mean(axis=1) for seed in seeds
         ]
-    return found
+    return methods
 
 
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `table1.md`, `table1.json` and `table1.png`."""
-    own = data.load(output_dir, settings, "nasbench201")
-    methods = features(output_dir, settings, own)
-    jobs = [(name, values, own.accuracies, settings) for name, values in methods.items()]
-    found = dict(zip(methods, processes.run(_correlations, jobs, "Table 1"), strict=True))
-    sets = list(own.accuracies)
+    nasbench201 = data.load(output_dir, settings, "nasbench201")
+    methods = features(output_dir, settings, nasbench201)
+    jobs = [(name, values, nasbench201.accuracies, settings) for name, values in methods.items()]
+    results = dict(zip(methods, processes.run(_correlations, jobs, "Table 1"), strict=True))
+    sets = list(nasbench201.accuracies)
     rows = [
         [
             name,
-            *(f"{np.mean(taus[f'{one}/{count}']):.3f}" for one in sets for count in settings.labels),
-            _both(taus["forest"]),
+            *(f"{np.mean(taus[f'{data_set}/{count}']):.3f}" for data_set in sets for count in settings.labels),
+            report.spread(taus["forest"]),
         ]
-        for name, taus in found.items()
+        for name, taus in results.items()
     ]
-    spread = max(np.std(found[OURS][f"{one}/{count}"]) for one in sets for count in settings.labels)
+    spread = max(np.std(results[OURS][f"{data_set}/{count}"]) for data_set in sets for count in settings.labels)
     beaten = {
-        f"{one}, {count} labels": [
+        f"{data_set}, {count} labels": [
             name
-            for name in found
-            if name != OURS and np.mean(found[name][f"{one}/{count}"]) >= np.mean(found[OURS][f"{one}/{count}"])
+            for name in results
+            if name != OURS
+            and np.mean(results[name][f"{data_set}/{count}"]) >= np.mean(results[OURS][f"{data_set}/{count}"])
         ]
-        for one in sets
+        for data_set in sets
         for count in settings.labels
     }
     comparison = [
-        f"{len(own.corpus)} cells of NAS-Bench-201, no two of the same function ({own.left_out} left out, whose "
-        f"Jacobian is zero); {settings.images} CIFAR-10 images, {settings.initializations} initialisations, whose "
+        f"{len(nasbench201.corpus)} cells of NAS-Bench-201, no two of the same function "
+        f"({nasbench201.left_out} left out, whose Jacobian is zero); {settings.images} CIFAR-10 images, "
+        f"{settings.initializations} initialisations, whose "
         "features are averaged.",
         f"Kendall's tau of the test accuracies of all cells without a label: mean over {settings.encoders} trainings "
         f"times {settings.draws} draws of labels; deviations of our row are at most {spread:.3f}.",
@@ -111,26 +113,22 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
             for where, names in beaten.items()
         ),
     ]
-    columns = ["features", *(f"{one}, {count}" for one in sets for count in settings.labels), "forest"]
-    drawn = {name: taus for name, taus in found.items() if name not in _NOT_DRAWN}
+    columns = ["features", *(f"{data_set}, {count}" for data_set in sets for count in settings.labels), "forest"]
+    drawn = {name: taus for name, taus in results.items() if name not in _NOT_DRAWN}
     plots.label_curves(
-        {one: {name: _means(taus, one, settings) for name, taus in drawn.items()} for one in sets},
+        {data_set: {name: _means(taus, data_set, settings) for name, taus in drawn.items()} for data_set in sets},
         settings.labels,
         output_dir / "table1.png",
         title="Rank correlation on NAS-Bench-201 after few labels",
     )
-    values = {"tau": found, "as_good": beaten, "cells": len(own.corpus), "seed": settings.seed}
+    values = {"tau": results, "as_good": beaten, "cells": len(nasbench201.corpus), "seed": settings.seed}
     title = "Rank correlation after few labels"
     report.write(output_dir, "table1", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
     return values
 
 
-def _means(taus: Mapping[str, list[float]], one: str, settings: Settings) -> list[float]:
-    return [float(np.mean(taus[f"{one}/{count}"])) for count in settings.labels]
-
-
-def _both(values: list[float]) -> str:
-    return f"{np.mean(values):.3f} ± {np.std(values):.3f}"
+def _means(taus: Mapping[str, list[float]], data_set: str, settings: Settings) -> list[float]:
+    return [float(np.mean(taus[f"{data_set}/{count}"])) for count in settings.labels]
 
 
 def label_sets(count: int, size: int, settings: Settings) -> list[np.ndarray]:
@@ -143,31 +141,26 @@ def label_sets(count: int, size: int, settings: Settings) -> list[np.ndarray]:
 
 def _correlations(job: tuple[str, list[np.ndarray], Mapping[str, np.ndarray], Settings]) -> dict[str, list[float]]:
     _, values, accuracies, settings = job
-    blocks = [standardised(part) / np.sqrt(part.shape[1]) for part in values]
+    blocks = [standardised(points) / np.sqrt(points.shape[1]) for points in values]
     runs = settings.encoders * settings.draws
     blocks = [blocks[number // settings.draws % len(blocks)] for number in range(runs)]
-    found: dict[str, list[float]] = {}
-    for one, truth in accuracies.items():
+    taus: dict[str, list[float]] = {}
+    for data_set, truth in accuracies.items():
         for count in settings.labels:
             sets = label_sets(count, len(truth), settings)
             model = AdditiveGP(iterations=40).fit(
                 [np.stack([block[rows] for block, rows in zip(blocks, sets, strict=True)])],
                 np.stack([truth[rows] for rows in sets]),
             )
-            found[f"{one}/{count}"] = [
-                tau(model.predict([np.delete(block, rows, axis=0)], number)[0], np.delete(truth, rows))
+            taus[f"{data_set}/{count}"] = [
+                kendall(model.predict([np.delete(block, rows, axis=0)], number)[0], np.delete(truth, rows))
                 for number, (block, rows) in enumerate(zip(blocks, sets, strict=True))
             ]
     truth = accuracies["CIFAR-10"]
-    found["forest"] = []
+    taus["forest"] = []
     for number, rows in enumerate(label_sets(settings.labels[-1], len(truth), settings)):
         forest = RandomForestRegressor(max_features=min(8, blocks[number].shape[1]), random_state=number)
         forest.fit(blocks[number][rows], truth[rows])
         rest = np.delete(blocks[number], rows, axis=0)
-        found["forest"].append(tau(forest.predict(rest), np.delete(truth, rows)))
-    return found
-
-
-def tau(first: np.ndarray, second: np.ndarray) -> float:
-    """Kendall's rank correlation."""
-    return float(scipy.stats.kendalltau(first, second).statistic)
+        taus["forest"].append(kendall(forest.predict(rest), np.delete(truth, rows)))
+    return taus

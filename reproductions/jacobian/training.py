@@ -4,6 +4,7 @@ References:
   Hesslow and Poli 2021, abstract; no protocol and no code are published, so this one is ours.
 """
 
+import functools
 import pathlib
 from typing import Any
 
@@ -14,7 +15,6 @@ from sklearn.decomposition import PCA
 from reproductions import plots, processes, report
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
-from tfnas import artefacts
 from tfnas.benchmarks.registry import find_table
 from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.encoders.jacobian.program import JacobianProgram
@@ -33,8 +33,8 @@ _RATE, _MOMENTUM = 0.05, 0.9
 
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `training.md`, `training.json` and `training_paths.png`."""
-    own = data.load(output_dir, settings, "nasbench201")
-    corpus, accuracy = own.corpus, own.accuracies["CIFAR-10"]
+    nasbench201 = data.load(output_dir, settings, "nasbench201")
+    corpus, accuracy = nasbench201.corpus, nasbench201.accuracies["CIFAR-10"]
     folder = data.trained_encoder(output_dir, corpus, settings.seed)
     order = np.argsort(accuracy)
     chosen = [int(order[int(quantile * (len(order) - 1))]) for quantile in _QUANTILES]
@@ -81,43 +81,46 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
 
 
 def _mean_distance(points: np.ndarray) -> float:
-    others = np.random.default_rng(0).permutation(len(points))
-    return float(np.linalg.norm(points - points[others], axis=1)[others != np.arange(len(points))].mean())
+    partners = np.random.default_rng(0).permutation(len(points))
+    return float(np.linalg.norm(points - points[partners], axis=1)[partners != np.arange(len(points))].mean())
 
 
 def _train(job: tuple[str, str, Architecture, np.ndarray, int]) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings `[steps, D]` and losses of a batch `[steps]` at `_STEPS`."""
-    path, folder, architecture, images, seed = job
-    if not pathlib.Path(path).exists():
-        one_thread_per_operation()
-        processes.quiet(pathlib.Path(path).parent)
-        tf.keras.utils.set_random_seed(seed)
-        network = NASBench201Network(Skeleton(), architecture, LayerSettings("pytorch"))
-        network(images[:1])
-        draw_weights(network, seed)
-        program = JacobianProgram(network, rule=None, call=lambda batch: network(batch, training=False))
-        optimizer = tf.keras.optimizers.SGD(_RATE, _MOMENTUM)
-        count = _IMAGES + len(images)  # the first ones are those that Jacobians are taken of
-        drawn = batch_of_images(find_table("cifar10_subset"), count, seed)
-        pixels, labels = (tf.constant(part[len(images) :]) for part in drawn)
-
-        @tf.function
-        def update(rows: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                logits = network(tf.gather(pixels, rows), training=True)
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, rows), logits))
-            variables = network.trainable_variables
-            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-            return loss
-
-        rng, jacobians, losses, recent = np.random.default_rng([seed, 44]), [], [], []
-        for step in range(_STEPS[-1] + 1):
-            if step in _STEPS:
-                jacobians.append(program.jacobian(images, (0, 0)).numpy())
-            recent.append(float(update(tf.constant(rng.choice(_IMAGES, _BATCH, replace=False)))))
-            if step in _STEPS:
-                losses.append(np.mean(recent[-5:]))
-        embeddings = SavedJacobianEncoder(folder).embed_jacobians(np.stack(jacobians))
-        artefacts.write_npz(path, embeddings=embeddings, losses=np.array(losses))
-    arrays = artefacts.read_npz(path)
+    arrays = report.computed_once(pathlib.Path(job[0]), functools.partial(_trained, *job))
     return arrays["embeddings"], arrays["losses"]
+
+
+def _trained(
+    path: str, folder: str, architecture: Architecture, images: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    one_thread_per_operation()
+    processes.quiet(pathlib.Path(path).parent)
+    tf.keras.utils.set_random_seed(seed)
+    network = NASBench201Network(Skeleton(), architecture, LayerSettings("pytorch"))
+    network(images[:1])
+    draw_weights(network, seed)
+    program = JacobianProgram(network, rule=None, call=lambda batch: network(batch, training=False))
+    optimizer = tf.keras.optimizers.SGD(_RATE, _MOMENTUM)
+    count = _IMAGES + len(images)  # Jacobians are taken of the first images
+    drawn = batch_of_images(find_table("cifar10_subset"), count, seed)
+    pixels, labels = (tf.constant(array[len(images) :]) for array in drawn)
+
+    @tf.function
+    def update(rows: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = network(tf.gather(pixels, rows), training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, rows), logits))
+        variables = network.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    rng, jacobians, losses, recent = np.random.default_rng([seed, 44]), [], [], []
+    for step in range(_STEPS[-1] + 1):
+        if step in _STEPS:
+            jacobians.append(program.jacobian(images, (0, 0)).numpy())
+        recent.append(float(update(tf.constant(rng.choice(_IMAGES, _BATCH, replace=False)))))
+        if step in _STEPS:
+            losses.append(np.mean(recent[-5:]))
+    embeddings = SavedJacobianEncoder(folder).embed_jacobians(np.stack(jacobians))
+    return {"embeddings": embeddings, "losses": np.array(losses)}

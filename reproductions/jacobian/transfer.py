@@ -9,10 +9,10 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import scipy.stats
 from sklearn.ensemble import RandomForestRegressor
 
 from reproductions import plots, report
+from reproductions.correlations import kendall
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
 from tfnas.encoders.jacobian.pretrain import joined
@@ -24,9 +24,9 @@ _FORESTS = 3
 
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `transfer.md`, `transfer.json` and `transfer.png`."""
-    own = {space: data.load(output_dir, settings, space) for space in SPACES}
-    both = joined([own[space].corpus for space in SPACES])
-    bounds = np.cumsum([0, *(len(own[space].corpus) for space in SPACES)])
+    spaces = {space: data.load(output_dir, settings, space) for space in SPACES}
+    both = joined([spaces[space].corpus for space in SPACES])
+    bounds = np.cumsum([0, *(len(spaces[space].corpus) for space in SPACES)])
     seeds = [settings.seed + number for number in range(settings.encoders)]
     methods = {
         "log singular values": [data.log_spectra(both, ("scales",))],
@@ -38,17 +38,17 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
             data.trained_embeddings(output_dir, "both", both, "tfnas", seed) for seed in seeds
         ],
     }
-    labels = [own[space].accuracies["CIFAR-10"] for space in SPACES]
+    labels = [spaces[space].accuracies["CIFAR-10"] for space in SPACES]
     values: dict[str, dict[str, list[float]]] = {}
     rows = []
     for name, trainings in methods.items():
-        found: dict[str, list[float]] = {f"{a} -> {b}": [] for a, b in itertools.product(SPACES, SPACES)}
+        taus: dict[str, list[float]] = {f"{a} -> {b}": [] for a, b in itertools.product(SPACES, SPACES)}
         for number, embeddings in itertools.product(range(_FORESTS), trainings):
-            parts = [embeddings[start:stop] for start, stop in itertools.pairwise(bounds)]
-            _add(found, parts, labels, settings.seed, number)
-        values[name] = found
-        rows.append([name, *(f"{np.mean(taus):.3f} ± {np.std(taus):.3f}" for taus in found.values())])
-    counts = [int(_TRAINED_SHARE * len(own[space].corpus)) for space in SPACES]
+            blocks = [embeddings[start:stop] for start, stop in itertools.pairwise(bounds)]
+            _add(taus, blocks, labels, settings.seed, number)
+        values[name] = taus
+        rows.append([name, *(report.spread(numbers) for numbers in taus.values())])
+    counts = [int(_TRAINED_SHARE * len(spaces[space].corpus)) for space in SPACES]
     comparison = [
         f"Kendall's tau on architectures that the forest was not trained on; forests of 100 trees (8 features per "
         f"split) on {counts[0]} widths or {counts[1]} cells (10,000 in the publication), every initialisation a row, "
@@ -78,19 +78,18 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
 
 
 def _add(
-    found: dict[str, list[float]], parts: list[np.ndarray], labels: list[np.ndarray], seed: int, number: int
+    taus: dict[str, list[float]], blocks: list[np.ndarray], labels: list[np.ndarray], seed: int, number: int
 ) -> None:
     """Adds the correlations of a forest for each space."""
     splits = []
-    for place, part in enumerate(parts):
-        order = np.random.default_rng([seed, 42, number, place]).permutation(len(part))
-        splits.append(np.split(order, [int(_TRAINED_SHARE * len(part))]))
+    for space, block in enumerate(blocks):
+        order = np.random.default_rng([seed, 42, number, space]).permutation(len(block))
+        splits.append(np.split(order, [int(_TRAINED_SHARE * len(block))]))
     for source, target in itertools.product(range(2), range(2)):
         train, test = splits[source][0], splits[target][1]
-        views, width = parts[source].shape[1:]
+        views, width = blocks[source].shape[1:]
         if target == 0:
             forest = RandomForestRegressor(max_features=min(8, width), random_state=number, n_jobs=-1)
-            forest.fit(parts[source][train].reshape(-1, width), np.repeat(labels[source][train], views))
-        predicted = forest.predict(parts[target][test].reshape(-1, width)).reshape(-1, views).mean(axis=1)
-        tau = scipy.stats.kendalltau(predicted, labels[target][test]).statistic
-        found[f"{SPACES[source]} -> {SPACES[target]}"].append(float(tau))
+            forest.fit(blocks[source][train].reshape(-1, width), np.repeat(labels[source][train], views))
+        predicted = forest.predict(blocks[target][test].reshape(-1, width)).reshape(-1, views).mean(axis=1)
+        taus[f"{SPACES[source]} -> {SPACES[target]}"].append(kendall(predicted, labels[target][test]))

@@ -52,19 +52,19 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         for label, config in _variants().items()
         for number in range(settings.trainings)
     ]
-    found: dict[str, list[dict[str, Any]]] = {}
+    measurements: dict[str, list[dict[str, Any]]] = {}
     for job, result in zip(jobs, measured(output_dir, jobs, "Ablation"), strict=True):
-        found.setdefault(job.label, []).append(result)
+        measurements.setdefault(job.label, []).append(result)
     rows = [
         [label, *(cell(values, kind, f"{metric}@20") for kind in KINDS for metric in METRICS)]
-        for label, values in found.items()
+        for label, values in measurements.items()
     ]
     comparison = [
         f"Real-world set, {epochs} epochs, mean and deviation over {settings.trainings} trainings on one split.",
         "Published, MRR / MAP / NDCG at 20 on real models: fixed size 0.807 / 0.551 / 0.694, fixed number 0.817 / "
         "0.591 / 0.692, random 0.801 / 0.549 / 0.699, the published rule 0.825 / 0.593 / 0.705.",
     ]
-    values = {"measurements": found, "seed": settings.seed}
+    values = {"measurements": measurements, "seed": settings.seed}
     columns = ["variant", *column_titles()]
     title = "Ablations of retrieval"
     report.write(output_dir, "ablation", title=title, columns=columns, rows=rows, comparison=comparison, values=values)

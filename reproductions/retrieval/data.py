@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import scipy.sparse
+from sklearn.metrics.pairwise import cosine_similarity
 
 from reproductions import processes
 from reproductions.retrieval import splits
@@ -22,7 +22,7 @@ _ASKED = 1000  # queries of each kind
 
 
 def load(output_dir: pathlib.Path, settings: Settings, name: str) -> Collection:
-    """A set: `realworld` (from the data folder), `corpus` (of the shipped index) or `nas` (made here, then kept).
+    """A set: `realworld` (from the data folder), `corpus` (of the shipped index) or `nas` (made once, then read).
 
     Architectures of the same structure occur once in the first two.
 
@@ -35,10 +35,10 @@ def load(output_dir: pathlib.Path, settings: Settings, name: str) -> Collection:
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         if name == "realworld":
-            made = Collection.from_graphs(read_realworld(find_table("realworld_graphs"))).distinct()
+            collection = Collection.from_graphs(read_realworld(find_table("realworld_graphs"))).distinct()
         else:
-            made = lineages(settings.lineages, settings.descendants, settings.seed)
-        artefacts.write_npz(path, **made.arrays())
+            collection = lineages(settings.lineages, settings.descendants, settings.seed)
+        artefacts.write_npz(path, **collection.arrays())
     return read_collection(path)
 
 
@@ -53,43 +53,31 @@ def measure(features: Any, collection: Collection, split: splits.Split, settings
     """How well vectors find relatives, of architectures and of families that were held out.
 
     Args:
-      features: float `[N, D]`, dense or sparse; compared by their cosines.
+      features: float `[N, D]`, dense or sparse, compared by cosines.
       collection: N architectures.
-      split: their roles.
+      split: roles of the architectures.
       settings: seed of the queries.
 
     Returns:
       Metrics of `metrics.evaluate` under `architectures` and `families`.
     """
     database = np.flatnonzero(~split.queries)
-    place = np.full(len(collection), -1)
-    place[database] = np.arange(len(database))
-    found = {}
+    positions = np.full(len(collection), -1)
+    positions[database] = np.arange(len(database))
+    measurement = {}
     for kind, asking in (("architectures", split.queries), ("families", split.unseen)):
         rows = np.random.default_rng(settings.seed).permutation(np.flatnonzero(asking))[:_ASKED]
         similarities = cosines(features[rows], features[database])
         labels = collection.families
-        found[kind] = metrics.evaluate(similarities, labels[rows], labels[database], COUNTS, place[rows])
-    return found
+        measurement[kind] = metrics.evaluate(similarities, labels[rows], labels[database], COUNTS, positions[rows])
+    return measurement
 
 
 def cosines(first: Any, second: Any) -> np.ndarray:
-    """float64 `[n, m]` of the rows of two matrices, dense or sparse."""
-    first, second = (_unit(part) for part in (first, second))
-    product = first @ second.T
-    return product.toarray() if scipy.sparse.issparse(product) else product
-
-
-def _unit(rows: Any) -> Any:
-    if scipy.sparse.issparse(rows):
-        rows = scipy.sparse.csr_array(rows, dtype=np.float64)
-        lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-        return scipy.sparse.diags_array(1 / np.where(lengths > 0, lengths, 1)) @ rows
-    rows = np.asarray(rows, np.float64)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)
+    """Cosines float64 `[n, m]` of the rows of two matrices, dense or sparse."""
+    return cosine_similarity(first.astype(np.float64), second.astype(np.float64), dense_output=True)
 
 
 def name_of(label: str, seed: int) -> str:
-    """Of the file that keeps a measurement."""
+    """Name of the file that keeps a measurement."""
     return f"{processes.folder_name(label)}_{seed}".replace("/", "-")

@@ -19,7 +19,7 @@ OPERATIONS = ("skip_connect", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "m
 BLOCKS, INPUTS = 5, 2
 
 Cell = tuple[tuple[int, int, int, int], ...]
-"""Of every block two states and two operations: `(first, its operation, second, its operation)`."""
+"""Two states and two operations of every block: `(state, operation, state, operation)`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ def mutate(cells: EnasCells, rng: np.random.Generator) -> EnasCells:
         value = int(rng.integers(options))
         if value != cell[block][field]:
             cell[block][field] = value
-            return dataclasses.replace(cells, **{name: tuple(tuple(part) for part in cell)})
+            return dataclasses.replace(cells, **{name: tuple(tuple(choices) for choices in cell)})
 
 
 def _choice(rng: np.random.Generator, block: int) -> tuple[int, int]:
@@ -75,7 +75,7 @@ def enas(cells: EnasCells, *, repeats: int = 2, channels: int = 36, image_size: 
     Args:
       cells: a normal and a reduction cell.
       repeats: normal cells per stage.
-      channels: of the first stage.
+      channels: channels of the first stage.
       image_size: height and width of the images.
 
     Raises:
@@ -107,17 +107,17 @@ def enas(cells: EnasCells, *, repeats: int = 2, channels: int = 36, image_size: 
 
 @functools.lru_cache(4096)
 def _cell(cell: Cell, reduces: bool, input_halves: bool) -> tuple[Template, int]:
-    """The template, and how many states are concatenated: those that no block reads."""
+    """The template, and the number of concatenated states, which are the states that no block reads."""
     sketch = Sketch()
     before, now = sketch.port("size_before", "before"), sketch.port("size", "now")
-    part = CellParts(sketch)
+    builder = CellParts(sketch)
     values = [
-        part.halve(before, "size", "size_before_cut") if input_halves else part.project(before),
-        part.project(now),
+        builder.halve(before, "size", "size_before_cut") if input_halves else builder.project(before),
+        builder.project(now),
     ]
     for a, f, b, g in cell:
         pair = [
-            part.operation(OPERATIONS[operation], values[state], "after" if reduces and state < INPUTS else None)
+            builder.operation(OPERATIONS[operation], values[state], "after" if reduces and state < INPUTS else None)
             for state, operation in ((a, f), (b, g))
         ]
         values.append(sketch.node("add", *pair))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 
 from reproductions import processes
 from reproductions.retrieval import data
-from reproductions.retrieval.data import Settings
+from reproductions.retrieval.settings import Settings
 from reproductions.retrieval.splits import Split
 from tfnas import artefacts
 from tfnas.encoders.motif.config import MotifEncoderConfig
@@ -37,10 +37,10 @@ def weisfeiler_lehman(collection: Collection, _: np.ndarray) -> scipy.sparse.csr
 
 
 def distinct_colours(collection: Collection, _: np.ndarray) -> scipy.sparse.csr_array:
-    """As the kernel, but whether a colour occurs and not how often."""
-    found = weisfeiler_lehman(collection, _)
-    found.data = np.minimum(found.data, 1)
-    return found
+    """Whether each colour of the subtree kernel occurs."""
+    colours = weisfeiler_lehman(collection, _)
+    colours.data = np.minimum(colours.data, 1)
+    return colours
 
 
 def bag_of_motifs(collection: Collection, train_rows: np.ndarray) -> scipy.sparse.csr_array:
@@ -48,9 +48,9 @@ def bag_of_motifs(collection: Collection, train_rows: np.ndarray) -> scipy.spars
     macro = MotifVocabulary.mined(MotifConfig(steps=1, max_length=8), collection.graphs[train_rows]).split(
         collection.graphs
     )
-    kinds, places = np.unique(macro.kind, return_inverse=True)
-    ones = np.ones(len(places))
-    counts = scipy.sparse.csr_array((ones, (macro.graph, places.ravel())), shape=(len(collection), len(kinds)))
+    kinds, columns = np.unique(macro.kind, return_inverse=True)
+    entries = (np.ones(len(columns)), (macro.graph, columns.ravel()))
+    counts = scipy.sparse.csr_array(entries, shape=(len(collection), len(kinds)))
     return TfidfTransformer(sublinear_tf=True).fit(counts[train_rows]).transform(counts)
 
 
@@ -67,14 +67,14 @@ class Job:
     """One training and its measurement.
 
     Attributes:
-      name: of the set.
-      label: of the method.
-      config: of the encoder.
-      seed: of the training.
-      epochs: 0 for an untrained encoder.
-      folder: where checkpoints and the measurement are kept.
-      without: a source whose architectures are not trained on and ask instead of all others.
-      settings: of the experiment.
+      name: name of the set.
+      label: name of the method.
+      config: configuration of the encoder.
+      seed: seed of the training.
+      epochs: passes over the training rows; 0 for an untrained encoder.
+      folder: folder of checkpoints and of the measurement.
+      settings: settings of the experiment.
+      without: source whose architectures are the queries and are not trained on; empty for the set's split.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Job:
 
 
 def measured(output_dir: pathlib.Path, jobs: Sequence[Job], description: str) -> list[dict[str, Any]]:
-    """The measurements of some jobs, those of an earlier run read from their files."""
+    """The measurements of some jobs; measurements of an earlier run are read from files."""
     for name in {job.name for job in jobs}:  # made once, before processes ask for it
         data.load(output_dir, jobs[0].settings, name)
     waiting = [job for job in jobs if not _result(job).exists()]
@@ -121,6 +121,27 @@ def run(job: Job) -> None:
         model = MotifEncoder(job.config, len(chosen.families), job.seed)
     embeddings = embed_two_level(tf.function(model.encode, reduce_retracing=True), splitter(collection.graphs))
     artefacts.write_json(_result(job), data.measure(embeddings, collection, split, job.settings))
+
+
+def measurements(
+    collection: Collection, split: Split, settings: Settings, trained: Iterable[tuple[str, dict[str, Any]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Measurements of the baselines, and of trainings by label.
+
+    Args:
+      collection: N architectures.
+      split: roles of the architectures.
+      settings: settings of the experiment.
+      trained: labels and measurements of trainings.
+    """
+    train_rows = np.flatnonzero(split.train)
+    results = {
+        label: [data.measure(features(collection, train_rows), collection, split, settings)]
+        for label, features in BASELINES.items()
+    }
+    for label, measurement in trained:
+        results.setdefault(label, []).append(measurement)
+    return results
 
 
 def without_source(collection: Collection, source: str) -> Split:

@@ -27,8 +27,8 @@ def lineages(per_space: int, descendants: int, seed: int) -> Collection:
 
     Args:
       per_space: ancestors in each of `SPACES`.
-      descendants: networks of each.
-      seed: of everything random.
+      descendants: networks per ancestor.
+      seed: seed of everything random.
     """
     jobs = [(space, start, descendants, seed) for space in SPACES for start in range(0, per_space, _CHUNK)]
     jobs = [(*job, min(_CHUNK, per_space - job[1])) for job in jobs]
@@ -42,8 +42,8 @@ def lineages(per_space: int, descendants: int, seed: int) -> Collection:
 
 
 def _lineages(space: str, start: int, descendants: int, seed: int, count: int) -> PackedGraphs:
-    place = SPACES.index(space)
-    first = np.random.default_rng([seed, place, start, descendants])
+    number = SPACES.index(space)
+    first = np.random.default_rng([seed, number, start, descendants])
     if space == "enas":
         ancestors = [enas.sample(first) for _ in range(count)]
     else:
@@ -51,7 +51,7 @@ def _lineages(space: str, start: int, descendants: int, seed: int, count: int) -
         cells = known.sample(count, first)
         ancestors = [known.architecture(cells, row) for row in range(count)]
     return pack(
-        _descendant(space, ancestor, np.random.default_rng([seed, place, start + row, child, 1])).replace(
+        _descendant(space, ancestor, np.random.default_rng([seed, number, start + row, child, 1])).replace(
             family=f"{space}-{start + row}"
         )
         for row, ancestor in enumerate(ancestors)

@@ -76,23 +76,23 @@ def read_realworld(path: artefacts.PathLike) -> list[ComputationGraph]:
     try:
         kinds = [str(kind) for kind in arrays["op_vocabulary"]]
         nodes, edges = arrays["node_op"].astype(np.int64), arrays["edges"].astype(np.int64)
-        bounds = [arrays[f"{part}_offsets"].astype(np.int64) for part in ("node", "edge")]
-        texts = [arrays[part].astype(str).tolist() for part in ("name", "family", "source")]
+        bounds = [arrays[f"{name}_offsets"].astype(np.int64) for name in ("node", "edge")]
+        texts = [arrays[name].astype(str).tolist() for name in ("name", "family", "source")]
     except KeyError as error:
         raise CorruptArtefactError(f"{path}: no array {error}") from error
     count = len(texts[0])
-    if any(len(part) != count for part in texts) or any(len(part) != count + 1 for part in bounds):
+    if any(len(text) != count for text in texts) or any(len(offsets) != count + 1 for offsets in bounds):
         raise CorruptArtefactError(f"{path}: the arrays do not describe the same number of graphs")
     if bounds[0][-1] != len(nodes) or bounds[1][-1] != len(edges) or (len(nodes) and nodes.max() >= len(kinds)):
         raise CorruptArtefactError(f"{path}: nodes or edges do not fit to the offsets or the vocabulary")
     operators = [operator_of(kind) for kind in kinds]
     graphs = []
     for row, (name, family, source) in enumerate(zip(*texts, strict=True)):
-        own = nodes[bounds[0][row] : bounds[0][row + 1]]
+        codes = nodes[bounds[0][row] : bounds[0][row + 1]]
         ends = edges[bounds[1][row] : bounds[1][row + 1]]
-        if len(ends) and (ends.max() >= len(own) or (ends[:, 0] >= ends[:, 1]).any()):
+        if len(ends) and (ends.max() >= len(codes) or (ends[:, 0] >= ends[:, 1]).any()):
             raise CorruptArtefactError(f"{path}: {name}: an edge runs backwards or to a node that is not there")
-        graph = _bridged([operators[kind] for kind in own], [kinds[kind] for kind in own], ends.tolist())
+        graph = _bridged([operators[code] for code in codes], [kinds[code] for code in codes], ends.tolist())
         if graph.num_nodes:
             graphs.append(graph.replace(name=name, family=family, source=source))
     return graphs
@@ -100,21 +100,21 @@ def read_realworld(path: artefacts.PathLike) -> list[ComputationGraph]:
 
 def _bridged(operators: list[str], kinds: list[str], edges: list[list[int]]) -> ComputationGraph:
     """The graph of the operators that compute."""
-    heard: list[set[int]] = [set() for _ in operators]
+    inputs: list[set[int]] = [set() for _ in operators]
     for source, target in edges:
-        heard[target].add(source)
-    place: dict[int, int] = {}
+        inputs[target].add(source)
+    positions: dict[int, int] = {}
     behind: list[set[int]] = []
-    kept_edges: list[tuple[int, int]] = []
+    bridged_edges: list[tuple[int, int]] = []
     for node, operator in enumerate(operators):
-        sources = set().union(*(behind[source] for source in heard[node]))
+        sources = set().union(*(behind[source] for source in inputs[node]))
         if operator in (INPUT, DROP, SHAPE):
             behind.append(sources)
             continue
-        place[node] = len(place)
-        kept_edges += [(source, place[node]) for source in sorted(sources)]
-        behind.append({place[node]})
-    codes = [CODES.get(operators[node], CODES[UNKNOWN]) for node in place]
+        positions[node] = len(positions)
+        bridged_edges += [(source, positions[node]) for source in sorted(sources)]
+        behind.append({positions[node]})
+    codes = [CODES.get(operators[node], CODES[UNKNOWN]) for node in positions]
     count = len(codes)
     return ComputationGraph(
         operators=np.array(codes, np.int64),
@@ -122,6 +122,6 @@ def _bridged(operators: list[str], kinds: list[str], edges: list[list[int]]) -> 
         kernels=np.zeros((count, 2), np.int64),
         bias=np.zeros(count, np.int64),
         parameters=np.zeros(count, np.int64),
-        edges=np.array(kept_edges, np.int64).reshape(-1, 2),
-        unknown=tuple(kinds[node] for node in place if CODES.get(operators[node], 0) == CODES[UNKNOWN]),
+        edges=np.array(bridged_edges, np.int64).reshape(-1, 2),
+        unknown=tuple(kinds[node] for node in positions if CODES.get(operators[node], 0) == CODES[UNKNOWN]),
     )

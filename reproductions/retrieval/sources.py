@@ -3,11 +3,9 @@
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from reproductions import report
 from reproductions.retrieval import data
-from reproductions.retrieval.methods import BASELINES, Job, measured, without_source
+from reproductions.retrieval.methods import Job, measured, measurements, without_source
 from reproductions.retrieval.settings import Settings
 from reproductions.retrieval.table1 import LEARNED, METRICS, cell
 from tfnas.encoders.motif.config import preset
@@ -17,7 +15,7 @@ HUBS = {"realworld": ("timm", "torchvision"), "corpus": ("keras",)}
 
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `sources.md` and `sources.json`."""
-    learned = {label: kind for label, kind in LEARNED.items() if label in ("GCN", "tfnas")}
+    presets = {label: kind for label, kind in LEARNED.items() if label in ("GCN", "tfnas")}
     jobs = [
         Job(
             name,
@@ -31,29 +29,27 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         )
         for name, hubs in HUBS.items()
         for hub in hubs
-        for label, kind in learned.items()
+        for label, kind in presets.items()
         for number in range(settings.trainings)
     ]
-    results = measured(output_dir, jobs, "Sources")
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    trained = list(zip(jobs, measured(output_dir, jobs, "Sources"), strict=True))
+    results: dict[str, dict[str, list[dict[str, Any]]]] = {}
     asked: dict[str, int] = {}
     for name, hubs in HUBS.items():
         collection = data.load(output_dir, settings, name)
         for hub in hubs:
             split = without_source(collection, hub)
-            train = np.flatnonzero(split.train)
             key = f"{name} without {hub}"
-            found[key] = {
-                label: [data.measure(features(collection, train), collection, split, settings)]
-                for label, features in BASELINES.items()
-            }
-            asked[key] = found[key]["operator histogram"][0]["architectures"]["queries"]
-            for job, result in zip(jobs, results, strict=True):
-                if (job.name, job.without) == (name, hub):
-                    found[key].setdefault(job.label.partition(", ")[2], []).append(result)
+            learned = [
+                (job.label.partition(", ")[2], measurement)
+                for job, measurement in trained
+                if (job.name, job.without) == (name, hub)
+            ]
+            results[key] = measurements(collection, split, settings, learned)
+            asked[key] = results[key]["operator histogram"][0]["architectures"]["queries"]
     rows = [
         [f"{key}: {label}", *(cell(values, "architectures", f"{metric}@20") for metric in METRICS)]
-        for key, methods in found.items()
+        for key, methods in results.items()
         for label, values in methods.items()
     ]
     comparison = [
@@ -61,7 +57,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         + ", ".join(f"{key} {count}" for key, count in asked.items())
         + "."
     ]
-    values = {"measurements": found, "seed": settings.seed}
+    values = {"measurements": results, "seed": settings.seed}
     columns = ["collection: method", *(metric.upper() for metric in METRICS)]
     title = "Queries from a hub that nothing is trained on"
     report.write(output_dir, "sources", title=title, columns=columns, rows=rows, comparison=comparison, values=values)

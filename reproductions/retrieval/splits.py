@@ -1,4 +1,4 @@
-"""What is trained on, what is asked, and what is never trained on; the project's splits lie in `data/splits.json`."""
+"""Roles of architectures: training, queries, unseen families; fixed splits lie in `data/splits.json`."""
 
 import dataclasses
 import hashlib
@@ -12,6 +12,7 @@ from tfnas.errors import ConfigurationError, MismatchError
 
 SPLITS_PATH = pathlib.Path(__file__).parent / "data" / "splits.json"
 _DIGITS = 12
+_ROLES = ("train", "queries", "unseen")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -19,10 +20,10 @@ class Split:
     """Roles of N architectures.
 
     Attributes:
-      train: bool `[N]`.
-      queries: bool `[N]`, architectures of families that are trained on; they are not in the database.
-      unseen: bool `[N]`, architectures of families that nothing is trained on. Each asks the whole database, to which
-        all of them belong.
+      train: bool `[N]`, architectures that encoders are trained on.
+      queries: bool `[N]`, architectures of trained families; queries are not in the database.
+      unseen: bool `[N]`, architectures of families that nothing is trained on; each asks the whole database, which
+        holds all unseen architectures.
     """
 
     train: np.ndarray
@@ -36,10 +37,10 @@ def random_split(
     """Whole families and single architectures, held out at random.
 
     Args:
-      families: `[N]`.
-      seed: of the choice.
+      families: family names `[N]`.
+      seed: seed of the choice.
       unseen: largest share of the architectures whose families are held out.
-      asked: share of every other family that asks; one at least, if the family has two.
+      asked: share of queries in every other family; at least one query in a family of two or more.
       smallest: families with fewer architectures are never held out.
 
     Raises:
@@ -67,22 +68,22 @@ def random_split(
 
 
 def key(name: str) -> str:
-    """What the file of splits calls an architecture: the start of the SHA-256 of its name."""
+    """Name of an architecture in the file of splits: the start of the SHA-256 of its name."""
     return hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
 
 
 def describe(names: Sequence[str], split: Split) -> dict[str, list[str]]:
     """A split as JSON values."""
     keys = np.array([key(name) for name in names])
-    return {part: sorted(keys[getattr(split, part)].tolist()) for part in ("train", "queries", "unseen")}
+    return {role: sorted(keys[getattr(split, role)].tolist()) for role in _ROLES}
 
 
 def read_split(collection: str, names: Sequence[str], path: artefacts.PathLike = SPLITS_PATH) -> Split:
     """The fixed split of a collection.
 
     Args:
-      collection: its name in the file.
-      names: of its N architectures.
+      collection: name of the collection in the file.
+      names: names of the N architectures.
       path: the file.
 
     Raises:
@@ -92,8 +93,8 @@ def read_split(collection: str, names: Sequence[str], path: artefacts.PathLike =
     if collection not in known:
         raise MismatchError(f"{path}: no split of {collection!r}, it has {', '.join(known)}")
     keys = [key(name) for name in names]
-    parts = {part: np.isin(keys, known[collection][part]) for part in ("train", "queries", "unseen")}
-    missing = ~np.any(list(parts.values()), axis=0)
+    roles = {role: np.isin(keys, known[collection][role]) for role in _ROLES}
+    missing = ~np.any(list(roles.values()), axis=0)
     if missing.any():
         raise MismatchError(f"{path}: the split of {collection!r} does not know {names[int(missing.argmax())]!r}")
-    return Split(**parts)
+    return Split(**roles)

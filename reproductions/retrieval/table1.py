@@ -12,7 +12,7 @@ import numpy as np
 
 from reproductions import plots, report
 from reproductions.retrieval import data
-from reproductions.retrieval.methods import BASELINES, Job, measured
+from reproductions.retrieval.methods import Job, measured, measurements
 from reproductions.retrieval.settings import SETS, Settings
 from reproductions.retrieval.splits import Split
 from tfnas.encoders.motif.config import preset
@@ -48,24 +48,18 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         if name == "realworld" or label not in _ONLY_REALWORLD
         for number in range(settings.trainings)
     ]
-    results = measured(output_dir, jobs, "Table 1")
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    trained = list(zip(jobs, measured(output_dir, jobs, "Table 1"), strict=True))
+    results: dict[str, dict[str, list[dict[str, Any]]]] = {}
     facts = []
     for name in SETS:
         collection = data.load(output_dir, settings, name)
         split = data.split_of(name, collection, settings)
-        train = np.flatnonzero(split.train)
-        found[name] = {
-            label: [data.measure(features(collection, train), collection, split, settings)]
-            for label, features in BASELINES.items()
-        }
-        for job, result in zip(jobs, results, strict=True):
-            if job.name == name:
-                found[name].setdefault(job.label, []).append(result)
+        learned = [(job.label, measurement) for job, measurement in trained if job.name == name]
+        results[name] = measurements(collection, split, settings, learned)
         facts.append(_facts(name, collection, split))
     rows = [
         [f"{name}: {label}", *(cell(values, kind, f"{metric}@20") for kind in KINDS for metric in METRICS)]
-        for name, methods in found.items()
+        for name, methods in results.items()
         for label, values in methods.items()
     ]
     columns = ["collection: method", *column_titles()]
@@ -73,14 +67,14 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         *facts,
         f"Trainings: {', '.join(f'{settings.epochs_of(name)} epochs ({name})' for name in SETS)}; the published method "
         f"{_PUBLISHED_EPOCHS} at each of its two stages, as its code has it.",
-        *(_verdict(name, methods) for name, methods in found.items()),
+        *(_verdict(name, methods) for name, methods in results.items()),
         _PUBLISHED,
     ]
-    values = {"measurements": found, "seed": settings.seed}
+    values = {"measurements": results, "seed": settings.seed}
     plots.grouped_bars(
         {
             name: {label: [mean(methods[label], kind, "map@20") for kind in KINDS] for label in _DRAWN}
-            for name, methods in found.items()
+            for name, methods in results.items()
         },
         [f"held-out {kind}" for kind in KINDS],
         output_dir / "table1.png",
@@ -105,21 +99,20 @@ def _epochs(label: str, epochs: int) -> int:
 
 
 def column_titles() -> list[str]:
-    """Of `METRICS` at 20, for both kinds of queries."""
+    """Titles of `METRICS` at 20 for both kinds of queries."""
     return [f"{kind}, {metric.upper()}" for kind in KINDS for metric in METRICS]
 
 
 def mean(values: Sequence[dict[str, Any]], kind: str, metric: str) -> float:
-    """Of one metric over trainings."""
+    """Mean of a metric over trainings."""
     return float(np.mean([value[kind][metric] for value in values]))
 
 
 def cell(values: Sequence[dict[str, Any]], kind: str, metric: str) -> str:
-    """Mean over trainings and, of several, the deviation."""
-    text = f"{mean(values, kind, metric):.3f}"
+    """Mean of a metric over trainings, with the deviation of several trainings."""
     if len(values) == 1:
-        return text
-    return f"{text} ± {np.std([value[kind][metric] for value in values]):.3f}"
+        return f"{mean(values, kind, metric):.3f}"
+    return report.spread([value[kind][metric] for value in values])
 
 
 def _facts(name: str, collection: Collection, split: Split) -> str:
