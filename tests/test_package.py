@@ -1,5 +1,6 @@
 """Rules of the house that a program can check."""
 
+import ast
 import pathlib
 import subprocess
 import sys
@@ -17,3 +18,25 @@ def test_import_after_tensorflow_says_what_to_do():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode != 0
     assert "import tfnas before tensorflow" in done.stderr
+
+
+def names_that_hide_imports(source: str) -> list[str]:
+    """Names of imports that an argument or a variable of a function hides."""
+    tree = ast.parse(source)
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    imported = {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names}
+    nodes = [
+        node for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)
+    ]
+    arguments = [node.arg for node in nodes if isinstance(node, ast.arg)]
+    variables = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return sorted(imported & {*arguments, *variables})
+
+
+def test_no_name_hides_an_import():
+    """A module that an argument hides is missed only when the line runs."""
+    assert names_that_hide_imports("import images\ndef f(images):\n    return images.read()") == ["images"]
+    assert names_that_hide_imports("from a import b as c\ndef f(b):\n    c = b") == ["c"]
+    for top in ("tfnas", "trainers", "reproductions"):
+        for path in (ROOT / top).rglob("*.py"):
+            assert not names_that_hide_imports(path.read_text()), path

@@ -112,7 +112,7 @@ def embed_corpus(
         embedding_dim=model["embedding_dim"],
     )
     seconds = time.perf_counter() - started
-    embedded = sum(cell_corpora for *_, cell_corpora, _ in waiting)
+    embedded = sum(count for *_, count, _ in waiting)
     summary = {
         "architectures": shards["total"],
         "embedded_now": embedded,

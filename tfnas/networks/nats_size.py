@@ -10,7 +10,8 @@ from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import Cell, Reduction
 from tfnas.spaces import Architecture, NATSSize
 from tfnas.spaces.nasbench201 import CONV3X3, NODE_EDGES, SKIP
-from tfnas.spaces.nats_size import CHANNELS, NUM_STAGES, widths
+from tfnas.spaces.nats_size import CHANNELS, NUM_STAGES
+from tfnas.spaces.nats_size import widths as widths_of
 
 CELL = (CONV3X3, CONV3X3, CONV3X3, SKIP, CONV3X3, CONV3X3)
 """Operations of the cell, on the edges in NAS-Bench-201's order."""
@@ -40,7 +41,7 @@ class NATSSizeNetwork(tf.keras.Model):
             channels = [max(CHANNELS)] * NUM_STAGES
         else:
             NATSSize().require_valid(architecture)
-            channels = widths(architecture)
+            channels = widths_of(architecture)
         self.stem, self.stem_norm = settings.convolution2d(channels[0], 3), settings.batch_norm()
         self.blocks = [
             Reduction(width, settings)
