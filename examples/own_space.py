@@ -16,11 +16,10 @@ import tensorflow as tf
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.encoders.arch2vec.config import PRESETS
-from tfnas.encoders.arch2vec.pretrain import pretrain
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
+from tfnas.encoders.arch2vec.task import Arch2VecPretraining
 from tfnas.search import experiment
 from tfnas.spaces import Architecture, FiniteSpace
-from tfnas.training.strategies import get_strategy
 
 LAYERS = {"relu_8": (8, "relu"), "relu_64": (64, "relu"), "tanh_8": (8, "tanh"), "tanh_64": (64, "tanh")}
 
@@ -52,16 +51,9 @@ def build(architecture, image_shape, num_classes):
 def main(output_dir: pathlib.Path, epochs: int = 40, queries: int = 30) -> None:
     for name in ("pretrain", "search"):
         (output_dir / name).mkdir(parents=True)
-    pretrain(
-        PRESETS["tfnas"],
-        SPACE,
-        SPACE.enumerate(),
-        output_dir / "pretrain",
-        epochs=epochs,
-        seed=1,
-        strategy=get_strategy("default"),
-    )
-    encoder = SavedEncoder(output_dir / "pretrain" / "encoder")
+    pretraining = Arch2VecPretraining(PRESETS["tfnas"], SPACE, SPACE.enumerate())
+    pretraining.run(output_dir / "pretrain", epochs=epochs, seed=1)
+    encoder = SavedCellEncoder(output_dir / "pretrain" / "encoder")
     evaluator = TrainedEvaluator(
         SPACE, build, ImageData.digits(), TrainedConfig(epochs=5), output_dir / "trained.jsonl"
     )

@@ -143,14 +143,14 @@ def measure_embedding() -> dict[str, float]:
     """Seconds from the SavedModel on disk to all embeddings of NAS-Bench-101."""
     import resource
 
-    from tfnas.encoders.saved import SavedEncoder
+    from tfnas.encoders.arch2vec.saved import SavedCellEncoder
     from tfnas.spaces import get_space
 
     tfnas.runtime.one_thread_per_operation()
     manifest = tfnas.artefacts.read_manifest(_ENCODER.value)
     cells = get_space(manifest["space"]).enumerate()
     started = time.perf_counter()
-    SavedEncoder(_ENCODER.value).embed(cells)
+    SavedCellEncoder(_ENCODER.value).embed(cells)
     seconds = time.perf_counter() - started
     return {
         "cells": len(cells),

@@ -4,7 +4,7 @@
 
 Prints the seconds of each as a user waits for them, start-up included; graphs are 500 networks of NAS-Bench-201 and as
 many of NAS-Bench-101. Not there is what works on a user's own images (`score_proxies`, `extract_jacobians`,
-`pretrain_jacobian_encoder`, `train_darts`), on an official file (`convert_benchmark`) or on measured tables (the
+`pretrain --encoder=jacobian`, `train_darts`), on an official file (`convert_benchmark`) or on measured tables (the
 reproductions), and `build_digits201`, which trains a whole space.
 """
 
@@ -22,17 +22,17 @@ SHIPPED = ROOT / "saved_models"
 GRAPHS = "--corpus={folder}/build_corpus/corpus"
 MODEL = f"--model={SHIPPED}/arch2vec_nasbench201"
 COMMANDS = {
-    "pretrain_arch2vec": ["--space=nasbench201"],
+    "pretrain_arch2vec": ["--encoder=arch2vec", "--space=nasbench201"],
     "export": ["--run_dir={folder}/pretrain_arch2vec"],
     "embed": [f"--encoder={SHIPPED}/arch2vec_nasbench201"],
     "search": [],
     "demo": [],
     "build_corpus": ["--spaces=nasbench201:500,nasbench101:500"],
     "inspect_model": [MODEL],
-    "pretrain_cg_encoder": [GRAPHS],
+    "pretrain_computation_graph": ["--encoder=computation_graph", GRAPHS],
     "train_predictor": ["--benchmarks=digits201"],
     "predict": [MODEL],
-    "train_retrieval": [GRAPHS],
+    "pretrain_motif": ["--encoder=motif", GRAPHS],
     "build_index": [f"--add_to={SHIPPED}/architecture_index", "--remove=timm/resnet50"],
     "retrieve": ["--model=timm/resnet50"],
     "embed_corpus": [f"--encoder={SHIPPED}/cg_encoder", GRAPHS],
@@ -66,7 +66,8 @@ def main() -> None:
     chosen = parser.parse_args().only.split(",")
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen:
-            command = [sys.executable, "-m", f"trainers.{name}"]
+            program = "pretrain" if name.startswith("pretrain_") else name
+            command = [sys.executable, "-m", f"trainers.{program}"]
             command += [flag.format(folder=folder) for flag in COMMANDS[name]]
             if name == "serve":
                 print(f"{name:28s}{seconds_until_it_serves(command):8.1f}", flush=True)

@@ -14,7 +14,7 @@ import scipy.stats
 
 import tfnas
 from tfnas.benchmarks import BENCHMARKS
-from tfnas.encoders.saved import open_encoder
+from tfnas.encoders.arch2vec.saved import open_encoder
 from tfnas.predictors.dngo import DNGO
 from tfnas.search import Candidates
 

@@ -34,7 +34,7 @@ from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.corpora import cells as cell_corpora
 from tfnas.corpora import spaces
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
 from tfnas.saved_models import SHIPPED
 from tfnas.search import get_strategy, loop
@@ -86,9 +86,15 @@ def training(folder: pathlib.Path) -> None:
     spaces.write_space_corpus(graphs, {"nasbench201": 1000}, layout="benchmark", seed=1, num_workers=1)
     epochs = 4
     runs = {
-        "arch2vec, batch 32": (15625, "pretrain_arch2vec", "--space=nasbench201"),
-        "arch2vec, batch 1,024": (15625, "pretrain_arch2vec", "--space=nasbench201", "--batch_size=1024"),
-        "computation graphs, batch 64": (1000, "pretrain_cg_encoder", f"--corpus={graphs}", "--batch_size=64"),
+        "arch2vec, batch 32": (15625, "pretrain", "--encoder=arch2vec", "--space=nasbench201"),
+        "arch2vec, batch 1,024": (15625, "pretrain", "--encoder=arch2vec", "--space=nasbench201", "--batch_size=1024"),
+        "computation graphs, batch 64": (
+            1000,
+            "pretrain",
+            "--encoder=computation_graph",
+            f"--corpus={graphs}",
+            "--batch_size=64",
+        ),
     }
     print(f"training, examples per second\n{'':32s}{'one process':>14s}{'two workers':>14s}{'efficiency':>12s}")
     for number, (name, (count, program, *flags)) in enumerate(runs.items()):
@@ -198,7 +204,7 @@ class Times(tqdm):
 
 def search(folder: pathlib.Path) -> None:
     """1, 2 and 4 workers."""
-    encoder = SavedEncoder(SHIPPED / "arch2vec_nasbench201")
+    encoder = SavedCellEncoder(SHIPPED / "arch2vec_nasbench201")
     print(f"search, trials per second\n{'workers':32s}{'busy':>10s}{'waiting':>10s}")
     for workers in (1, 2, 4):
         found = []

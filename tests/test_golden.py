@@ -12,7 +12,7 @@ from tfnas.benchmarks.trained.trial_log import TrialLog
 from tfnas.corpora import cells as cell_corpora
 from tfnas.corpora import graphs as graph_corpora
 from tfnas.encoders import corpus as embedding_pipeline
-from tfnas.encoders import saved
+from tfnas.encoders.arch2vec import saved
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.networks import symbolic
 from tfnas.retrieval.index import Index
@@ -45,12 +45,12 @@ def test_computation_graphs(golden):
 
 
 def test_embeddings(golden, monkeypatch):
-    encoder = saved.SavedEncoder(saved_models.SHIPPED / "arch2vec_nasbench201")
+    encoder = saved.SavedCellEncoder(saved_models.SHIPPED / "arch2vec_nasbench201")
     shards = list(embedding_pipeline.read_embeddings(golden / "sharded" / "embeddings"))
     rows = np.concatenate([rows for rows, _ in shards])
     assert sorted(rows.tolist()) == [0, 1, 2]
     made_by = embedding_pipeline.artefacts.read_manifest(golden / "embeddings")["encoder"]
-    monkeypatch.setattr(saved.SavedEncoder, "fingerprint", made_by)  # another encoder may ship one day
+    monkeypatch.setattr(saved.SavedCellEncoder, "fingerprint", made_by)  # another encoder may ship one day
     cells, values = saved.read_embedding_table(golden / "embeddings", encoder)
     np.testing.assert_array_equal(cells.operations, CELLS.operations)
     np.testing.assert_allclose(np.concatenate([part for _, part in shards])[np.argsort(rows)], values, atol=1e-5)

@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import app, flags, logging
@@ -86,13 +86,18 @@ def _define(name: str, kind: Any, text: str) -> None:
 
 def overrides(*configs: type) -> dict[str, Any]:
     """Values of the flags that were made from fields of some dataclasses, of those flags that the user set."""
-    names = dict.fromkeys(field.name for config in configs for field in dataclasses.fields(config))
-    values = {name: getattr(flags.FLAGS, name) for name in names}
+    types = {name: kind for config in configs for name, kind in _field_types(config).items()}
+    values = {name: getattr(flags.FLAGS, name) for name in types}
     return {
-        name: tuple(_integer(name, item) for item in value) if isinstance(value, list) else value
+        name: _items(name, types[name], value) if isinstance(value, list) else value
         for name, value in values.items()
         if value is not None
     }
+
+
+def _items(name: str, kind: Any, texts: list[str]) -> tuple[Any, ...]:
+    """A list's items as the tuple that a field of some type holds."""
+    return tuple(_integer(name, text) for text in texts) if int in typing.get_args(kind) else tuple(texts)
 
 
 def _integer(name: str, text: str) -> int:
@@ -149,6 +154,38 @@ def output_folder(settings: Mapping[str, Any]) -> pathlib.Path:
     )
 
 
+def chosen(name: str, choices: Sequence[str], text: str) -> str | None:
+    """Defines a required flag with some choices, and returns its value before other flags are defined.
+
+    Args:
+      name: name of the flag.
+      choices: allowed values.
+      text: help of the flag.
+
+    Returns:
+      The value; None if the command line asks for help. A missing or wrong value ends the program in one line.
+    """
+    flags.DEFINE_enum(name, None, choices, text, required=True)
+    lookahead = flags.FlagValues()
+    flags.DEFINE_enum(name, None, choices, text, flag_values=lookahead)
+    try:
+        lookahead(sys.argv, known_only=True)
+    except flags.Error as error:
+        sys.exit(f"error: {error}")
+    value = lookahead[name].value
+    if value is None and not any(argument.lstrip("-").startswith("help") for argument in sys.argv[1:]):
+        sys.exit(f"error: --{name} is missing, expected one of {', '.join(choices)}; --help lists the flags")
+    return value
+
+
+def _parsed(arguments: list[str]) -> list[str]:
+    """The arguments that are no flags; a mistake in a flag ends in one line."""
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        sys.exit(f"error: {' '.join(str(error).split())}; --help lists the flags")
+
+
 def run(main: Callable[[], None]) -> None:
     """Parses flags and calls `main`; a mistake of the user ends in one line and exit code 1.
 
@@ -174,7 +211,11 @@ def run(main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             sys.exit("interrupted; run the same command with --resume to continue")
 
-    app.run(guarded)
+    for module, defined in flags.FLAGS.flags_by_module_dict().items():
+        if module.startswith(__package__):  # flags of a configuration are flags of the binary: --help lists them
+            for flag in defined:
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    app.run(guarded, flags_parser=_parsed)
 
 
 def _tells_of_the_disk(error: Exception) -> bool:

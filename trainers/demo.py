@@ -26,10 +26,9 @@ def main() -> None:
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas.benchmarks import BENCHMARKS
-    from tfnas.encoders import embedding, saved
-    from tfnas.encoders.arch2vec.pretrain import pretrain
+    from tfnas.encoders.arch2vec import saved
+    from tfnas.encoders.arch2vec.task import Arch2VecPretraining
     from tfnas.search import Candidates, experiment
-    from tfnas.training.strategies import get_strategy
 
     settings = {
         "program": "demo",
@@ -48,22 +47,14 @@ def main() -> None:
     space = NASBench201()
     cells = space.enumerate()
     print("1/4  Pretraining arch2vec on 15,625 NAS-Bench-201 cells, without any accuracy")
-    summary = pretrain(
-        PRESETS["tfnas"],
-        space,
-        cells,
-        output_dir / "pretrain",
-        epochs=_EPOCHS.value,
-        seed=_SEED.value,
-        strategy=get_strategy("default"),
-        resume=resume,
-    )
+    pretraining = Arch2VecPretraining(PRESETS["tfnas"], space, cells)
+    summary = pretraining.run(output_dir / "pretrain", epochs=_EPOCHS.value, seed=_SEED.value, resume=resume)
     accuracy, validity = summary["reconstruction_accuracy"], summary["validity"]
     print(f"     held-out cells reconstructed: {accuracy:.2%}; prior samples that are valid cells: {validity:.2%}")
     print("2/4  Embedding the whole space with the exported SavedModel")
-    encoder_dir = output_dir / "pretrain" / "encoder"
-    embedding.embed_cells(encoder_dir, space, cells, output_dir / "embed")
-    table = saved.read_embedding_table(output_dir / "embed" / "embeddings", saved.SavedEncoder(encoder_dir))
+    encoder = saved.SavedCellEncoder(output_dir / "pretrain" / "encoder")
+    saved.embed_cells(encoder, space, cells, output_dir / "embed")
+    table = saved.read_embedding_table(output_dir / "embed" / "embeddings", encoder)
     print("3/4  Searching; every query trains its network on scikit-learn's digits")
     experiment.compare(
         ["bo", "random"],

@@ -18,24 +18,24 @@ tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.encoders.embedding.embed_cells`."""
-    manifest = tfnas.artefacts.read_manifest(_ENCODER.value)
+    """Flags -> `tfnas.encoders.arch2vec.saved.embed_cells`."""
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas.corpora import cell_sources
-    from tfnas.encoders import embedding
+    from tfnas.encoders.arch2vec import saved
 
-    space, cells = cell_sources.cells_of(manifest.get("space", ""), _CORPUS.value, _NUM_CELLS.value, _SEED.value)
+    encoder = saved.SavedCellEncoder(_ENCODER.value)
+    space, cells = cell_sources.cells_of(encoder.manifest["space"], _CORPUS.value, _NUM_CELLS.value, _SEED.value)
     settings = {
         "program": "embed",
-        "encoder": tfnas.artefacts.fingerprint(manifest),
+        "encoder": encoder.fingerprint,
         "corpus": _CORPUS.value,
         "num_cells": len(cells),
         "seed": _SEED.value,
     }
     output_dir = tfnas_flags.output_folder(settings)
-    summary = embedding.embed_cells(_ENCODER.value, space, cells, output_dir)
-    print(f"{summary['cells']:,} cells in {summary['load_and_embed_seconds']:.1f} s (encoder loaded and compiled)")
+    summary = saved.embed_cells(encoder, space, cells, output_dir)
+    print(f"{summary['cells']:,} cells in {summary['embed_seconds']:.1f} s (encoder compiled)")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Embeds a corpus of cells or computation graphs of any size, on this machine or on a cluster.
+"""Embeds a corpus of cells, computation graphs or Jacobians of any size, on this machine or on a cluster.
 
   python -m trainers.embed_corpus --encoder=saved_models/cg_encoder --corpus=runs/graphs/corpus --output_dir=OUT
   python -m trainers.embed_corpus ... --beam_option=--runner=FlinkRunner --beam_option=--flink_master=HOST:8081
 
-OUT gets OUT/embeddings, a file per shard of the corpus, and summary.json. With --resume only missing shards are done.
+Cells take an arch2vec encoder, graphs a computation-graph or a motif encoder, Jacobians a Jacobian encoder. OUT gets
+OUT/embeddings, a file per shard of the corpus, and summary.json. With --resume only missing shards are done.
 """
 
 from absl import flags

@@ -9,17 +9,17 @@ from absl import flags
 
 from tfnas import flags as tfnas_flags
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Output folder of trainers.pretrain_arch2vec.", required=True)
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Output folder of trainers.pretrain, for any encoder.", required=True)
 tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.encoders.arch2vec.pretrain.export_checkpoint`."""
-    from tfnas.encoders.arch2vec import pretrain
+    """Flags -> `tfnas.encoders.runs.export_checkpoint`."""
+    from tfnas.encoders import runs
 
-    pretrain.read_run(_RUN_DIR.value)  # before the output folder is made
+    run = runs.read_run(_RUN_DIR.value)  # before the output folder is made
     output_dir = tfnas_flags.output_folder({"program": "export", "run_dir": _RUN_DIR.value})
-    summary = pretrain.export_checkpoint(_RUN_DIR.value, output_dir)
+    summary = runs.export_checkpoint(run, output_dir)
     print(
         f"{output_dir / 'encoder'}: weights after epoch {summary['epoch']} and {summary['steps_beyond_epoch']} updates"
     )

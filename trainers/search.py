@@ -52,7 +52,7 @@ def main() -> None:
 
     from tfnas.benchmarks.function import FunctionEvaluator
     from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
-    from tfnas.encoders.saved import open_encoder
+    from tfnas.encoders.arch2vec.saved import open_encoder
     from tfnas.errors import ConfigurationError
     from tfnas.search import LatentForestSearch, check_strategies, engines, experiment
     from tfnas.search.guided_experiment import check_guide, guided_capacity, strategy_maker

@@ -38,13 +38,14 @@ def main() -> None:
 
     tfnas.runtime.one_thread_per_operation()
 
+    from tfnas.corpora import graphs as graph_corpora
     from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
     from tfnas.graphs.packed import PackedGraphs
     from tfnas.predictors import graph_predictor, labelled
     from tfnas.predictors.mlp import MLPConfig
 
     encoder = SavedGraphEncoder(_ENCODER.value)
-    parts = [labelled.from_corpora(_CORPUS.value)] if _CORPUS.value else []
+    parts = [graph_corpora.load_graphs(_CORPUS.value)] if _CORPUS.value else []
     if counts:
         parts.append(labelled.from_benchmarks(counts, layout=_LAYOUT.value, seed=_SEED.value))
     chosen = (_BENCHMARKS, _CORPUS, _LAYOUT, _TARGET, _LABELS, _MEMBERS, _EPOCHS, _SEED)

@@ -18,7 +18,7 @@ from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 
 COLUMN = "test_accuracy_108"
 _LEAST_ACCURACY = 0.8  # the paper leaves the cells below out of RMSE and correlation
@@ -37,7 +37,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
 
 
 def reproduce(
-    table: CompactTable, encoder: SavedEncoder, output_dir: pathlib.Path, *, seeds: int = 10, samples: int = 250
+    table: CompactTable, encoder: SavedCellEncoder, output_dir: pathlib.Path, *, seeds: int = 10, samples: int = 250
 ) -> dict[str, Any]:
     """Writes `figure2.md`, `figure2.json` and `figure2.png`.
 

@@ -18,7 +18,7 @@ from reproductions.arch2vec.supervised import SupervisedEncoder
 from reproductions.correlations import spearman
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.spaces import Architecture, CellTable, Space
 
 _FURTHEST = 8
@@ -31,7 +31,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
 
 def reproduce(
     table: CompactTable,
-    encoder: SavedEncoder,
+    encoder: SavedCellEncoder,
     output_dir: pathlib.Path,
     *,
     steps: int = 1000,

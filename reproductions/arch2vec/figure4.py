@@ -19,7 +19,7 @@ from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 
 _NEIGHBOURS = 10
 _LEAST_ACCURACY = 0.8
@@ -32,7 +32,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
 
 def reproduce(
     table: CompactTable,
-    encoder: SavedEncoder,
+    encoder: SavedCellEncoder,
     output_dir: pathlib.Path,
     *,
     cells: int = 10_000,

@@ -20,7 +20,7 @@ from reproductions.arch2vec.settings import Settings
 from reproductions.arch2vec.supervised import SupervisedEncoder
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.spaces import CellTable, Space
 
 _DRAWN = 6
@@ -37,7 +37,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
 
 
 def reproduce(
-    encoders: Sequence[tuple[Space, SavedEncoder]],
+    encoders: Sequence[tuple[Space, SavedCellEncoder]],
     tables: Sequence[tuple[CompactTable, str]],
     output_dir: pathlib.Path,
     *,

@@ -14,13 +14,24 @@ import numpy as np
 from reproductions import plots, processes, report
 from reproductions.arch2vec.settings import Settings
 from tfnas import artefacts, runtime
-from tfnas.encoders.arch2vec.config import TABLE1_METHODS, preset
+from tfnas.encoders.arch2vec.config import preset
 
 EPOCHS = {"nasbench101": 8, "nasbench201": 10, "darts": 10}
 """The spaces, and the paper's passes over each."""
 MAX_MULTIPLY_ADDS = 6e8
+METHODS: dict[str, dict[str, object]] = {
+    "GAE": {"message_passing": "gcn", "variational": False},
+    "VGAE": {"message_passing": "gcn"},
+    "arch2vec without KL": {"variational": False},
+    "arch2vec": {},
+}
+"""The autoencoders of the paper's table 1 as changes of a preset.
+
+References:
+  Kipf and Welling 2016, "Variational Graph Auto-Encoders".
+"""
 _VARIANTS = {
-    **{method: ("tfnas", method) for method in TABLE1_METHODS},
+    **{method: ("tfnas", method) for method in METHODS},
     "arch2vec, preset paper": ("paper", "arch2vec"),
     "arch2vec, preset published_code": ("published_code", "arch2vec"),
 }
@@ -136,27 +147,23 @@ def _pretrain(job: Job) -> dict[str, Any]:
 
     from reproductions.arch2vec import published_metrics
     from tfnas.corpora import cell_sources
-    from tfnas.encoders.arch2vec.pretrain import pretrain, restored, split
-    from tfnas.encoders.arch2vec.task import NUM_SAMPLES
+    from tfnas.encoders.arch2vec.task import NUM_SAMPLES, Arch2VecPretraining
+    from tfnas.encoders.pretraining import restore
 
     name, method = _VARIANTS[job.variant]
-    config = preset(name, **TABLE1_METHODS[method])
+    config = preset(name, **METHODS[method])
     bound = MAX_MULTIPLY_ADDS if job.space == "darts" else None
     space, cells = cell_sources.cells_of(job.space, None, job.num_cells, job.seed, bound)
-    summary = pretrain(
-        config,
-        space,
-        cells,
-        folder,
-        epochs=job.epochs,
-        seed=job.seed,
-        strategy=tf.distribute.get_strategy(),
-        resume=(folder / "checkpoints").exists(),
-    )
+    pretraining = Arch2VecPretraining(config, space, cells)
+    resume = (folder / "checkpoints").exists()
+    summary = pretraining.run(folder, epochs=job.epochs, seed=job.seed, resume=resume)
+    model = pretraining.new_model()
+    restore(model, tf.train.latest_checkpoint(str(folder / "checkpoints")))
     published = published_metrics.evaluate(
-        restored(config, space, tf.train.latest_checkpoint(str(folder / "checkpoints"))),
+        model,
         space,
-        *split(cells),
+        pretraining.train_cells,
+        pretraining.test_cells,
         NUM_SAMPLES,
         np.random.default_rng([job.seed, job.epochs, 1]),
     )

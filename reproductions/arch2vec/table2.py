@@ -26,7 +26,7 @@ from tfnas import runtime
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.benchmarks.tabular import TableEvaluator
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.search import (
     BayesianOptimization,
     Candidates,
@@ -76,7 +76,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     return reproduce(shipped("nasbench101")[1], output_dir, runs=settings.runs, seed=settings.seed)
 
 
-def reproduce(encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> dict[str, Any]:
+def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> dict[str, Any]:
     """Runs every method and writes `table2.md`, `table2.json`, `figure6.png` and `figure6_distribution.png`.
 
     Finished methods are kept under `output_dir/table2`, so that an interrupted experiment goes on.
@@ -115,13 +115,13 @@ def _search(job: Job) -> dict[str, np.ndarray]:
 def _searched(job: Job) -> dict[str, np.ndarray]:
     processes.quiet(job.folder)
     runtime.one_thread_per_operation()
-    return search(job, load_table("nasbench101"), SavedEncoder(job.encoder))
+    return search(job, load_table("nasbench101"), SavedCellEncoder(job.encoder))
 
 
 def search(
     job: Job,
     table: CompactTable,
-    encoder: SavedEncoder,
+    encoder: SavedCellEncoder,
     *,
     labelled: int = _LABELLED,
     most_queries: int = MOST_QUERIES,

@@ -25,7 +25,7 @@ from tfnas import runtime
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.benchmarks.tabular import TableEvaluator
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.reports import figures
 from tfnas.search import (
     BayesianOptimization,
@@ -98,7 +98,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     return reproduce(shipped("nasbench201")[1], output_dir, runs=settings.runs, seed=settings.seed)
 
 
-def reproduce(encoder: SavedEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> dict[str, Any]:
+def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> dict[str, Any]:
     """Runs every method and writes `table3.md`, `table3.json` and a figure per data set.
 
     Finished methods are kept under `output_dir/table3`, so that an interrupted experiment goes on.
@@ -156,10 +156,10 @@ def _inputs(encoder: pathlib.Path) -> tuple[CompactTable, dict[str, Candidates]]
     """Read once by every process: the table, and what discrete and latent methods choose from."""
     runtime.one_thread_per_operation()
     table = load_table("nasbench201")
-    return table, candidates_of(table, SavedEncoder(encoder))
+    return table, candidates_of(table, SavedCellEncoder(encoder))
 
 
-def candidates_of(table: CompactTable, encoder: SavedEncoder) -> dict[str, Candidates]:
+def candidates_of(table: CompactTable, encoder: SavedCellEncoder) -> dict[str, Candidates]:
     """The cells of the table with one-hot operations (`discrete`) and with embeddings (`latent`)."""
     cells = table.cells
     one_hot = cells.one_hot(len(table.space.operations))[:, 1:-1].reshape(len(cells), -1)

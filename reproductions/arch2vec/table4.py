@@ -21,7 +21,7 @@ from reproductions.arch2vec.settings import Settings
 from tfnas.benchmarks.trained.darts import DartsEvaluator, train_cell
 from tfnas.benchmarks.trained.darts_config import TRAININGS, query
 from tfnas.benchmarks.trained.images import ImageData
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.networks import darts
 from tfnas.reports import figures
 from tfnas.search import BayesianOptimization, Candidates, loop
@@ -42,7 +42,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
 
 
 def reproduce(
-    encoder: SavedEncoder,
+    encoder: SavedCellEncoder,
     output_dir: pathlib.Path,
     *,
     queries: int = 8,

@@ -5,7 +5,6 @@ import pathlib
 import time
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from reproductions import processes, report
@@ -16,14 +15,12 @@ from tfnas.benchmarks.trained.digits201 import distinct_cells
 from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.encoders.jacobian import config as presets
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
-from tfnas.encoders.jacobian import export
 from tfnas.encoders.jacobian.config import JacobianEncoderConfig
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.extract import available_devices
 from tfnas.encoders.jacobian.model import JacobianEncoder
-from tfnas.encoders.jacobian.pretrain import embed, train
-from tfnas.encoders.jacobian.task import flat_inputs
+from tfnas.encoders.jacobian.task import JacobianPretraining, embed, flat_inputs
 from tfnas.errors import ConfigurationError
 from tfnas.networks.nasbench201 import Skeleton, operation_codes, work
 from tfnas.proxies import experiment
@@ -195,11 +192,11 @@ def trained_embeddings(
     def embeddings() -> dict[str, np.ndarray]:
         folder.mkdir(parents=True, exist_ok=True)
         config = encoder_config(preset, len(corpus))
-        strategy = tf.distribute.get_strategy()
-        model = train(config, corpus, folder, epochs=EPOCHS[preset], seed=seed, strategy=strategy, resume=True)
+        pretraining = JacobianPretraining(config, [corpus])
+        model = pretraining.train(folder, epochs=EPOCHS[preset], seed=seed, resume=True)
         facts = {"architectures": len(corpus), "initializations": corpus.state.shape[1], "corpus": name}
         training = {**facts, "epochs": EPOCHS[preset], "seed": seed}
-        export.export(model, folder / "encoder", corpus, config=dataclasses.asdict(config), training=training)
+        pretraining.export(model, folder / "encoder", config=dataclasses.asdict(config), training=training)
         return {"embeddings": embed(model, corpus)}
 
     return report.computed_once(folder / "embeddings.npz", embeddings)["embeddings"]

@@ -19,7 +19,7 @@ from reproductions.jacobian.settings import Settings
 from reproductions.jacobian.table1 import SPECTRA
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.tabular import TableEvaluator
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.reports import figures
 from tfnas.saved_models import SHIPPED
 from tfnas.search.base import Candidates, RandomSearch, Strategy
@@ -61,7 +61,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         for preset in ("paper", "tfnas")
     }
     spectra = {count: data.log_spectra(corpus, SPECTRA[:count]).mean(axis=1) for count in (1, 2)}
-    arch2vec = SavedEncoder(SHIPPED / "arch2vec_nasbench201").embed(corpus.cells)
+    arch2vec = SavedCellEncoder(SHIPPED / "arch2vec_nasbench201").embed(corpus.cells)
     nothing = np.zeros((len(corpus), 1))
     methods: dict[str, tuple[str, np.ndarray]] = {
         "random": ("random", nothing),

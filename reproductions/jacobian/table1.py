@@ -16,7 +16,7 @@ from reproductions.correlations import kendall
 from reproductions.jacobian import data
 from reproductions.jacobian.data import SpaceData
 from reproductions.jacobian.settings import Settings
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.predictors.additive_gp import AdditiveGP, normal_scores
 from tfnas.predictors.features import standardised
 from tfnas.saved_models import SHIPPED
@@ -55,7 +55,7 @@ def features(output_dir: pathlib.Path, settings: Settings, nasbench201: SpaceDat
         "energy by frequency": [data.log_spectra(corpus, SPECTRA[1:2]).mean(axis=1)],
         "singular values and frequencies": [data.log_spectra(corpus, SPECTRA[:2]).mean(axis=1)],
         "all three spectra": [data.log_spectra(corpus, SPECTRA).mean(axis=1)],
-        "arch2vec embedding": [SavedEncoder(SHIPPED / "arch2vec_nasbench201").embed(corpus.cells)],
+        "arch2vec embedding": [SavedCellEncoder(SHIPPED / "arch2vec_nasbench201").embed(corpus.cells)],
     }
     seeds = [settings.seed + number for number in range(settings.encoders)]
     for preset, untrained, trained in (

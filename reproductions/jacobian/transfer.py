@@ -15,7 +15,7 @@ from reproductions import plots, report
 from reproductions.correlations import kendall
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
-from tfnas.encoders.jacobian.pretrain import joined
+from tfnas.encoders.jacobian.task import joined
 
 SPACES = ("nats_size", "nasbench201")
 _TRAINED_SHARE = 0.7

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from reproductions import plots, report
 from reproductions.predictor import methods
@@ -22,8 +21,8 @@ from reproductions.predictor.methods import Task
 from reproductions.predictor.settings import Settings
 from tfnas.encoders.computation_graph import config as encoder_config
 from tfnas.encoders.computation_graph import similarity
-from tfnas.encoders.computation_graph.pretrain import pretrain
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
+from tfnas.encoders.computation_graph.task import GraphPretraining
 from tfnas.predictors.features import GraphFeatures
 
 PAPER = {
@@ -76,15 +75,9 @@ def pretrained(
     config = encoder_config.preset(preset)
     if not (folder / "summary.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        pretrain(
-            config,
-            corpus.graphs,
-            folder,
-            epochs=settings.epochs,
-            seed=settings.seed,
-            strategy=tf.distribute.get_strategy(),
-            resume=True,
-            points=similarity.descriptors(corpus.graphs, config.similarity, eigenvalues=corpus.spectra),
+        points = similarity.descriptors(corpus.graphs, config.similarity, eigenvalues=corpus.spectra)
+        GraphPretraining(config, corpus.graphs, points).run(
+            folder, epochs=settings.epochs, seed=settings.seed, resume=True
         )
     encoder = SavedGraphEncoder(folder / "encoder")
     arrays = report.computed_once(

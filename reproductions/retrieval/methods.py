@@ -17,8 +17,7 @@ from reproductions.retrieval.splits import Split
 from tfnas import artefacts
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.model import MotifEncoder
-from tfnas.encoders.motif.pretrain import train
-from tfnas.encoders.motif.splitting import Splitter
+from tfnas.encoders.motif.task import MotifPretraining
 from tfnas.graphs.motifs.config import MotifConfig
 from tfnas.graphs.motifs.mining import MotifVocabulary
 from tfnas.graphs.motifs.two_level import embed_two_level
@@ -111,15 +110,13 @@ def run(job: Job) -> None:
     if job.without:
         split = without_source(collection, job.without)
     chosen = collection.graphs[split.train].with_own_families()
-    splitter = Splitter.learned(job.config, chosen)
+    pretraining = MotifPretraining(job.config, chosen)
     if job.epochs:
-        strategy = tf.distribute.get_strategy()
-        model = train(
-            job.config, splitter(chosen), work, epochs=job.epochs, seed=job.seed, strategy=strategy, resume=True
-        )
+        model = pretraining.train(work, epochs=job.epochs, seed=job.seed, resume=True)
     else:
         model = MotifEncoder(job.config, len(chosen.families), job.seed)
-    embeddings = embed_two_level(tf.function(model.encode, reduce_retracing=True), splitter(collection.graphs))
+    levels = pretraining.splitter(collection.graphs)
+    embeddings = embed_two_level(tf.function(model.encode, reduce_retracing=True), levels)
     artefacts.write_json(_result(job), data.measure(embeddings, collection, split, job.settings))
 
 

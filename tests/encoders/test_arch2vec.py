@@ -8,11 +8,12 @@ import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
 from reproductions.arch2vec import published_metrics
+from reproductions.arch2vec.table1 import METHODS
 from tests.reference import arch2vec as reference
 from tests.reference import graphs
-from tfnas.encoders.arch2vec import losses, metrics
-from tfnas.encoders.arch2vec.config import PRESETS, TABLE1_METHODS, Arch2VecConfig, preset
-from tfnas.encoders.arch2vec.model import Arch2Vec, Posterior
+from tfnas.encoders.arch2vec import metrics
+from tfnas.encoders.arch2vec.config import PRESETS, Arch2VecConfig, preset
+from tfnas.encoders.arch2vec.model import Arch2Vec, Posterior, batch_loss, loss_terms
 from tfnas.encoders.arch2vec.task import Arch2VecTask
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import cells as cell_graphs
@@ -49,7 +50,7 @@ def test_encoder_agrees_with_numpy(name, space, rng):
 
 def test_graph_convolutions_agree_with_numpy(space, rng):
     """GAE's encoder: D^-1/2 (A + A' + I) D^-1/2 H W, with ReLU, and linear heads."""
-    config = preset("tfnas", **SMALL, **TABLE1_METHODS["GAE"])
+    config = preset("tfnas", **SMALL, **METHODS["GAE"])
     model = Arch2Vec(config, space.max_vertices, len(space.operations), seed=1)
     cells = space.sample(4, rng)
     ops, adjacency = cells.one_hot(len(space.operations)), cells.adjacency.astype(np.float32)
@@ -63,7 +64,7 @@ def test_graph_convolutions_agree_with_numpy(space, rng):
         np.testing.assert_allclose(mean[row], reference.linear(model.mean_head, x), atol=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{}, TABLE1_METHODS["VGAE"]])
+@pytest.mark.parametrize("changes", [{}, METHODS["VGAE"]])
 def test_graph_tensor_and_dense_view_agree(changes, space, rng):
     model = small_model("tfnas", space, **changes)
     cells = space.sample(9, rng)
@@ -133,8 +134,8 @@ def test_published_loss_agrees_with_numpy(rng):
     operation_logits = rng.normal(size=(5, 8, 7)).astype(np.float32)
     edge_logits = rng.normal(size=(5, 8, 8)).astype(np.float32)
     mask = tf.ones([5, 8])
-    terms = losses.loss_terms(config, ops, adjacency, mask, Posterior(mean, log_stddev), operation_logits, edge_logits)
-    ours = losses.batch_loss(config, terms, tf.ones([5]), tf.constant(5.0))
+    terms = loss_terms(config, ops, adjacency, mask, Posterior(mean, log_stddev), operation_logits, edge_logits)
+    ours = batch_loss(config, terms, tf.ones([5]), tf.constant(5.0))
     theirs = reference.published_loss(ops, adjacency, mean, log_stddev, operation_logits, edge_logits)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
@@ -146,11 +147,11 @@ def test_loss_by_hand():
     adjacency = tf.constant([[[0.0, 1, 0], [0, 0, 0], [0, 0, 0]]])
     mask = tf.constant([[1.0, 1.0, 0.0]])
     posterior = Posterior(tf.ones([1, 3, 4]), tf.zeros([1, 3, 4]))
-    terms = losses.loss_terms(config, ops, adjacency, mask, posterior, tf.zeros([1, 3, 3]), tf.zeros([1, 3, 3]))
+    terms = loss_terms(config, ops, adjacency, mask, posterior, tf.zeros([1, 3, 3]), tf.zeros([1, 3, 3]))
     np.testing.assert_allclose(terms.operations, [2 * np.log(3)], rtol=1e-6)
     np.testing.assert_allclose(terms.edges, [np.log(2)], rtol=1e-6)
     np.testing.assert_allclose(terms.divergence, [0.5 * 2 * 4], rtol=1e-6)
-    loss = losses.batch_loss(config, terms, tf.ones([1]), tf.constant(1.0))
+    loss = batch_loss(config, terms, tf.ones([1]), tf.constant(1.0))
     np.testing.assert_allclose(loss, 2 * np.log(3) + np.log(2) + 0.5 * 4, rtol=1e-6)
 
 
@@ -163,7 +164,7 @@ def test_filling_rows_do_not_change_loss_or_statistics(rng):
         model = small_model("tfnas", space)
         weights = tf.constant(weights, tf.float32)
         posterior = model.encode(ops[rows], adjacency[rows], weights, training=True)
-        terms = losses.loss_terms(
+        terms = loss_terms(
             model.config,
             ops[rows],
             adjacency[rows],
@@ -171,7 +172,7 @@ def test_filling_rows_do_not_change_loss_or_statistics(rng):
             posterior,
             *model.decode(posterior.mean),
         )
-        loss = losses.batch_loss(model.config, terms, weights, tf.reduce_sum(weights))
+        loss = batch_loss(model.config, terms, weights, tf.reduce_sum(weights))
         results.append([loss.numpy(), *(v.numpy() for v in model.variables if "moving" in v.name)])
     for first, second in zip(*results, strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-5)

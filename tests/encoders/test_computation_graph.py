@@ -18,9 +18,8 @@ from tfnas.corpora.graphs import require_labels
 from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.config import PRESETS, preset
 from tfnas.encoders.computation_graph.model import GraphEncoder
-from tfnas.encoders.computation_graph.pretrain import pretrain
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
-from tfnas.encoders.computation_graph.task import ContrastiveTask
+from tfnas.encoders.computation_graph.task import ContrastiveTask, GraphPretraining
 from tfnas.encoders.contrastive import Members, contrastive_losses
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs import spectra
@@ -233,7 +232,7 @@ def test_replicas_see_each_others_negatives(graphs, two_replicas):
 @pytest.fixture(scope="module")
 def run_folder(graphs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cg")
-    pretrain(small(), graphs, folder, epochs=2, seed=1, strategy=get_strategy("default"))
+    GraphPretraining(small(), graphs).run(folder, epochs=2, seed=1)
     return folder
 
 
@@ -246,17 +245,16 @@ def test_pretraining_leaves_everything_and_resumes_to_the_same(graphs, run_folde
     task = ContrastiveTask(config, graphs, 1, 2)
     schedule = loop.TrainingConfig(1, config.batch_size, 1, config.clip_norm, steps_per_call=10)
     loop.train(task, schedule, tmp_path, get_strategy("default"))
-    pretrain(config, graphs, tmp_path, epochs=2, seed=1, strategy=get_strategy("default"), resume=True)
+    GraphPretraining(config, graphs).run(tmp_path, epochs=2, seed=1, resume=True)
     first, second = (SavedGraphEncoder(folder / "encoder").embed(graphs) for folder in (run_folder, tmp_path))
     np.testing.assert_array_equal(first, second)
 
 
 def test_pretraining_refuses(graphs, tmp_path):
-    strategy = get_strategy("default")
     with pytest.raises(ConfigurationError, match="epochs=0"):
-        pretrain(small(), graphs, tmp_path, epochs=0, seed=1, strategy=strategy)
+        GraphPretraining(small(), graphs).run(tmp_path, epochs=0, seed=1)
     with pytest.raises(ConfigurationError, match="batch_size=64"):
-        pretrain(small(batch_size=64), graphs, tmp_path, epochs=1, seed=1, strategy=strategy)
+        GraphPretraining(small(batch_size=64), graphs).run(tmp_path, epochs=1, seed=1)
     with pytest.raises(ConfigurationError, match="loss='triplet', expected one of spectral, supcon, simclr"):
         small(loss="triplet")
     with pytest.raises(ConfigurationError, match="temperature=0"):

@@ -8,15 +8,20 @@ import pytest
 from tfnas import artefacts
 from tfnas.corpora import cells as cell_corpora
 from tfnas.corpora import graphs as graph_corpora
-from tfnas.encoders import corpus
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
-from tfnas.encoders.corpus import embed_corpus, read_embeddings
-from tfnas.encoders.saved import SavedEncoder
+from tfnas.encoders.corpus import check, embed_corpus, read_embeddings
+from tfnas.encoders.jacobian import config as jacobian_config
+from tfnas.encoders.jacobian import corpus as jacobian_corpus
+from tfnas.encoders.jacobian import saved
+from tfnas.encoders.jacobian.data_config import JacobianConfig
+from tfnas.encoders.jacobian.model import JacobianEncoder
+from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.graphs.packed import pack
 from tfnas.networks import symbolic
 from tfnas.saved_models import SHIPPED
-from tfnas.spaces import NASBench201
+from tfnas.spaces import NASBench201, NATSSize
 
 IN_MEMORY = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
 SPACE = NASBench201()
@@ -40,7 +45,7 @@ def joined(folder, count):
 def test_cells_as_the_encoder_embeds_them_in_two_processes(cells, tmp_path):
     summary = embed_corpus(SHIPPED / "arch2vec_nasbench201", cells, tmp_path, batch_size=64, num_workers=2)
     assert (summary["architectures"], summary["embedded_now"]) == (len(CELLS), len(CELLS))
-    expected = SavedEncoder(SHIPPED / "arch2vec_nasbench201").embed(CELLS)
+    expected = SavedCellEncoder(SHIPPED / "arch2vec_nasbench201").embed(CELLS)
     np.testing.assert_allclose(joined(tmp_path / "embeddings", len(CELLS)), expected, atol=1e-5)
 
 
@@ -50,6 +55,33 @@ def test_graphs_as_the_encoder_embeds_them(tmp_path):
     embed_corpus(SHIPPED / "cg_encoder", tmp_path / "corpus", tmp_path, batch_size=7, beam_options=IN_MEMORY)
     expected = SavedGraphEncoder(SHIPPED / "cg_encoder").embed(pack(graphs))
     np.testing.assert_allclose(joined(tmp_path / "embeddings", 40), expected, atol=1e-5)
+
+
+def test_graphs_as_the_motif_encoder_embeds_them(tmp_path):
+    graphs = [symbolic.build("nasbench201", SPACE.architecture(CELLS, row)) for row in range(20)]
+    graph_corpora.write_graphs(tmp_path / "corpus", graphs, num_shards=2)
+    embed_corpus(SHIPPED / "motif_encoder", tmp_path / "corpus", tmp_path, batch_size=7, beam_options=IN_MEMORY)
+    expected = SavedMotifEncoder(SHIPPED / "motif_encoder").embed(graphs)
+    np.testing.assert_allclose(joined(tmp_path / "embeddings", 20), expected, atol=1e-5)
+
+
+def test_jacobians_as_the_encoder_embeds_them(tmp_path):
+    """Means over initialisations; a corpus of other projections is refused before anything is embedded."""
+    rng = np.random.default_rng(0)
+    space = NATSSize()
+    config = JacobianConfig(initializations=2, components=3, shard_size=4)
+    images = rng.normal(size=(4, 8, 8, 3)).astype(np.float32)
+    jacobian_corpus.extract(space, space.sample(6, rng), images, config, tmp_path / "corpus", seed=1)
+    corpus = jacobian_corpus.load(tmp_path / "corpus")
+    settings = jacobian_config.preset("tfnas", width=8, embedding_dim=8)
+    model = JacobianEncoder(settings, 4, 3, corpus.frequencies.shape[-1], 0)
+    saved.export(model, tmp_path / "encoder", corpus)
+    summary = embed_corpus(tmp_path / "encoder", tmp_path / "corpus", tmp_path, beam_options=IN_MEMORY)
+    assert (summary["architectures"], summary["embedding_dim"]) == (6, 8)
+    expected = saved.SavedJacobianEncoder(tmp_path / "encoder").embed(corpus).mean(axis=1)
+    np.testing.assert_allclose(joined(tmp_path / "embeddings", 6), expected, atol=1e-5)
+    with pytest.raises(MismatchError, match="components=3, expected the encoder's components=64"):
+        check(SHIPPED / "jacobian_encoder", tmp_path / "corpus")
 
 
 def test_only_missing_shards_are_done(cells, tmp_path):
@@ -94,13 +126,13 @@ def test_damage_is_noticed(cells, tmp_path):
 
 
 def test_what_does_not_belong_together(cells, tmp_path):
-    with pytest.raises(MismatchError, match="arch2vec_darts: encoder/arch2vec darts does not embed the cell_corpus"):
-        corpus.check(SHIPPED / "arch2vec_darts", cells)
-    with pytest.raises(MismatchError, match="does not embed the cell_corpus"):
-        corpus.check(SHIPPED / "cg_encoder", cells)
-    with pytest.raises(CorruptArtefactError, match="expected an encoder, found a 'cell_corpus'"):
-        corpus.check(cells, cells)
-    with pytest.raises(CorruptArtefactError, match="expected a corpus of cells or graphs"):
-        corpus.check(SHIPPED / "arch2vec_darts", SHIPPED / "arch2vec_darts")
+    with pytest.raises(MismatchError, match="space nasbench201, expected the encoder's darts"):
+        check(SHIPPED / "arch2vec_darts", cells)
+    with pytest.raises(MismatchError, match=r"expected a graph_corpus .*, found a 'cell_corpus'"):
+        check(SHIPPED / "cg_encoder", cells)
+    with pytest.raises(CorruptArtefactError, match=r"expected an encoder \(.*\), found a 'cell_corpus'"):
+        check(cells, cells)
+    with pytest.raises(MismatchError, match=r"expected a cell_corpus .*, found a 'encoder/arch2vec'"):
+        check(SHIPPED / "arch2vec_darts", SHIPPED / "arch2vec_darts")
     with pytest.raises(ConfigurationError, match="batch_size=0"):
         embed_corpus(SHIPPED / "arch2vec_nasbench201", cells, tmp_path, batch_size=0)

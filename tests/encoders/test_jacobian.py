@@ -10,13 +10,13 @@ import tensorflow as tf
 
 from tests.proxies.test_scores import IMAGES, small_model
 from tfnas.encoders.jacobian import config as presets
-from tfnas.encoders.jacobian import export, pretrain
+from tfnas.encoders.jacobian import saved
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
 from tfnas.encoders.jacobian.program import describe
 from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
-from tfnas.encoders.jacobian.task import InitializationTask, flat_inputs
+from tfnas.encoders.jacobian.task import InitializationTask, JacobianPretraining, flat_inputs, joined
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.spaces import NATSSize
 
@@ -24,8 +24,7 @@ COUNT, ROWS = 24, 6
 SMALL = {"width": 16, "batch_size": 8, "embedding_dim": 8, "correlations": True}
 
 
-@pytest.fixture(scope="module")
-def corpus():
+def make_corpus():
     """Every architecture has a spectrum of its own; initialisations add noise."""
     rng = np.random.default_rng(0)
     space = NATSSize()
@@ -48,6 +47,11 @@ def corpus():
         frequencies=stack("frequencies"),
         state=stack("state").astype(np.int8),
     )
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return make_corpus()
 
 
 def model_for(corpus, **changes):
@@ -83,8 +87,7 @@ def test_published_network_has_the_published_size():
 
 def test_training_finds_the_other_initialisation(corpus, tmp_path):
     config = presets.preset("tfnas", **SMALL)
-    strategy = tf.distribute.get_strategy()
-    summary = pretrain.pretrain(config, [corpus], tmp_path, epochs=30, seed=1, strategy=strategy)
+    summary = JacobianPretraining(config, [corpus]).run(tmp_path, epochs=30, seed=1)
     chance = np.log(2 * 8 - 1)
     assert summary["loss"] < 0.5 * chance
     assert summary["found"] > 0.8
@@ -99,7 +102,7 @@ def test_training_finds_the_other_initialisation(corpus, tmp_path):
         assert (tmp_path / name).stat().st_size
     again = tmp_path / "again"
     again.mkdir()
-    pretrain.pretrain(config, [corpus], again, epochs=30, seed=1, strategy=strategy)
+    JacobianPretraining(config, [corpus]).run(again, epochs=30, seed=1)
     np.testing.assert_array_equal(SavedJacobianEncoder(again / "encoder").embed(corpus), embeddings)
 
 
@@ -110,24 +113,17 @@ import pathlib, sys
 import tfnas, numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.encoders.test_jacobian import SMALL
-from tfnas.encoders.jacobian import config, pretrain
-from tfnas.encoders.jacobian.corpus import JacobianCorpus
-arrays = np.load(sys.argv[1])
-corpus = JacobianCorpus(None, None, None, **arrays)
+from tests.encoders.test_jacobian import SMALL, make_corpus
+from tfnas.encoders.jacobian import config
+from tfnas.encoders.jacobian.task import JacobianPretraining
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-model = pretrain.train(config.preset("tfnas", **SMALL), corpus, pathlib.Path(sys.argv[2]), epochs=2, seed=1,
-                       strategy=strategy)
-np.savez(sys.argv[3], *[v.numpy() for v in model.trainable_variables])
+pretraining = JacobianPretraining(config.preset("tfnas", **SMALL), [make_corpus()])
+model = pretraining.train(pathlib.Path(sys.argv[1]), epochs=2, seed=1, strategy=strategy)
+np.savez(sys.argv[2], *[v.numpy() for v in model.trainable_variables])
 """
-    names = ("images", "directions", "scales", "correlations", "frequencies", "state")
-    np.savez(tmp_path / "corpus.npz", **{name: getattr(corpus, name) for name in names})
-    arguments = [str(tmp_path / name) for name in ("corpus.npz", "run", "weights.npz")]
+    arguments = [str(tmp_path / name) for name in ("run", "weights.npz")]
     subprocess.run([sys.executable, "-c", script, *arguments], check=True)
-    alone = tmp_path / "alone"
-    model = pretrain.train(
-        presets.preset("tfnas", **SMALL), corpus, alone, epochs=2, seed=1, strategy=tf.distribute.get_strategy()
-    )
+    model = JacobianPretraining(presets.preset("tfnas", **SMALL), [corpus]).train(tmp_path / "alone", epochs=2, seed=1)
     with np.load(tmp_path / "weights.npz") as weights:
         for variable, name in zip(model.trainable_variables, weights.files, strict=True):
             np.testing.assert_allclose(variable, weights[name], rtol=1e-3, atol=1e-4)
@@ -135,7 +131,7 @@ np.savez(sys.argv[3], *[v.numpy() for v in model.trainable_variables])
 
 def test_export_embeds_jacobians_and_flags_the_unusable(corpus, tmp_path):
     model = model_for(corpus)
-    export.export(model, tmp_path / "encoder", corpus)
+    saved.export(model, tmp_path / "encoder", corpus)
     encoder = SavedJacobianEncoder(tmp_path / "encoder")
     jacobians = np.random.default_rng(2).normal(size=(3, ROWS, 48)).astype(np.float32)
     jacobians[1] = 0
@@ -162,7 +158,7 @@ def test_embedding_of_a_keras_model(tmp_path, corpus):
         frequencies=np.ones((COUNT, 3, 5), np.float32) / 5,
     )
     model = JacobianEncoder(presets.preset("tfnas", **SMALL), 4, 4, 5, 0)
-    export.export(model, tmp_path / "encoder", fitting)
+    saved.export(model, tmp_path / "encoder", fitting)
     encoder = SavedJacobianEncoder(tmp_path / "encoder")
     network = small_model(tf.keras)
     found = encoder.embed_model(network, IMAGES, initializations=2)
@@ -189,15 +185,15 @@ def test_refusals(corpus, tmp_path):
     with pytest.raises(ConfigurationError, match="no input"):
         presets.preset("tfnas", scales=False, frequencies=False)
     with pytest.raises(MismatchError, match="over other images"):
-        pretrain.joined([corpus, dataclasses.replace(corpus, images=corpus.images + 1)])
+        joined([corpus, dataclasses.replace(corpus, images=corpus.images + 1)])
     random = dataclasses.replace(corpus, config=dataclasses.replace(corpus.config, projection="random"))
     with pytest.raises(MismatchError, match="projection='random'"):
-        pretrain.joined([corpus, random])
-    export.export(model_for(corpus), tmp_path / "encoder", random)
+        joined([corpus, random])
+    saved.export(model_for(corpus), tmp_path / "encoder", random)
     with pytest.raises(MismatchError, match="expected leading directions"):
         SavedJacobianEncoder(tmp_path / "encoder").embed_jacobians(np.zeros((1, ROWS, 48)))
     with pytest.raises(ConfigurationError, match="at least batch_size=256"):
-        pretrain.train(presets.preset("tfnas"), corpus, None, epochs=1, seed=0, strategy=None)
+        JacobianPretraining(presets.preset("tfnas"), [corpus]).train(tmp_path, epochs=1, seed=0)
 
 
 def test_shipped_encoder_embeds_a_model_whatever_the_order_of_images():

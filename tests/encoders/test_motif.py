@@ -14,12 +14,10 @@ from tests.graphs.test_motifs import graphs_of, permuted, random_part
 from tfnas.encoders.contrastive import Members
 from tfnas.encoders.motif import losses
 from tfnas.encoders.motif.config import PRESETS, MotifEncoderConfig, preset
-from tfnas.encoders.motif.layers import AttentionConvolution, SymmetricConvolution
-from tfnas.encoders.motif.model import MotifEncoder
-from tfnas.encoders.motif.pretrain import pretrain, train
+from tfnas.encoders.motif.model import AttentionConvolution, MotifEncoder, SymmetricConvolution
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
-from tfnas.encoders.motif.task import RetrievalTask
+from tfnas.encoders.motif.task import MotifPretraining, RetrievalTask
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, embed_two_level, two_level_view
 from tfnas.graphs.packed import FlatBatch
@@ -67,13 +65,13 @@ def test_attention_layer_against_a_loop():
     states = tf.constant(RNG.normal(size=(5, 4)), tf.float32)
     ends = [(0, 1), (1, 2), (0, 2), (3, 2)]
     mask = [1.0, 1.0, 0.0, 1.0]
-    layer = AttentionConvolution(4, itertools.count(), both=False, heads=2)
+    layer = AttentionConvolution(8, itertools.count(), both=False)
     found = layer(states, *(tf.constant(side) for side in zip(*ends, strict=True)), tf.constant(mask)).numpy()
-    queries = layer.query(states).numpy().reshape(5, 2, 2)
-    values = layer.value(states).numpy().reshape(5, 2, 2)
+    queries = layer.query(states).numpy().reshape(5, 4, 2)
+    values = layer.value(states).numpy().reshape(5, 4, 2)
     for node in range(5):
         heard = [node, *(a for (a, b), on in zip(ends, mask, strict=True) if b == node and on)]
-        for head in range(2):
+        for head in range(4):
             sums = np.array([queries[node, head] + values[other, head] for other in heard])
             weight = np.exp((layer.attention.numpy()[head] * np.where(sums > 0, sums, 0.2 * sums)).sum(1))
             expected = (weight[:, None] * values[heard, head]).sum(0) / weight.sum()
@@ -207,7 +205,7 @@ def test_losses_stay_finite_for_equal_embeddings_and_single_families():
 def test_trained_and_exported(name, tmp_path):
     config = small(name, learning_rate=0.01)
     graphs = packed()
-    first = pretrain(config, graphs, tmp_path, epochs=2, seed=1, strategy=tf.distribute.get_strategy())
+    first = MotifPretraining(config, graphs).run(tmp_path, epochs=2, seed=1)
     assert np.isfinite(first["loss"])
     encoder = SavedMotifEncoder(tmp_path / "encoder")
     found = encoder.embed(graphs)
@@ -240,17 +238,16 @@ def families_of_chains():
 def test_training_separates_families(name, tmp_path):
     graphs = families_of_chains()
     config = small(name, learning_rate=0.01, batch_size=12, **({"memory_share": 0.0} if name == "tfnas" else {}))
-    levels = Splitter.learned(config, graphs)(graphs)
-    strategy = tf.distribute.get_strategy()
+    pretraining = MotifPretraining(config, graphs)
     same = np.equal.outer(graphs.family, graphs.family)
 
     def gap(model):
-        found = embed_two_level(model.encode, levels)
+        found = embed_two_level(model.encode, pretraining.levels)
         cosines = found @ found.T
         return cosines[same].mean() - cosines[~same].mean()
 
     before = gap(MotifEncoder(config, 3, 1))
-    model = train(config, levels, tmp_path, epochs=30, seed=1, strategy=strategy)
+    model = pretraining.train(tmp_path, epochs=30, seed=1)
     assert gap(model) > before + 0.1
     assert gap(model) > 0.5
 
@@ -259,11 +256,9 @@ def test_killed_between_stages_and_resumed(tmp_path, monkeypatch):
     """A run of two stages that stops in the second and is resumed equals one that was not stopped."""
     graphs = families_of_chains()
     config = small("tfnas", motif_loss="infonce", stages="two_stage", macro_layers=1)
-    levels = Splitter.learned(config, graphs)(graphs)
-    strategy = tf.distribute.get_strategy()
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
-    whole = train(config, levels, tmp_path / "whole", epochs=3, seed=1, strategy=strategy)
+    whole = MotifPretraining(config, graphs).train(tmp_path / "whole", epochs=3, seed=1)
     write, calls = MetricsLog.write, []
 
     def stop(self, epoch, values):
@@ -275,8 +270,8 @@ def test_killed_between_stages_and_resumed(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(MetricsLog, "write", stop)
         with pytest.raises(KeyboardInterrupt):
-            train(config, levels, tmp_path / "stopped", epochs=3, seed=1, strategy=strategy)
-    again = train(config, levels, tmp_path / "stopped", epochs=3, seed=1, strategy=strategy, resume=True)
+            MotifPretraining(config, graphs).train(tmp_path / "stopped", epochs=3, seed=1)
+    again = MotifPretraining(config, graphs).train(tmp_path / "stopped", epochs=3, seed=1, resume=True)
     for one, two in zip(whole.variables, again.variables, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -331,7 +326,7 @@ def test_two_replicas_learn_what_one_does(changes, two_replicas):
 
 
 def test_needs_only_tensorflow(tmp_path):
-    pretrain(small(), packed(), tmp_path, epochs=1, seed=1, strategy=tf.distribute.get_strategy())
+    MotifPretraining(small(), packed()).run(tmp_path, epochs=1, seed=1)
     script = (
         "import sys, tensorflow as tf\n"
         "model = tf.saved_model.load(sys.argv[1])\n"
@@ -373,12 +368,11 @@ def test_settings_that_make_no_sense(changes, message):
 def test_wrong_input(tmp_path):
     with pytest.raises(ConfigurationError, match="unknown preset"):
         preset("mine")
-    strategy = tf.distribute.get_strategy()
     with pytest.raises(ConfigurationError, match="1 family, expected at least two"):
-        pretrain(small(), packed(families=1), tmp_path, epochs=1, seed=1, strategy=strategy)
+        MotifPretraining(small(), packed(families=1)).run(tmp_path, epochs=1, seed=1)
     with pytest.raises(ConfigurationError, match="epochs=0"):
-        pretrain(small(), packed(), tmp_path, epochs=0, seed=1, strategy=strategy)
-    pretrain(small(), packed(), tmp_path, epochs=1, seed=1, strategy=strategy)
+        MotifPretraining(small(), packed()).run(tmp_path, epochs=0, seed=1)
+    MotifPretraining(small(), packed()).run(tmp_path, epochs=1, seed=1)
     encoder = SavedMotifEncoder(tmp_path / "encoder")
     encoder.manifest["operators"] = encoder.manifest["operators"][:2]
     with pytest.raises(InvalidArchitectureError, match="trained before there was an operator"):

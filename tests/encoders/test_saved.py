@@ -13,8 +13,7 @@ from scipy.spatial.distance import pdist
 
 from tests.encoders.test_arch2vec import small_model
 from tfnas import artefacts
-from tfnas.encoders import saved
-from tfnas.encoders.arch2vec import export
+from tfnas.encoders.arch2vec import saved
 from tfnas.errors import CorruptArtefactError, MismatchError
 from tfnas.graphs import cells as cell_graphs
 from tfnas.spaces import Darts, NASBench201
@@ -26,7 +25,7 @@ SPACE = NASBench201()
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "encoder"
     model = small_model("tfnas", SPACE)
-    export.export(model, SPACE, folder, seed=1)
+    saved.export(model, SPACE, folder, seed=1)
     return folder, model
 
 
@@ -34,7 +33,7 @@ def test_embeds_as_the_model_does(exported, rng):
     folder, model = exported
     cells = SPACE.sample(5000, rng)  # more than one chunk
     expected, _ = model.embed(cells.one_hot(7), cells.adjacency.astype(np.float32))
-    encoder = saved.SavedEncoder(folder)
+    encoder = saved.SavedCellEncoder(folder)
     np.testing.assert_allclose(encoder.embed(cells), expected, atol=1e-5)
     np.testing.assert_allclose(encoder.embed(cells[:3]), expected[:3], atol=1e-5)
     assert encoder.embed(cells[:0]).shape == (0, 4)
@@ -93,11 +92,11 @@ def test_damaged_model(exported, tmp_path):
         shutil.copytree(exported[0], folder)
         (folder / name).write_bytes((folder / name).read_bytes()[:-1])
         with pytest.raises(CorruptArtefactError, match=name.split("/")[-1]):
-            saved.SavedEncoder(folder)
+            saved.SavedCellEncoder(folder)
 
 
 def test_table_belongs_to_its_encoder(exported, tmp_path, rng):
-    encoder = saved.SavedEncoder(exported[0])
+    encoder = saved.SavedCellEncoder(exported[0])
     cells = SPACE.sample(10, rng)
     values = encoder.embed(cells)
     saved.write_embedding_table(tmp_path / "table", encoder, cells, values)
@@ -105,9 +104,9 @@ def test_table_belongs_to_its_encoder(exported, tmp_path, rng):
     np.testing.assert_array_equal(read_values, values)
     np.testing.assert_array_equal(read_cells.operations, cells.operations)
 
-    export.export(small_model("tfnas", SPACE, seed=2), SPACE, tmp_path / "other")
+    saved.export(small_model("tfnas", SPACE, seed=2), SPACE, tmp_path / "other")
     with pytest.raises(MismatchError, match=r"run trainers\.embed again"):
-        saved.read_embedding_table(tmp_path / "table", saved.SavedEncoder(tmp_path / "other"))
+        saved.read_embedding_table(tmp_path / "table", saved.SavedCellEncoder(tmp_path / "other"))
     values[3, 1] = np.nan
     saved.write_embedding_table(tmp_path / "table", encoder, cells, values)
     with pytest.raises(CorruptArtefactError, match="row 3 holds NaN"):
@@ -116,17 +115,17 @@ def test_table_belongs_to_its_encoder(exported, tmp_path, rng):
 
 def test_wrong_space_and_wrong_artefact(exported, tmp_path):
     with pytest.raises(MismatchError, match="an encoder of nasbench201, expected one of darts"):
-        saved.SavedEncoder(exported[0]).check_space(Darts())
+        saved.SavedCellEncoder(exported[0]).check_space(Darts())
     artefacts.write_manifest(tmp_path, kind="something")
-    with pytest.raises(CorruptArtefactError, match="expected an encoder"):
-        saved.SavedEncoder(tmp_path)
+    with pytest.raises(CorruptArtefactError, match=r"expected .* 'encoder/arch2vec', found 'something'"):
+        saved.SavedCellEncoder(tmp_path)
 
 
 @pytest.mark.parametrize("space", ["nasbench101", "nasbench201", "darts"])
 def test_shipped_encoders(space, small_nasbench101, rng):
     """Intact, and able to tell all cells apart, those that differ in the direction of an edge included."""
     folder = pathlib.Path(__file__).parents[2] / "saved_models" / f"arch2vec_{space}"
-    encoder = saved.SavedEncoder(folder)
+    encoder = saved.SavedCellEncoder(folder)
     space = {"nasbench101": small_nasbench101, "nasbench201": SPACE, "darts": Darts()}[space]
     cells = space.sample(1000, rng)
     values = encoder.embed(cells)

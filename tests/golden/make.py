@@ -13,7 +13,8 @@ from tfnas import saved_models
 from tfnas.benchmarks.trained.trial_log import TrialLog
 from tfnas.corpora import cells as cell_corpora
 from tfnas.corpora import graphs as graph_corpora
-from tfnas.encoders import corpus, saved
+from tfnas.encoders import corpus
+from tfnas.encoders.arch2vec import saved
 from tfnas.networks import symbolic
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
@@ -32,7 +33,7 @@ def main(folder: pathlib.Path) -> None:
     cell_corpora.write_cells(folder / "cells", space, cells, num_shards=2)
     graphs = [symbolic.build("nasbench201", space.architecture(cells, row), name=f"n{row}") for row in range(3)]
     graph_corpora.write_graphs(folder / "graphs", graphs, num_shards=2)
-    encoder = saved.SavedEncoder(saved_models.SHIPPED / "arch2vec_nasbench201")
+    encoder = saved.SavedCellEncoder(saved_models.SHIPPED / "arch2vec_nasbench201")
     (folder / "sharded").mkdir()
     corpus.embed_corpus(encoder.folder, folder / "cells", folder / "sharded", beam_options=IN_MEMORY)
     saved.write_embedding_table(folder / "embeddings", encoder, cells, encoder.embed(cells))

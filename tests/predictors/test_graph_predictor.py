@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.graphs.test_packed import sample
-from tfnas.encoders.computation_graph import export
+from tfnas.encoders.computation_graph import saved
 from tfnas.encoders.computation_graph.config import preset
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
@@ -25,7 +25,7 @@ CONFIG = MLPConfig(hidden=(16,), members=3, epochs=40, batch_size=16, tune_epoch
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder") / "encoder"
-    export.export(GraphEncoder(preset("tfnas", width=16, layers=2, embedding_dim=16), 1), folder)
+    saved.export(GraphEncoder(preset("tfnas", width=16, layers=2, embedding_dim=16), 1), folder)
     return SavedGraphEncoder(folder)
 
 

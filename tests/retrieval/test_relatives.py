@@ -5,14 +5,13 @@ import json
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.graphs.isomorphism import equivalent
 from tfnas.corpora.graphs import write_graphs
 from tfnas.encoders.motif.config import preset
-from tfnas.encoders.motif.pretrain import pretrain
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
+from tfnas.encoders.motif.task import MotifPretraining
 from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.networks import symbolic
 from tfnas.retrieval import relatives
@@ -43,8 +42,7 @@ def folder(tmp_path_factory):
     write_graphs(folder / "corpus", networks())
     collection = Collection.from_corpora([folder / "corpus"])
     config = preset("tfnas", width=8, embedding_dim=8, neighbourhood_width=48, batch_size=8)
-    strategy = tf.distribute.get_strategy()
-    pretrain(config, collection.graphs, folder, epochs=1, seed=1, strategy=strategy)
+    MotifPretraining(config, collection.graphs).run(folder, epochs=1, seed=1)
     build_index(collection, SavedMotifEncoder(folder / "encoder"), folder / "index")
     return folder
 

@@ -18,6 +18,7 @@ from tfnas.corpora import graphs as graph_corpora
 from tfnas.spaces import NASBench201
 
 BINARIES = (
+    "pretrain",
     *sorted(path.stem for path in (ROOT / "trainers").glob("[a-z]*.py")),
     *(f"reproductions {paper}" for paper in PAPERS),
 )

@@ -31,6 +31,7 @@ LONG = ("build_digits201", *(name for name in BINARIES if name.startswith("repro
 IMAGES = "--data={inputs}/images.npz"
 COMMANDS = {
     **{small.program: small.arguments for small in SMALL_RUNS.values()},
+    "pretrain": ("--encoder=arch2vec", *SMALL_RUNS["arch2vec"].arguments),
     "embed": ("--encoder=saved_models/arch2vec_nasbench201", "--corpus={inputs}/cells"),
     "embed_corpus": ("--encoder=saved_models/arch2vec_nasbench201", "--corpus={inputs}/cells"),
     "export": ("--run_dir={inputs}/run",),

@@ -11,7 +11,7 @@ from tfnas.corpora import shards
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph, from_example, to_example
 from tfnas.graphs.operators import OPERATORS
-from tfnas.graphs.packed import PackedGraphs
+from tfnas.graphs.packed import PackedGraphs, pack
 
 KIND = "graph_corpus"
 SIZES_NAME = "sizes.npz"
@@ -95,6 +95,19 @@ def read_graphs(folder: artefacts.PathLike) -> Iterator[ComputationGraph]:
             yield from_example(serialized)
         except InvalidArchitectureError as error:
             raise CorruptArtefactError(f"{folder}: graph {number}: {error}") from error
+
+
+def load_graphs(folders: Iterable[artefacts.PathLike]) -> PackedGraphs:
+    """All graphs of some corpora.
+
+    Args:
+      folders: folders of the corpora.
+
+    Raises:
+      CorruptArtefactError: a file is missing, truncated or changed.
+      ConfigurationError: the corpora hold no graphs.
+    """
+    return pack(graph for folder in folders for graph in read_graphs(folder))
 
 
 def require_labels(graphs: PackedGraphs) -> None:

@@ -1,26 +1,14 @@
 """Labelled computation graphs from corpora and from benchmarks' tables, as `trainers.train_predictor` reads them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from tfnas import artefacts
 from tfnas.benchmarks.registry import TABLES
-from tfnas.corpora.graphs import read_graphs
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.packed import PackedGraphs, pack
+from tfnas.graphs.packed import PackedGraphs
 from tfnas.networks import symbolic
 from tfnas.networks.symbolic.packing import pack_cells
-
-
-def from_corpora(folders: Sequence[artefacts.PathLike]) -> PackedGraphs:
-    """All graphs of some corpora.
-
-    Raises:
-      CorruptArtefactError: a file is missing, truncated or changed.
-      ConfigurationError: they hold no graphs.
-    """
-    return pack(graph for folder in folders for graph in read_graphs(folder))
 
 
 def from_benchmarks(

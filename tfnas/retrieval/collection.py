@@ -10,11 +10,10 @@ from tfnas import artefacts
 from tfnas.corpora import graphs as graph_corpora
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.motifs.weisfeiler_lehman import colour_counts, mixed
+from tfnas.graphs.motifs.weisfeiler_lehman import distinct
 from tfnas.graphs.operators import CODES, OPERATORS, UNKNOWN
 from tfnas.graphs.packed import PackedGraphs, pack
 
-_ROUNDS = 4
 # Parameters of a norm per channel: scale and shift, and the moving mean and variance of batch normalisation.
 _PER_CHANNEL = {"batch_norm": 4, "layer_norm": 2, "group_norm": 2, "rms_norm": 1, "prelu": 1}
 
@@ -98,12 +97,7 @@ class Collection:
 
     def distinct(self) -> "Collection":
         """The first architecture of each structure: operators, heights of kernels and flow, whatever the channels."""
-        counts, names = colour_counts(self.graphs, _ROUNDS)
-        terms = counts[-1].copy()
-        terms.data = mixed(names[-1][terms.indices] + mixed(terms.data.astype(np.uint64)))
-        hashes = np.array(terms.sum(axis=1)).ravel()
-        _, first = np.unique(hashes, return_index=True)
-        return self[np.sort(first)]
+        return self[distinct(self.graphs)]
 
     def graph(self, row: int) -> ComputationGraph:
         """An architecture as a computation graph.

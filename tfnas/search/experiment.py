@@ -9,7 +9,7 @@ import numpy as np
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
 from tfnas.benchmarks.tabular import TableEvaluator
-from tfnas.encoders.saved import SavedEncoder, read_embedding_table
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder, read_embedding_table
 from tfnas.reports import figures
 from tfnas.search import get_strategy, loop
 from tfnas.search.base import Candidates, Strategy
@@ -19,7 +19,7 @@ from tfnas.search.open_candidates import OpenCandidates
 
 def candidates_of(
     evaluator: Evaluator,
-    encoder: SavedEncoder,
+    encoder: SavedCellEncoder,
     embeddings: artefacts.PathLike | None = None,
     *,
     with_latents: bool = False,

@@ -6,12 +6,15 @@ References:
 """
 
 import dataclasses
+import functools
+from typing import ClassVar
 
+from tfnas.encoders.settings import EncoderConfig, changed_preset
 from tfnas.errors import ConfigurationError
 
 
 @dataclasses.dataclass(frozen=True)
-class Arch2VecConfig:
+class Arch2VecConfig(EncoderConfig):
     """What decides a pretraining run besides data and seed.
 
     Attributes:
@@ -66,27 +69,38 @@ class Arch2VecConfig:
     shuffle_each_epoch: bool = True
     training_mode_epochs: int = 0
 
+    CHOICES: ClassVar = {
+        "message_passing": ("gin", "gcn"),
+        "pooling": ("sum", "mean"),
+        "operation_likelihood": ("softmax", "sigmoid"),
+        "decoder": ("inner_product", "bilinear", "joint"),
+    }
+    AT_LEAST_ONE = ("mlp_depth", "decoder_dim")
+    NOT_NEGATIVE = ("kl_weight", "training_mode_epochs")
+    SHARES = ("dropout",)
+
     def __post_init__(self) -> None:
-        for field, allowed in (
-            ("message_passing", ("gin", "gcn")),
-            ("pooling", ("sum", "mean")),
-            ("operation_likelihood", ("softmax", "sigmoid")),
-            ("decoder", ("inner_product", "bilinear", "joint")),
-        ):
-            if getattr(self, field) not in allowed:
-                raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(allowed)}")
-        for field in ("mlp_depth", "embedding_dim", "decoder_dim", "batch_size"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
-        for field in ("kl_weight", "clip_norm", "training_mode_epochs"):
-            if not getattr(self, field) >= 0:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 0")
-        if not self.learning_rate > 0:
-            raise ConfigurationError(f"learning_rate={self.learning_rate}, expected more than 0")
-        if not 0 <= self.dropout < 1:
-            raise ConfigurationError(f"dropout={self.dropout}, expected in [0, 1)")
+        super().__post_init__()
         if not self.hidden_dims or min(self.hidden_dims) < 1:
             raise ConfigurationError(f"hidden_dims={self.hidden_dims}, expected one or more widths of at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arch2VecInputs:
+    """Cells that arch2vec learns from.
+
+    Attributes:
+      space: search space.
+      corpus: folder of TFRecord shards to train on, instead of the whole space.
+      num_cells: number of cells to sample from a space that can't be enumerated.
+      max_multiply_adds_millions: bound on the multiply-adds, in millions, that the ImageNet network of a sampled DARTS
+        cell needs (arch2vec: 600); none by default.
+    """
+
+    space: str
+    corpus: str | None = None
+    num_cells: int = 600_000
+    max_multiply_adds_millions: float | None = None
 
 
 PRESETS = {
@@ -118,25 +132,5 @@ PRESETS = {
 }
 """`paper` follows equations 1-5, `published_code` the released program with its departures, `tfnas` is ours."""
 
-TABLE1_METHODS: dict[str, dict[str, object]] = {
-    "GAE": {"message_passing": "gcn", "variational": False},
-    "VGAE": {"message_passing": "gcn"},
-    "arch2vec without KL": {"variational": False},
-    "arch2vec": {},
-}
-"""The autoencoders of the paper's table 1 as changes of a preset.
-
-References:
-  Kipf and Welling 2016, "Variational Graph Auto-Encoders".
-"""
-
-
-def preset(name: str, **changes: object) -> Arch2VecConfig:
-    """A preset with some fields changed.
-
-    Raises:
-      ConfigurationError: no such preset, or a value out of range.
-    """
-    if name not in PRESETS:
-        raise ConfigurationError(f"unknown preset {name!r}, expected one of {', '.join(PRESETS)}")
-    return dataclasses.replace(PRESETS[name], **changes)
+preset = functools.partial(changed_preset, PRESETS)
+"""One of `PRESETS` with some fields changed; see `settings.changed_preset`."""

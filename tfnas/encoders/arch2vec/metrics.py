@@ -7,9 +7,7 @@ References:
   Yan et al. 2020 (arch2vec), section 4.1 and appendix B.
 """
 
-import concurrent.futures
 import dataclasses
-import os
 import warnings
 
 import numpy as np
@@ -17,7 +15,7 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from tfnas.encoders.arch2vec.model import Arch2Vec
+from tfnas.encoders.arch2vec.model import Arch2Vec, in_chunks
 from tfnas.spaces import Space
 from tfnas.spaces.base import ABSENT, CellTable
 
@@ -106,26 +104,12 @@ def expected_uniqueness(size: int, draws: int) -> float:
 
 def posterior_means(model: Arch2Vec, cells: CellTable) -> np.ndarray:
     """Vertex means float32 `[N, V, D]`."""
-    return _in_batches(model, cells, 1)
+    return in_chunks(_compiled_encoder(model), cells, 1, _BATCH)
 
 
 def embeddings(model: Arch2Vec, cells: CellTable) -> np.ndarray:
     """Embeddings float32 `[N, D]`."""
-    return _in_batches(model, cells, 0)
-
-
-def _in_batches(model: Arch2Vec, cells: CellTable, output: int) -> np.ndarray:
-    encode = _compiled_encoder(model)
-
-    def run(start: int) -> np.ndarray:
-        rows = np.minimum(np.arange(start, start + _BATCH), len(cells) - 1)
-        parts = encode(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
-        return parts[output].numpy()[: len(cells) - start]
-
-    parts = [run(0)]  # compiles, before there are threads
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts += pool.map(run, range(_BATCH, len(cells), _BATCH))
-    return np.concatenate(parts)
+    return in_chunks(_compiled_encoder(model), cells, 0, _BATCH)
 
 
 def _compiled_encoder(model: Arch2Vec) -> tf.types.experimental.GenericFunction:

@@ -1,19 +1,26 @@
-"""arch2vec as a task of the training loop."""
+"""arch2vec's learning, from cells to an exported encoder."""
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfnas.encoders.arch2vec import losses, metrics
-from tfnas.encoders.arch2vec.config import Arch2VecConfig
-from tfnas.encoders.arch2vec.model import Arch2Vec
-from tfnas.spaces import Space
+from tfnas import artefacts
+from tfnas.corpora import cell_sources
+from tfnas.encoders.arch2vec import metrics, saved
+from tfnas.encoders.arch2vec.config import Arch2VecConfig, Arch2VecInputs
+from tfnas.encoders.arch2vec.model import Arch2Vec, batch_loss, loss_terms
+from tfnas.encoders.pretraining import Pretraining
+from tfnas.errors import ConfigurationError
+from tfnas.spaces import Space, get_space
 from tfnas.spaces.base import CellTable
-from tfnas.training.loop import Task
+from tfnas.training.loop import Task, TrainingConfig
 
 NUM_SAMPLES = 10_000
 """Prior samples that validity and uniqueness are judged by."""
+_TEST_SHARE = 0.1
 
 
 class Arch2VecTask(Task):
@@ -79,10 +86,10 @@ class Arch2VecTask(Task):
             latent += tf.exp(posterior.log_stddev) * draws["noise"]
         if training and self.config.dropout:
             latent *= draws["kept"]
-        terms = losses.loss_terms(
+        terms = loss_terms(
             self.config, ops, adjacency, self.model.vertex_mask(ops), posterior, *self.model.decode(latent)
         )
-        loss = losses.batch_loss(self.config, terms, row_weights, total_weight)
+        loss = batch_loss(self.config, terms, row_weights, total_weight)
         shares = [tf.reduce_sum(term * row_weights) / total_weight for term in terms]
         return loss, dict(zip(self.metric_names, [loss, *shares], strict=True))
 
@@ -98,3 +105,75 @@ class Arch2VecTask(Task):
             NUM_SAMPLES,
             np.random.default_rng([self._seed, epoch]),
         )
+
+
+def split(cells: CellTable) -> tuple[CellTable, CellTable]:
+    """The training cells, and the last tenth, which is held out."""
+    count = len(cells) - int(len(cells) * _TEST_SHARE)
+    return cells[:count], cells[count:]
+
+
+class Arch2VecPretraining(Pretraining):
+    """Pretraining of arch2vec.
+
+    Args:
+      config: network, loss and optimiser.
+      space: space of the cells.
+      cells: N cells; the last tenth is held out.
+    """
+
+    shares = ("reconstruction_accuracy", "validity", "uniqueness")
+    steps_per_call = 100
+
+    def __init__(self, config: Arch2VecConfig, space: Space, cells: CellTable):
+        self.config = config
+        self.space = space
+        self.cells = cells
+        self.train_cells, self.test_cells = split(cells)
+        self.title = f"arch2vec on {space.name}"
+
+    @classmethod
+    def read(cls, config: Arch2VecConfig, inputs: Arch2VecInputs, seed: int) -> "Arch2VecPretraining":
+        millions = inputs.max_multiply_adds_millions
+        bound = None if millions is None else 1e6 * millions
+        return cls(config, *cell_sources.cells_of(inputs.space, inputs.corpus, inputs.num_cells, seed, bound))
+
+    @classmethod
+    def for_export(cls, config: Arch2VecConfig, inputs: Arch2VecInputs, seed: int) -> "Arch2VecPretraining":
+        space = get_space(inputs.space)
+        none = CellTable(
+            np.zeros((0, space.max_vertices), np.uint8), np.zeros((0, space.max_vertices, space.max_vertices), np.uint8)
+        )
+        return cls(config, space, none)
+
+    def settings(self, inputs: Arch2VecInputs) -> dict[str, Any]:
+        return dataclasses.asdict(inputs) | {"num_cells": len(self.cells)}
+
+    def check(self) -> None:
+        if len(self.train_cells) < self.config.batch_size or not len(self.test_cells):
+            raise ConfigurationError(f"{len(self.cells)} cells, expected more than {max(self.config.batch_size, 10)}")
+
+    def new_model(self) -> Arch2Vec:
+        return Arch2Vec(self.config, self.space.max_vertices, len(self.space.operations))
+
+    def task(self, stage: str, model: Arch2Vec | None, seed: int, epochs: int, replicas: int) -> Arch2VecTask:
+        return Arch2VecTask(self.config, self.space, self.train_cells, self.test_cells, seed, epochs)
+
+    def schedule(self, epochs: int, seed: int) -> TrainingConfig:
+        schedule = super().schedule(epochs, seed)
+        return dataclasses.replace(schedule, shuffle_each_epoch=self.config.shuffle_each_epoch)
+
+    def facts(self) -> dict[str, Any]:
+        return {**self.origin(), "train_cells": len(self.train_cells), "test_cells": len(self.test_cells)}
+
+    def origin(self) -> dict[str, Any]:
+        return {"space": self.space.name}
+
+    def measure(self, model: Arch2Vec, seed: int) -> dict[str, float]:
+        return metrics.evaluate_mixture(model, self.space, self.train_cells, NUM_SAMPLES, seed)
+
+    def export(self, model: Arch2Vec, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
+        return saved.export(model, self.space, folder, **facts)
+
+    def headline(self, summary: Mapping[str, Any]) -> str:
+        return "\n".join(f"{name:24s} {summary[name]:.4f}" for name in self.shares)

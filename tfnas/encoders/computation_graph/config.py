@@ -5,20 +5,14 @@ References:
 """
 
 import dataclasses
+import functools
+from typing import ClassVar
 
-from tfnas.errors import ConfigurationError
-
-_CHOICES = {
-    "directions": ("forward", "both"),
-    "pooling": ("last", "all"),
-    "shape_scale": ("linear", "log"),
-    "loss": ("spectral", "supcon", "simclr"),
-    "similarity": ("spectrum", "operators"),
-}
+from tfnas.encoders.settings import EncoderConfig, changed_preset
 
 
 @dataclasses.dataclass(frozen=True)
-class GraphEncoderConfig:
+class GraphEncoderConfig(EncoderConfig):
     """What decides a pretraining run besides data and seed.
 
     Attributes:
@@ -61,16 +55,15 @@ class GraphEncoderConfig:
     learning_rate: float = 1e-3
     clip_norm: float = 5.0
 
-    def __post_init__(self) -> None:
-        for field, allowed in _CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(allowed)}")
-        for field in ("width", "layers", "embedding_dim", "projection_dim", "num_neighbours", "batch_size"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
-        for field in ("temperature", "similarity_temperature", "learning_rate"):
-            if getattr(self, field) <= 0:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected more than 0")
+    CHOICES: ClassVar = {
+        "directions": ("forward", "both"),
+        "pooling": ("last", "all"),
+        "shape_scale": ("linear", "log"),
+        "loss": ("spectral", "supcon", "simclr"),
+        "similarity": ("spectrum", "operators"),
+    }
+    AT_LEAST_ONE = ("width", "layers", "projection_dim", "num_neighbours")
+    POSITIVE = ("temperature", "similarity_temperature")
 
 
 PRESETS = {
@@ -87,13 +80,5 @@ PRESETS = {
 """`paper` has what the paper states (equation 4.5, temperature 0.05, spectra) on the published k-GNN. Widths, the
 loss's temperature, batch size and learning rate are not stated; both presets share them."""
 
-
-def preset(name: str, **changes: object) -> GraphEncoderConfig:
-    """A preset with some fields changed.
-
-    Raises:
-      ConfigurationError: no such preset, or a value that is not allowed.
-    """
-    if name not in PRESETS:
-        raise ConfigurationError(f"unknown preset {name!r}, expected one of {', '.join(PRESETS)}")
-    return dataclasses.replace(PRESETS[name], **changes)
+preset = functools.partial(changed_preset, PRESETS)
+"""One of `PRESETS` with some fields changed; see `settings.changed_preset`."""

@@ -1,46 +1,107 @@
-"""An exported encoder of computation graphs, as prediction and retrieval use it."""
+"""Exports of the computation-graph encoder, which need nothing but TensorFlow."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.encoders.computation_graph.export import KIND
-from tfnas.errors import InvalidArchitectureError, MismatchError
+from tfnas.corpora import graphs as graph_corpora
+from tfnas.encoders.base import KIND_PREFIX, SavedEncoder, check_operators, check_vocabulary, export_module
+from tfnas.encoders.computation_graph.model import GraphEncoder
+from tfnas.graphs.computation_graph import graph_spec, smallest_graph, to_example
 from tfnas.graphs.operators import OPERATORS
-from tfnas.graphs.packed import Graphs, embed_packed, pack
-from tfnas.saved_models import SHIPPED, load_module
+from tfnas.graphs.packed import NUM_FEATURES, FlatBatch, Graphs, embed_packed, pack, parse_examples
+from tfnas.saved_models import SHIPPED
+
+KIND = KIND_PREFIX + "computation_graph"
 
 
-class SavedGraphEncoder:
-    """An exported encoder.
+class _ServingModule(tf.Module):
+    """`encode` and `encode_examples` over the model's variables."""
+
+    def __init__(self, model: GraphEncoder):
+        super().__init__(name="computation_graph_encoder")
+        self.weights = list(model.variables)
+        graph_spec()  # read from its file now, not while tracing
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, NUM_FEATURES], tf.int32, "nodes"),
+                tf.TensorSpec([None], tf.int32, "node_graph"),
+                tf.TensorSpec([None], tf.int32, "sources"),
+                tf.TensorSpec([None], tf.int32, "targets"),
+                tf.TensorSpec([None], tf.int32, "sizes"),
+            ]
+        )
+        def encode(
+            nodes: tf.Tensor, node_graph: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, sizes: tf.Tensor
+        ) -> dict[str, tf.Tensor]:
+            return {"embedding": model.encode(FlatBatch(nodes, node_graph, sources, targets, sizes))}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+        def encode_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"embedding": model.encode(parse_examples(examples))}
+
+        self.encode = encode
+        self.encode_examples = encode_examples
+
+
+def export(model: GraphEncoder, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
+    """Writes the SavedModel and its manifest; replaces `folder` as a whole once everything is written.
+
+    Signatures: `encode_examples` and `serving_default` (string `[B]`, serialised GraphTensor tf.Examples of
+    computation graphs -> `embedding` float32 `[B, D]`), `encode` (the fields of `graphs.packed.FlatBatch` -> the same).
 
     Args:
-      folder: that `export.export` wrote; by default the encoder that ships with tfnas.
+      model: the trained model.
+      folder: where.
+      **facts: JSON values for the manifest, such as configuration, seed and metrics.
 
-    Attributes:
-      folder: that folder.
-      manifest: its manifest.
-      module: the loaded SavedModel.
+    Returns:
+      The manifest.
+    """
+    module = _ServingModule(model)
+    return export_module(
+        module,
+        folder,
+        kind=KIND,
+        signatures={
+            "serving_default": module.encode_examples,
+            "encode_examples": module.encode_examples,
+            "encode": module.encode,
+        },
+        example=to_example(smallest_graph()).SerializeToString(deterministic=True),
+        operators=list(OPERATORS),
+        embedding_dim=model.config.embedding_dim,
+        **facts,
+    )
+
+
+class SavedGraphEncoder(SavedEncoder):
+    """An exported encoder of computation graphs.
+
+    Args:
+      folder: folder of the export; the encoder that ships with tfnas by default.
 
     Raises:
-      CorruptArtefactError: a file is missing, truncated or changed, or TensorFlow can't load the model.
-      MismatchError: it was trained with operators that this version does not know.
+      CorruptArtefactError: see `SavedEncoder`.
+      MismatchError: the encoder was trained with operators that this version does not know.
+
+    Example:
+      >>> from tfnas.graphs.computation_graph import smallest_graph
+      >>> SavedGraphEncoder().embed([smallest_graph()]).shape
+      (1, 128)
     """
 
-    def __init__(self, folder: artefacts.PathLike | None = None):
-        self.folder = pathlib.Path(folder or SHIPPED / "cg_encoder")
-        self.manifest: dict[str, Any] = artefacts.read_manifest(self.folder, kind=KIND)
-        known = list(OPERATORS[: len(self.manifest["operators"])])
-        if self.manifest["operators"] != known:
-            raise MismatchError(f"{self.folder}: trained with operators that this version of tfnas does not know")
-        self.module = load_module(self.folder)
+    KIND = KIND
+    FACTS = ("embedding_dim", "operators")
+    CORPUS_KIND = graph_corpora.KIND
+    SHARED = ("operators",)
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over the encoder's files."""
-        return artefacts.fingerprint(self.manifest)
+    def __init__(self, folder: artefacts.PathLike = SHIPPED / "cg_encoder"):
+        super().__init__(folder)
+        check_vocabulary(self)
 
     def variables(self) -> list[np.ndarray]:
         """The weights in the order of `GraphEncoder.variables`, those of the projection included."""
@@ -49,6 +110,10 @@ class SavedGraphEncoder:
     def embed(self, graphs: Graphs, *, progress: bool = False) -> np.ndarray:
         """Embeds N graphs.
 
+        Args:
+          graphs: N graphs.
+          progress: show a bar; no bar by default.
+
         Returns:
           float32 `[N, D]`.
 
@@ -56,9 +121,9 @@ class SavedGraphEncoder:
           InvalidArchitectureError: a graph has no operators, or an operator that the encoder was not trained with.
         """
         packed = pack(graphs)
-        largest = int(packed.features[:, 0].max())
-        if largest >= len(self.manifest["operators"]):
-            name = OPERATORS[largest]
-            raise InvalidArchitectureError(f"{self.folder}: trained before there was an operator {name!r}")
+        check_operators(self, packed)
         encode = self.module.encode
         return embed_packed(lambda batch: encode(*batch)["embedding"], packed, progress=progress)
+
+    def embed_records(self, records: tf.Tensor) -> np.ndarray:
+        return self.module.signatures["encode_examples"](examples=records)["embedding"].numpy()

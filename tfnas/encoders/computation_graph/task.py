@@ -1,16 +1,25 @@
-"""Contrastive pretraining as a task of the training loop."""
+"""Contrastive pretraining, from packed graphs to an exported encoder."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfnas.encoders.computation_graph import similarity
+from tfnas import artefacts
+from tfnas.corpora.graphs import load_graphs
+from tfnas.encoders.computation_graph import saved, similarity
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.encoders.contrastive import Members, contrastive_losses
-from tfnas.graphs.packed import DeviceGraphs, PackedGraphs
+from tfnas.encoders.pretraining import Pretraining
+from tfnas.encoders.settings import Corpora
+from tfnas.errors import ConfigurationError
+from tfnas.graphs.computation_graph import smallest_graph
+from tfnas.graphs.packed import DeviceGraphs, PackedGraphs, embed_packed, pack
 from tfnas.training.loop import Task
+
+_IN_MAP = 2000
 
 
 class ContrastiveTask(Task):
@@ -94,3 +103,60 @@ class ContrastiveTask(Task):
         loss = tf.reduce_sum(losses) / (2.0 * total_weight)
         left_out = tf.reduce_sum(weights * (1.0 - kept))
         return loss, {"loss": loss, "left_out": left_out}
+
+
+class GraphPretraining(Pretraining):
+    """Pretraining of the computation-graph encoder.
+
+    Args:
+      config: network, loss and optimiser.
+      graphs: N graphs of one or more families.
+      points: vectors whose distance says how alike graphs are, see `similarity.descriptors`; computed by default.
+    """
+
+    title = "contrastive pretraining"
+    map_title = "embeddings of computation graphs"
+
+    def __init__(self, config: GraphEncoderConfig, graphs: PackedGraphs, points: np.ndarray | None = None):
+        self.config = config
+        self.graphs = graphs
+        self.points = points
+
+    @classmethod
+    def read(cls, config: GraphEncoderConfig, inputs: Corpora, seed: int) -> "GraphPretraining":
+        return cls(config, load_graphs(inputs.corpus))
+
+    @classmethod
+    def for_export(cls, config: GraphEncoderConfig, inputs: Corpora, seed: int) -> "GraphPretraining":
+        return cls(config, pack([smallest_graph()]))
+
+    def check(self) -> None:
+        if len(self.graphs) < self.config.batch_size:
+            raise ConfigurationError(
+                f"{len(self.graphs)} graphs, expected at least batch_size={self.config.batch_size}"
+            )
+
+    def new_model(self) -> GraphEncoder:
+        return GraphEncoder(self.config)
+
+    def task(self, stage: str, model: GraphEncoder | None, seed: int, epochs: int, replicas: int) -> ContrastiveTask:
+        return ContrastiveTask(self.config, self.graphs, seed, epochs, self.points, replicas)
+
+    def facts(self) -> dict[str, Any]:
+        counts = np.bincount(self.graphs.family, minlength=len(self.graphs.families))
+        return {
+            "graphs": len(self.graphs),
+            "families": dict(zip(self.graphs.families, counts.tolist(), strict=True)),
+        }
+
+    def export(self, model: GraphEncoder, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
+        return saved.export(model, folder, **facts)
+
+    def mapped(self, model: GraphEncoder, seed: int) -> tuple[np.ndarray, list[str]]:
+        rows = np.random.default_rng(seed).permutation(len(self.graphs))[:_IN_MAP]
+        shown = self.graphs[np.sort(rows)]
+        embeddings = embed_packed(tf.function(model.encode, reduce_retracing=True), shown)
+        return embeddings, [shown.families[family] for family in shown.family]
+
+    def headline(self, summary: Mapping[str, Any]) -> str:
+        return f"{summary['graphs']} graphs of {len(summary['families'])} families, loss {summary['loss']:.4f}"

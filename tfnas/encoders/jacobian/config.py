@@ -5,17 +5,18 @@ References:
 """
 
 import dataclasses
-from typing import Any
+import functools
+from typing import ClassVar
 
+from tfnas.encoders.settings import EncoderConfig, changed_preset
 from tfnas.errors import ConfigurationError
 
 ROW_INPUTS = ("projection", "magnitudes")
 GLOBAL_INPUTS = ("scales", "correlations", "frequencies")
-SCHEDULES = ("epoch", "cosine")
 
 
 @dataclasses.dataclass(frozen=True)
-class JacobianEncoderConfig:
+class JacobianEncoderConfig(EncoderConfig):
     """What decides a training run besides data and seed.
 
     Attributes:
@@ -54,19 +55,17 @@ class JacobianEncoderConfig:
     weight_decay: float = 0.0
     clip_norm: float = 0.0
 
+    CHOICES: ClassVar = {"schedule": ("epoch", "cosine")}
+    AT_LEAST_ONE = ("row_layers", "layers", "width", "projection_dim")
+    NOT_NEGATIVE = ("weight_decay",)
+    POSITIVE = ("temperature",)
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not any(getattr(self, name) for name in (*ROW_INPUTS, *GLOBAL_INPUTS)):
             raise ConfigurationError(f"no input, expected some of {', '.join((*ROW_INPUTS, *GLOBAL_INPUTS))}")
-        for field in ("row_layers", "layers", "width", "embedding_dim", "projection_dim"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
         if self.batch_size < 2:
             raise ConfigurationError(f"batch_size={self.batch_size}, expected at least 2")
-        for field in ("temperature", "learning_rate"):
-            if getattr(self, field) <= 0:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected more than 0")
-        if self.schedule not in SCHEDULES:
-            raise ConfigurationError(f"schedule={self.schedule!r}, expected one of {', '.join(SCHEDULES)}")
 
 
 PRESETS = {
@@ -87,7 +86,5 @@ PRESETS = {
     ),
 }
 
-
-def preset(name: str, **changes: Any) -> JacobianEncoderConfig:
-    """A preset with some fields changed."""
-    return dataclasses.replace(PRESETS[name], **changes)
+preset = functools.partial(changed_preset, PRESETS)
+"""One of `PRESETS` with some fields changed; see `settings.changed_preset`."""

@@ -206,7 +206,7 @@ class _Networks:
         self._tracing = threading.Lock()
         self._traced: set[str] = set()
 
-    def record(self, row: int) -> "_Record":
+    def record(self, row: int) -> "Record":
         architecture = self._space.architecture(self._cells, row)
         place = self._free.pop()
         device = self._devices[place]
@@ -228,11 +228,11 @@ class _Networks:
                 ]
         finally:
             self._free.append(place)
-        return _Record.of(row, found)
+        return Record.of(row, found)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Record:
+class Record:
     """One architecture: arrays with the initialisations in front."""
 
     row: int
@@ -240,7 +240,7 @@ class _Record:
     parts: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, row: int, found: Sequence[Description]) -> "_Record":
+    def of(cls, row: int, found: Sequence[Description]) -> "Record":
         parts = {
             name: np.stack([getattr(one, name) for one in found]).astype(np.float16 if name in _HALF else np.float32)
             for name in _PARTS
@@ -259,7 +259,7 @@ class _Record:
         return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
     @classmethod
-    def parsed(cls, text: bytes) -> "_Record":
+    def parsed(cls, text: bytes) -> "Record":
         feature = tf.train.Example.FromString(text).features.feature
         parts = {}
         for name in _PARTS:
@@ -270,10 +270,10 @@ class _Record:
         return cls(feature["row"].int64_list.value[0], np.array(feature["state"].int64_list.value, np.int8), parts)
 
 
-def _read_shard(path: pathlib.Path) -> Iterator[_Record]:
+def _read_shard(path: pathlib.Path) -> Iterator[Record]:
     try:
         for text in shards.read_file(path):
-            yield _Record.parsed(text)
+            yield Record.parsed(text)
     except (ValueError, IndexError) as error:
         reason = str(error).splitlines()[0]
         raise CorruptArtefactError(f"{path}: not a file of Jacobians ({reason})") from error

@@ -118,3 +118,8 @@ def _apply(layers: Sequence[tf.keras.layers.Dense], states: tf.Tensor) -> tf.Ten
     for number, layer in enumerate(layers):
         states = layer(tf.nn.relu(states) if number else states)
     return states
+
+
+def mask(embeddings: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """Embeddings `[B, D]` with NaN where the state of `[B]` is not fine."""
+    return np.where((state == 0)[:, None], embeddings, np.nan)

@@ -1,47 +1,134 @@
-"""An exported encoder of Jacobians: embeddings of corpora, of Jacobians, and of any Keras model."""
+"""Exports of the Jacobian encoder: embeddings of corpora, of Jacobians, and of any Keras model."""
 
-import pathlib
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
+from tfnas.encoders.base import KIND_PREFIX, SavedEncoder, export_module
+from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
-from tfnas.encoders.jacobian.export import KIND, takes_jacobians
-from tfnas.encoders.jacobian.pretrain import mask
-from tfnas.encoders.jacobian.program import JacobianProgram
+from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder, mask
+from tfnas.encoders.jacobian.program import FINE, JacobianProgram, description_tensors
 from tfnas.errors import ConfigurationError, MismatchError
-from tfnas.saved_models import SHIPPED, load_module
+from tfnas.saved_models import SHIPPED
 
+KIND = KIND_PREFIX + "jacobian"
 _CHUNK = 512
 
 
-class SavedJacobianEncoder:
-    """An exported encoder.
+class _ServingModule(tf.Module):
+    """`embed` and `embed_descriptions` over the model's variables."""
+
+    def __init__(self, model: JacobianEncoder, rows: int, components: int, frequencies: int, image_shape: list[int]):
+        super().__init__(name="jacobian_encoder")
+        self.weights = list(model.variables)
+        height, width, channels = image_shape
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, rows, components], tf.float32, "directions"),
+                tf.TensorSpec([None, components], tf.float32, "scales"),
+                tf.TensorSpec([None, rows], tf.float32, "correlations"),
+                tf.TensorSpec([None, frequencies], tf.float32, "frequencies"),
+            ]
+        )
+        def embed_descriptions(
+            directions: tf.Tensor, scales: tf.Tensor, correlations: tf.Tensor, frequencies: tf.Tensor
+        ) -> dict[str, tf.Tensor]:
+            return {"embedding": model.encode(Inputs(directions, scales, correlations, frequencies))}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, rows, height * width * channels], tf.float32, "jacobians")])
+        def embed(jacobians: tf.Tensor) -> dict[str, tf.Tensor]:
+            kinds = (tf.float32, tf.float32, tf.float32, tf.float32, tf.int32)
+            *parts, state = tf.map_fn(
+                lambda one: description_tensors(one, tf.constant(height), tf.constant(width), tf.constant(components)),
+                jacobians,
+                fn_output_signature=kinds,
+            )
+            embedding = model.encode(Inputs(*parts))
+            return {"embedding": tf.where((state == FINE)[:, None], embedding, float("nan")), "state": state}
+
+        self.embed = embed
+        self.embed_descriptions = embed_descriptions
+
+
+def takes_jacobians(config: JacobianConfig) -> bool:
+    """Whether embeddings can be had of plain Jacobians: rows are images, projected to their own leading directions."""
+    return config.projection == "leading" and config.outputs == "sum"
+
+
+def export(model: JacobianEncoder, folder: artefacts.PathLike, corpus: JacobianCorpus, **facts: Any) -> dict[str, Any]:
+    """Writes the SavedModel and its manifest; replaces `folder` as a whole once everything is written.
+
+    Signatures: `embed` and `serving_default` (`jacobians` float32 `[B, N, pixels]` -> `embedding` float32 `[B, D]`, NaN
+    where `state` int32 `[B]` is not 0, see `encoders.jacobian.program`), `embed_descriptions` (`directions`
+    `[B, N, k]`,
+    `scales` `[B, k]`, `correlations` `[B, N]`, `frequencies` `[B, F]` -> `embedding`). An encoder of random projections
+    or of Jacobians of classes has the last one alone.
 
     Args:
-      folder: that `export.export` wrote; by default the encoder that ships with tfnas.
+      model: the trained model.
+      folder: where.
+      corpus: that it was trained with, for the shapes.
+      **facts: JSON values for the manifest, such as configuration, seed and metrics.
 
-    Attributes:
-      folder: that folder.
-      manifest: its manifest.
+    Returns:
+      The manifest.
+    """
+    image_shape = list(corpus.images.shape[1:])
+    rows, components = corpus.directions.shape[2:]
+    module = _ServingModule(model, rows, components, corpus.frequencies.shape[-1], image_shape)
+    signatures = {"embed_descriptions": module.embed_descriptions}
+    if takes_jacobians(corpus.config):
+        signatures |= {"serving_default": module.embed, "embed": module.embed}
+    return export_module(
+        module,
+        folder,
+        kind=KIND,
+        signatures=signatures,
+        rows=rows,
+        components=components,
+        image_shape=image_shape,
+        embedding_dim=model.config.embedding_dim,
+        jacobians=dataclasses.asdict(corpus.config),
+        **facts,
+    )
+
+
+class SavedJacobianEncoder(SavedEncoder):
+    """An exported encoder of Jacobians.
+
+    Args:
+      folder: folder of the export; the encoder that ships with tfnas by default.
 
     Raises:
-      CorruptArtefactError: a file is missing, truncated or changed, or TensorFlow can't load the model.
+      CorruptArtefactError: see `SavedEncoder`.
+      MismatchError: the encoder was trained on Jacobians of a kind that this version does not know.
+
+    Example:
+      >>> SavedJacobianEncoder().embed_jacobians(np.ones((1, 64, 32 * 32 * 3), np.float32)).shape
+      (1, 128)
     """
 
-    def __init__(self, folder: artefacts.PathLike | None = None):
-        self.folder = pathlib.Path(folder or SHIPPED / "jacobian_encoder")
-        self.manifest: dict[str, Any] = artefacts.read_manifest(self.folder, kind=KIND)
-        self._config = JacobianConfig(**self.manifest["jacobians"])
-        self._module = load_module(self.folder)
+    KIND = KIND
+    FACTS = ("components", "embedding_dim", "image_shape", "jacobians", "rows")
+    CORPUS_KIND = jacobian_corpus.KIND
+    SHARED = ()
+    FINITE = False
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over the encoder's files."""
-        return artefacts.fingerprint(self.manifest)
+    def __init__(self, folder: artefacts.PathLike = SHIPPED / "jacobian_encoder"):
+        super().__init__(folder)
+        try:
+            self._config = JacobianConfig(**self.manifest["jacobians"])
+        except (TypeError, ConfigurationError) as error:
+            raise MismatchError(
+                f"{self.folder}: Jacobians that this version of tfnas does not know ({error})"
+            ) from error
 
     def embed_jacobians(self, jacobians: np.ndarray | tf.Tensor) -> np.ndarray:
         """Embeddings float32 `[B, D]` of Jacobians float32 `[B, N, pixels]`; NaN for those zero or not finite.
@@ -57,7 +144,7 @@ class SavedJacobianEncoder:
             raise MismatchError(
                 f"{self.folder}: Jacobians {tuple(jacobians.shape)}, expected [B, {self.manifest['rows']}, {pixels}]"
             )
-        return self._module.embed(tf.cast(jacobians, tf.float32))["embedding"].numpy()
+        return self.module.embed(tf.cast(jacobians, tf.float32))["embedding"].numpy()
 
     def embed(self, corpus: JacobianCorpus) -> np.ndarray:
         """Embeddings float32 `[M, A, D]` of a corpus; NaN for Jacobians that are zero or not finite.
@@ -65,18 +152,41 @@ class SavedJacobianEncoder:
         Raises:
           MismatchError: Jacobians of another shape than those that the encoder was trained with.
         """
+        arrays = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
+        return self._embed(arrays, corpus.state)
+
+    def embed_records(self, records: tf.Tensor) -> np.ndarray:
+        """Embeddings float32 `[B, D]` of the records of a corpus, means over initialisations."""
+        parsed = [jacobian_corpus.Record.parsed(record) for record in records.numpy()]
+        arrays = [np.stack([record.parts[name] for record in parsed]) for name in Inputs._fields]
+        return self._embed(arrays, np.stack([record.state for record in parsed])).mean(axis=1)
+
+    def _embed(self, arrays: Sequence[np.ndarray], state: np.ndarray) -> np.ndarray:
+        """Embeddings float32 `[M, A, D]` of the arrays `[M, A, ...]` of `Inputs`; NaN unless `state` is fine."""
         expected = (self.manifest["rows"], self.manifest["components"])
-        if corpus.directions.shape[2:] != expected:
-            raise MismatchError(f"{self.folder}: projections {corpus.directions.shape[2:]}, expected {expected}")
-        flat = [
-            part.reshape(-1, *part.shape[2:]).astype(np.float32)
-            for part in (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
+        if arrays[0].shape[2:] != expected:
+            raise MismatchError(f"{self.folder}: projections {arrays[0].shape[2:]}, expected {expected}")
+        flat = [array.reshape(-1, *array.shape[2:]).astype(np.float32) for array in arrays]
+        embeddings = [
+            self.module.embed_descriptions(*(array[start : start + _CHUNK] for array in flat))["embedding"].numpy()
+            for start in range(0, state.size, _CHUNK)
         ]
-        parts = [
-            self._module.embed_descriptions(*(part[start : start + _CHUNK] for part in flat))["embedding"].numpy()
-            for start in range(0, corpus.state.size, _CHUNK)
-        ]
-        return mask(np.concatenate(parts), corpus.state.ravel()).reshape(*corpus.state.shape, -1)
+        return mask(np.concatenate(embeddings), state.ravel()).reshape(*state.shape, -1)
+
+    @staticmethod
+    def shard_rows(corpus: Mapping[str, Any]) -> list[range]:
+        total, size = corpus["architectures"], corpus["config"]["shard_size"]
+        return [range(start, min(start + size, total)) for start in range(0, total, size)]
+
+    @classmethod
+    def mismatch(cls, manifest: Mapping[str, Any], corpus: Mapping[str, Any]) -> str | None:
+        reason = super().mismatch(manifest, corpus)
+        if reason is None:
+            for name in ("outputs", "projection", "components"):
+                trained, computed = manifest["jacobians"][name], corpus["config"][name]
+                if trained != computed:
+                    return f"Jacobians with {name}={computed}, expected the encoder's {name}={trained}"
+        return reason
 
     def embed_model(
         self,

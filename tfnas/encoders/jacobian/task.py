@@ -1,15 +1,25 @@
-"""Contrast between initialisations as a task of the training loop."""
+"""Contrast between initialisations, from corpora of Jacobians to an exported encoder."""
 
-from collections.abc import Mapping
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from tfnas import artefacts
 from tfnas.encoders.contrastive import Members, contrastive_losses
+from tfnas.encoders.jacobian import saved
 from tfnas.encoders.jacobian.config import JacobianEncoderConfig
-from tfnas.encoders.jacobian.corpus import JacobianCorpus
-from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
-from tfnas.errors import ConfigurationError
+from tfnas.encoders.jacobian.corpus import JacobianCorpus, load
+from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder, mask
+from tfnas.encoders.pretraining import Pretraining
+from tfnas.encoders.settings import Corpora
+from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.training.loop import Task
+
+_CHUNK = 512
 
 
 class InitializationTask(Task):
@@ -102,3 +112,108 @@ def flat_inputs(corpus: JacobianCorpus) -> Inputs:
     """The Jacobians of all initialisations, one after the other: B = M A."""
     parts = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
     return Inputs(*(tf.constant(part.reshape(-1, *part.shape[2:])) for part in parts))
+
+
+def embed(model: JacobianEncoder, corpus: JacobianCorpus) -> np.ndarray:
+    """Embeddings float32 `[M, A, D]`; NaN for Jacobians that are zero or not finite."""
+    inputs = flat_inputs(corpus)
+    encode = tf.function(model.encode, reduce_retracing=True)
+    parts = [
+        encode(type(inputs)(*(part[start : start + _CHUNK] for part in inputs))).numpy()
+        for start in range(0, corpus.state.size, _CHUNK)
+    ]
+    return mask(np.concatenate(parts), corpus.state.ravel()).reshape(*corpus.state.shape, -1)
+
+
+def joined(corpora: Sequence[JacobianCorpus]) -> JacobianCorpus:
+    """Jacobians of several spaces as one corpus, for training; its cells are those of the first.
+
+    Raises:
+      MismatchError: the corpora hold other images, or were computed otherwise.
+    """
+    first = corpora[0]
+    for other in corpora[1:]:
+        if not np.array_equal(other.images, first.images):
+            raise MismatchError(
+                f"{other.space.name} and {first.space.name}: Jacobians over other images can't be joined"
+            )
+        if dataclasses.replace(other.config, shard_size=first.config.shard_size) != first.config:
+            raise MismatchError(
+                f"{other.space.name} and {first.space.name}: Jacobians computed with {other.config} and {first.config} "
+                "can't be joined"
+            )
+    names = ("directions", "scales", "correlations", "frequencies", "state")
+    return dataclasses.replace(
+        first, **{name: np.concatenate([getattr(corpus, name) for corpus in corpora]) for name in names}
+    )
+
+
+class JacobianPretraining(Pretraining):
+    """Pretraining of the Jacobian encoder.
+
+    Architectures with a Jacobian that is zero or not finite are left out and counted.
+
+    Args:
+      config: network, loss and optimiser.
+      corpora: corpora of one or more spaces.
+
+    Raises:
+      MismatchError: see `joined`.
+    """
+
+    title = "contrast of initialisations"
+    map_title = "embeddings of data Jacobians"
+    shares = ("found",)
+    steps_per_call = 20
+
+    def __init__(self, config: JacobianEncoderConfig, corpora: Sequence[JacobianCorpus]):
+        self.config = config
+        self.corpora = corpora
+        self.usable = [corpus[np.flatnonzero(corpus.usable)] for corpus in corpora]
+        self.everything = joined(self.usable)
+
+    @classmethod
+    def read(cls, config: JacobianEncoderConfig, inputs: Corpora, seed: int) -> "JacobianPretraining":
+        return cls(config, [load(folder) for folder in inputs.corpus])
+
+    def check(self) -> None:
+        if len(self.everything) < self.config.batch_size:
+            raise ConfigurationError(
+                f"{len(self.everything)} architectures, expected at least batch_size={self.config.batch_size}"
+            )
+
+    def new_model(self) -> JacobianEncoder:
+        corpus = self.everything
+        return JacobianEncoder(self.config, *corpus.directions.shape[2:], corpus.frequencies.shape[-1], 0)
+
+    def task(
+        self, stage: str, model: JacobianEncoder | None, seed: int, epochs: int, replicas: int
+    ) -> InitializationTask:
+        return InitializationTask(self.config, self.everything, seed, epochs)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "architectures": _totals(self.usable, [len(corpus) for corpus in self.usable]),
+            "left_out": _totals(self.corpora, [int((~corpus.usable).sum()) for corpus in self.corpora]),
+            "initializations": self.everything.state.shape[1],
+        }
+
+    def export(self, model: JacobianEncoder, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
+        return saved.export(model, folder, self.everything, **facts)
+
+    def mapped(self, model: JacobianEncoder, seed: int) -> tuple[np.ndarray, list[str]]:
+        names = [corpus.space.name for corpus in self.usable for _ in range(len(corpus))]
+        return embed(model, self.everything).mean(axis=1), names
+
+    def headline(self, summary: Mapping[str, Any]) -> str:
+        left_out = sum(summary["left_out"].values())
+        count = sum(summary["architectures"].values())
+        return f"{count} architectures ({left_out} left out), loss {summary['loss']:.4f}"
+
+
+def _totals(corpora: Sequence[JacobianCorpus], counts: Sequence[int]) -> dict[str, int]:
+    """Counts by space."""
+    totals: collections.Counter[str] = collections.Counter()
+    for corpus, count in zip(corpora, counts, strict=True):
+        totals[corpus.space.name] += count
+    return dict(totals)

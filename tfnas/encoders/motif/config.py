@@ -5,22 +5,16 @@ References:
 """
 
 import dataclasses
+import functools
+from typing import ClassVar
 
+from tfnas.encoders.settings import EncoderConfig, changed_preset
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.motifs.config import MotifConfig
 
-_CHOICES = {
-    "splitting": ("motifs", "bigram", "fixed_size", "fixed_number", "random", "communities", "none"),
-    "convolution": ("sum", "gcn", "gat"),
-    "directions": ("forward", "both"),
-    "motif_loss": ("none", "infonce", "discriminator"),
-    "graph_loss": ("none", "supcon", "pooled"),
-    "stages": ("joint", "two_stage"),
-}
-
 
 @dataclasses.dataclass(frozen=True)
-class MotifEncoderConfig:
+class MotifEncoderConfig(EncoderConfig):
     """What decides a training besides data and seed.
 
     Attributes:
@@ -85,16 +79,24 @@ class MotifEncoderConfig:
     learning_rate: float = 1e-3
     clip_norm: float = 5.0
 
+    CHOICES: ClassVar = {
+        "splitting": ("motifs", "bigram", "fixed_size", "fixed_number", "random", "communities", "none"),
+        "convolution": ("sum", "gcn", "gat"),
+        "directions": ("forward", "both"),
+        "motif_loss": ("none", "infonce", "discriminator"),
+        "graph_loss": ("none", "supcon", "pooled"),
+        "stages": ("joint", "two_stage"),
+    }
+    AT_LEAST_ONE = ("width", "motif_layers", "motif_anchors")
+    NOT_NEGATIVE = (
+        *("neighbourhood_rounds", "neighbourhood_width", "macro_layers"),
+        *("motif_weight", "geometry_weight", "class_weight"),
+    )
+    POSITIVE = ("temperature", "motif_temperature")
+    SHARES = ("dropout", "memory_share")
+
     def __post_init__(self) -> None:
-        for field, allowed in _CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(allowed)}")
-        for field in ("width", "motif_layers", "embedding_dim", "motif_anchors", "batch_size"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
-        for field in ("neighbourhood_rounds", "neighbourhood_width", "macro_layers", "clip_norm", "class_weight"):
-            if getattr(self, field) < 0:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 0")
+        super().__post_init__()
         if 0 < self.neighbourhood_width <= self.neighbourhood_rounds:
             raise ConfigurationError(
                 f"neighbourhood_width={self.neighbourhood_width}, expected a number for each of "
@@ -102,11 +104,6 @@ class MotifEncoderConfig:
             )
         if self.convolution == "gat" and self.width % 4:
             raise ConfigurationError(f"width={self.width}, expected a multiple of 4 for the heads of gat")
-        for field in ("temperature", "motif_temperature", "learning_rate"):
-            if getattr(self, field) <= 0:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected more than 0")
-        if not 0 <= self.dropout < 1 or not 0 <= self.memory_share < 1:
-            raise ConfigurationError(f"dropout={self.dropout}, memory_share={self.memory_share}, expected in [0, 1)")
         if (self.memory_share or self.geometry_weight) and not self.neighbourhood_width:
             raise ConfigurationError("memory_share and geometry_weight need hashed colours; set them to 0")
         if self.splitting == "none" and (self.macro_layers or self.motif_loss != "none"):
@@ -166,13 +163,5 @@ PRESETS = {
 """`paper` has what the released code has, with networks of 256 instead of 512 numbers inside motifs, and vectors
 compared by angle. `gcn` and `gat` are the baselines: whole graphs, the loss and training of `tfnas`."""
 
-
-def preset(name: str, **changes: object) -> MotifEncoderConfig:
-    """A preset with some fields changed.
-
-    Raises:
-      ConfigurationError: no such preset, or a value that is not allowed.
-    """
-    if name not in PRESETS:
-        raise ConfigurationError(f"unknown preset {name!r}, expected one of {', '.join(PRESETS)}")
-    return dataclasses.replace(PRESETS[name], **changes)
+preset = functools.partial(changed_preset, PRESETS)
+"""One of `PRESETS` with some fields changed; see `settings.changed_preset`."""

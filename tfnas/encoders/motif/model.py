@@ -1,22 +1,137 @@
 """The encoder of two-level graphs: a network inside motifs, one inside their contexts, one between motifs.
 
+Convolutions take states float32 `[n, W]`, sources and targets int32 `[E]` and a mask float32 `[E]`, which switches an
+edge off where it is 0, and give float32 `[n, U]`.
+
 References:
   Pei et al. 2024, "Neural Architecture Retrieval", sections 3.3 and 3.4.
 """
 
 import itertools
+from collections.abc import Iterator
 
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
 from tfnas.encoders.motif.config import MotifEncoderConfig
-from tfnas.encoders.motif.layers import CONVOLUTIONS
 from tfnas.graphs.motifs.two_level import TwoLevelBatch, two_level_view
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch
 
 _LARGEST_KERNEL = 15
 _OPERATOR_DIM, _KERNEL_DIM = 32, 4
+_HEADS = 4
+
+
+def _dense(units: int, seeds: Iterator[int], use_bias: bool = True) -> tf.keras.layers.Dense:
+    initializer = tf.keras.initializers.GlorotUniform(next(seeds))
+    return tf.keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer)
+
+
+class SumConvolution(tf.keras.layers.Layer):
+    """A node's own state and the sum of the states that it hears, each through its own matrix.
+
+    Args:
+      units: U.
+      seeds: of the weights.
+      both: hear the nodes that a node feeds, too, through a third matrix.
+
+    References:
+      Morris et al. 2019, "Weisfeiler and Leman Go Neural: Higher-order Graph Neural Networks", equation 5.
+    """
+
+    def __init__(self, units: int, seeds: Iterator[int], both: bool):
+        super().__init__()
+        self.own = _dense(units, seeds)
+        self.heard = [_dense(units, seeds, use_bias=False) for _ in range(1 + both)]
+
+    def call(self, states: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        total = self.own(states)
+        for layer, (near, far) in zip(self.heard, ((sources, targets), (targets, sources)), strict=False):
+            messages = mask[:, None] * tf.gather(states, near)
+            total += layer(tf.math.unsorted_segment_sum(messages, far, tf.shape(states)[0]))
+        return total
+
+
+class SymmetricConvolution(tf.keras.layers.Layer):
+    """The graph convolutional network's: neighbours and the node itself, divided by the roots of their in-degrees.
+
+    Args:
+      units: U.
+      seeds: of the weights.
+      both: take edges as undirected.
+
+    References:
+      Kipf and Welling 2017, "Semi-Supervised Classification with Graph Convolutional Networks", equation 2.
+    """
+
+    def __init__(self, units: int, seeds: Iterator[int], both: bool):
+        super().__init__()
+        self.dense = _dense(units, seeds, use_bias=False)
+        self.both = both
+        self.units = units
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Makes the bias."""
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+
+    def call(self, states: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        if self.both:
+            sources, targets = tf.concat([sources, targets], 0), tf.concat([targets, sources], 0)
+            mask = tf.concat([mask, mask], 0)
+        count = tf.shape(states)[0]
+        scale = tf.math.rsqrt(1.0 + tf.math.unsorted_segment_sum(mask, targets, count))[:, None]
+        states = scale * self.dense(states)
+        heard = tf.math.unsorted_segment_sum(mask[:, None] * tf.gather(states, sources), targets, count)
+        return scale * (heard + states) + self.bias
+
+
+class AttentionConvolution(tf.keras.layers.Layer):
+    """Graph attention, version 2, over a node's neighbours and itself, heads side by side.
+
+    Args:
+      units: U, a multiple of the 4 heads.
+      seeds: of the weights.
+      both: take edges as undirected.
+
+    References:
+      Brody et al. 2022, "How Attentive are Graph Attention Networks?", equation 7.
+    """
+
+    def __init__(self, units: int, seeds: Iterator[int], both: bool):
+        super().__init__()
+        self.query, self.value = _dense(units, seeds), _dense(units, seeds)
+        self.both, self.size = both, units // _HEADS
+        self._seed = next(seeds)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Makes the vectors of attention."""
+        initializer = tf.keras.initializers.GlorotUniform(self._seed)
+        self.attention = self.add_weight(name="attention", shape=(_HEADS, self.size), initializer=initializer)
+
+    def call(self, states: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        if self.both:
+            sources, targets = tf.concat([sources, targets], 0), tf.concat([targets, sources], 0)
+            mask = tf.concat([mask, mask], 0)
+        count = tf.shape(states)[0]
+        shape = [count, _HEADS, self.size]
+        queries, values = tf.reshape(self.query(states), shape), tf.reshape(self.value(states), shape)
+
+        def scores(query: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_sum(self.attention * tf.nn.leaky_relu(query + value, 0.2), axis=2)
+
+        own = scores(queries, values)
+        picked = tf.gather(values, sources)
+        # Bounded scores need no maximum per node to be subtracted.
+        over = tf.exp(tf.clip_by_value(scores(tf.gather(queries, targets), picked), -15.0, 15.0)) * mask[:, None]
+        self_weight = tf.exp(tf.clip_by_value(own, -15.0, 15.0))
+        total = self_weight + tf.math.unsorted_segment_sum(over, targets, count)
+        heard = tf.math.unsorted_segment_sum(over[..., None] * picked, targets, count)
+        mixed = (heard + self_weight[..., None] * values) / total[..., None]
+        return tf.reshape(mixed, [count, _HEADS * self.size])
+
+
+CONVOLUTIONS = {"sum": SumConvolution, "gcn": SymmetricConvolution, "gat": AttentionConvolution}
 
 
 class GraphNetwork(tf.keras.layers.Layer):

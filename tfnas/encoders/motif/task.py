@@ -1,16 +1,25 @@
-"""Training of the motif encoder as a task of the training loop."""
+"""The motif encoder's learning, from packed graphs to an exported encoder."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfnas import artefacts
+from tfnas.corpora.graphs import load_graphs
 from tfnas.encoders.contrastive import Members, contrastive_losses
+from tfnas.encoders.motif import saved
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.losses import geometry, motif_discriminator, motif_infonce, pooled_contrast
 from tfnas.encoders.motif.model import MotifEncoder
+from tfnas.encoders.motif.splitting import Splitter
+from tfnas.encoders.pretraining import Pretraining
+from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, TwoLevelGraphs
+from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, TwoLevelGraphs, embed_two_level
+from tfnas.graphs.motifs.weisfeiler_lehman import distinct
+from tfnas.graphs.packed import PackedGraphs
 from tfnas.training.loop import Task
 
 
@@ -145,3 +154,61 @@ def _members(
     if context.num_replicas_in_sync == 1:
         return own, own
     return own, Members(*(context.all_gather(part, axis=0) for part in own))
+
+
+class MotifPretraining(Pretraining):
+    """Training of the motif encoder for retrieval.
+
+    Args:
+      config: network, losses and optimiser.
+      graphs: N graphs of at least two families.
+
+    Attributes:
+      splitter: cutter of graphs into motifs that recur in `graphs`.
+      levels: the graphs and their motifs.
+
+    Raises:
+      ConfigurationError: no motif recurs.
+    """
+
+    title = "training for retrieval"
+    map_title = "embeddings of the training graphs"
+
+    def __init__(self, config: MotifEncoderConfig, graphs: PackedGraphs):
+        self.config = config
+        self.graphs = graphs
+        self.splitter = Splitter.learned(config, graphs)
+        self.levels = self.splitter(graphs)
+        self.stages = ("motif", "graph") if config.stages == "two_stage" else ("joint",)
+
+    @classmethod
+    def read(cls, config: MotifEncoderConfig, inputs: Corpora, seed: int) -> "MotifPretraining":
+        graphs = load_graphs(inputs.corpus)
+        return cls(config, graphs[distinct(graphs)].with_own_families())
+
+    def check(self) -> None:
+        if len(self.graphs.families) < 2:
+            raise ConfigurationError(f"{len(self.graphs.families)} family, expected at least two to tell apart")
+
+    def new_model(self) -> MotifEncoder:
+        return MotifEncoder(self.config, len(self.graphs.families))
+
+    def task(self, stage: str, model: MotifEncoder | None, seed: int, epochs: int, replicas: int) -> RetrievalTask:
+        return RetrievalTask(self.config, self.levels, seed, epochs, stage, model, replicas)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "graphs": len(self.graphs),
+            "motifs": int(self.levels.macro.num_nodes.sum()),
+            "families": len(self.graphs.families),
+        }
+
+    def export(self, model: MotifEncoder, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
+        return saved.export(model, self.splitter, folder, **facts)
+
+    def mapped(self, model: MotifEncoder, seed: int) -> tuple[np.ndarray, list[str]]:
+        embeddings = embed_two_level(tf.function(model.encode, reduce_retracing=True), self.levels)
+        return embeddings, [self.graphs.families[family] for family in self.graphs.family]
+
+    def headline(self, summary: Mapping[str, Any]) -> str:
+        return f"{summary['graphs']} models of {summary['families']} families, loss {summary['loss']:.4f}"

@@ -13,6 +13,8 @@ import scipy.sparse
 from tfnas.graphs.packed import PackedGraphs
 
 _FACTORS = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_ROUNDS = 4
+"""Rounds after which graphs with equal colours count as one structure."""
 
 
 def colour_counts(
@@ -72,6 +74,23 @@ def mixed(values: np.ndarray) -> np.ndarray:
     values = (values ^ (values >> np.uint64(30))) * _FACTORS[1]
     values = (values ^ (values >> np.uint64(27))) * _FACTORS[2]
     return values ^ (values >> np.uint64(31))
+
+
+def distinct(graphs: PackedGraphs) -> np.ndarray:
+    """Rows of the first graph of each structure: operators, heights of kernels and flow, whatever the channels.
+
+    Args:
+      graphs: N graphs.
+
+    Returns:
+      int64 `[n]`, ascending.
+    """
+    counts, names = colour_counts(graphs, _ROUNDS)
+    terms = counts[-1].copy()
+    terms.data = mixed(names[-1][terms.indices] + mixed(terms.data.astype(np.uint64)))
+    hashes = np.array(terms.sum(axis=1)).ravel()
+    _, first = np.unique(hashes, return_index=True)
+    return np.sort(first)
 
 
 def hashed_colours(graphs: PackedGraphs, rounds: int, width: int) -> np.ndarray:

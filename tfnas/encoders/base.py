@@ -1,0 +1,140 @@
+"""What every exported encoder shares: how an export is written, opened and checked."""
+
+import abc
+import pathlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas import artefacts
+from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.graphs.operators import OPERATORS
+from tfnas.graphs.packed import PackedGraphs
+from tfnas.saved_models import load_module, save_module
+
+KIND_PREFIX = "encoder/"
+
+
+def export_module(
+    module: tf.Module,
+    folder: artefacts.PathLike,
+    *,
+    kind: str,
+    signatures: Mapping[str, Any],
+    example: bytes | None = None,
+    arrays: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    **facts: Any,
+) -> dict[str, Any]:
+    """Writes an encoder as a SavedModel with a manifest; replaces `folder` as a whole once everything is written.
+
+    Args:
+      module: variables and functions of flat tensors. A SavedModel that tracked a Keras model of TF-GNN could not be
+        loaded without tensorflow_gnn.
+      folder: folder of the export.
+      kind: kind in the manifest.
+      signatures: functions by name.
+      example: serialised tf.train.Example for signatures that take strings; none by default.
+      arrays: arrays of further `.npz` files, by file name; no files by default.
+      **facts: JSON values for the manifest, such as configuration, seed and metrics.
+
+    Returns:
+      The manifest.
+    """
+    with artefacts.atomic_folder(folder) as staging:
+        save_module(module, staging, signatures, example)
+        for name, content in (arrays or {}).items():
+            artefacts.write_npz(staging / name, **content)
+        return artefacts.write_manifest(staging, kind=kind, **facts)
+
+
+class SavedEncoder(abc.ABC):
+    """An exported encoder.
+
+    Args:
+      folder: folder of the export.
+
+    Attributes:
+      KIND: kind that the manifest must have.
+      FACTS: entries that the manifest must have.
+      CORPUS_KIND: kind of the corpora on disk that the encoder embeds.
+      SHARED: entries in which the manifests of the encoder and of a corpus must agree.
+      FINITE: whether every embedding of a corpus is finite; otherwise an architecture without embedding has NaN.
+      folder: folder of the export.
+      manifest: content of its manifest.
+      module: loaded SavedModel.
+
+    Raises:
+      CorruptArtefactError: the folder holds another kind of artefact, a file is missing, truncated or changed, or
+        TensorFlow can't load the model.
+    """
+
+    KIND: ClassVar[str]
+    FACTS: ClassVar[tuple[str, ...]] = ("embedding_dim",)
+    CORPUS_KIND: ClassVar[str]
+    SHARED: ClassVar[tuple[str, ...]]
+    FINITE: ClassVar[bool] = True
+
+    def __init__(self, folder: artefacts.PathLike):
+        self.folder = pathlib.Path(folder)
+        self.manifest: dict[str, Any] = artefacts.read_manifest(self.folder, kind=self.KIND)
+        for name in self.FACTS:
+            if name not in self.manifest:
+                raise CorruptArtefactError(f"{self.folder / artefacts.MANIFEST_NAME}: no entry {name!r}")
+        self.module = load_module(self.folder)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the encoder's files."""
+        return artefacts.fingerprint(self.manifest)
+
+    @abc.abstractmethod
+    def embed_records(self, records: tf.Tensor) -> np.ndarray:
+        """Embeddings float32 `[B, D]` of the records, string `[B]`, of a corpus that the encoder embeds."""
+
+    @staticmethod
+    def shard_rows(corpus: Mapping[str, Any]) -> list[range]:
+        """Numbers in the corpus of the records of each shard.
+
+        Args:
+          corpus: manifest of a corpus that the encoder embeds.
+        """
+        shards = len(corpus["records"])
+        return [range(shard, shard + count * shards, shards) for shard, count in enumerate(corpus["records"])]
+
+    @classmethod
+    def mismatch(cls, manifest: Mapping[str, Any], corpus: Mapping[str, Any]) -> str | None:
+        """Why an encoder does not embed a corpus; None if it does.
+
+        Args:
+          manifest: manifest of the encoder.
+          corpus: manifest of the corpus.
+        """
+        if corpus.get("kind") != cls.CORPUS_KIND:
+            return f"expected a {cls.CORPUS_KIND} for an {cls.KIND}, found a {corpus.get('kind')!r}"
+        for name in cls.SHARED:
+            if manifest.get(name) != corpus.get(name):
+                return f"{name} {_short(corpus.get(name))}, expected the encoder's {_short(manifest.get(name))}"
+        return None
+
+
+def _short(value: object) -> str:
+    """The beginning of a value's text."""
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def check_vocabulary(encoder: SavedEncoder) -> None:
+    """Raises MismatchError if an encoder of graphs was trained with operators that this version does not know."""
+    operators = encoder.manifest["operators"]
+    if operators != list(OPERATORS[: len(operators)]):
+        raise MismatchError(f"{encoder.folder}: trained with operators that this version of tfnas does not know")
+
+
+def check_operators(encoder: SavedEncoder, graphs: PackedGraphs) -> None:
+    """Raises InvalidArchitectureError if a graph has an operator that an encoder was not trained with."""
+    # Rows of the table of features that no node refers to don't count: a slice of graphs keeps the whole table.
+    largest = int(graphs.features[graphs.codes, 0].max(initial=0))
+    if largest >= len(encoder.manifest["operators"]):
+        raise InvalidArchitectureError(f"{encoder.folder}: trained before there was an operator {OPERATORS[largest]!r}")

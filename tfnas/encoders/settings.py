@@ -1,0 +1,75 @@
+"""Checks and presets that the settings of every encoder share. No TensorFlow: flags are made from settings."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from tfnas.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderConfig:
+    """Settings of an encoder, checked when they are made.
+
+    A subclass is a frozen dataclass with a field for each of `embedding_dim`, `batch_size`, `learning_rate` and
+    `clip_norm`, whose bounds are checked here, and names the bounds of its other fields.
+
+    Attributes:
+      CHOICES: allowed values, by field.
+      AT_LEAST_ONE: fields that are 1 or more.
+      NOT_NEGATIVE: fields that are 0 or more.
+      POSITIVE: fields above 0.
+      SHARES: fields in [0, 1).
+    """
+
+    CHOICES: ClassVar[Mapping[str, Sequence[str]]] = {}
+    AT_LEAST_ONE: ClassVar[tuple[str, ...]] = ()
+    NOT_NEGATIVE: ClassVar[tuple[str, ...]] = ()
+    POSITIVE: ClassVar[tuple[str, ...]] = ()
+    SHARES: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for field, allowed in self.CHOICES.items():
+            if getattr(self, field) not in allowed:
+                raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(allowed)}")
+        # Comparisons are negated, so that a NaN is refused as well.
+        bounds = (
+            (("embedding_dim", "batch_size", *self.AT_LEAST_ONE), lambda value: value >= 1, "at least 1"),
+            (("clip_norm", *self.NOT_NEGATIVE), lambda value: value >= 0, "at least 0"),
+            (("learning_rate", *self.POSITIVE), lambda value: value > 0, "more than 0"),
+            (self.SHARES, lambda value: 0 <= value < 1, "in [0, 1)"),
+        )
+        for fields, holds, expected in bounds:
+            for field in fields:
+                if not holds(getattr(self, field)):
+                    raise ConfigurationError(f"{field}={getattr(self, field)}, expected {expected}")
+
+
+Config = TypeVar("Config", bound=EncoderConfig)
+
+
+def changed_preset(presets: Mapping[str, Config], name: str, **changes: Any) -> Config:
+    """A preset with some fields changed.
+
+    Args:
+      presets: settings by name.
+      name: name of the preset.
+      **changes: new values, by field.
+
+    Raises:
+      ConfigurationError: no such preset, or a value out of range.
+    """
+    if name not in presets:
+        raise ConfigurationError(f"unknown preset {name!r}, expected one of {', '.join(presets)}")
+    return dataclasses.replace(presets[name], **changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpora:
+    """Training data of encoders that learn from corpora on disk.
+
+    Attributes:
+      corpus: folders of the corpora, as trainers.build_corpus (graphs) or trainers.extract_jacobians wrote them.
+    """
+
+    corpus: tuple[str, ...]

@@ -1,0 +1,70 @@
+"""Pretrains an encoder and exports it; no labels are needed.
+
+  python -m trainers.pretrain --encoder=arch2vec --space=nasbench201 --output_dir=OUT
+  python -m trainers.pretrain --encoder=computation_graph --corpus=GRAPHS/corpus --output_dir=OUT
+  python -m trainers.pretrain --encoder=jacobian --corpus=JACOBIANS/corpus --output_dir=OUT
+  python -m trainers.pretrain --encoder=motif --corpus=GRAPHS/corpus --output_dir=OUT
+  python -m trainers.pretrain --encoder=motif --help
+
+The last command lists the flags of one encoder. trainers.build_corpus makes GRAPHS and trainers.extract_jacobians makes
+JACOBIANS. OUT gets the SavedModel OUT/encoder, summary.json, metrics.jsonl, training.png, map.png, TensorBoard events
+and checkpoints; the motif encoder has metrics, events and checkpoints by stage.
+"""
+
+import dataclasses
+import functools
+
+from absl import flags
+
+import tfnas
+from tfnas import flags as tfnas_flags
+from tfnas.encoders import ENCODERS, EncoderKind
+
+
+def define(kind: EncoderKind) -> None:
+    """Defines the flags of an encoder."""
+    flags.DEFINE_enum("preset", "tfnas", tuple(kind.presets), "Settings that the flags below change.")
+    flags.DEFINE_integer("epochs", kind.epochs, "Passes over the data.", lower_bound=1)
+    flags.DEFINE_integer("seed", 1, "Seed of everything random.", lower_bound=0)
+    flags.DEFINE_string("strategy", "default", "tf.distribute strategy: default, mirrored or multi_worker.")
+    tfnas_flags.define_from_rows({kind.name: kind.inputs})
+    tfnas_flags.define_from_config(kind.config)
+
+
+def main(kind: EncoderKind) -> None:
+    """Flags -> `tfnas.encoders.pretraining.Pretraining.run`."""
+    values = flags.FLAGS
+    config = kind.preset(values.preset, **tfnas_flags.overrides(kind.config))
+    inputs = kind.inputs_from(tfnas_flags.overrides(kind.inputs))
+    tfnas.runtime.one_thread_per_operation()
+
+    from tfnas.training.strategies import get_strategy
+
+    strategy = get_strategy(values.strategy)
+    pretraining = kind.pretraining.read(config, inputs, values.seed)
+    settings = {
+        "program": kind.program,
+        **pretraining.settings(inputs),
+        "epochs": values.epochs,
+        "seed": values.seed,
+        "config": dataclasses.asdict(config),
+    }
+    output_dir = tfnas_flags.output_folder(settings)
+    summary = pretraining.run(
+        output_dir, epochs=values.epochs, seed=values.seed, strategy=strategy, resume=values.resume
+    )
+    if summary:
+        print(pretraining.headline(summary))
+
+
+def run(name: str | None) -> None:
+    """Parses flags and pretrains the encoder of that name; without a name it prints the help that was asked for."""
+    if name is not None:
+        define(ENCODERS[name])
+    tfnas_flags.define_output()
+    tfnas_flags.run(functools.partial(main, ENCODERS.get(name)))
+
+
+if __name__ == "__main__":
+    summaries = "; ".join(f"{kind.name}: {kind.summary}" for kind in ENCODERS.values())
+    run(tfnas_flags.chosen("encoder", tuple(ENCODERS), summaries))
