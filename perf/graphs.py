@@ -20,21 +20,10 @@ import tensorflow as tf
 
 from tfnas.graphs.importers.keras_graphs import from_keras
 from tfnas.networks import symbolic
-from tfnas.networks.darts import DartsNetwork
-from tfnas.networks.mobilenetv3 import MobileNetV3Network, MobileNetV3Skeleton
-from tfnas.networks.nasbench101 import NASBench101Network, NASBench101Skeleton
-from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
-from tfnas.networks.nats_size import NATSSizeNetwork
+from tfnas.networks.registry import NETWORKS
 from tfnas.reports import tables
 from tfnas.spaces import get_space
 
-NETWORKS = {
-    "nasbench101": lambda cell: NASBench101Network(NASBench101Skeleton(), cell),
-    "nasbench201": lambda cell: NASBench201Network(Skeleton(), cell),
-    "nats_size": NATSSizeNetwork,
-    "nasbench301": lambda cell: DartsNetwork(symbolic.NASBENCH301_SKELETON, cell),
-    "mobilenetv3": lambda cell: MobileNetV3Network(MobileNetV3Skeleton(), cell),
-}
 CORPUS = {"nasbench101": 50_000, "nasbench201": 4_096, "darts": 10_000}
 
 
@@ -49,14 +38,14 @@ def main() -> None:
         space = get_space(name)
         cells = space.sample(503, np.random.default_rng(0))
         architectures = [space.architecture(cells, row) for row in range(503)]
-        size = 224 if name == "mobilenetv3" else 32
-        symbolic.build(name, architectures[0])
+        shape, classes = network.image_shape, network.num_classes
+        symbolic.build(space, architectures[0])
         start = time.process_time()
-        made = [symbolic.build(name, architecture) for architecture in architectures[3:]]
+        made = [symbolic.build(space, architecture) for architecture in architectures[3:]]
         direct = 500 / (time.process_time() - start)
         start = time.process_time()
         for architecture in architectures[:3]:
-            from_keras(network(architecture), inputs=tf.TensorSpec((None, size, size, 3)))
+            from_keras(network.build(architecture, shape, classes), inputs=tf.TensorSpec((None, *shape)))
         imported = 3 / (time.process_time() - start)
         nodes = np.mean([graph.num_nodes for graph in made])
         rows.append([name, f"{nodes:.0f}", f"{direct:,.0f}", f"{imported:.2f}", f"{direct / imported:,.0f}"])
@@ -67,7 +56,9 @@ def main() -> None:
 
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            count = spaces.write_space_corpus(f"{folder}/corpus", CORPUS, num_workers=2)
+            count = spaces.write_space_corpus(
+                f"{folder}/corpus", [(get_space(name), count) for name, count in CORPUS.items()], num_workers=2
+            )
             seconds = time.perf_counter() - start
             bytes_written = sum(file.stat().st_size for file in pathlib.Path(folder, "corpus").iterdir())
         print(f"\n{count:,} graphs built and stored in {seconds:.0f} s, {bytes_written / 1e6:,.0f} MB")

@@ -26,13 +26,13 @@ import tensorflow as tf
 
 from tfnas.encoders.jacobian.extract import available_devices
 from tfnas.encoders.jacobian.program import JacobianProgram, describe
-from tfnas.encoders.jacobian.space_programs import NASBench201Jacobians
+from tfnas.encoders.jacobian.space_programs import space_jacobians
 from tfnas.networks.initialization import draw_weights
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton, operation_codes, work
 from tfnas.reports import tables
 from tfnas.runtime import one_device_per_core, one_thread_per_operation
-from tfnas.spaces import Architecture, get_space
+from tfnas.spaces import NONE, Architecture, NASBench201
 
 _CELLS = 24
 _BUILT = 4
@@ -46,12 +46,10 @@ def main() -> None:
     parser.add_argument("--num_images", type=int, default=64)
     parser.add_argument("--part", choices=("cores",), help="only the networks per second on all cores")
     arguments = parser.parse_args()
-    space = get_space("nasbench201")
-    cells = space.enumerate()
-    cells = cells[(cells.operations != space.operations.index("none")).all(axis=1)]
+    space = NASBench201()
     rng = np.random.default_rng(0)
-    rows = rng.permutation(len(cells))[:_CELLS]
-    architectures = [space.architecture(cells, row) for row in rows]
+    cells = space.sample_without(NONE, _CELLS, rng)
+    architectures = [space.architecture(cells, row) for row in range(_CELLS)]
     images = rng.normal(size=(arguments.num_images, *_SHAPE)).astype(np.float32)
     if arguments.part == "cores":
         one_device_per_core()
@@ -60,7 +58,7 @@ def main() -> None:
     one_thread_per_operation()
     batch = tf.constant(images)
     start = time.process_time()
-    program = NASBench201Jacobians()
+    program = space_jacobians(NASBench201(), 0)
     _projected(program(batch, architectures[0]))
     once = time.process_time() - start
     alone = _seconds(lambda architecture: program(batch, architecture).numpy(), architectures)
@@ -100,7 +98,7 @@ def main() -> None:
 def _together(architectures: list[Architecture], images: np.ndarray) -> float:
     """Networks per second when every core has a device and a thread of its own, as in extraction."""
     devices = available_devices()
-    program = NASBench201Jacobians()
+    program = space_jacobians(NASBench201(), 0)
     batches = []
     for device in devices:
         with tf.device(device):

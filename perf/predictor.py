@@ -29,9 +29,9 @@ from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.proxies.scores import PROXIES, ProxyProgram
-from tfnas.proxies.spaces import NASBench201Proxies
+from tfnas.proxies.spaces import scorer
 from tfnas.reports import tables
-from tfnas.spaces import get_space
+from tfnas.spaces import NONE, get_space
 from tfnas.training import loop
 
 _CELLS = 12
@@ -61,7 +61,7 @@ def main() -> None:
 def _encoder() -> None:
     rng = np.random.default_rng(0)
     space = get_space("nasbench101")
-    graphs = pack_cells("nasbench101", space.sample(50_000, rng), progress=True)
+    graphs = pack_cells(space, space.sample(50_000, rng), progress=True)
     model = GraphEncoder(encoder_config.preset("tfnas"), 1)
     encode = tf.function(model.encode, reduce_retracing=True)
     embed_packed(encode, graphs[np.arange(2000)])
@@ -70,7 +70,9 @@ def _encoder() -> None:
     embedding = time.perf_counter() - start
     others = [
         pack_cells(
-            name, get_space(name).sample(count, rng), layout="benchmark" if name == "nasbench201" else "predictor"
+            get_space(name),
+            get_space(name).sample(count, rng),
+            layout="benchmark" if name == "nasbench201" else "predictor",
         )
         for name, count in (("nasbench201", 800), ("nasbench301", 2000))
     ]
@@ -96,18 +98,16 @@ def _encoder() -> None:
 def _proxies(torch_python: str | None) -> None:
     rng = np.random.default_rng(0)
     space = get_space("nasbench201")
-    cells = space.enumerate()
-    cells = cells[(cells.operations != space.operations.index("none")).all(axis=1)]
-    cells = cells[rng.permutation(len(cells))[:_CELLS]]
+    cells = space.sample_without(NONE, _CELLS, rng)
     architectures = [space.architecture(cells, row) for row in range(_CELLS)]
     images, labels = rng.normal(size=(64, 32, 32, 3)).astype(np.float32), rng.integers(0, 10, 64)
     start = time.process_time()
-    program = NASBench201Proxies(images, labels)
-    program.score(architectures[0])
+    score = scorer(space, images, labels)
+    score(architectures[0])
     once = time.process_time() - start
     start = time.process_time()
     for architecture in architectures:
-        program.score(architecture)
+        score(architecture)
     shared = (time.process_time() - start) / _CELLS
     start = time.process_time()
     for architecture in architectures[:_TRACED]:

@@ -52,7 +52,7 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     space = get_space("nasbench301")
-    graphs = pack_cells("nasbench301", space.sample(options.graphs, rng), layout="benchmark")
+    graphs = pack_cells(space, space.sample(options.graphs, rng), layout="benchmark")
     config = MotifConfig(steps=1, max_length=8)
     vocabulary = MotifVocabulary.mined(config, graphs)
     size = graphs.num_nodes.mean()

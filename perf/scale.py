@@ -83,7 +83,7 @@ def epoch_seconds(folder: pathlib.Path) -> float:
 def training(folder: pathlib.Path) -> None:
     """One process against two workers."""
     graphs = folder / "training_graphs"
-    spaces.write_space_corpus(graphs, {"nasbench201": 1000}, layout="benchmark", seed=1, num_workers=1)
+    spaces.write_space_corpus(graphs, [(get_space("nasbench201"), 1000)], layout="benchmark", seed=1, num_workers=1)
     epochs = 4
     runs = {
         "arch2vec, batch 32": (15625, "pretrain", "--encoder=arch2vec", "--space=nasbench201"),
@@ -143,7 +143,7 @@ def embedding(folder: pathlib.Path) -> None:
         cell_corpora.write_cells(folder / f"cells{size}", space, cells[:size], num_shards=8)
     for size in sizes["networks of NAS-Bench-201"]:
         corpus = folder / f"networks{size}"
-        spaces.write_space_corpus(corpus, {"nasbench201": size}, layout="benchmark", seed=1, num_workers=2)
+        spaces.write_space_corpus(corpus, [(get_space("nasbench201"), size)], layout="benchmark", seed=1, num_workers=2)
     encoders = {"cells of NAS-Bench-101": "arch2vec_nasbench101", "networks of NAS-Bench-201": "cg_encoder"}
     print(f"embedding, seconds\n{'':32s}{'workers':>8s}{'small':>10s}{'large':>10s}{'per second':>12s}{'10^8':>16s}")
     for name, (small, large) in sizes.items():

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfnas import runtime
-from tfnas.spaces import SPACE_NAMES, FiniteSpace, NASBench101, get_space
+from tfnas.spaces import SPACES, FiniteSpace, NASBench101, get_space
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,7 +48,7 @@ class SmallNASBench101(NASBench101):
         return cells[rng.choice(len(cells), count, replace=False)]
 
 
-@pytest.fixture(scope="session", params=[*SPACE_NAMES, "finite"])
+@pytest.fixture(scope="session", params=[*SPACES, "finite"])
 def space(request: pytest.FixtureRequest, small_nasbench101: SmallNASBench101):
     """Every space in turn."""
     if request.param == "finite":

@@ -97,7 +97,7 @@ def make_inputs(folder: pathlib.Path) -> pathlib.Path:
     cells = space.enumerate()
     cell_corpora.write_cells(folder / "cells", space, cells[:600], num_shards=2)
     graphs = [
-        symbolic.build("nasbench201", space.architecture(cells, 60 * row), name=str(row), family="ab"[row % 2])
+        symbolic.build(space, space.architecture(cells, 60 * row), name=str(row), family="ab"[row % 2])
         for row in range(60)
     ]
     graph_corpora.write_graphs(folder / "graphs", graphs, num_shards=2)

@@ -36,7 +36,7 @@ def test_cells(golden):
 
 def test_computation_graphs(golden):
     graphs = list(graph_corpora.read_graphs(golden / "graphs"))
-    expected = [symbolic.build("nasbench201", SPACE.architecture(CELLS, row)) for row in range(3)]
+    expected = [symbolic.build(SPACE, SPACE.architecture(CELLS, row)) for row in range(3)]
     assert [graph.name for graph in graphs] == ["n0", "n1", "n2"]
     for one, two in zip(graphs, expected, strict=True):
         np.testing.assert_array_equal(one.operators, two.operators)

@@ -11,6 +11,8 @@ from absl import flags
 
 from tfnas import flags as tfnas_flags
 from tfnas.errors import ConfigurationError
+from tfnas.networks.registry import BENCHMARK, LAYOUTS
+from tfnas.spaces import get_space
 
 _SOURCES = flags.DEFINE_list(
     "sources", ["keras", "tf_keras"], "Packages to take models from: keras, tf_keras, keras_hub, timm, transformers."
@@ -22,7 +24,7 @@ _NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine
 _LIMIT = flags.DEFINE_integer("limit", None, "Take only the first models of the list.", lower_bound=1)
 _BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of another Beam runner; may be repeated.")
 _SPACES = flags.DEFINE_list("spaces", [], "Instead of models: random architectures, as space:count.")
-_LAYOUT = flags.DEFINE_enum("layout", "benchmark", ["benchmark", "predictor"], "Layout of the networks of --spaces.")
+_LAYOUT = flags.DEFINE_enum("layout", BENCHMARK, LAYOUTS, "Layout of the networks of --spaces.")
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the architectures of --spaces.", lower_bound=0)
 tfnas_flags.define_output()
 
@@ -31,11 +33,12 @@ def main() -> None:
     """Flags -> `tfnas.corpora.builder.build_corpus` or `tfnas.corpora.spaces.write_space_corpus`."""
     settings = {"program": "build_corpus", "sources": _SOURCES.value, "folder": _FOLDER.value, "limit": _LIMIT.value}
     settings |= {"spaces": _SPACES.value, "layout": _LAYOUT.value, "seed": _SEED.value}
-    counts = {name: count for name, _, count in (text.partition(":") for text in _SPACES.value)}
+    counts = dict(text.partition(":")[::2] for text in _SPACES.value)
     if not all(count.isdecimal() for count in counts.values()) or len(counts) < len(_SPACES.value):
         raise ConfigurationError(
             f"--spaces={','.join(_SPACES.value)}, expected space:count, separated by commas, every space once"
         )
+    requests = [(get_space(name), int(count)) for name, count in counts.items()]
     output_dir = tfnas_flags.output_folder(settings)
 
     if counts:
@@ -43,7 +46,7 @@ def main() -> None:
 
         total = spaces.write_space_corpus(
             output_dir / "corpus",
-            {name: int(count) for name, count in counts.items()},
+            requests,
             layout=_LAYOUT.value,
             seed=_SEED.value,
             num_workers=_NUM_WORKERS.value,

@@ -23,9 +23,11 @@ def main() -> None:
 
     from tfnas.corpora import cell_sources
     from tfnas.encoders.arch2vec import saved
+    from tfnas.spaces import get_space
 
     encoder = saved.SavedCellEncoder(_ENCODER.value)
-    space, cells = cell_sources.cells_of(encoder.manifest["space"], _CORPUS.value, _NUM_CELLS.value, _SEED.value)
+    space = get_space(encoder.manifest["space"])
+    cells = cell_sources.cells_of(space, _CORPUS.value, _NUM_CELLS.value, _SEED.value)
     settings = {
         "program": "embed",
         "encoder": encoder.fingerprint,

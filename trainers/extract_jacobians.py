@@ -13,9 +13,10 @@ from absl import flags
 
 from tfnas import flags as tfnas_flags
 from tfnas.encoders.jacobian.data_config import JacobianConfig
+from tfnas.networks.registry import NETWORKS
+from tfnas.spaces import NASBench201
 
-_SPACES = ("nasbench101", "nasbench201", "nats_size", "nasbench301", "mobilenetv3")
-_SPACE = flags.DEFINE_enum("space", "nasbench201", _SPACES, "Random architectures of this space.")
+_SPACE = flags.DEFINE_enum("space", NASBench201.name, list(NETWORKS), "Random architectures of this space.")
 _COUNT = flags.DEFINE_integer(
     "count", 2000, "How many; no two cells of nasbench201 compute the same function.", lower_bound=1
 )

@@ -12,10 +12,10 @@ from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.networks.registry import NETWORKS
 
-_SPACES = ("nasbench101", "nasbench201", "nats_size", "nasbench301", "mobilenetv3")
 _PROXIES = ("synflow", "jacov", "fisher", "grad_norm", "grasp", "snip")
-_SPACE = flags.DEFINE_enum("space", None, _SPACES, "Score random architectures of this space.")
+_SPACE = flags.DEFINE_enum("space", None, list(NETWORKS), "Score random architectures of this space.")
 _COUNT = flags.DEFINE_integer("count", 500, "How many.", lower_bound=1)
 _WITHOUT_NONE = flags.DEFINE_boolean("without_none", False, "Leave out cells with the operation none.")
 _MODEL = flags.DEFINE_string("model", None, "Score this .keras file instead.")

@@ -149,11 +149,13 @@ def _pretrain(job: Job) -> dict[str, Any]:
     from tfnas.corpora import cell_sources
     from tfnas.encoders.arch2vec.task import NUM_SAMPLES, Arch2VecPretraining
     from tfnas.encoders.pretraining import restore
+    from tfnas.spaces import get_space
 
     name, method = _VARIANTS[job.variant]
     config = preset(name, **METHODS[method])
     bound = MAX_MULTIPLY_ADDS if job.space == "darts" else None
-    space, cells = cell_sources.cells_of(job.space, None, job.num_cells, job.seed, bound)
+    space = get_space(job.space)
+    cells = cell_sources.cells_of(space, None, job.num_cells, job.seed, bound)
     pretraining = Arch2VecPretraining(config, space, cells)
     resume = (folder / "checkpoints").exists()
     summary = pretraining.run(folder, epochs=job.epochs, seed=job.seed, resume=resume)

@@ -12,13 +12,12 @@ from reproductions.correlations import kendall
 from reproductions.jacobian import data
 from reproductions.jacobian.settings import Settings
 from tfnas import artefacts
-from tfnas.benchmarks.trained.digits201 import distinct_cells
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.program import describe
 from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
-from tfnas.encoders.jacobian.space_programs import NASBench201Jacobians
+from tfnas.encoders.jacobian.space_programs import space_jacobians
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.features import standardised
 from tfnas.runtime import one_thread_per_operation
@@ -91,7 +90,7 @@ def _extract(job: tuple[str, CellTable, np.ndarray, int]) -> float:
         processes.quiet(folder.parent)
         config = JacobianConfig(initializations=2, components=len(images))
         jacobian_corpus.extract(NASBench201(), cells, images, config, folder, seed=seed)
-        program, batch = NASBench201Jacobians(seed), tf.constant(images)
+        program, batch = space_jacobians(NASBench201(), seed), tf.constant(images)
         architectures = [NASBench201().architecture(cells, row) for row in range(_TIMED)]
         program(batch, architectures[0])
         start = time.process_time()
@@ -114,7 +113,7 @@ def _taus(corpus: JacobianCorpus, views: int, accuracy: np.ndarray, seed: int) -
 
 def _encodings(seed: int) -> tuple[CellTable, np.ndarray]:
     """Cells in pairs that compute the same function, and the rows `[pairs, 2]` of each pair."""
-    numbers, representatives = distinct_cells()
+    numbers, representatives = NASBench201().distinct_functions()
     rng = np.random.default_rng([seed, 47])
     chosen = []
     for number in rng.permutation(np.flatnonzero(~np.isin(numbers, data.development_cells()))):

@@ -11,7 +11,6 @@ from reproductions import processes, report
 from reproductions.jacobian.settings import Settings
 from tfnas import artefacts
 from tfnas.benchmarks.registry import find_table, load_table
-from tfnas.benchmarks.trained.digits201 import distinct_cells
 from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.encoders.jacobian import config as presets
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
@@ -23,7 +22,7 @@ from tfnas.encoders.jacobian.model import JacobianEncoder
 from tfnas.encoders.jacobian.task import JacobianPretraining, embed, flat_inputs
 from tfnas.errors import ConfigurationError
 from tfnas.networks.nasbench201 import Skeleton, operation_codes, work
-from tfnas.proxies import experiment
+from tfnas.proxies.spaces import scorer
 from tfnas.proxies.tables import read_scores, score_cells
 from tfnas.runtime import one_device_per_core, one_thread_per_operation
 from tfnas.spaces import CellTable, NASBench201, get_space
@@ -129,7 +128,7 @@ def _extract(job: tuple[str, Settings, str]) -> None:
 
 def development_cells() -> np.ndarray:
     """Numbers of the NAS-Bench-201 cells on which the preset `tfnas` was chosen."""
-    numbers, _ = distinct_cells()
+    numbers, _ = NASBench201().distinct_functions()
     return np.random.default_rng(_DEVELOPMENT[0]).permutation(numbers)[: _DEVELOPMENT[1]]
 
 
@@ -138,7 +137,7 @@ def _architectures(name: str, count: int, seed: int) -> CellTable:
     space, rng = get_space(name), np.random.default_rng([seed, 40])
     if name != "nasbench201":
         return space.sample(count, rng)
-    numbers, _ = distinct_cells()
+    numbers, _ = NASBench201().distinct_functions()
     unseen = np.setdiff1d(numbers, development_cells())
     if count > len(unseen):
         raise ConfigurationError(f"cells={count}, expected at most {len(unseen)}")
@@ -166,7 +165,7 @@ def _score(job: tuple) -> None:
     processes.quiet(pathlib.Path(folder))
     space = NASBench201()
     labels = batch_of_images(find_table("cifar10_subset"), len(images), seed)[1]
-    score_cells(space, cells, experiment.scorer(space, images, labels, PROXIES, seed), pathlib.Path(folder))
+    score_cells(space, cells, scorer(space, images, labels, PROXIES, seed), pathlib.Path(folder))
 
 
 def sizes(corpus: JacobianCorpus) -> tuple[np.ndarray, np.ndarray]:

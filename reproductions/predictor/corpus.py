@@ -16,8 +16,7 @@ from tfnas.benchmarks.registry import load_table
 from tfnas.encoders.computation_graph import similarity
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.networks.symbolic.packing import pack_cells
-from tfnas.spaces import CellTable, get_space
-from tfnas.spaces.nasbench201 import NONE
+from tfnas.spaces import NONE, CellTable, get_space
 
 TARGETS = {"nasbench101": 50, "nasbench201": 40, "nasbench301": 50}
 """Families and the number of labels that fine-tuning gets."""
@@ -92,7 +91,7 @@ def load(folder: pathlib.Path, settings: Settings) -> Corpus:
 
     def packed() -> dict[str, np.ndarray]:
         graphs = PackedGraphs.concatenate(
-            [pack_cells(family, cells[family], labels[family], progress=True) for family in TARGETS]
+            [pack_cells(get_space(family), cells[family], labels[family], progress=True) for family in TARGETS]
         )
         return {"spectra": similarity.graph_spectra(graphs), **{name: getattr(graphs, name) for name in names}}
 
@@ -110,8 +109,7 @@ def _architectures(settings: Settings) -> tuple[dict[str, CellTable], dict[str, 
         if family == "nasbench101":
             rows = np.sort(rng.permutation(len(table))[: settings.nasbench101_graphs])
         elif family == "nasbench201":
-            none = table.space.operations.index(NONE)
-            rows = np.flatnonzero((table.cells.operations != none).all(axis=1))
+            rows = np.flatnonzero(table.space.lacks(table.cells, NONE))
         else:
             rows = np.arange(len(table))
         cells[family], labels[family] = table.cells[rows], values[rows].astype(np.float32)

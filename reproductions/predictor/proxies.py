@@ -18,10 +18,10 @@ from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.features import GraphFeatures, standardised
-from tfnas.proxies import experiment
 from tfnas.proxies.scores import PROXIES
+from tfnas.proxies.spaces import scorer
 from tfnas.proxies.tables import read_scores, score_cells
-from tfnas.spaces import NASBench201, NASBench301
+from tfnas.spaces import NONE, NASBench201, NASBench301
 
 PAPER = {"synflow": 0.823, "jacov": 0.859, "fisher": 0.687, "grad_norm": 0.714, "grasp": 0.637, "snip": 0.718}
 """NAS-Bench-201, the 4,096 cells without `none`."""
@@ -43,12 +43,12 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     space = NASBench201()
     if not (folder / "scores.npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        chosen = experiment.sample(space, settings.proxy_cells, True, np.random.default_rng(seed))
-        score_cells(space, chosen, experiment.scorer(space, images, labels, PROXIES, seed), folder)
+        chosen = space.sample_without(NONE, settings.proxy_cells, np.random.default_rng(seed))
+        score_cells(space, chosen, scorer(space, images, labels, PROXIES, seed), folder)
     scored, columns = read_scores(folder / "scores.npz", space)
     table = load_table("nasbench201")
     accuracy = table.values("cifar10_test_accuracy_200")[table.rows(scored)]
-    graphs = pack_cells("nasbench201", scored)
+    graphs = pack_cells(space, scored)
     sizes = {"parameters": graphs.structure[:, 0], "multiply-adds": graphs.structure[:, 1]}
     correlations = {name: spearman(values, accuracy, "omit") for name, values in {**columns, **sizes}.items()}
     published, ours = _darts(output_dir, images, labels, seed)
@@ -93,7 +93,7 @@ def _darts(
     folder = output_dir / "proxies" / "nasbench301"
     if not (folder / "scores.npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        score_cells(space, table.cells[rows], experiment.scorer(space, images, labels, PROXIES, seed), folder)
+        score_cells(space, table.cells[rows], scorer(space, images, labels, PROXIES, seed), folder)
     _, ours = read_scores(folder / "scores.npz", space)
     return {name: table.values(f"proxy_{name}")[rows] for name in PROXIES}, ours
 

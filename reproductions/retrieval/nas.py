@@ -70,4 +70,4 @@ def _descendant(space: str, ancestor: Architecture | enas.EnasCells, rng: np.ran
         "nasbench301": lambda: DartsSkeleton(channels=16, layers=int(rng.integers(3, 9)), auxiliary=False),
         "mobilenetv3": lambda: None,
     }
-    return symbolic.build(space, ancestor, skeleton=skeletons[space]())
+    return symbolic.build(get_space(space), ancestor, skeleton=skeletons[space]())

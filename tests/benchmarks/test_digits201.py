@@ -31,7 +31,7 @@ def test_shipped_table(table):
 def test_one_row_for_all_cells_of_one_function(table):
     space = NASBench201()
     hashes = space.functional_hashes(space.enumerate())
-    representatives, places = digits201.distinct_cells()
+    representatives, places = space.distinct_functions()
     assert len(representatives) == len(np.unique(hashes)) == 5425
     np.testing.assert_array_equal(hashes[representatives[places]], hashes)
     np.testing.assert_array_equal(table.columns["trained_as"], representatives[places])
@@ -42,7 +42,7 @@ def test_one_row_for_all_cells_of_one_function(table):
 
 def test_shipped_numbers_come_out_again(table):
     """Trains three cells for the short length with the shipped configuration."""
-    rows = [int(row) for row in digits201.distinct_cells()[0][[0, 2000, 4000]]]
+    rows = [int(row) for row in NASBench201().distinct_functions()[0][[0, 2000, 4000]]]
     config = dataclasses.replace(digits201.CONFIG, epochs=digits201.LENGTHS[0])
     codes = np.array([operation_codes(table.architecture(row)) for row in rows])
     curves = PopulationTrainer(config).train(codes, every_epoch=True)

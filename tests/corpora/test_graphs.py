@@ -20,7 +20,7 @@ def graphs():
     for name in ("nats_size", "nasbench201", "mobilenetv3"):
         space = get_space(name)
         cells = space.sample(20, rng)
-        found += [symbolic.build(name, space.architecture(cells, row), name=str(row)) for row in range(20)]
+        found += [symbolic.build(space, space.architecture(cells, row), name=str(row)) for row in range(20)]
     order = rng.permutation(60)
     return [found[place].replace(label=float(number)) for number, place in enumerate(order)]
 

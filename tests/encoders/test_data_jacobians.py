@@ -9,13 +9,13 @@ from tests.proxies.test_scores import IMAGES, gradient, layer_pairs, numpy_netwo
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.program import FINE, NOT_FINITE, ZERO, JacobianProgram, describe
-from tfnas.encoders.jacobian.space_programs import BuiltJacobians, NASBench201Jacobians, NATSSizeJacobians, weight_seed
+from tfnas.encoders.jacobian.space_programs import BuiltJacobians, SupernetJacobians, weight_seed
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.networks import rewiring
 from tfnas.networks.initialization import draw_weights, fresh_weights
 from tfnas.networks.layers import LayerSettings
-from tfnas.networks.nasbench201 import Cell, NASBench201Network, Skeleton, operation_codes
-from tfnas.networks.nats_size import NATSSizeNetwork
+from tfnas.networks.nasbench201 import Cell, NASBench201Network, NASBench201Supernet, Skeleton, operation_codes
+from tfnas.networks.nats_size import NATSSizeNetwork, NATSSizeSupernet
 from tfnas.proxies.scores import jacobian_covariance
 from tfnas.spaces import NASBench201, NATSSize
 from tfnas.spaces.nats_size import widths
@@ -25,8 +25,13 @@ CONFIG = JacobianConfig(initializations=2, components=4, shard_size=2)
 
 
 @pytest.fixture(scope="module")
-def cells_program():
-    return NASBench201Jacobians(seed=3, skeleton=SMALL, image_shape=(8, 8, 3))
+def cells_network():
+    return NASBench201Supernet(SMALL, (8, 8, 3))
+
+
+@pytest.fixture(scope="module")
+def cells_program(cells_network):
+    return SupernetJacobians(cells_network, seed=3)
 
 
 @pytest.mark.parametrize("library", [tf.keras, keras], ids=["keras2", "keras3"])
@@ -79,9 +84,9 @@ def test_fresh_weights_follow_the_rules():
 
 
 @pytest.mark.parametrize("row", [5, 4000])
-def test_program_of_all_cells_equals_a_keras_network(cells_program, row):
+def test_program_of_all_cells_equals_a_keras_network(cells_network, cells_program, row):
     """The weights that the program draws, written into the variables of its network."""
-    space, network = NASBench201(), cells_program.network
+    space, network = NASBench201(), cells_network.network
     architecture = space.architecture(space.enumerate(), row)
     codes = tf.constant(operation_codes(architecture))
     seed = weight_seed(3, architecture, 1)
@@ -111,16 +116,17 @@ def test_program_of_all_cells_equals_a_keras_network(cells_program, row):
 
 def test_program_of_all_widths_equals_a_network_of_these_widths():
     space = NATSSize()
-    program = NATSSizeJacobians(seed=3, image_shape=(8, 8, 3))
+    supernet = NATSSizeSupernet((8, 8, 3))
+    program = SupernetJacobians(supernet, seed=3)
     architecture = space.architecture(space.sample(1, np.random.default_rng(1)), 0)
     channels = tf.constant(widths(architecture))
     network = NATSSizeNetwork(architecture, settings=LayerSettings("pytorch"))
     network(IMAGES)
     seed = weight_seed(3, architecture, 0)
-    numbers = {id(layer): 100 * number for number, layer in enumerate(rewiring.all_layers(program.network))}
-    for source, layer in layer_pairs(program.network, network):
+    numbers = {id(layer): 100 * number for number, layer in enumerate(rewiring.all_layers(supernet.network))}
+    for source, layer in layer_pairs(supernet.network, network):
         own = (seed[0], numbers[id(source)])
-        for name, value in fresh_weights(source, own, shape=lambda o, n: program._shape(o, n, channels)).items():
+        for name, value in fresh_weights(source, own, shape=lambda o, n: supernet.shape(o, n, channels)).items():
             getattr(layer, name).assign(value)
     images = tf.constant(IMAGES)
     with tf.GradientTape() as tape:
@@ -193,7 +199,7 @@ def test_unusable_jacobians_are_flagged():
     assert not found.projection.any()
     space = NASBench201()
     nothing = space.from_string("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
-    assert describe(BuiltJacobians("nasbench201", image_shape=(8, 8, 3))(IMAGES, nothing), (8, 8, 3), 2).state == ZERO
+    assert describe(BuiltJacobians(space, image_shape=(8, 8, 3))(IMAGES, nothing), (8, 8, 3), 2).state == ZERO
 
 
 def test_refusals():
@@ -247,7 +253,7 @@ def test_corpus_goes_on_where_it_was_cut_and_reports_damage(tmp_path):
     assert corpus.usable.all()
     assert corpus.directions.shape == (5, 2, 4, 4)
     architecture = space.architecture(cells, 3)
-    expected = describe(NATSSizeJacobians(1, image_shape=(8, 8, 3))(IMAGES, architecture, 1), (8, 8, 3), 4)
+    expected = describe(SupernetJacobians(NATSSizeSupernet((8, 8, 3)), 1)(IMAGES, architecture, 1), (8, 8, 3), 4)
     np.testing.assert_allclose(corpus.scales[3, 1], expected.scales, rtol=1e-6)
     np.testing.assert_allclose(corpus.directions[3, 1], expected.directions, atol=1e-3)
     assert np.isfinite(corpus.jacov).all()

@@ -50,7 +50,7 @@ def test_cells_as_the_encoder_embeds_them_in_two_processes(cells, tmp_path):
 
 
 def test_graphs_as_the_encoder_embeds_them(tmp_path):
-    graphs = [symbolic.build("nasbench201", SPACE.architecture(CELLS, row)) for row in range(40)]
+    graphs = [symbolic.build(SPACE, SPACE.architecture(CELLS, row)) for row in range(40)]
     graph_corpora.write_graphs(tmp_path / "corpus", graphs, num_shards=4)
     embed_corpus(SHIPPED / "cg_encoder", tmp_path / "corpus", tmp_path, batch_size=7, beam_options=IN_MEMORY)
     expected = SavedGraphEncoder(SHIPPED / "cg_encoder").embed(pack(graphs))
@@ -58,7 +58,7 @@ def test_graphs_as_the_encoder_embeds_them(tmp_path):
 
 
 def test_graphs_as_the_motif_encoder_embeds_them(tmp_path):
-    graphs = [symbolic.build("nasbench201", SPACE.architecture(CELLS, row)) for row in range(20)]
+    graphs = [symbolic.build(SPACE, SPACE.architecture(CELLS, row)) for row in range(20)]
     graph_corpora.write_graphs(tmp_path / "corpus", graphs, num_shards=2)
     embed_corpus(SHIPPED / "motif_encoder", tmp_path / "corpus", tmp_path, batch_size=7, beam_options=IN_MEMORY)
     expected = SavedMotifEncoder(SHIPPED / "motif_encoder").embed(graphs)

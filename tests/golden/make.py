@@ -31,7 +31,7 @@ def main(folder: pathlib.Path) -> None:
     space = NASBench201()
     cells = space.enumerate()[ROWS]
     cell_corpora.write_cells(folder / "cells", space, cells, num_shards=2)
-    graphs = [symbolic.build("nasbench201", space.architecture(cells, row), name=f"n{row}") for row in range(3)]
+    graphs = [symbolic.build(space, space.architecture(cells, row), name=f"n{row}") for row in range(3)]
     graph_corpora.write_graphs(folder / "graphs", graphs, num_shards=2)
     encoder = saved.SavedCellEncoder(saved_models.SHIPPED / "arch2vec_nasbench201")
     (folder / "sharded").mkdir()

@@ -10,7 +10,7 @@ from tfnas.spaces import NASBench201
 
 def test_repeated_cells_are_drawn_once(tmp_path):
     cell = NASBench201().from_string("|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|")
-    network = symbolic.build("nasbench201", cell, name="mine")
+    network = symbolic.build(NASBench201(), cell, name="mine")
     draw_computation_graph(network, tmp_path / "net.png")
     text = (tmp_path / "net.svg").read_text()
     assert text.count("<!-- x 5 -->") == 3

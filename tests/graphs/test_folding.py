@@ -17,7 +17,7 @@ def test_blocks_end_where_all_paths_meet(rng):
     """Against networkx: a node that every path passes dominates the end."""
     for name in ("nasbench201", "mobilenetv3", "darts"):
         space = get_space(name)
-        network = symbolic.build(name, space.architecture(space.sample(1, rng), 0))
+        network = symbolic.build(space, space.architecture(space.sample(1, rng), 0))
         dominators = nx.immediate_dominators(to_networkx(network), 0)
         cuts, node = [], network.num_nodes - 1
         while node:
@@ -29,10 +29,10 @@ def test_blocks_end_where_all_paths_meet(rng):
 
 def test_cells_repeat_five_times():
     cell = NASBench201().from_string("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|")
-    groups = folding.fold(symbolic.build("nasbench201", cell))
+    groups = folding.fold(symbolic.build(get_space("nasbench201"), cell))
     assert sorted(group.repeats for group in groups)[-3:] == [5, 5, 5]
     folded = sum(len(block) * group.repeats for group in groups for block in group.blocks)
-    assert folded == symbolic.build("nasbench201", cell).num_nodes
+    assert folded == symbolic.build(get_space("nasbench201"), cell).num_nodes
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_order_is_topological_and_codes_are_what_feeds_a_node(seed):
 @pytest.mark.parametrize("space", ["nasbench101", "nats_size"])
 def test_numbers_of_nodes_make_no_difference(space):
     rng = np.random.default_rng(0)
-    graphs = pack_cells(space, get_space(space).sample(20, rng))
+    graphs = pack_cells(get_space(space), get_space(space).sample(20, rng))
     parts = [
         (graphs.features[graphs.codes[a:b], 0].tolist(), graphs.graph_edges(row).tolist())
         for row, (a, b) in enumerate(zip(graphs.node_offsets[:-1], graphs.node_offsets[1:], strict=True))

@@ -20,8 +20,9 @@ from tfnas.spaces import get_space
 
 
 def sample(space="nasbench101", count=4, seed=0):
-    cells = get_space(space).sample(count, np.random.default_rng(seed))
-    return [symbolic.build(space, get_space(space).architecture(cells, row), label=row / 10) for row in range(count)]
+    space = get_space(space)
+    cells = space.sample(count, np.random.default_rng(seed))
+    return [symbolic.build(space, space.architecture(cells, row), label=row / 10) for row in range(count)]
 
 
 def test_packing_keeps_every_graph():
@@ -53,7 +54,7 @@ def test_some_rows_and_several_packs():
 
 def test_cells_are_packed_the_same_by_any_number_of_processes():
     cells = get_space("nasbench201").sample(1100, np.random.default_rng(1))
-    one, two = (pack_cells("nasbench201", cells, layout="benchmark", num_workers=count) for count in (1, 2))
+    one, two = (pack_cells(get_space("nasbench201"), cells, layout="benchmark", num_workers=count) for count in (1, 2))
     np.testing.assert_array_equal(one.codes, two.codes)
     np.testing.assert_array_equal(one.edges, two.edges)
 

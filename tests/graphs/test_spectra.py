@@ -16,7 +16,7 @@ def some_graphs(rng):
     for name in ("nasbench201", "nats_size", "nasbench301"):
         space = get_space(name)
         cells = space.sample(3, rng)
-        graphs += [symbolic.build(name, space.architecture(cells, row)) for row in range(3)]
+        graphs += [symbolic.build(space, space.architecture(cells, row)) for row in range(3)]
     return graphs
 
 

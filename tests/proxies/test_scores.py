@@ -11,12 +11,12 @@ from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.networks import rewiring
 from tfnas.networks.initialization import draw_weights
 from tfnas.networks.layers import LayerSettings
-from tfnas.networks.nasbench201 import Cell, NASBench201Network, Reduction, Skeleton
-from tfnas.networks.nats_size import NATSSizeNetwork
+from tfnas.networks.nasbench201 import Cell, NASBench201Network, NASBench201Supernet, Reduction, Skeleton
+from tfnas.networks.nats_size import NATSSizeNetwork, NATSSizeSupernet
 from tfnas.proxies import tables
 from tfnas.proxies.scores import PROXIES, ProxyProgram, jacobian_covariance
-from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, network_scores
-from tfnas.spaces import NASBench201, NATSSize
+from tfnas.proxies.spaces import SupernetProxies, network_scores
+from tfnas.spaces import Architecture, FiniteSpace, NASBench201, NATSSize
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(4, 8, 8, 3)).astype(np.float32)
@@ -169,12 +169,13 @@ def layer_pairs(first, second):
 def test_one_program_for_all_cells_equals_a_network_for_each():
     space = NASBench201()
     cells = space.sample(3, np.random.default_rng(2))
-    program = NASBench201Proxies(IMAGES, LABELS, skeleton=SMALL, seed=1)
+    supernet = NASBench201Supernet(SMALL, IMAGES.shape[1:])
+    program = SupernetProxies(supernet, IMAGES, LABELS, seed=1)
     for row in range(3):
         architecture = space.architecture(cells, row)
         network = NASBench201Network(SMALL, architecture, LayerSettings("pytorch"))
         network(IMAGES)
-        copied(program.network, network, layer_pairs(program.network, network))
+        copied(supernet.network, network, layer_pairs(supernet.network, network))
         alone = ProxyProgram(network, PROXIES, lambda x, n=network: n(x, training=False), compiled=False)
         expected = alone.scores(IMAGES, LABELS)
         for name, value in program.score(architecture).items():
@@ -183,16 +184,17 @@ def test_one_program_for_all_cells_equals_a_network_for_each():
 
 def test_one_program_for_all_widths_equals_a_network_for_each():
     space = NATSSize()
-    program = NATSSizeProxies(IMAGES, LABELS, ("synflow", "jacov", "fisher", "snip"), seed=1)
+    supernet = NATSSizeSupernet(IMAGES.shape[1:])
+    program = SupernetProxies(supernet, IMAGES, LABELS, ("synflow", "jacov", "fisher", "snip"), seed=1)
     for architecture in (space.architecture(space.sample(1, np.random.default_rng(seed)), 0) for seed in (0, 1)):
         network = NATSSizeNetwork(architecture, settings=LayerSettings("pytorch"))
         network(IMAGES)
         channels = tf.constant([int(name.split("_")[1]) for name in architecture.operations[1:-1]])
         copied(
-            program.network,
+            supernet.network,
             network,
-            layer_pairs(program.network, network),
-            lambda layer, name, value, channels=channels: program._weight(layer, name, value, channels),
+            layer_pairs(supernet.network, network),
+            lambda layer, name, value, channels=channels: program.weight(layer, name, value, channels),
         )
         alone = ProxyProgram(
             network, ("synflow", "jacov", "fisher", "snip"), lambda x, n=network: n(x, training=False), compiled=False
@@ -206,7 +208,8 @@ def test_a_network_that_ignores_its_input():
     """The cell of nothing but `none`: no gradient reaches the image, so scores that need one are not numbers."""
     space = NASBench201()
     nothing = space.from_string("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
-    found = NASBench201Proxies(IMAGES, LABELS, ("jacov", "snip"), skeleton=SMALL).score(nothing)
+    supernet = NASBench201Supernet(SMALL, IMAGES.shape[1:])
+    found = SupernetProxies(supernet, IMAGES, LABELS, ("jacov", "snip")).score(nothing)
     assert np.isnan(found["jacov"])
     assert np.isfinite(found["snip"])
 
@@ -215,7 +218,9 @@ def test_same_seed_same_scores():
     space = NASBench201()
     architecture = space.architecture(space.sample(1, np.random.default_rng(2)), 0)
     one, same, other = (
-        NASBench201Proxies(IMAGES, LABELS, ("snip",), skeleton=SMALL, seed=seed).score(architecture)["snip"]
+        SupernetProxies(NASBench201Supernet(SMALL, IMAGES.shape[1:]), IMAGES, LABELS, ("snip",), seed).score(
+            architecture
+        )["snip"]
         for seed in (4, 4, 5)
     )
     assert one == same != other
@@ -236,8 +241,9 @@ def test_refusals():
     image = tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 3)(inputs))
     with pytest.raises(ConfigurationError, match="expected logits"):
         ProxyProgram(image, ["snip"], compiled=False).scores(IMAGES, LABELS)
-    with pytest.raises(ConfigurationError, match="no network of digits"):
-        network_scores("digits", None, IMAGES, LABELS)
+    unknown = FiniteSpace("digits", [Architecture(("in", "out"), np.eye(2, k=1))])
+    with pytest.raises(ConfigurationError, match=r"no network of digits, only of nasbench101.*add a row"):
+        network_scores(unknown, None, IMAGES, LABELS)
 
 
 def test_table_of_scores_goes_on_where_it_was_cut(tmp_path):

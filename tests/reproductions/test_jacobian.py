@@ -11,7 +11,6 @@ from reproductions.jacobian import ablation, data, maps, search, table1, transfe
 from reproductions.jacobian.data import SpaceData
 from reproductions.jacobian.settings import Settings
 from tfnas.benchmarks.table import write_table
-from tfnas.benchmarks.trained.digits201 import distinct_cells
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.program import describe
@@ -56,7 +55,7 @@ def experiment(monkeypatch, tmp_path):
         rng = np.random.default_rng(1)
         cells = space.sample(COUNT, rng)
         if space.name == "nasbench201":
-            cells = space.enumerate()[np.sort(rng.permutation(distinct_cells()[0])[:COUNT])]
+            cells = space.enumerate()[np.sort(rng.permutation(NASBench201().distinct_functions()[0])[:COUNT])]
         spaces[space.name] = made_up(space, cells)
     own = spaces["nasbench201"]
     folder = tmp_path / "data"
@@ -129,7 +128,7 @@ def test_maps(experiment, monkeypatch):
 
 
 def test_experiments_see_no_cell_that_settings_were_chosen_on():
-    numbers, _ = distinct_cells()
+    numbers, _ = NASBench201().distinct_functions()
     known = np.random.default_rng(12345).permutation(numbers)[:800]
     cells = data._architectures("nasbench201", 2000, 1)
     space = NASBench201()

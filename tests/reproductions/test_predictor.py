@@ -69,7 +69,7 @@ def test_corpus(corpus, tmp_path):
         np.testing.assert_array_equal(getattr(again.graphs, name), getattr(corpus.graphs, name))
     row = int(corpus.rows("nasbench201")[7])
     cell = NASBench201().architecture(corpus.cells["nasbench201"], 7)
-    graph = symbolic.build("nasbench201", cell, layout="predictor")
+    graph = symbolic.build(NASBench201(), cell, layout="predictor")
     np.testing.assert_array_equal(corpus.graphs.graph_edges(row), graph.edges)
 
 

@@ -30,7 +30,7 @@ def networks():
         space = get_space(name)
         cells = space.sample(10, np.random.default_rng(0))
         found += [
-            symbolic.build(name, space.architecture(cells, row), name=f"net<{row}>", source=name[-3:])
+            symbolic.build(space, space.architecture(cells, row), name=f"net<{row}>", source=name[-3:])
             for row in range(10)
         ]
     return found

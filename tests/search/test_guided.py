@@ -21,7 +21,7 @@ from tfnas.search.guided_experiment import (
 from tfnas.search.guides import PredictorGuide, ScoreGuide, graph_featurizer
 from tfnas.search.loop import run_experiment, run_search
 from tfnas.search.open_candidates import OpenCandidates
-from tfnas.spaces import SPACE_NAMES, MobileNetV3, NASBench101, get_space
+from tfnas.spaces import SPACES, MobileNetV3, NASBench101, get_space
 
 
 def counting(candidates):
@@ -69,7 +69,7 @@ def test_scores_that_are_missing_come_last():
 
 def test_graph_features_are_made_once(candidates):
     asked = []
-    featurize = graph_featurizer("nasbench201", candidates.cells[:50], layout="benchmark")
+    featurize = graph_featurizer(SPACE, candidates.cells[:50], layout="benchmark")
 
     def counted(cells):
         asked.append(len(cells))
@@ -157,7 +157,7 @@ def test_open_candidates_know_isomorphic_cells_and_their_room():
         found.load_state({"operations": cells.operations})
 
 
-@pytest.mark.parametrize("name", SPACE_NAMES)
+@pytest.mark.parametrize("name", SPACES)
 def test_crosses_are_valid_and_inherit(name):
     space, rng = get_space(name), np.random.default_rng(3)
     if space.name == "nasbench101":
@@ -182,9 +182,7 @@ def test_guides_by_name(candidates, tmp_path):
     np.testing.assert_array_equal(guide.merit(0, np.arange(40)), columns["convs"])
     assert guide.merit(0, np.array([41]))[0] == -np.inf
     size = proxy_guide(type(candidates)(SPACE, few, candidates.embeddings[:40]), "parameters", None, "benchmark")
-    np.testing.assert_allclose(
-        size.merit(0, np.arange(40)), pack_cells("nasbench201", few, layout="benchmark").structure[:, 0]
-    )
+    np.testing.assert_allclose(size.merit(0, np.arange(40)), pack_cells(SPACE, few, layout="benchmark").structure[:, 0])
     make = strategy_maker("proxy", proxy="convs", scores=tmp_path / "scores.npz")
     assert isinstance(make("evolution", candidates, [1]), GuidedEvolution)
     assert make("random", candidates, [1]).name == "random"

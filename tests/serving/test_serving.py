@@ -91,7 +91,7 @@ def requests_of(folder, rng, count):
 
         space = NASBench201()
         cells = space.enumerate()
-        graphs = [symbolic.build("nasbench201", space.architecture(cells, 7 * row)) for row in range(count)]
+        graphs = [symbolic.build(space, space.architecture(cells, 7 * row)) for row in range(count)]
         examples = [to_example(graph).SerializeToString() for graph in graphs]
         return {"predict_examples" if "predictor" in folder.name else "encode_examples": {"examples": examples}}
     if folder.name == "jacobian_encoder":

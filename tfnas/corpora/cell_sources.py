@@ -4,46 +4,44 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError
-from tfnas.spaces import Space, get_space
-from tfnas.spaces.base import CellTable
+from tfnas.spaces import CellTable, Darts, Space
 
 
 def cells_of(
-    name: str,
+    space: Space,
     corpus: artefacts.PathLike | None,
     num_cells: int,
     seed: int,
     max_multiply_adds: float | None = None,
-) -> tuple[Space, CellTable]:
-    """A space and its cells: a corpus, the whole space, or a sample of a space that can't be enumerated.
+) -> CellTable:
+    """Cells of a space: a corpus, the whole space, or a sample of a space that can't be enumerated.
 
     Args:
-      name: the space.
-      corpus: a folder that `corpora.cells.write_cells` wrote, or None.
+      space: search space.
+      corpus: folder that `corpora.cells.write_cells` wrote; None for the space itself.
       num_cells: size of the sample.
-      seed: of the sample.
-      max_multiply_adds: keep DARTS cells whose network for ImageNet (48 channels, 14 layers, 224 pixels) needs at most
-        so many; arch2vec keeps those below 6e8.
+      seed: seed of the sample.
+      max_multiply_adds: largest number of multiply-adds that a DARTS cell's network for ImageNet (48 channels, 14
+        layers, 224 pixels) may need, 6e8 in arch2vec; by default any number.
 
     Raises:
-      ConfigurationError: no such space, not a positive number of cells, or a bound that can't be kept.
+      ConfigurationError: not a positive number of cells, or a bound that can't be kept.
       CorruptArtefactError: the corpus is damaged.
       MismatchError: the corpus is of another space.
     """
-    space = get_space(name)
-    if max_multiply_adds is not None and (space.name != "darts" or corpus is not None):
-        raise ConfigurationError(f"multiply-adds bound samples of darts only, not {corpus or space.name}")
+    if max_multiply_adds is not None and (not isinstance(space, Darts) or corpus is not None):
+        raise ConfigurationError(f"multiply-adds bound samples of {Darts.name} only, not {corpus or space.name}")
     if corpus is not None:
         from tfnas.corpora import cells as cell_corpora
 
-        return space, cell_corpora.load_cells(corpus, space)
+        return cell_corpora.load_cells(corpus, space)
     if space.enumerable:
-        return space, space.enumerate()
+        return space.enumerate()
     if num_cells < 1:
         raise ConfigurationError(f"num_cells={num_cells}, expected at least 1")
     if max_multiply_adds is not None:
-        return space, _light_cells(space, num_cells, seed, max_multiply_adds)
-    return space, space.sample(num_cells, np.random.default_rng(seed))
+        return _light_cells(space, num_cells, seed, max_multiply_adds)
+    return space.sample(num_cells, np.random.default_rng(seed))
 
 
 def _light_cells(space: Space, count: int, seed: int, bound: float) -> CellTable:

@@ -49,6 +49,8 @@ class DartsSkeleton:
 
 CIFAR10 = DartsSkeleton()
 IMAGENET = DartsSkeleton(num_classes=1000, channels=48, layers=14, large_images=True)
+NASBENCH301 = DartsSkeleton(channels=32, layers=8)
+"""The proxy network that NAS-Bench-301's surrogates are fitted to."""
 
 Genotype = tuple[tuple[str, int], ...]
 """Eight pairs of operation and state, two for each block."""
@@ -192,6 +194,16 @@ class DartsNetwork(tf.keras.Model):
     def classify(self, images: tf.Tensor) -> tf.Tensor:
         """The most likely class int64 `[B]` of each image, in inference mode."""
         return tf.argmax(self.call(images), axis=-1)
+
+
+def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> DartsNetwork:
+    """The network of a DARTS cell for CIFAR-10, without its auxiliary classifier; see `networks.registry.Network`."""
+    return DartsNetwork(dataclasses.replace(CIFAR10, num_classes=num_classes, auxiliary=False), architecture)
+
+
+def build_pair(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> DartsNetwork:
+    """NAS-Bench-301's network of a pair of cells; see `networks.registry.Network`."""
+    return DartsNetwork(dataclasses.replace(NASBENCH301, num_classes=num_classes), architecture)
 
 
 class _Cell(tf.keras.layers.Layer):

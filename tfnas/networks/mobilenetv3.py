@@ -178,3 +178,8 @@ class MobileNetV3Network(tf.keras.Model):
         features = self.activation(self.expand_norm(self.expand(features), training=training))
         features = self.mix(tf.reduce_mean(features, axis=(1, 2), keepdims=True))
         return self.classifier(tf.squeeze(self.activation(features), axis=(1, 2)))
+
+
+def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> MobileNetV3Network:
+    """The network of an architecture, of width 1.2; see `networks.registry.Network`."""
+    return MobileNetV3Network(MobileNetV3Skeleton(num_classes=num_classes), architecture)

@@ -148,3 +148,8 @@ class NASBench101Network(tf.keras.Model):
         for block in self.blocks:
             features = block(features, training=training)
         return self.classifier(self.pool(features))
+
+
+def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> NASBench101Network:
+    """The benchmark's network of a cell; see `networks.registry.Network`."""
+    return NASBench101Network(NASBench101Skeleton(num_classes=num_classes), architecture)

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
 from tfnas.networks.layers import LayerSettings
-from tfnas.spaces import Architecture, NASBench201
-from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES, NONE, SKIP
+from tfnas.networks.supernet import RunBlock, Supernet
+from tfnas.spaces import NONE, Architecture, NASBench201
+from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES, SKIP
 
 EDGE_OPERATIONS = (CONV1X1, CONV3X3, AVERAGE_POOL, SKIP, NONE)
 """What an edge can hold; the number of an operation in this tuple is its code in `call`."""
@@ -174,6 +175,44 @@ class NASBench201Network(tf.keras.Model):
                 features = block(features, training=training)
         features = tf.nn.relu(self.last_norm(features, training=training))
         return self.classifier(self.pool(features))
+
+
+def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> NASBench201Network:
+    """The benchmark's network of a cell; see `networks.registry.Network`."""
+    return NASBench201Network(Skeleton(num_classes=num_classes), architecture)
+
+
+class NASBench201Supernet(Supernet):
+    """The network of all NAS-Bench-201 cells; the codes are the operations of the six edges.
+
+    Args:
+      skeleton: the part of the network that does not depend on the cell.
+      image_shape: height, width and channels.
+    """
+
+    def __init__(self, skeleton: Skeleton, image_shape: tuple[int, int, int]):
+        self.network = NASBench201Network(skeleton)
+        self.network(tf.zeros([1, *image_shape]), tf.zeros([len(NODE_EDGES)], tf.int32))
+
+    def codes(self, architecture: Architecture) -> list[int]:
+        return operation_codes(architecture)
+
+    def call(self, images: tf.Tensor, codes: tf.Tensor, run: RunBlock | None = None) -> tf.Tensor:
+        network = self.network
+        if run is None:
+            return network(images, codes, training=False)
+        features = network.stem_norm(network.stem(images))
+        for number, block in enumerate(network.blocks):
+            if isinstance(block, Cell):  # cells of a stage are alike but for their weights
+                features = run(number, features.shape[-1], block, features, codes)
+            else:
+                features = run(number, None, block, features)
+        return network.classifier(network.pool(tf.nn.relu(network.last_norm(features))))
+
+
+def supernet(image_shape: tuple[int, int, int], num_classes: int) -> NASBench201Supernet:
+    """The network of all cells in the benchmark's skeleton; see `networks.registry.Network`."""
+    return NASBench201Supernet(Skeleton(num_classes=num_classes), image_shape)
 
 
 def operation_codes(architecture: Architecture) -> list[int]:

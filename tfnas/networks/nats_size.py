@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import Cell, Reduction
+from tfnas.networks.rewiring import Layer
+from tfnas.networks.supernet import Shape, Supernet
 from tfnas.spaces import Architecture, NATSSize
 from tfnas.spaces.nasbench201 import CONV3X3, NODE_EDGES, SKIP
 from tfnas.spaces.nats_size import CHANNELS, NUM_STAGES
@@ -22,7 +24,7 @@ class NATSSizeNetwork(tf.keras.Model):
 
     Args:
       architecture: widths of the five stages; None for a network of the largest widths whose weights can be cut to
-        those that `call` gets (`proxies.spaces` does so).
+        the widths that `call` gets; see `NATSSizeSupernet`.
       num_classes: width of the classifier.
       settings: initialisation and normalisation.
 
@@ -73,7 +75,41 @@ class NATSSizeNetwork(tf.keras.Model):
         return self.classifier(self.pool(tf.nn.relu(self.last_norm(features, training=training))))
 
 
-def width_stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int | None]]:
+def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> NATSSizeNetwork:
+    """The network of five widths; see `networks.registry.Network`."""
+    return NATSSizeNetwork(architecture, num_classes)
+
+
+class NATSSizeSupernet(Supernet):
+    """The network of all widths: the widest network, whose weights are cut; the codes are the five widths.
+
+    Args:
+      image_shape: height, width and channels.
+      num_classes: width of the classifier.
+    """
+
+    cuts = True
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int = 10):
+        self.network = NATSSizeNetwork(None, num_classes)
+        self.network(tf.zeros([1, *image_shape]))
+        self._stages = _width_stages(self.network)
+
+    def codes(self, architecture: Architecture) -> list[int]:
+        NATSSize().require_valid(architecture)
+        return widths_of(architecture)
+
+    def shape(self, layer: Layer, name: str, codes: tf.Tensor) -> Shape:
+        before, after = self._stages[id(layer)]
+        shape: list[int | tf.Tensor] = list(getattr(layer, name).shape)
+        if after is not None:
+            shape[-1] = codes[after]
+        if name == "kernel" and before is not None:
+            shape[-2] = codes[before]
+        return shape
+
+
+def _width_stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int | None]]:
     """By `id` of a layer, the stages that decide its channels in and out; None for channels that are not searched."""
     found: dict[int, tuple[int | None, int | None]] = {
         id(network.stem): (None, 0),

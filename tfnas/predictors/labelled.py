@@ -9,6 +9,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.networks import symbolic
 from tfnas.networks.symbolic.packing import pack_cells
+from tfnas.spaces import NONE
 
 
 def from_benchmarks(
@@ -35,14 +36,12 @@ def from_benchmarks(
             raise ConfigurationError(
                 f"benchmark {name!r}: another one is of {table.space.name} too; a family has one label"
             )
-        if table.space.name not in symbolic.SPACES:
-            raise ConfigurationError(f"benchmark {name!r}: no computation graphs of {table.space.name}")
         labels = table.values(known.test)
         kept = np.isfinite(labels)
-        if layout == symbolic.PREDICTOR and "none" in table.space.operations:
-            kept &= (table.cells.operations != table.space.operations.index("none")).all(axis=1)
+        if layout == symbolic.PREDICTOR and NONE in table.space.operations:
+            kept &= table.space.lacks(table.cells, NONE)
         if count is not None and count > kept.sum():
             raise ConfigurationError(f"benchmark {name!r} has {kept.sum()} labelled graphs, {count} were asked for")
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(kept))[:count]
-        parts.append(pack_cells(table.space.name, table.cells[rows], labels[rows], layout=layout, progress=True))
+        parts.append(pack_cells(table.space, table.cells[rows], labels[rows], layout=layout, progress=True))
     return PackedGraphs.concatenate(parts)

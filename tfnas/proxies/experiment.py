@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -11,12 +10,11 @@ from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.errors import ConfigurationError, TfnasError
 from tfnas.graphs.importers.keras_graphs import keras_file_builder
 from tfnas.networks.initialization import draw_weights
-from tfnas.networks.nasbench201 import Skeleton
 from tfnas.proxies.scores import ProxyProgram, check_proxies
-from tfnas.proxies.spaces import NASBench201Proxies, NATSSizeProxies, network_scores
+from tfnas.proxies.spaces import scorer
 from tfnas.proxies.tables import score_cells
 from tfnas.reports import tables
-from tfnas.spaces import Architecture, CellTable, Space, get_space
+from tfnas.spaces import NONE, get_space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +63,13 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
         summary = {name: value if np.isfinite(value) else None for name, value in values.items()}
     else:
         space = get_space(settings.space)
-        cells = sample(space, settings.count, settings.without_none, np.random.default_rng(settings.seed))
+        rng = np.random.default_rng(settings.seed)
+        if settings.without_none and NONE not in space.operations:
+            raise ConfigurationError(f"{space.name} has no cells with {NONE!r} that could be left out")
+        if settings.without_none:
+            cells = space.sample_without(NONE, settings.count, rng)
+        else:
+            cells = space.sample(settings.count, rng)
         score = scorer(space, images, labels, settings.proxies, settings.seed)
         facts = {"source": "tfnas.proxies", "seed": settings.seed, "batch_size": settings.batch_size}
         columns = score_cells(space, cells, score, output_dir, **facts)
@@ -87,35 +91,6 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
         file.write((text + "\n").encode())
     artefacts.write_json(output_dir / "summary.json", summary)
     return text
-
-
-def sample(space: Space, count: int, without_none: bool, rng: np.random.Generator) -> CellTable:
-    """Random architectures of a space.
-
-    Raises:
-      ConfigurationError: the space has no operation `none` to leave out, or fewer architectures.
-    """
-    if not without_none:
-        return space.sample(count, rng)
-    if "none" not in space.operations or not space.enumerable:
-        raise ConfigurationError(f"{space.name} has no cells with 'none' that could be left out")
-    cells = space.enumerate()
-    kept = cells[(cells.operations != space.operations.index("none")).all(axis=1)]
-    if len(kept) < count:
-        raise ConfigurationError(f"{space.name} holds {len(kept)} cells without 'none', {count} were asked for")
-    return kept[rng.permutation(len(kept))[:count]]
-
-
-def scorer(
-    space: Space, images: np.ndarray, labels: np.ndarray, proxies: tuple[str, ...], seed: int
-) -> Callable[[Architecture], Mapping[str, float]]:
-    """A function from an architecture of the space to its scores."""
-    classes = max(10, int(labels.max()) + 1)
-    if space.name == "nasbench201":
-        return NASBench201Proxies(images, labels, proxies, Skeleton(num_classes=classes), seed).score
-    if space.name == "nats_size":
-        return NATSSizeProxies(images, labels, proxies, seed, classes).score
-    return lambda architecture: network_scores(space.name, architecture, images, labels, proxies, seed, classes)
 
 
 def _model_scores(settings: Settings, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:

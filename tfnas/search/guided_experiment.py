@@ -79,13 +79,12 @@ def predictor_guide(candidates: Candidates | OpenCandidates, labels: int, layout
       ConfigurationError: there are no computation graphs of the candidates' space.
     """
     space = candidates.space
-    _check_space(space.name)
     rng = np.random.default_rng(0)
     if isinstance(candidates, OpenCandidates):
         sample = space.sample(1000, rng)
     else:
         sample = candidates.cells[rng.permutation(len(candidates))[:1000]]
-    return PredictorGuide(candidates, graph_featurizer(space.name, sample, layout=layout), labels)
+    return PredictorGuide(candidates, graph_featurizer(space, sample, layout=layout), labels)
 
 
 def proxy_guide(candidates: Candidates, proxy: str, scores: artefacts.PathLike | None, layout: str) -> Guide:
@@ -101,8 +100,7 @@ def proxy_guide(candidates: Candidates, proxy: str, scores: artefacts.PathLike |
             raise ConfigurationError(f"--proxy={proxy}: pass --proxy_scores, or use one of {', '.join(SIZES)}")
         from tfnas.networks.symbolic.packing import pack_cells
 
-        _check_space(candidates.space.name)
-        graphs = pack_cells(candidates.space.name, candidates.cells, layout=layout, progress=True)
+        graphs = pack_cells(candidates.space, candidates.cells, layout=layout, progress=True)
         return ScoreGuide(graphs.structure[:, SIZES.index(proxy)])
     from tfnas.proxies.tables import read_scores
 
@@ -113,8 +111,3 @@ def proxy_guide(candidates: Candidates, proxy: str, scores: artefacts.PathLike |
     rows = candidates.rows_of_cells(cells)
     values[rows[rows >= 0]] = columns[proxy][rows >= 0]
     return ScoreGuide(values)
-
-
-def _check_space(name: str) -> None:
-    if name not in symbolic.SPACES:
-        raise ConfigurationError(f"no computation graphs of {name}, only of {', '.join(symbolic.SPACES)}")

@@ -9,7 +9,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.features import Embed, GraphFeatures
 from tfnas.search.base import Candidates
-from tfnas.spaces import CellTable
+from tfnas.spaces import CellTable, Space
 
 Featurizer = Callable[[CellTable], list[np.ndarray]]
 _REFERENCE = 1000
@@ -92,12 +92,12 @@ class PredictorGuide(Guide):
 
 
 def graph_featurizer(
-    space: str, sample: CellTable, *, layout: str, embed: Embed | None = None, num_workers: int = 1
+    space: Space, sample: CellTable, *, layout: str, embed: Embed | None = None, num_workers: int = 1
 ) -> Featurizer:
     """Features of computation graphs, scaled by a sample of the space.
 
     Args:
-      space: one of `networks.symbolic.SPACES`.
+      space: search space with networks.
       sample: some random architectures; at most 1,000 are used.
       layout: see `networks.symbolic.build`.
       embed: an encoder of computation graphs, if embeddings shall be among the features.

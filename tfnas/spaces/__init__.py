@@ -1,7 +1,9 @@
 """What an architecture is: search spaces over cells. NumPy only."""
 
+from collections.abc import Callable
+
 from tfnas.errors import ConfigurationError
-from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
+from tfnas.spaces.base import ABSENT, NONE, Architecture, CellTable, Space
 from tfnas.spaces.darts import Darts
 from tfnas.spaces.finite import FiniteSpace
 from tfnas.spaces.mobilenetv3 import MobileNetV3
@@ -10,26 +12,31 @@ from tfnas.spaces.nasbench201 import NASBench201
 from tfnas.spaces.nasbench301 import NASBench301
 from tfnas.spaces.nats_size import NATSSize
 
-_SPACES: dict[str, type[Space]] = {
+SPACES: dict[str, Callable[[], Space]] = {
     space.name: space for space in (NASBench101, NASBench201, Darts, NATSSize, NASBench301, MobileNetV3)
 }
-SPACE_NAMES = tuple(_SPACES)
+"""Every search space by name: a function without arguments that gives the space, which is the class of ours."""
 
 
 def get_space(name: str) -> Space:
-    """The space of that name.
+    """The space of a name in `SPACES`, as manifests and flags write it.
 
     Raises:
-      ConfigurationError: there is none.
+      ConfigurationError: the name is not in `SPACES`.
+
+    Example:
+      >>> get_space("nats_size").size
+      32768
     """
-    if name not in _SPACES:
-        raise ConfigurationError(f"unknown space {name!r}, expected one of {', '.join(SPACE_NAMES)}")
-    return _SPACES[name]()
+    if name not in SPACES:
+        raise ConfigurationError(f"unknown space {name!r}, expected one of {', '.join(SPACES)}")
+    return SPACES[name]()
 
 
 __all__ = [
     "ABSENT",
-    "SPACE_NAMES",
+    "NONE",
+    "SPACES",
     "Architecture",
     "CellTable",
     "Darts",

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfnas.errors import InvalidArchitectureError
+from tfnas.errors import ConfigurationError, InvalidArchitectureError
 
 ABSENT = 255
 """Operation code of a vertex that a smaller cell does not have."""
+
+NONE = "none"
+"""Name of the operation that gives zeros, in spaces that have it."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -154,6 +157,49 @@ class Space(abc.ABC):
         Raises:
           ConfigurationError: the space holds fewer.
         """
+
+    def sample_without(self, operation: str, count: int, rng: np.random.Generator) -> CellTable:
+        """Random architectures, distinct up to isomorphism, without an operation.
+
+        Args:
+          operation: name of an operation; of a space that lacks it, any architecture may be drawn.
+          count: N.
+          rng: source of randomness.
+
+        Raises:
+          ConfigurationError: the space holds fewer such architectures.
+        """
+        if operation not in self.operations:
+            return self.sample(count, rng)
+        if self.enumerable:
+            cells = self.enumerate()
+            cells = cells[self.lacks(cells, operation)]
+            if len(cells) < count:
+                raise ConfigurationError(
+                    f"{self.name} holds {len(cells)} cells without {operation!r}, {count} were asked for"
+                )
+            return cells[rng.permutation(len(cells))[:count]]
+        while True:
+            drawn: list[CellTable] = []
+            while sum(map(len, drawn)) < count:
+                cells = self.sample(2 * count + 100, rng)
+                drawn.append(cells[self.lacks(cells, operation)])
+            cells = CellTable.concatenate(drawn)
+            _, first = np.unique(self.canonical_hashes(cells), return_index=True)
+            if len(first) >= count:
+                return cells[np.sort(first)[:count]]
+
+    def sample_functions(self, count: int, rng: np.random.Generator) -> CellTable:
+        """Random architectures that compute distinct functions, as far as the space can tell functions apart.
+
+        Raises:
+          ConfigurationError: the space holds fewer.
+        """
+        return self.sample(count, rng)
+
+    def lacks(self, cells: CellTable, operation: str) -> np.ndarray:
+        """bool `[N]`: which rows have an operation of the space on no vertex."""
+        return (cells.operations != self.operations.index(operation)).all(axis=1)
 
     @abc.abstractmethod
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:

@@ -13,12 +13,12 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import Architecture, CellTable, Space
+from tfnas.spaces.base import NONE, Architecture, CellTable, Space
 
 INPUTS = ("c_k-2", "c_k-1")
 OUTPUT = "c_k"
 CELL_OPERATIONS = (
-    "none",
+    NONE,
     "max_pool_3x3",
     "avg_pool_3x3",
     "skip_connect",

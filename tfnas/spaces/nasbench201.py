@@ -16,19 +16,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfnas.errors import InvalidArchitectureError
+from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import Architecture, CellTable
+from tfnas.spaces.base import NONE, Architecture, CellTable
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 INPUT, OUTPUT = "input", "output"
-CONV1X1, CONV3X3, AVERAGE_POOL, SKIP, NONE = (
-    "nor_conv_1x1",
-    "nor_conv_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "none",
-)
+CONV1X1, CONV3X3, AVERAGE_POOL, SKIP = "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip_connect"
 
 NODE_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """The cell's edges between its nodes 0..3, in the order of the benchmark's string."""
@@ -122,6 +116,29 @@ class NASBench201(FixedGraphSpace):
             for source, target in edges:
                 adjacency[row, source, target] = 1
         return isomorphism.fingerprints(adjacency, labels)
+
+    def distinct_functions(self) -> tuple[np.ndarray, np.ndarray]:
+        """One cell for every function that the cells of the space compute.
+
+        Returns:
+          Numbers of M representatives, int64 `[M]`: the cell of a function with the fewest convolutions, then with the
+          smallest number; and for every cell the position of its representative in that list, int64 `[15625]`.
+        """
+        cells = self.enumerate()
+        operations = np.array(self.operations)[cells.operations[:, 1:-1]]
+        cost = 10 * (operations == CONV3X3).sum(axis=1) + (operations == CONV1X1).sum(axis=1)
+        order = np.lexsort((np.arange(len(cells)), cost))
+        _, first, inverse = np.unique(self.functional_hashes(cells)[order], return_index=True, return_inverse=True)
+        positions = np.empty(len(cells), np.int64)
+        positions[order] = inverse
+        return order[first], positions
+
+    def sample_functions(self, count: int, rng: np.random.Generator) -> CellTable:
+        """Random representatives of `distinct_functions`, in the benchmark's order."""
+        numbers, _ = self.distinct_functions()
+        if count > len(numbers):
+            raise ConfigurationError(f"count={count}, but the cells of {self.name} compute {len(numbers)} functions")
+        return self.enumerate()[np.sort(rng.permutation(numbers)[:count])]
 
 
 @functools.cache

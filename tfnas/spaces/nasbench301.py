@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfnas.errors import ConfigurationError
-from tfnas.spaces.base import Architecture, CellTable, Space
+from tfnas.spaces.base import NONE, Architecture, CellTable, Space
 from tfnas.spaces.darts import CELL_OPERATIONS, Darts
 
 _HALF = Darts.max_vertices
-_NONE_CODE = Darts.operations.index("none")
+_NONE_CODE = Darts.operations.index(NONE)
 TABLE_OPERATIONS = CELL_OPERATIONS[1:]
 """Operation names in the order of the compact table's codes."""
 
@@ -55,7 +55,7 @@ class NASBench301(Space):
         which = int(rng.integers(2))
         while True:
             mutated = self._darts.mutate(cells[which], rng)
-            if "none" not in mutated.operations:
+            if NONE not in mutated.operations:
                 cells[which] = mutated
                 return self.from_cells(*cells)
 
@@ -66,8 +66,8 @@ class NASBench301(Space):
             return "an edge joins the normal and the reduction cell"
         for name, cell in zip(("normal", "reduction"), self.cells(architecture), strict=True):
             reason = self._darts.validate(cell)
-            if reason is None and "none" in cell.operations:
-                reason = f"vertex {cell.operations.index('none')} is 'none'"
+            if reason is None and NONE in cell.operations:
+                reason = f"vertex {cell.operations.index(NONE)} is {NONE!r}"
             if reason is not None:
                 return f"{name} cell: {reason}"
         return None

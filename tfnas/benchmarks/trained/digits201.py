@@ -47,7 +47,7 @@ def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> di
         train_all(output_dir / f"seed-{seed}", dataclasses.replace(CONFIG, seed=seed), count)
     space = NASBench201()
     cells = space.enumerate()
-    representatives, places = distinct_cells()
+    representatives, places = space.distinct_functions()
     columns = _columns(output_dir, len(representatives))
     codes = np.array([operation_codes(space.architecture(cells, row)) for row in representatives.tolist()])
     image_shape = ImageData.digits().train[0].shape[1:]
@@ -124,24 +124,6 @@ def _spearman(first: np.ndarray, second: np.ndarray, chosen: np.ndarray) -> floa
     return round(float(scipy.stats.spearmanr(first[chosen], second[chosen]).statistic), 4)
 
 
-def distinct_cells() -> tuple[np.ndarray, np.ndarray]:
-    """One cell for every function that NAS-Bench-201 cells compute.
-
-    Returns:
-      The numbers of the representatives int64 `[M]` (the benchmark's; the cell with the fewest convolutions, then the
-      smallest number), and for every cell its place in that list, int64 `[15625]`.
-    """
-    space = NASBench201()
-    cells = space.enumerate()
-    operations = np.array(space.operations)[cells.operations[:, 1:-1]]
-    cost = 10 * (operations == "nor_conv_3x3").sum(axis=1) + (operations == "nor_conv_1x1").sum(axis=1)
-    order = np.lexsort((np.arange(len(cells)), cost))
-    _, first, inverse = np.unique(space.functional_hashes(cells)[order], return_index=True, return_inverse=True)
-    places = np.empty(len(cells), np.int64)
-    places[order] = inverse
-    return order[first], places
-
-
 def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = None) -> None:
     """Trains the representatives in random order, group by group; groups that `folder` holds are not trained again.
 
@@ -152,7 +134,7 @@ def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = No
     """
     space = NASBench201()
     cells = space.enumerate()
-    representatives, _ = distinct_cells()
+    representatives, _ = space.distinct_functions()
     order = np.random.default_rng(config.split_seed).permutation(len(representatives))
     groups = [order[start : start + config.group] for start in range(0, limit or len(order), config.group)]
     folder.mkdir(parents=True, exist_ok=True)

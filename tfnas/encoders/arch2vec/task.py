@@ -136,7 +136,8 @@ class Arch2VecPretraining(Pretraining):
     def read(cls, config: Arch2VecConfig, inputs: Arch2VecInputs, seed: int) -> "Arch2VecPretraining":
         millions = inputs.max_multiply_adds_millions
         bound = None if millions is None else 1e6 * millions
-        return cls(config, *cell_sources.cells_of(inputs.space, inputs.corpus, inputs.num_cells, seed, bound))
+        space = get_space(inputs.space)
+        return cls(config, space, cell_sources.cells_of(space, inputs.corpus, inputs.num_cells, seed, bound))
 
     @classmethod
     def for_export(cls, config: Arch2VecConfig, inputs: Arch2VecInputs, seed: int) -> "Arch2VecPretraining":

@@ -7,13 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.benchmarks.trained.digits201 import distinct_cells
 from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.errors import ConfigurationError
 from tfnas.reports import tables
-from tfnas.spaces import CellTable, Space, get_space
+from tfnas.spaces import get_space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +53,7 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
     space = get_space(settings.space)
     totals = jacobian_corpus.extract(
         space,
-        sample(space, settings.count, np.random.default_rng(settings.seed)),
+        space.sample_functions(settings.count, np.random.default_rng(settings.seed)),
         images,
         settings.config,
         output_dir / "corpus",
@@ -64,20 +63,6 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
     )
     artefacts.write_json(output_dir / "summary.json", {"space": space.name, "architectures": settings.count, **totals})
     return tables.markdown(["Jacobians", "number"], [[name, str(count)] for name, count in totals.items()])
-
-
-def sample(space: Space, count: int, rng: np.random.Generator) -> CellTable:
-    """Random architectures.
-
-    Raises:
-      ConfigurationError: the space has fewer.
-    """
-    if space.name != "nasbench201":
-        return space.sample(count, rng)
-    numbers, _ = distinct_cells()
-    if count > len(numbers):
-        raise ConfigurationError(f"count={count}, but the cells of {space.name} compute {len(numbers)} functions")
-    return space.enumerate()[np.sort(rng.permutation(numbers)[:count])]
 
 
 def available_devices() -> list[str]:

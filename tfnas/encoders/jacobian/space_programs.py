@@ -1,7 +1,7 @@
-"""Jacobians of all architectures of a space by one program: operations or widths are its input, weights drawn in it.
+"""Jacobians of all architectures of a space: by one program whose input is the architecture, or by a network for each.
 
-Cells of a stage share one function inside the program, so that tracing takes seconds, and only the operations that a
-cell has are computed.
+Weights are drawn inside the program. Blocks of a network that are alike share one function inside the program, so that
+tracing takes seconds, and only the operations that an architecture has are computed.
 """
 
 import zlib
@@ -11,13 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.encoders.jacobian.program import JacobianProgram
-from tfnas.networks import rewiring
-from tfnas.networks.layers import LayerSettings
-from tfnas.networks.nasbench201 import Cell, NASBench201Network, Skeleton, operation_codes
-from tfnas.networks.nats_size import NATSSizeNetwork, width_stages
-from tfnas.proxies.spaces import build_network
-from tfnas.spaces import Architecture, NATSSize, Space
-from tfnas.spaces.nats_size import widths
+from tfnas.networks.registry import build_network, network_of
+from tfnas.networks.rewiring import Layer
+from tfnas.networks.supernet import Supernet
+from tfnas.spaces import Architecture, Space
 
 _SEEDS_PER_BLOCK = 100_000
 
@@ -25,151 +22,93 @@ Jacobian = Callable[[tf.Tensor, Architecture, int], tf.Tensor]
 """From images, an architecture and the number of an initialisation to the Jacobian float32 `[N, pixels]`."""
 
 
-class NASBench201Jacobians:
-    """Jacobians of NAS-Bench-201 cells in the benchmark's network.
+class SupernetJacobians:
+    """Jacobians of all architectures of a space by one compiled program.
 
     Args:
-      seed: of the weights, which are drawn for every architecture and initialisation on its own.
-      rule: how they are drawn, of `jacobian_config.RULES`.
-      outputs: see `JacobianProgram`.
-      skeleton: the network around the cell.
-      image_shape: height, width and channels.
+      supernet: network of the space.
+      seed: seed of the weights, which are drawn anew for every architecture and initialisation.
+      rule: rule of the drawing, of `networks.rules.RULES`.
+      outputs: `sum` or `classes`; see `JacobianProgram`.
     """
 
-    def __init__(
-        self,
-        seed: int = 0,
-        rule: str = "pytorch",
-        outputs: str = "sum",
-        skeleton: Skeleton = Skeleton(),  # noqa: B008 (frozen)
-        image_shape: tuple[int, int, int] = (32, 32, 3),
-    ):
-        self.seed = seed
-        self.network = NASBench201Network(skeleton, None, LayerSettings("pytorch"))
-        self.network(tf.zeros([1, *image_shape]), tf.zeros([6], tf.int32))
-        self._program = JacobianProgram(self.network, rule=rule, outputs=outputs, call=self._call)
+    def __init__(self, supernet: Supernet, seed: int = 0, rule: str = "pytorch", outputs: str = "sum"):
+        self._supernet, self._seed = supernet, seed
+        shape = supernet.shape if supernet.cuts else None
+        self._program = JacobianProgram(supernet.network, rule=rule, outputs=outputs, call=self._call, shape=shape)
 
     def __call__(self, images: tf.Tensor, architecture: Architecture, initialization: int = 0) -> tf.Tensor:
         """float32 `[N, pixels]`.
 
         Raises:
-          InvalidArchitectureError: not a cell of the space.
+          InvalidArchitectureError: the architecture is not of the space.
         """
-        codes = tf.constant(operation_codes(architecture), tf.int32)
-        return self._program.jacobian(images, weight_seed(self.seed, architecture, initialization), codes)
+        codes = tf.constant(self._supernet.codes(architecture), tf.int32)
+        return self._program.jacobian(images, weight_seed(self._seed, architecture, initialization), codes)
 
     def _call(self, images: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
-        network, outer = self.network, self._program.seed
-        features = network.stem_norm(network.stem(images))
-        shared: dict[int, Callable[..., tf.Tensor]] = {}
-        for place, block in enumerate(network.blocks):
-            seed = outer + tf.constant([0, place * _SEEDS_PER_BLOCK])
-            if not isinstance(block, Cell):
-                self._program.seed = seed
-                features = block(features, training=False)
-                continue
-            if features.shape[-1] not in shared:
-                shared[features.shape[-1]] = self._cell(block)
-            features = shared[features.shape[-1]](features, codes, seed)
-        self._program.seed = outer
-        return network.classifier(network.pool(tf.nn.relu(network.last_norm(features))))
+        outer = self._program.seed
+        functions: dict[object, Callable[..., tf.Tensor]] = {}
 
-    def _cell(self, block: Cell) -> Callable[..., tf.Tensor]:
-        """One function for all cells of a stage; they differ by their seeds."""
+        def run(number: int, key: object, block: Layer, *inputs: tf.Tensor) -> tf.Tensor:
+            # Every block draws from seeds of its number.
+            self._program.seed = seed = outer + tf.constant([0, number * _SEEDS_PER_BLOCK])
+            if key is None:
+                outputs = block(*inputs, training=False)
+            else:
+                if key not in functions:
+                    functions[key] = self._function(block)
+                outputs = functions[key](*inputs, seed)
+            self._program.seed = outer
+            return outputs
+
+        return self._supernet.call(images, codes, run)
+
+    def _function(self, block: Layer) -> Callable[..., tf.Tensor]:
+        """One function for all blocks that are alike; they differ by their seeds."""
 
         @tf.function(autograph=False)
-        def run(features: tf.Tensor, codes: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            self._program.seed = seed
-            return block(features, codes, training=False)
+        def run(*inputs: tf.Tensor) -> tf.Tensor:
+            self._program.seed = inputs[-1]
+            return block(*inputs[:-1], training=False)
 
         return run
-
-
-class NATSSizeJacobians:
-    """Jacobians of NATS-Bench widths.
-
-    Args:
-      seed: of the weights, which are drawn for every architecture and initialisation on its own.
-      rule: how they are drawn, of `jacobian_config.RULES`.
-      outputs: see `JacobianProgram`.
-      num_classes: width of the classifier.
-      image_shape: height, width and channels.
-    """
-
-    def __init__(
-        self,
-        seed: int = 0,
-        rule: str = "pytorch",
-        outputs: str = "sum",
-        num_classes: int = 10,
-        image_shape: tuple[int, int, int] = (32, 32, 3),
-    ):
-        self.seed = seed
-        self.network = NATSSizeNetwork(None, num_classes, LayerSettings("pytorch"))
-        self.network(tf.zeros([1, *image_shape]))
-        self._stages = width_stages(self.network)
-        self._program = JacobianProgram(
-            self.network,
-            rule=rule,
-            outputs=outputs,
-            call=lambda images, channels: self.network(images, channels, training=False),
-            shape=self._shape,
-        )
-
-    def __call__(self, images: tf.Tensor, architecture: Architecture, initialization: int = 0) -> tf.Tensor:
-        """float32 `[N, pixels]`.
-
-        Raises:
-          InvalidArchitectureError: not an architecture of the space.
-        """
-        NATSSize().require_valid(architecture)
-        channels = tf.constant(widths(architecture), tf.int32)
-        return self._program.jacobian(images, weight_seed(self.seed, architecture, initialization), channels)
-
-    def _shape(self, layer: rewiring.Layer, name: str, channels: tf.Tensor) -> list[int | tf.Tensor]:
-        before, after = self._stages[id(layer)]
-        shape: list[int | tf.Tensor] = list(getattr(layer, name).shape)
-        if after is not None:
-            shape[-1] = channels[after]
-        if name == "kernel" and before is not None:
-            shape[-2] = channels[before]
-        return shape
 
 
 class BuiltJacobians:
     """Jacobians of architectures of any space with networks, each built for the call.
 
     Args:
-      space: `nasbench101`, `nasbench201`, `nats_size`, `nasbench301` or `mobilenetv3`.
-      seed: of the weights, which are drawn for every architecture and initialisation on its own.
-      rule: how they are drawn, of `jacobian_config.RULES`.
-      outputs: see `JacobianProgram`.
+      space: search space with networks.
+      seed: seed of the weights, which are drawn anew for every architecture and initialisation.
+      rule: rule of the drawing, of `networks.rules.RULES`.
+      outputs: `sum` or `classes`; see `JacobianProgram`.
       num_classes: width of the classifier.
       image_shape: height, width and channels.
     """
 
     def __init__(
         self,
-        space: str,
+        space: Space,
         seed: int = 0,
         rule: str = "pytorch",
         outputs: str = "sum",
         num_classes: int = 10,
         image_shape: tuple[int, int, int] = (32, 32, 3),
     ):
-        self.space, self.seed, self.rule, self.outputs = space, seed, rule, outputs
-        self.num_classes, self.image_shape = num_classes, image_shape
+        self._space, self._seed, self._rule, self._outputs = space, seed, rule, outputs
+        self._num_classes, self._image_shape = num_classes, image_shape
 
     def __call__(self, images: tf.Tensor, architecture: Architecture, initialization: int = 0) -> tf.Tensor:
         """float32 `[N, pixels]`.
 
         Raises:
-          ConfigurationError: no network of that space.
-          InvalidArchitectureError: not an architecture of the space.
+          ConfigurationError: the space has no networks.
+          InvalidArchitectureError: the architecture is not of the space.
         """
-        model, logits = build_network(self.space, architecture, self.num_classes, self.image_shape)
-        program = JacobianProgram(model, rule=self.rule, outputs=self.outputs, call=logits, compiled=False)
-        return program.jacobian(images, weight_seed(self.seed, architecture, initialization))
+        model = build_network(self._space, architecture, self._image_shape, self._num_classes)
+        program = JacobianProgram(model, rule=self._rule, outputs=self._outputs, compiled=False)
+        return program.jacobian(images, weight_seed(self._seed, architecture, initialization))
 
 
 def space_jacobians(
@@ -180,12 +119,11 @@ def space_jacobians(
     num_classes: int = 10,
     image_shape: tuple[int, int, int] = (32, 32, 3),
 ) -> Jacobian:
-    """The fastest way to the Jacobians of a space."""
-    if space.name == "nasbench201":
-        return NASBench201Jacobians(seed, rule, outputs, Skeleton(num_classes=num_classes), image_shape)
-    if space.name == "nats_size":
-        return NATSSizeJacobians(seed, rule, outputs, num_classes, image_shape)
-    return BuiltJacobians(space.name, seed, rule, outputs, num_classes, image_shape)
+    """The fastest way to the Jacobians of a space; see `BuiltJacobians` for the arguments."""
+    supernet = network_of(space).supernet
+    if supernet is not None:
+        return SupernetJacobians(supernet(image_shape, num_classes), seed, rule, outputs)
+    return BuiltJacobians(space, seed, rule, outputs, num_classes, image_shape)
 
 
 def weight_seed(seed: int, architecture: Architecture, initialization: int) -> tuple[int, int]:

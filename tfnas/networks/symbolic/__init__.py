@@ -1,66 +1,54 @@
-"""Computation graphs straight from architectures, without a network being built."""
+"""Computation graphs straight from architectures, without a network being built where the space has such a function."""
 
 from typing import Any
 
+import tensorflow as tf
+
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.networks.darts import DartsSkeleton
-from tfnas.networks.mobilenetv3 import MobileNetV3Skeleton
-from tfnas.networks.nasbench101 import NASBench101Skeleton
-from tfnas.networks.nasbench201 import Skeleton
-from tfnas.networks.symbolic.darts import PREDICTOR_SKELETON, darts
-from tfnas.networks.symbolic.mobilenetv3 import mobilenetv3
-from tfnas.networks.symbolic.nasbench101 import nasbench101
-from tfnas.networks.symbolic.nasbench201 import nasbench201, nats_size
-from tfnas.spaces import Architecture
-
-BENCHMARK, PREDICTOR = "benchmark", "predictor"
-LAYOUTS = (BENCHMARK, PREDICTOR)
-SPACES = ("nasbench101", "nasbench201", "nats_size", "darts", "nasbench301", "mobilenetv3")
-NASBENCH301_SKELETON = DartsSkeleton(channels=32, layers=8)
-"""The proxy network that NAS-Bench-301's surrogates are fitted to."""
+from tfnas.graphs.importers.keras_graphs import from_keras
+from tfnas.networks.registry import BENCHMARK, LAYOUTS, PREDICTOR, Network, network_of
+from tfnas.spaces import Architecture, Space
 
 
 def build(
-    space: str,
+    space: Space,
     architecture: Architecture,
     *,
     layout: str = BENCHMARK,
     skeleton: Any = None,
     image_size: int | None = None,
+    network: Network | None = None,
     **facts: Any,
 ) -> ComputationGraph:
     """The computation graph of an architecture's network.
 
     Args:
-      space: one of `SPACES`.
-      architecture: of the space.
+      space: search space of the architecture.
+      architecture: architecture of the space.
       layout: `benchmark` for the network of `tfnas.networks`, equal to what the importers read from it; `predictor`
         for the network that Han et al. 2023 take for it, which differs for NAS-Bench-201 and DARTS.
-      skeleton: the space's skeleton, by default the one of the benchmark's paper (for the predictor's layout of DARTS
-        cells: 20 cells of width 48).
-      image_size: height and width of the images, which have three channels; by default 32, for MobileNetV3 224.
-      **facts: name, family, source and label of the graph.
+      skeleton: skeleton of the space's network; by default that of the benchmark's paper (for the predictor's layout of
+        DARTS cells: 20 cells of width 48).
+      image_size: height and width of the images in pixels; by default the row's.
+      network: networks of the space; by default the row in `networks.registry.NETWORKS`.
+      **facts: name, family, source and label of the graph; the family is the space by default.
 
     Raises:
-      ConfigurationError: an unknown space or layout.
+      ConfigurationError: an unknown layout, a space without networks, or a skeleton of a space whose graphs are read
+        from Keras models.
       InvalidArchitectureError: the architecture is not of the space, or the layout can't hold it.
     """
-    if space not in SPACES:
-        raise ConfigurationError(f"space={space!r}, expected one of {', '.join(SPACES)}")
     if layout not in LAYOUTS:
         raise ConfigurationError(f"layout={layout!r}, expected one of {', '.join(LAYOUTS)}")
-    predictor = layout == PREDICTOR
-    size = image_size or (224 if space == "mobilenetv3" else 32)
-    if space == "nasbench101":
-        graph = nasbench101(architecture, skeleton or NASBench101Skeleton(), size)
-    elif space == "nasbench201":
-        graph = nasbench201(architecture, skeleton or Skeleton(), size, predictor)
-    elif space == "nats_size":
-        graph = nats_size(architecture, skeleton or Skeleton(), size)
-    elif space == "mobilenetv3":
-        graph = mobilenetv3(architecture, skeleton or MobileNetV3Skeleton(), size)
+    network = network or network_of(space)
+    height, width, channels = network.image_shape if image_size is None else (image_size, image_size, 3)
+    if network.graph is not None:
+        graph = network.graph(architecture, skeleton, height, layout == PREDICTOR)
+    elif skeleton is None:
+        space.require_valid(architecture)
+        model = network.build(architecture, (height, width, channels), network.num_classes)
+        graph = from_keras(model, inputs=tf.TensorSpec((None, height, width, channels)), name="", source="")
     else:
-        default = NASBENCH301_SKELETON if space == "nasbench301" else DartsSkeleton()
-        graph = darts(architecture, skeleton or (PREDICTOR_SKELETON if predictor else default), size, predictor)
-    return graph.replace(**{"family": space, **facts})
+        raise ConfigurationError(f"the networks of {space.name} have no skeleton to replace")
+    return graph.replace(**{"family": space.name, **facts})

@@ -4,9 +4,9 @@ import functools
 
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.networks.darts import DartsSkeleton, cell_pair
+from tfnas.networks.darts import CIFAR10, NASBENCH301, DartsSkeleton, cell_pair
 from tfnas.networks.symbolic.templates import ONE, Assembly, Sketch, Template, Value, classifier_head
-from tfnas.spaces import Architecture, Darts
+from tfnas.spaces import NONE, Architecture, Darts
 from tfnas.spaces.darts import INPUTS, NUM_BLOCKS
 
 PREDICTOR_SKELETON = DartsSkeleton(channels=48, layers=20, auxiliary=False)
@@ -15,6 +15,22 @@ Genotype = tuple[tuple[str, ...], tuple[int, ...]]
 
 
 def darts(
+    architecture: Architecture, skeleton: DartsSkeleton | None, image_size: int, predictor_layout: bool
+) -> ComputationGraph:
+    """The network of a DARTS cell without its auxiliary classifier, by default for CIFAR-10; see `_network`."""
+    default = PREDICTOR_SKELETON if predictor_layout else CIFAR10
+    return _network(architecture, skeleton or default, image_size, predictor_layout)
+
+
+def nasbench301(
+    architecture: Architecture, skeleton: DartsSkeleton | None, image_size: int, predictor_layout: bool
+) -> ComputationGraph:
+    """The network of a pair of DARTS cells without its auxiliary classifier, by default NAS-Bench-301's."""
+    default = PREDICTOR_SKELETON if predictor_layout else NASBENCH301
+    return _network(architecture, skeleton or default, image_size, predictor_layout)
+
+
+def _network(
     architecture: Architecture, skeleton: DartsSkeleton, image_size: int, predictor_layout: bool
 ) -> ComputationGraph:
     """The network of a DARTS cell, or of a NAS-Bench-301 pair of cells, without its auxiliary classifier.
@@ -34,8 +50,8 @@ def darts(
     for cell in cell_pair(architecture):
         operations, states = Darts().to_genotype(cell)
         genotypes.append((tuple(operations), tuple(states)))
-        if predictor_layout and "none" in operations:
-            raise InvalidArchitectureError("the predictor's layout has no 'none'")
+        if predictor_layout and NONE in operations:
+            raise InvalidArchitectureError(f"the predictor's layout has no {NONE!r}")
     assembly = Assembly()
     size, channels = image_size, skeleton.channels
     if skeleton.large_images:
@@ -136,7 +152,7 @@ class CellParts:
     def operation(self, name: str, value: Value, after: str | None) -> Value:
         """An operation of the search space; `after` is its size if it halves."""
         sketch = self.sketch
-        if name == "none":
+        if name == NONE:
             return sketch.node("zero", value.resized(after or value.size))
         if name == "skip_connect":
             return self.halve(value, after, "size_cut") if after else value

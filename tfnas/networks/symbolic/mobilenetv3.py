@@ -8,12 +8,15 @@ from tfnas.networks.symbolic.templates import ONE, Assembly, Sketch, Template, V
 from tfnas.spaces import Architecture
 
 
-def mobilenetv3(architecture: Architecture, skeleton: MobileNetV3Skeleton, image_size: int) -> ComputationGraph:
-    """The network of kernel sizes, expansion ratios and depths.
+def mobilenetv3(
+    architecture: Architecture, skeleton: MobileNetV3Skeleton | None, image_size: int, predictor_layout: bool
+) -> ComputationGraph:
+    """The network of kernel sizes, expansion ratios and depths; the predictor's layout is the same.
 
     Raises:
       InvalidArchitectureError: not an architecture of the space.
     """
+    skeleton = skeleton or MobileNetV3Skeleton()
     found = blocks(skeleton, architecture)
     assembly = Assembly()
     size = -(-image_size // 2)

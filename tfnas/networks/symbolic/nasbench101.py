@@ -11,13 +11,16 @@ from tfnas.spaces import Architecture, NASBench101
 from tfnas.spaces.nasbench101 import CONV1X1, CONV3X3, prune
 
 
-def nasbench101(architecture: Architecture, skeleton: NASBench101Skeleton, image_size: int) -> ComputationGraph:
-    """The network of a NAS-Bench-101 cell; the predictor's layout of it is the same.
+def nasbench101(
+    architecture: Architecture, skeleton: NASBench101Skeleton | None, image_size: int, predictor_layout: bool
+) -> ComputationGraph:
+    """The network of a NAS-Bench-101 cell, by default the benchmark's; the predictor's layout is the same.
 
     Raises:
       InvalidArchitectureError: not a cell of the space.
     """
     NASBench101().require_valid(architecture)
+    skeleton = skeleton or NASBench101Skeleton()
     cell = prune(architecture)
     module = _module(cell.operations, cell.adjacency.tobytes())
     assembly = Assembly()

@@ -7,15 +7,15 @@ from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.networks.nasbench201 import Skeleton
 from tfnas.networks.nats_size import CELL
 from tfnas.networks.symbolic.templates import Assembly, Sketch, Template, Value, classifier_head
-from tfnas.spaces import Architecture, NASBench201, NATSSize
-from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES, NONE
+from tfnas.spaces import NONE, Architecture, NASBench201, NATSSize
+from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES
 from tfnas.spaces.nats_size import widths
 
 
 def nasbench201(
-    architecture: Architecture, skeleton: Skeleton, image_size: int, predictor_layout: bool
+    architecture: Architecture, skeleton: Skeleton | None, image_size: int, predictor_layout: bool
 ) -> ComputationGraph:
-    """The network of a NAS-Bench-201 cell.
+    """The network of a NAS-Bench-201 cell, by default the benchmark's.
 
     In the predictor's layout a skip is an `identity`, average pools are followed by a batch norm, the reductions have
     none, and there is no norm before the global mean.
@@ -29,6 +29,7 @@ def nasbench201(
     NASBench201().require_valid(architecture)
     if predictor_layout and NONE in architecture.operations:
         raise InvalidArchitectureError(f"the predictor's layout has no {NONE!r}")
+    skeleton = skeleton or Skeleton()
     cell = _cell(architecture.operations[1:-1], predictor_layout)
     assembly = Assembly()
     size, channels = image_size, skeleton.channels
@@ -44,8 +45,10 @@ def nasbench201(
     return assembly.graph()
 
 
-def nats_size(architecture: Architecture, skeleton: Skeleton, image_size: int) -> ComputationGraph:
-    """The network of five widths; of the skeleton it takes the number of classes.
+def nats_size(
+    architecture: Architecture, skeleton: Skeleton | None, image_size: int, predictor_layout: bool
+) -> ComputationGraph:
+    """The network of five widths; of the skeleton it takes the number of classes. The predictor's layout is the same.
 
     Raises:
       InvalidArchitectureError: not an architecture of the space.
@@ -54,6 +57,7 @@ def nats_size(architecture: Architecture, skeleton: Skeleton, image_size: int) -
       Dong et al. 2021, "NATS-Bench", section 3.2.
     """
     NATSSize().require_valid(architecture)
+    skeleton = skeleton or Skeleton()
     assembly = Assembly()
     size, channels = image_size, widths(architecture)[0]
     (node,) = assembly.stamp(_stem(), (), {"size": size, "channels": 3, "width": channels})

@@ -6,13 +6,14 @@ from tqdm import tqdm
 
 from tfnas.graphs.packed import PackedGraphs, pack
 from tfnas.networks import symbolic
-from tfnas.spaces import CellTable, get_space
+from tfnas.networks.registry import Network, network_of
+from tfnas.spaces import CellTable, Space
 
 _CHUNK = 512
 
 
 def pack_cells(
-    space: str,
+    space: Space,
     cells: CellTable,
     labels: np.ndarray | None = None,
     *,
@@ -23,7 +24,7 @@ def pack_cells(
     """The networks of N cells; their family is the space.
 
     Args:
-      space: one of `symbolic.SPACES`.
+      space: search space of the cells.
       cells: N architectures.
       labels: accuracies `[N]` as fractions.
       layout: see `symbolic.build`.
@@ -31,19 +32,23 @@ def pack_cells(
       progress: show a bar.
 
     Raises:
-      ConfigurationError: an unknown space or layout, or no cells.
+      ConfigurationError: a space without networks, an unknown layout, or no cells.
       InvalidArchitectureError: the layout can't hold an architecture.
     """
+    network = network_of(space)  # workers know no rows that a user added
     chunks = [cells[start : start + _CHUNK] for start in range(0, len(cells), _CHUNK)]
     workers = 1 if len(chunks) < 3 else num_workers  # starting processes takes longer than some hundred graphs
     built = joblib.Parallel(n_jobs=workers, return_as="generator")(
-        joblib.delayed(_pack)(space, chunk, layout) for chunk in chunks
+        joblib.delayed(_pack)(network, space, chunk, layout) for chunk in chunks
     )
-    bar = tqdm(built, desc=f"Graphs of {space}", total=len(chunks), unit="chunk", disable=not progress, leave=False)
+    title = f"Graphs of {space.name}"
+    bar = tqdm(built, desc=title, total=len(chunks), unit="chunk", disable=not progress, leave=False)
     graphs = PackedGraphs.concatenate(list(bar))
     return graphs if labels is None else graphs.with_labels(labels)
 
 
-def _pack(name: str, cells: CellTable, layout: str) -> PackedGraphs:
-    space = get_space(name)
-    return pack(symbolic.build(name, space.architecture(cells, row), layout=layout) for row in range(len(cells)))
+def _pack(network: Network, space: Space, cells: CellTable, layout: str) -> PackedGraphs:
+    return pack(
+        symbolic.build(space, space.architecture(cells, row), layout=layout, network=network)
+        for row in range(len(cells))
+    )
