@@ -18,7 +18,7 @@ from tfnas.benchmarks.trained.images import ImageData
 from tfnas.encoders.arch2vec.config import PRESETS
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.encoders.arch2vec.task import Arch2VecPretraining
-from tfnas.search import experiment
+from tfnas.search import experiment, strategies
 from tfnas.spaces import Architecture, FiniteSpace
 
 LAYERS = {"relu_8": (8, "relu"), "relu_64": (64, "relu"), "tanh_8": (8, "tanh"), "tanh_64": (64, "tanh")}
@@ -58,8 +58,12 @@ def main(output_dir: pathlib.Path, epochs: int = 40, queries: int = 30) -> None:
         SPACE, build, ImageData.digits(), TrainedConfig(epochs=5), output_dir / "trained.jsonl"
     )
     candidates = experiment.candidates_of(evaluator, encoder)
-    settings = {"queries": queries, "runs": 2, "seed": 1, "benchmark": "digits"}
-    experiment.compare(["bo", "random"], candidates, evaluator, output_dir / "search", **settings)
+    makers = strategies(["bo", "random"])
+    comparison = experiment.compare(
+        makers, candidates, evaluator, queries=queries, runs=2, seed=1, folder=output_dir / "search"
+    )
+    comparison.save(output_dir / "search", "digits")
+    print(comparison.table())
 
 
 if __name__ == "__main__":

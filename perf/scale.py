@@ -37,8 +37,8 @@ from tfnas.corpora import spaces
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
 from tfnas.saved_models import SHIPPED
-from tfnas.search import get_strategy, loop
-from tfnas.search.engines import get_engine
+from tfnas.search import STRATEGIES, loop
+from tfnas.search.engines import ProcessEngine
 from tfnas.search.experiment import candidates_of
 from tfnas.spaces import Architecture, get_space
 
@@ -210,10 +210,10 @@ def search(folder: pathlib.Path) -> None:
         found = []
         for make, trials in ((busy, 24), (waiting, 60)):
             evaluator = make()
-            candidates = candidates_of(evaluator, encoder, None)
+            candidates = candidates_of(evaluator, encoder)
             out = folder / f"{make.__name__}{workers}"
-            with get_engine("processes", evaluator, workers, make) as engine, Times() as bar:
-                loop.run_search(get_strategy("random", candidates, [1]), evaluator, trials, out, bar, engine=engine)
+            with ProcessEngine(evaluator, workers, make) as engine, Times() as bar:
+                loop.run_search(STRATEGIES["random"](candidates, [1]), evaluator, trials, out, bar, engine=engine)
             first = 2 * workers  # until then workers start
             found.append((trials - first) / (bar.times[-1] - bar.times[first - 1]))
         print(f"{workers:<32d}{found[0]:10.2f}{found[1]:10.2f}")

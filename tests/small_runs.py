@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 from tests.fork import ROOT
+from tfnas.search import STRATEGIES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,7 @@ SEARCHES = {
         ("--benchmark=digits201", f"--strategy={strategy}", "--queries=40", "--runs=3"),
         ("results.json",),
     )
-    for strategy in ("random", "evolution", "reinforce", "bo", "local", "forest")
+    for strategy in STRATEGIES
 }
 
 

@@ -28,7 +28,7 @@ def main() -> None:
     from tfnas.benchmarks import BENCHMARKS
     from tfnas.encoders.arch2vec import saved
     from tfnas.encoders.arch2vec.task import Arch2VecPretraining
-    from tfnas.search import Candidates, experiment
+    from tfnas.search import Candidates, experiment, strategies
 
     settings = {
         "program": "demo",
@@ -55,28 +55,31 @@ def main() -> None:
     encoder = saved.SavedCellEncoder(output_dir / "pretrain" / "encoder")
     saved.embed_cells(encoder, space, cells, output_dir / "embed")
     table = saved.read_embedding_table(output_dir / "embed" / "embeddings", encoder)
+    candidates = Candidates(space, *table)
     print("3/4  Searching; every query trains its network on scikit-learn's digits")
-    experiment.compare(
-        ["bo", "random"],
-        Candidates(space, *table),
+    comparison = experiment.compare(
+        strategies(["bo", "random"]),
+        candidates,
         BENCHMARKS["digits"].evaluator(),
-        output_dir / "search",
         queries=_QUERIES.value,
         runs=_RUNS.value,
         seed=_SEED.value,
-        benchmark="digits",
+        folder=output_dir / "search",
     )
+    comparison.save(output_dir / "search", "digits")
+    print(comparison.table())
     print("4/4  The same comparison over 100 runs on Digits-201, where the trainings are in a table")
-    experiment.compare(
-        ["bo", "evolution", "random"],
-        Candidates(space, *table),
+    comparison = experiment.compare(
+        strategies(["bo", "evolution", "random"]),
+        candidates,
         BENCHMARKS["digits201"].evaluator(),
-        output_dir / "digits201",
         queries=100,
         runs=100,
         seed=_SEED.value,
-        benchmark="Digits-201",
+        folder=output_dir / "digits201",
     )
+    comparison.save(output_dir / "digits201", "Digits-201")
+    print(comparison.table())
     seconds = time.monotonic() - started
     print(f"Tables and figures are in {output_dir}/search and {output_dir}/digits201. The demo took {seconds:.0f} s.")
 

@@ -16,30 +16,28 @@ proxy: parameters, multiply_adds, or a score of a file that trainers.score_proxi
 results.md, summary.json, metrics.jsonl, every query under OUT/strategies, and three figures.
 """
 
+import dataclasses
+
 from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.benchmarks import BENCHMARKS
+from tfnas.search import STRATEGIES
+from tfnas.search.settings import GuideSettings, WorkerSettings
+
+_STRATEGIES = "; ".join(f"{kind.name}: {kind.summary}" for kind in STRATEGIES.values())
 
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
 _EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
-_STRATEGY = flags.DEFINE_list("strategy", "bo", "One or more of random, evolution, reinforce, bo, local, forest.")
+_STRATEGY = flags.DEFINE_list("strategy", "bo", f"One or more strategies. {_STRATEGIES}.")
 _BENCHMARK = flags.DEFINE_enum("benchmark", "digits", list(BENCHMARKS), "What scores an architecture.")
-_GUIDE = flags.DEFINE_enum("guide", "none", ("none", "predictor", "proxy"), "What picks the children of evolution.")
-_LABELS = flags.DEFINE_integer("labels", 20, "Random queries before the predictor's first fit.", lower_bound=3)
-_PROXY = flags.DEFINE_string("proxy", None, "For --guide=proxy: parameters, multiply_adds, or a score of the file.")
-_PROXY_SCORES = flags.DEFINE_string("proxy_scores", None, "File of trainers.score_proxies with that score.")
-_WORKERS = flags.DEFINE_integer("workers", 0, "Train so many architectures at a time; 0 for here.", lower_bound=0)
-_ENGINE = flags.DEFINE_enum("engine", "processes", ("processes", "ray"), "Where the workers are.")
-_RAY_ADDRESS = flags.DEFINE_string("ray_address", None, "Ray cluster; by default one is started on this machine.")
-_WORKER_GPUS = flags.DEFINE_float("worker_gpus", 0.0, "GPUs that a Ray worker needs.", lower_bound=0.0)
-_ASYNCHRONOUS = flags.DEFINE_boolean("asynchronous", False, "No waiting for stragglers; results depend on timing.")
-_TRIAL_LOG = flags.DEFINE_string("trial_log", None, "Log of trainings, to share; by default OUT/trained.jsonl.")
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run; later runs count up.", lower_bound=0)
 tfnas_flags.define_from_rows({name: benchmark.config for name, benchmark in BENCHMARKS.items()})
+tfnas_flags.define_from_rows({"evolution": GuideSettings})
+tfnas_flags.define_from_rows({"benchmarks that train": WorkerSettings})
 tfnas_flags.define_output()
 
 
@@ -47,62 +45,43 @@ def main() -> None:
     """Flags -> `tfnas.search.experiment.compare`."""
     tfnas.runtime.one_thread_per_operation()
 
-    import contextlib
     import functools
 
-    from tfnas.benchmarks.function import FunctionEvaluator
-    from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
-    from tfnas.encoders.arch2vec.saved import open_encoder
-    from tfnas.errors import ConfigurationError
-    from tfnas.search import LatentForestSearch, check_strategies, engines, experiment
-    from tfnas.search.guided_experiment import check_guide, guided_capacity, strategy_maker
-    from tfnas.search.open_candidates import OpenCandidates
+    from tfnas.search import engines, experiment, guided, guides, strategies
 
-    check_strategies(_STRATEGY.value)
-    check_guide(_GUIDE.value, _STRATEGY.value, _QUERIES.value, _LABELS.value)
-    make = strategy_maker(_GUIDE.value, proxy=_PROXY.value, scores=_PROXY_SCORES.value, labels=_LABELS.value)
-    settings_of_benchmark = tfnas_flags.overrides(*(benchmark.config for benchmark in BENCHMARKS.values()))
-    make_evaluator = functools.partial(BENCHMARKS[_BENCHMARK.value].evaluator, **settings_of_benchmark)
+    guide, workers = (config(**tfnas_flags.overrides(config)) for config in (GuideSettings, WorkerSettings))
+    makers = guides.guided(strategies(_STRATEGY.value), guide, _QUERIES.value)
+    benchmark = tfnas_flags.overrides(*(row.config for row in BENCHMARKS.values()))
+    make_evaluator = functools.partial(BENCHMARKS[_BENCHMARK.value].evaluator, **benchmark)
     evaluator = make_evaluator()
-    trained = isinstance(evaluator, TrainedEvaluator)
-    if not trained and (_WORKERS.value or _TRIAL_LOG.value):
-        raise ConfigurationError(f"--benchmark={_BENCHMARK.value} trains nothing; drop --workers and --trial_log")
-    listed = not isinstance(evaluator, FunctionEvaluator)
-    encoder = open_encoder(_ENCODER.value, evaluator.space) if listed else None
+    engines.check(workers, evaluator)
+    encoder = experiment.encoder_of(evaluator, _ENCODER.value)
     settings = {
         "program": "search",
         "encoder": encoder and encoder.fingerprint,
-        **settings_of_benchmark,
-        **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _GUIDE, _LABELS, _PROXY, _PROXY_SCORES)},
-        **{flag.name: flag.value for flag in (_STRATEGY, _QUERIES, _RUNS, _SEED, _WORKERS, _ASYNCHRONOUS)},
+        **benchmark,
+        **dataclasses.asdict(guide),
+        "workers": workers.workers,
+        "asynchronous": workers.asynchronous,
+        **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _STRATEGY, _QUERIES, _RUNS, _SEED)},
     }
     output_dir = tfnas_flags.output_folder(settings)
-    if trained:
-        evaluator.keep_in(_TRIAL_LOG.value or output_dir / "trained.jsonl")
-    candidates = OpenCandidates(evaluator.space, guided_capacity(_QUERIES.value, _RUNS.value))
-    if encoder is not None:
-        with_latents = LatentForestSearch.name in _STRATEGY.value
-        candidates = experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, with_latents=with_latents)
-    with contextlib.ExitStack() as stack:
-        engine = None
-        if _WORKERS.value:
-            cluster = {"address": _RAY_ADDRESS.value, "gpus": _WORKER_GPUS.value}
-            engine = stack.enter_context(
-                engines.get_engine(_ENGINE.value, evaluator, _WORKERS.value, make_evaluator, **cluster)
-            )
-        experiment.compare(
-            _STRATEGY.value,
-            candidates,
+    engines.keep_trials(workers, evaluator, output_dir / "trained.jsonl")
+    room = guided.capacity(_QUERIES.value, _RUNS.value)
+    with engines.start(workers, evaluator, make_evaluator) as engine:
+        comparison = experiment.compare(
+            makers,
+            experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, room),
             evaluator,
-            output_dir,
             queries=_QUERIES.value,
             runs=_RUNS.value,
             seed=_SEED.value,
-            benchmark=_BENCHMARK.value,
-            make=make,
+            folder=output_dir,
             engine=engine,
-            asynchronous=_ASYNCHRONOUS.value,
+            asynchronous=workers.asynchronous,
         )
+    comparison.save(output_dir, _BENCHMARK.value)
+    print(comparison.table())
 
 
 if __name__ == "__main__":

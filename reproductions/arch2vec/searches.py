@@ -13,13 +13,12 @@ import numpy as np
 from tqdm import tqdm
 
 from reproductions import processes, report
+from reproductions.arch2vec.histories import joined
 from reproductions.arch2vec.supervised import SupervisedEncoder
 from tfnas.benchmarks.tabular import TableEvaluator
-from tfnas.search import Candidates, Strategy, loop
+from tfnas.search import Candidates, MakeStrategy, loop
 
 _ENCODERS = 10
-
-Make = Callable[[Candidates, Sequence[int]], Strategy]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +57,7 @@ def results(job: Job, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str,
 
 
 def search(
-    make: Make,
+    make: MakeStrategy,
     candidates: Candidates,
     job: Job,
     evaluator: TableEvaluator,
@@ -82,7 +81,7 @@ def search(
 
 
 def supervised_search(
-    make: Make,
+    make: MakeStrategy,
     job: Job,
     evaluator: TableEvaluator,
     *,
@@ -121,7 +120,7 @@ def supervised_search(
                     known=scores,
                 )
             )
-    return loop.History.joined(histories)
+    return joined(histories)
 
 
 def jobs(

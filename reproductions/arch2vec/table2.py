@@ -20,21 +20,18 @@ from sklearn.metrics import r2_score
 from reproductions import plots, processes, report
 from reproductions.arch2vec import searches
 from reproductions.arch2vec.inputs import shipped
-from reproductions.arch2vec.searches import Job, Make
+from reproductions.arch2vec.searches import Job
 from reproductions.arch2vec.settings import Settings
 from tfnas import runtime
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
-from tfnas.search import (
-    BayesianOptimization,
-    Candidates,
-    LatentLocalSearch,
-    RandomSearch,
-    RegularizedEvolution,
-)
+from tfnas.search import Candidates, MakeStrategy, RandomSearch
+from tfnas.search.bayesian import BayesianOptimization
 from tfnas.search.categorical import CategoricalReinforce
+from tfnas.search.evolution import RegularizedEvolution
+from tfnas.search.local import LatentLocalSearch
 from tfnas.search.reinforce import Reinforce
 
 BUDGET_SECONDS = 1e6
@@ -47,7 +44,7 @@ _AT = (100, 200, 400)
 
 _BO = functools.partial(BayesianOptimization, incumbent=0.95, pool=_POOL)
 _RL = functools.partial(Reinforce, baseline=0.95, discount=0.8)
-_METHODS: dict[str, tuple[str, Make]] = {
+_METHODS: dict[str, tuple[str, MakeStrategy]] = {
     "random search": ("discrete", RandomSearch),
     "regularized evolution": ("discrete", RegularizedEvolution),
     "REINFORCE, discrete": ("discrete", CategoricalReinforce),

@@ -17,9 +17,9 @@ import numpy as np
 import scipy.stats
 
 from reproductions import processes, report
-from reproductions.arch2vec import searches
+from reproductions.arch2vec import histories, searches
 from reproductions.arch2vec.inputs import shipped
-from reproductions.arch2vec.searches import Job, Make
+from reproductions.arch2vec.searches import Job
 from reproductions.arch2vec.settings import Settings
 from tfnas import runtime
 from tfnas.benchmarks.registry import load_table
@@ -27,14 +27,11 @@ from tfnas.benchmarks.table import CompactTable
 from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.reports import figures
-from tfnas.search import (
-    BayesianOptimization,
-    Candidates,
-    LatentForestSearch,
-    RandomSearch,
-    RegularizedEvolution,
-)
+from tfnas.search import Candidates, MakeStrategy, RandomSearch
+from tfnas.search.bayesian import BayesianOptimization
 from tfnas.search.categorical import CategoricalReinforce
+from tfnas.search.evolution import RegularizedEvolution
+from tfnas.search.forest import LatentForestSearch
 from tfnas.search.reinforce import Reinforce
 
 _MOST_QUERIES = 400
@@ -65,19 +62,19 @@ DATA_SETS = {
     )
 }
 
-_DISCRETE: dict[str, Make] = {
+_DISCRETE: dict[str, MakeStrategy] = {
     "random search": RandomSearch,
     "regularized evolution": RegularizedEvolution,
     "REINFORCE, discrete": CategoricalReinforce,
     "BO, discrete": functools.partial(BayesianOptimization, incumbent=1.0),
 }
-_LATENT: dict[str, Make] = {
+_LATENT: dict[str, MakeStrategy] = {
     "arch2vec-RL": functools.partial(Reinforce, discount=0.4, baseline=0.4),
     "arch2vec-BO": functools.partial(BayesianOptimization, incumbent=1.0, batch=1, pool=4096),
     "arch2vec-BO, best seen as incumbent": BayesianOptimization,
     "arch2vec, forest (ours)": LatentForestSearch,
 }
-_SUPERVISED: dict[str, Make] = {
+_SUPERVISED: dict[str, MakeStrategy] = {
     "RL, supervised": _LATENT["arch2vec-RL"],
     "BO, supervised": functools.partial(BayesianOptimization, incumbent=1.0),
 }
@@ -203,7 +200,7 @@ def search(job: Job, table: CompactTable, candidates: dict[str, Candidates]) -> 
     else:
         kind, makes = ("discrete", _DISCRETE) if job.method in _DISCRETE else ("latent", _LATENT)
         history = searches.search(makes[job.method], candidates[kind], job, evaluator, **bounds)
-    history = history.within(data_set.budget_seconds)
+    history = histories.within(history, data_set.budget_seconds)
     rows = history.at_best(history.rows)
     best = np.maximum.accumulate(history.scores.validation, axis=1)
     queries = (history.scores.validation > 0).sum(axis=1)

@@ -24,7 +24,8 @@ from tfnas.benchmarks.trained.images import ImageData
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.networks import darts
 from tfnas.reports import figures
-from tfnas.search import BayesianOptimization, Candidates, loop
+from tfnas.search import Candidates, loop
+from tfnas.search.bayesian import BayesianOptimization
 from tfnas.search.reinforce import Reinforce
 from tfnas.spaces import Darts
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from reproductions import processes, report
 from reproductions.jacobian import data
+from reproductions.jacobian.published_search import PublishedSearch
 from reproductions.jacobian.settings import Settings
 from reproductions.jacobian.table1 import SPECTRA
 from tfnas.benchmarks.registry import load_table
@@ -22,9 +23,9 @@ from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.reports import figures
 from tfnas.saved_models import SHIPPED
-from tfnas.search.base import Candidates, RandomSearch, Strategy
+from tfnas.search import Candidates, RandomSearch, Strategy
 from tfnas.search.evolution import RegularizedEvolution
-from tfnas.search.gaussian import PUBLISHED, GaussianSearch
+from tfnas.search.gaussian import GaussianSearch
 from tfnas.search.loop import run_search
 from tfnas.spaces import CellTable
 
@@ -138,6 +139,6 @@ def _searched(job: Job) -> dict[str, np.ndarray]:
 _STRATEGIES: dict[str, Callable[[Candidates, Sequence[int], np.ndarray], Strategy]] = {
     "random": lambda candidates, seeds, values: RandomSearch(candidates, seeds),
     "evolution": lambda candidates, seeds, values: RegularizedEvolution(candidates, seeds),
-    "published": lambda candidates, seeds, values: GaussianSearch(candidates, seeds, PUBLISHED, values),
+    "published": lambda candidates, seeds, values: PublishedSearch(candidates, seeds, values),
     "fitted": lambda candidates, seeds, values: GaussianSearch(candidates, seeds),
 }

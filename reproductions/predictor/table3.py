@@ -19,10 +19,10 @@ from tfnas.benchmarks.table import CompactTable
 from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.networks import symbolic
 from tfnas.reports import figures
-from tfnas.search.base import Candidates, RandomSearch, Strategy
+from tfnas.search import Candidates, RandomSearch, Strategy
 from tfnas.search.evolution import RegularizedEvolution
 from tfnas.search.guided import GuidedEvolution
-from tfnas.search.guided_experiment import predictor_guide, proxy_guide
+from tfnas.search.guides import predictor_guide, proxy_guide
 from tfnas.search.loop import run_search
 
 QUERIES = {"nasbench101": (700, 50), "nasbench201": (90, 30)}
@@ -119,13 +119,17 @@ def _strategies(candidates: Candidates, seeds: range, labels: int) -> dict[str, 
     layout = symbolic.PREDICTOR
 
     def by_size() -> Strategy:
-        return GuidedEvolution(candidates, seeds, proxy_guide(candidates, "multiply_adds", None, layout))
+        return GuidedEvolution(candidates, seeds, proxy_guide(candidates, "multiply_adds", layout=layout))
 
     strategies: dict[str, Callable[[], Strategy]] = {
         "random": lambda: RandomSearch(candidates, seeds),
         "regularised evolution": lambda: RegularizedEvolution(candidates, seeds),
         "evolution, predictor": lambda: GuidedEvolution(
-            candidates, seeds, predictor_guide(candidates, labels, layout), refit_every=10 if labels < 50 else 50
+            candidates,
+            seeds,
+            predictor_guide(candidates, layout),
+            labels=labels,
+            refit_every=10 if labels < 50 else 50,
         ),
     }
     if len(candidates) < 50_000:  # the sizes of all candidates are needed

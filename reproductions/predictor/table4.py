@@ -18,11 +18,10 @@ from reproductions import report
 from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
-from tfnas.networks import symbolic
 from tfnas.networks.mobilenetv3 import MobileNetV3Network, MobileNetV3Skeleton
 from tfnas.reports import figures
 from tfnas.search.guided import GuidedEvolution
-from tfnas.search.guided_experiment import predictor_guide
+from tfnas.search.guides import predictor_guide
 from tfnas.search.loop import run_search
 from tfnas.search.open_candidates import OpenCandidates
 from tfnas.spaces import Architecture, MobileNetV3
@@ -47,7 +46,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     evaluator.batch = 5
     candidates = OpenCandidates(space)
     strategy = GuidedEvolution(
-        candidates, [settings.seed], predictor_guide(candidates, _LABELS, symbolic.BENCHMARK), batch=5, refit_every=5
+        candidates, [settings.seed], predictor_guide(candidates), labels=_LABELS, batch=5, refit_every=5
     )
     with tqdm(total=_QUERIES, desc="mobilenetv3", unit="query") as bar:
         history = run_search(strategy, evaluator, _QUERIES, folder, bar)

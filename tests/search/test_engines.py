@@ -11,11 +11,13 @@ import pytest
 from tqdm import tqdm
 
 from tests.search.test_strategies import SPACE
+from tfnas.benchmarks.function import FunctionEvaluator
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.errors import ConfigurationError
-from tfnas.search import STRATEGY_NAMES, get_strategy, loop
-from tfnas.search.engines import get_engine
+from tfnas.search import STRATEGIES, engines, loop
+from tfnas.search.engines import ProcessEngine, RayEngine
+from tfnas.search.settings import WorkerSettings
 
 
 class Pretended(TrainedEvaluator):
@@ -44,7 +46,7 @@ class Pretended(TrainedEvaluator):
         return 0.5 + 0.4 * share, 0.4 + 0.4 * share
 
 
-def search(candidates, folder, engine_name, queries, workers, *, strategy="evolution", seeds=(3,), **options):
+def search(candidates, folder, engine_class, queries, workers, *, strategy="evolution", seeds=(3,), **options):
     """The history, and the engine's evaluator, whose log is in the folder."""
     notes = folder / "notes"
     notes.mkdir(parents=True, exist_ok=True)
@@ -52,9 +54,9 @@ def search(candidates, folder, engine_name, queries, workers, *, strategy="evolu
     make = functools.partial(Pretended, str(notes), **options)
     evaluator = make()
     evaluator.keep_in(folder / "trained.jsonl")
-    with get_engine(engine_name, evaluator, workers, make) as engine, tqdm(disable=True) as bar:
+    with engine_class(evaluator, workers, make) as engine, tqdm(disable=True) as bar:
         history = loop.run_search(
-            get_strategy(strategy, candidates, seeds),
+            STRATEGIES[strategy](candidates, seeds),
             evaluator,
             queries,
             folder,
@@ -74,15 +76,15 @@ def log_of(folder):
 @pytest.mark.parametrize(
     ("engine", "workers", "trials"),
     [
-        ("processes", 2, 20),
-        ("ray", 2, 20),
-        pytest.param("processes", 8, 160, marks=pytest.mark.slow),
-        pytest.param("ray", 8, 160, marks=pytest.mark.slow),
+        (ProcessEngine, 2, 20),
+        (RayEngine, 2, 20),
+        pytest.param(ProcessEngine, 8, 160, marks=pytest.mark.slow),
+        pytest.param(RayEngine, 8, 160, marks=pytest.mark.slow),
     ],
 )
 def test_workers_finish_each_trial_once(candidates, tmp_path, engine, workers, trials):
     """A worker dies at a trial midway; the trial is issued again, once, and nothing else is."""
-    victim = get_strategy("random", candidates, [3]).suggest(trials)[0, trials // 2]
+    victim = STRATEGIES["random"](candidates, [3]).suggest(trials)[0, trials // 2]
     history = search(
         candidates,
         tmp_path,
@@ -105,9 +107,9 @@ def test_workers_finish_each_trial_once(candidates, tmp_path, engine, workers, t
 
 def test_results_do_not_depend_on_who_is_faster(candidates, tmp_path):
     """Three workers, interrupted or not, and one that is asked three times in advance, agree to the bit."""
-    whole = search(candidates, tmp_path / "whole", "processes", 40, 3, seeds=(3, 4))
+    whole = search(candidates, tmp_path / "whole", ProcessEngine, 40, 3, seeds=(3, 4))
     state = tmp_path / "parts" / "state.npz"
-    strategy, make = get_strategy("evolution", candidates, (3, 4)), functools.partial(Pretended, str(tmp_path))
+    strategy, make = STRATEGIES["evolution"](candidates, (3, 4)), functools.partial(Pretended, str(tmp_path))
     evaluator = make()
 
     class Stopped(tqdm):
@@ -118,29 +120,29 @@ def test_results_do_not_depend_on_who_is_faster(candidates, tmp_path):
 
     with (
         pytest.raises(KeyboardInterrupt),
-        get_engine("processes", evaluator, 3, make) as engine,
+        ProcessEngine(evaluator, 3, make) as engine,
         Stopped(disable=False) as bar,
     ):
         loop.run_search(strategy, evaluator, 40, state.parent, bar, engine=engine)
     assert state.exists()
-    resumed = search(candidates, tmp_path / "parts", "processes", 40, 3, seeds=(3, 4))
+    resumed = search(candidates, tmp_path / "parts", ProcessEngine, 40, 3, seeds=(3, 4))
     np.testing.assert_array_equal(resumed.rows, whole.rows)
     np.testing.assert_array_equal(resumed.scores.test, whole.scores.test)
 
 
 def test_asynchronous_answers_are_all_told(candidates, tmp_path):
-    history = search(candidates, tmp_path, "processes", 30, 3, strategy="reinforce", asynchronous=True)
+    history = search(candidates, tmp_path, ProcessEngine, 30, 3, strategy="reinforce", asynchronous=True)
     assert len(set(history.rows.ravel().tolist())) == 30
     share = np.array([candidates.architecture(row).operations.count("nor_conv_3x3") / 6 for row in history.rows[0]])
     np.testing.assert_allclose(history.scores.validation[0], 0.5 + 0.4 * share)
 
 
 def test_a_trial_that_kills_its_workers_fails_and_the_search_goes_on(candidates, tmp_path):
-    poison = int(get_strategy("random", candidates, [3]).suggest(6)[0, 2])
+    poison = int(STRATEGIES["random"](candidates, [3]).suggest(6)[0, 2])
     history = search(
         candidates,
         tmp_path,
-        "processes",
+        ProcessEngine,
         6,
         2,
         strategy="random",
@@ -153,7 +155,7 @@ def test_a_trial_that_kills_its_workers_fails_and_the_search_goes_on(candidates,
 
 def test_an_architecture_is_trained_once(candidates, tmp_path):
     evaluator = Pretended(tmp_path)
-    with get_engine("processes", evaluator, 2, functools.partial(Pretended, str(tmp_path))) as engine:
+    with ProcessEngine(evaluator, 2, functools.partial(Pretended, str(tmp_path))) as engine:
         scores = [engine.submit(candidates.architecture(5)) for _ in range(3)]
         assert len({score.result() for score in scores}) == 1
     assert len(list(tmp_path.iterdir())) == 1
@@ -161,9 +163,9 @@ def test_an_architecture_is_trained_once(candidates, tmp_path):
 
 def test_two_searches_share_a_log(candidates, tmp_path):
     """The second search finds every answer of the first."""
-    search(candidates, tmp_path, "processes", 8, 2, strategy="random")
+    search(candidates, tmp_path, ProcessEngine, 8, 2, strategy="random")
     (tmp_path / "state.npz").unlink()
-    search(candidates, tmp_path, "processes", 8, 2, strategy="random")
+    search(candidates, tmp_path, ProcessEngine, 8, 2, strategy="random")
     assert len(list((tmp_path / "notes").iterdir())) == 8
 
 
@@ -178,7 +180,7 @@ def lives(pid):
 def test_the_end_of_an_engine_is_the_end_of_its_workers(candidates, tmp_path):
     evaluator = Pretended(tmp_path)
     make = functools.partial(Sleeping, str(tmp_path))
-    engine = get_engine("processes", evaluator, 2, make)
+    engine = ProcessEngine(evaluator, 2, make)
     futures = [engine.submit(candidates.architecture(row)) for row in range(4)]
     deadline = time.monotonic() + 60
     while len(list(tmp_path.iterdir())) < 2:
@@ -206,20 +208,37 @@ def broken(path):
 def test_what_can_not_start(candidates, tmp_path):
     evaluator = Pretended(tmp_path)
     with pytest.raises(ConfigurationError, match="workers=0, expected at least 1"):
-        get_engine("processes", evaluator, 0, None)
-    with pytest.raises(ConfigurationError, match="unknown engine 'slurm', expected one of processes, ray"):
-        get_engine("slurm", evaluator, 1, None)
+        ProcessEngine(evaluator, 0, None)
+    with pytest.raises(ConfigurationError, match="--engine=slurm, expected one of processes, ray"):
+        WorkerSettings(engine="slurm")
+    with pytest.raises(ConfigurationError, match="go with --engine=ray"):
+        WorkerSettings(ray_address="auto")
+    with pytest.raises(ConfigurationError, match="--workers=-1"):
+        WorkerSettings(workers=-1)
     with (
-        get_engine("processes", evaluator, 1, functools.partial(broken, "here")) as engine,
+        ProcessEngine(evaluator, 1, functools.partial(broken, "here")) as engine,
         pytest.raises(ConfigurationError, match="here: no images"),
     ):
         engine.submit(candidates.architecture(0)).result()
 
 
-@pytest.mark.parametrize("name", STRATEGY_NAMES)
+def test_engines_by_settings(candidates, tmp_path):
+    evaluator = Pretended(tmp_path / "notes")
+    with engines.start(WorkerSettings(), evaluator, None) as engine:
+        assert engine is None
+    with engines.start(WorkerSettings(workers=1), evaluator, None) as engine:
+        assert isinstance(engine, ProcessEngine)
+    engines.check(WorkerSettings(workers=1), evaluator)
+    engines.keep_trials(WorkerSettings(trial_log=str(tmp_path / "shared.jsonl")), evaluator, tmp_path / "no.jsonl")
+    assert evaluator._log.path == tmp_path / "shared.jsonl"
+    with pytest.raises(ConfigurationError, match="trains nothing; drop --workers and --trial_log"):
+        engines.check(WorkerSettings(workers=1), FunctionEvaluator(SPACE, len))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_strategies_take_answers_in_any_order(candidates, name, rng):
     """Six rows are always on their way; a random one comes back. Every row is suggested once and learnt once."""
-    strategy = get_strategy(name, candidates, [1, 2])
+    strategy = STRATEGIES[name](candidates, [1, 2])
     waiting = []
     while strategy.rows.shape[1] < 60:
         while len(waiting) < 6 and strategy.asked < 60:

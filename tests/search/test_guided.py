@@ -10,27 +10,23 @@ from tfnas.benchmarks.function import FunctionEvaluator, load_function
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.proxies.tables import score_cells
-from tfnas.search.guided import GuidedEvolution
-from tfnas.search.guided_experiment import (
-    check_guide,
-    guided_capacity,
-    predictor_guide,
-    proxy_guide,
-    strategy_maker,
-)
-from tfnas.search.guides import PredictorGuide, ScoreGuide, graph_featurizer
-from tfnas.search.loop import run_experiment, run_search
-from tfnas.search.open_candidates import OpenCandidates
+from tfnas.search import OpenCandidates, strategies
+from tfnas.search.experiment import compare
+from tfnas.search.guided import GuidedEvolution, capacity
+from tfnas.search.guides import graph_featurizer, guided, predictor_guide, proxy_guide
+from tfnas.search.loop import run_search
+from tfnas.search.settings import GuideSettings
+from tfnas.search.surrogates import FixedScores, GraphProcess
 from tfnas.spaces import SPACES, MobileNetV3, NASBench101, get_space
 
 
 def counting(candidates):
     """A guide that knows how often operations occur, which decides the score of the tests."""
-    return PredictorGuide(candidates, lambda cells: [cells.one_hot(7).sum(axis=1) - 1.0], labels=12)
+    return GraphProcess(candidates, lambda cells: [cells.one_hot(7).sum(axis=1) - 1.0])
 
 
 def test_a_predictor_beats_chance_and_stays_within_budget(candidates):
-    rows = drive(GuidedEvolution(candidates, [1, 2, 3], counting(candidates)), 40)
+    rows = drive(GuidedEvolution(candidates, [1, 2, 3], counting(candidates), labels=12), 40)
     assert rows.shape == (3, 40)
     assert all(len(set(run)) == 40 for run in rows.tolist())
     random = score(candidates, rows[:, :12]).max(axis=1)
@@ -39,50 +35,49 @@ def test_a_predictor_beats_chance_and_stays_within_budget(candidates):
 
 
 def test_state_goes_through_a_file(candidates, tmp_path):
-    first = GuidedEvolution(candidates, [1, 2], counting(candidates))
+    first = GuidedEvolution(candidates, [1, 2], counting(candidates), labels=12)
     drive(first, 25)
     artefacts.write_npz(tmp_path / "state.npz", **first.state())
     rows = drive(first, 10)
-    second = GuidedEvolution(candidates, [1, 2], counting(candidates))
+    second = GuidedEvolution(candidates, [1, 2], counting(candidates), labels=12)
     second.load_state(artefacts.read_npz(tmp_path / "state.npz"))
     np.testing.assert_array_equal(drive(second, 10), rows)
     state = first.state()
     del state["learned"]
     with pytest.raises(CorruptArtefactError, match="learned"):
-        GuidedEvolution(candidates, [1, 2], counting(candidates)).load_state(state)
+        GuidedEvolution(candidates, [1, 2], counting(candidates), labels=12).load_state(state)
 
 
 def test_perfect_scores_find_the_best_at_once(candidates):
     truth = score(candidates, np.arange(len(candidates)))
-    strategy = GuidedEvolution(candidates, [1, 2], ScoreGuide(truth), strangers=len(candidates))
+    strategy = GuidedEvolution(candidates, [1, 2], FixedScores(truth), strangers=len(candidates))
     rows = drive(strategy, 5)
     assert (score(candidates, rows).max(axis=1) == truth.max()).all()
     assert strategy.initial == 2
 
 
 def test_scores_that_are_missing_come_last():
-    guide = ScoreGuide(np.array([np.nan, 1.0, -2.0]))
-    assert np.argsort(guide.merit(0, np.arange(3))).tolist() == [0, 2, 1]
+    guide = FixedScores(np.array([np.nan, 1.0, -2.0]))
+    assert np.argsort(guide.predict(np.arange(3))[0]).tolist() == [0, 2, 1]
     with pytest.raises(ConfigurationError, match="no candidate has a finite score"):
-        ScoreGuide(np.array([np.nan]))
+        FixedScores(np.array([np.nan]))
 
 
 def test_graph_features_are_made_once(candidates):
     asked = []
-    featurize = graph_featurizer(SPACE, candidates.cells[:50], layout="benchmark")
+    featurize = graph_featurizer(SPACE, candidates.cells[:50], "benchmark")
 
     def counted(cells):
         asked.append(len(cells))
         return featurize(cells)
 
-    guide = PredictorGuide(candidates, counted, labels=5)
+    guide = GraphProcess(candidates, counted)
     rows = np.arange(10).reshape(1, 10)
     with pytest.raises(ConfigurationError, match="before it has learned"):
-        guide.merit(0, rows[0])
-    guide.learn(rows, score(candidates, rows))
-    merit = guide.merit(0, np.array([3, 11, 3]))
+        guide.predict(rows[0])
+    mean, _ = guide.fit(rows, score(candidates, rows)).predict(np.array([3, 11, 3]))
     assert sum(asked) == 11
-    assert merit[0] == pytest.approx(merit[2])
+    assert mean[0] == pytest.approx(mean[2])
 
 
 def small_share(architecture):
@@ -96,7 +91,7 @@ def test_a_space_that_can_not_be_listed(tmp_path):
     def search(queries, folder):
         found = OpenCandidates(space, capacity=6000)
         strategy = GuidedEvolution(
-            found, [5], predictor_guide(found, 8, "benchmark"), children=20, strangers=10, refit_every=8
+            found, [5], predictor_guide(found), labels=8, children=20, strangers=10, refit_every=8
         )
         return run_search(strategy, FunctionEvaluator(space, small_share), queries, folder, tqdm(disable=True)), found
 
@@ -112,36 +107,41 @@ def test_a_space_that_can_not_be_listed(tmp_path):
 
 def test_a_finished_search_of_an_open_space_resumes(tmp_path):
     space = MobileNetV3()
-    make = strategy_maker("predictor", labels=6)
+    makers = guided(strategies(["evolution"]), GuideSettings("predictor", labels=6), 10)
     results = []
     for _ in range(2):
-        found = OpenCandidates(space, guided_capacity(10, 1))
+        found = OpenCandidates(space, capacity(10, 1))
         evaluator = FunctionEvaluator(space, small_share)
-        run_experiment(["evolution"], found, evaluator, tmp_path, queries=10, runs=1, seed=1, make=make)
-        results.append((tmp_path / "results.json").read_text())
+        comparison = compare(makers, found, evaluator, queries=10, runs=1, seed=1, folder=tmp_path)
+        results.append(comparison.results)
         assert 10 <= found.met <= len(found)
     assert results[0] == results[1]
-    assert "kernel_" in results[0]
+    assert "kernel_" in results[0]["evolution"]["best"][0]
+    comparison.save(tmp_path, "function")
+    assert (tmp_path / "search.png").exists()
+    assert not (tmp_path / "map.png").exists()
 
 
 def test_guides_that_would_never_be_asked():
-    check_guide("predictor", ["evolution"], 21, 20)
+    guided(strategies(["evolution"]), GuideSettings("predictor"), 21)
     with pytest.raises(ConfigurationError, match="--queries=20 with --labels=20: no query is left"):
-        check_guide("predictor", ["evolution"], 20, 20)
+        guided(strategies(["evolution"]), GuideSettings("predictor"), 20)
     with pytest.raises(ConfigurationError, match="--guide=proxy guides --strategy=evolution, not bo"):
-        check_guide("proxy", ["bo"], 20, 3)
+        guided(strategies(["bo"]), GuideSettings("proxy", proxy="parameters"), 20)
+    with pytest.raises(ConfigurationError, match="--labels=2, expected at least 3"):
+        GuideSettings("predictor", labels=2)
+    with pytest.raises(ConfigurationError, match="--guide=oracle, expected one of none, predictor, proxy"):
+        GuideSettings("oracle")
     with pytest.raises(ConfigurationError, match="must be at least 1"):
-        GuidedEvolution(OpenCandidates(MobileNetV3(), 3), [1], ScoreGuide(np.zeros(3)), strangers=0)
+        GuidedEvolution(OpenCandidates(MobileNetV3(), 3), [1], FixedScores(np.zeros(3)), strangers=0)
 
 
 def test_a_space_that_is_used_up():
     space = get_space("nats_size")
     small = OpenCandidates(space, 40_000)
-    strategy = GuidedEvolution(small, [1], PredictorGuide(small, lambda cells: [np.ones((len(cells), 1))]))
     small.rows_of_cells(space.enumerate())
-    strategy._suggested[:] = True
     with pytest.raises(ConfigurationError, match="nats_size has no new architectures left"):
-        strategy._draw(0, 1, ())
+        small.draw(1, np.random.default_rng(0), lambda row: True)
 
 
 def test_open_candidates_know_isomorphic_cells_and_their_room():
@@ -152,7 +152,7 @@ def test_open_candidates_know_isomorphic_cells_and_their_room():
     assert rows.tolist() == [0, 1, 2]
     assert found.rows([space.architecture(cells, 1)]).tolist() == [1]
     with pytest.raises(ConfigurationError, match="more than 4 architectures"):
-        found.sample(5, np.random.default_rng(1))
+        found.draw(5, np.random.default_rng(1), lambda row: False)
     with pytest.raises(CorruptArtefactError):
         found.load_state({"operations": cells.operations})
 
@@ -178,23 +178,27 @@ def test_crosses_are_valid_and_inherit(name):
 def test_guides_by_name(candidates, tmp_path):
     few = candidates.cells[:40]
     columns = score_cells(SPACE, few, lambda cell: {"convs": cell.operations.count("nor_conv_3x3")}, tmp_path)
-    guide = proxy_guide(candidates, "convs", tmp_path / "scores.npz", "benchmark")
-    np.testing.assert_array_equal(guide.merit(0, np.arange(40)), columns["convs"])
-    assert guide.merit(0, np.array([41]))[0] == -np.inf
-    size = proxy_guide(type(candidates)(SPACE, few, candidates.embeddings[:40]), "parameters", None, "benchmark")
-    np.testing.assert_allclose(size.merit(0, np.arange(40)), pack_cells(SPACE, few, layout="benchmark").structure[:, 0])
-    make = strategy_maker("proxy", proxy="convs", scores=tmp_path / "scores.npz")
-    assert isinstance(make("evolution", candidates, [1]), GuidedEvolution)
-    assert make("random", candidates, [1]).name == "random"
-    assert strategy_maker("none")("evolution", candidates, [1]).name == "evolution"
+    guide = proxy_guide(candidates, "convs", tmp_path / "scores.npz")
+    np.testing.assert_array_equal(guide.predict(np.arange(40))[0], columns["convs"])
+    assert guide.predict(np.array([41]))[0] == -np.inf
+    size = proxy_guide(type(candidates)(SPACE, few, candidates.embeddings[:40]), "parameters")
+    np.testing.assert_allclose(
+        size.predict(np.arange(40))[0], pack_cells(SPACE, few, layout="benchmark").structure[:, 0]
+    )
+    settings = GuideSettings("proxy", proxy="convs", proxy_scores=str(tmp_path / "scores.npz"))
+    makers = guided(strategies(["random", "evolution"]), settings, 20)
+    assert list(makers) == ["random", "evolution"]
+    assert isinstance(makers["evolution"](candidates, [1]), GuidedEvolution)
+    assert makers["random"](candidates, [1]).name == "random"
+    assert guided(strategies(["evolution"]), GuideSettings(), 20)["evolution"](candidates, [1]).name == "evolution"
     with pytest.raises(ConfigurationError, match="no scores 'depth', expected one of convs"):
-        proxy_guide(candidates, "depth", tmp_path / "scores.npz", "benchmark")
+        proxy_guide(candidates, "depth", tmp_path / "scores.npz")
     with pytest.raises(ConfigurationError, match="pass --proxy_scores, or use one of parameters"):
-        proxy_guide(candidates, "depth", None, "benchmark")
+        proxy_guide(candidates, "depth")
     with pytest.raises(ConfigurationError, match="--guide=proxy goes with --proxy"):
-        strategy_maker("predictor", proxy="convs")
-    with pytest.raises(ConfigurationError, match="can't be listed; use --strategy=evolution --guide=predictor"):
-        make("evolution", OpenCandidates(MobileNetV3(), 10), [1])
+        GuideSettings("predictor", proxy="convs")
+    with pytest.raises(ConfigurationError, match="can't be listed, which a search by proxies needs"):
+        makers["evolution"](OpenCandidates(MobileNetV3(), 10), [1])
 
 
 def test_functions_of_the_user(tmp_path, monkeypatch):

@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from tests.search.test_strategies import SPACE
 from tfnas import artefacts
-from tfnas.benchmarks import Evaluator, Score, Scores
+from tfnas.benchmarks import Evaluator, Score
 from tfnas.errors import CorruptArtefactError
-from tfnas.search import experiment, get_strategy, loop
+from tfnas.search import STRATEGIES, experiment, loop, strategies
 
 
 class Counting(Evaluator):
@@ -36,7 +36,7 @@ class Counting(Evaluator):
 
 def run(candidates, folder, evaluator, name="bo"):
     with tqdm(disable=True) as bar:
-        return loop.run_search(get_strategy(name, candidates, [7, 8]), evaluator, 30, folder, bar)
+        return loop.run_search(STRATEGIES[name](candidates, [7, 8]), evaluator, 30, folder, bar)
 
 
 @pytest.mark.parametrize("name", ["random", "evolution", "reinforce", "bo"])
@@ -75,12 +75,14 @@ def test_damaged_state(candidates, tmp_path):
         run(candidates, tmp_path, Counting())
 
 
-def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path, capsys):
+def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        summary = experiment.compare(
-            ["random", "bo"], candidates, Counting(), tmp_path / name, queries=20, runs=2, seed=1, benchmark="counting"
+        comparison = experiment.compare(
+            strategies(["random", "bo"]), candidates, Counting(), queries=20, runs=2, seed=1, folder=tmp_path / name
         )
+        comparison.save(tmp_path / name, "counting")
+    summary = comparison.summary
     first, second = ((tmp_path / name / "results.json").read_bytes() for name in ("first", "second"))
     assert first == second
     results = json.loads(first)
@@ -96,19 +98,21 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path, c
         assert [score.validation for score in Counting().query(best)] == result["validation"]
     for name in ("search.png", "search.svg", "map.png", "best_cell.png", "results.md", "summary.json", "metrics.jsonl"):
         assert (tmp_path / "first" / name).stat().st_size > 0
-    assert "| strategy |" in capsys.readouterr().out
+    assert "| random " in comparison.table()
     assert not list((tmp_path / "first").rglob("state.npz"))
 
 
 def test_finished_strategies_are_not_run_again(candidates, tmp_path):
-    settings = {"queries": 12, "runs": 2, "seed": 1}
+    def compare(evaluator, folder):
+        makers = strategies(["random", "evolution"])
+        return experiment.compare(makers, candidates, evaluator, queries=12, runs=2, seed=1, folder=folder).histories
+
     with pytest.raises(KeyboardInterrupt):
-        loop.run_experiment(["random", "evolution"], candidates, Counting(fail_after=30), tmp_path, **settings)
+        compare(Counting(fail_after=30), tmp_path)
     evaluator = Counting()
-    resumed = loop.run_experiment(["random", "evolution"], candidates, evaluator, tmp_path, **settings)
+    resumed = compare(evaluator, tmp_path)
     assert evaluator.asked <= 24
-    (tmp_path / "whole").mkdir()
-    whole = loop.run_experiment(["random", "evolution"], candidates, Counting(), tmp_path / "whole", **settings)
+    whole = compare(Counting(), None)
     for name in whole:
         np.testing.assert_array_equal(resumed[name].rows, whole[name].rows)
 
@@ -117,21 +121,6 @@ def test_a_budget_of_time(candidates, tmp_path):
     """Every query of `Counting` takes a second; the search goes on until all runs have spent the budget."""
     with tqdm(disable=True) as bar:
         history = loop.run_search(
-            get_strategy("random", candidates, [7, 8]), Counting(), 100, tmp_path, bar, budget_seconds=20.5
+            STRATEGIES["random"](candidates, [7, 8]), Counting(), 100, tmp_path, bar, budget_seconds=20.5
         )
     assert 21 <= history.rows.shape[1] < 30  # whole batches
-    within = history.within(20.5)
-    np.testing.assert_array_equal(within.scores.validation[:, :21], history.scores.validation[:, :21])
-    assert not within.scores.validation[:, 21:].any()
-    assert (within.best < 21).all()
-
-
-def test_histories_of_other_lengths_are_joined():
-    histories = []
-    for length in (2, 3):
-        values = np.tile(np.arange(length), (2, 1))
-        histories.append(loop.History(values, Scores(values / 10, values / 20, values * 1.0, values > 5)))
-    joined = loop.History.joined(histories)
-    assert joined.rows.tolist() == [[0, 1, 1], [0, 1, 1], [0, 1, 2], [0, 1, 2]]
-    np.testing.assert_array_equal(joined.scores.test, joined.rows / 20)
-    np.testing.assert_array_equal(joined.scores.cost_seconds, joined.rows)

@@ -1,26 +1,25 @@
-"""Every strategy: budget, distinct suggestions, exact resumption; BO's improvement; REINFORCE's gradient."""
+"""Every strategy: budget, distinct suggestions, exact resumption; REINFORCE's gradient; the registry."""
+
+import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import integrate, stats
 
+from tests.fork import ROOT
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.search import (
-    STRATEGY_NAMES,
-    BayesianOptimization,
-    Candidates,
-    LatentForestSearch,
-    LatentLocalSearch,
-    RegularizedEvolution,
-    Reinforce,
-    get_strategy,
-)
-from tfnas.search.bayesian import expected_improvement, log_expected_improvement
+from tfnas.search import STRATEGIES, Candidates, OpenCandidates, strategies
+from tfnas.search.acquisition import predicted_mean
+from tfnas.search.bayesian import BayesianOptimization
 from tfnas.search.categorical import CategoricalReinforce
-from tfnas.search.reinforce import Policies
-from tfnas.spaces import Darts, NASBench201
+from tfnas.search.evolution import RegularizedEvolution
+from tfnas.search.policies import Policies
+from tfnas.search.pools import LatentNeighbours
+from tfnas.search.reinforce import Reinforce
+from tfnas.search.surrogate_search import SurrogateSearch
+from tfnas.search.surrogates import dngo
+from tfnas.spaces import Darts, MobileNetV3, NASBench201
 
 SPACE = NASBench201()
 
@@ -40,35 +39,35 @@ def drive(strategy, queries):
     return strategy.rows[:, before:]
 
 
-@pytest.mark.parametrize("name", STRATEGY_NAMES)
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_distinct_suggestions_within_budget(candidates, name):
-    rows = drive(get_strategy(name, candidates, [1, 2, 3]), 60)
+    rows = drive(STRATEGIES[name](candidates, [1, 2, 3]), 60)
     assert rows.shape == (3, 60)
     assert all(len(set(run)) == 60 for run in rows.tolist())
     assert rows.min() >= 0
     assert rows.max() < len(candidates)
 
 
-@pytest.mark.parametrize("name", STRATEGY_NAMES)
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_seed_decides(candidates, name):
-    first, second = (drive(get_strategy(name, candidates, [1, 2]), 25) for _ in range(2))
+    first, second = (drive(STRATEGIES[name](candidates, [1, 2]), 25) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert (first[0] != first[1]).any()
 
 
-@pytest.mark.parametrize("name", STRATEGY_NAMES)
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_a_run_is_the_same_alone_and_among_others(candidates, name):
-    together = drive(get_strategy(name, candidates, range(70)), 33)
-    alone = drive(get_strategy(name, candidates, [68]), 33)
+    together = drive(STRATEGIES[name](candidates, range(70)), 33)
+    alone = drive(STRATEGIES[name](candidates, [68]), 33)
     np.testing.assert_array_equal(together[68], alone[0])
 
 
-@pytest.mark.parametrize("name", STRATEGY_NAMES)
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_state_resumes_exactly(candidates, name, tmp_path):
-    first = get_strategy(name, candidates, [3, 4])
+    first = STRATEGIES[name](candidates, [3, 4])
     head = drive(first, 30)
     artefacts.write_npz(tmp_path / "state.npz", **first.state())
-    second = get_strategy(name, candidates, [90, 91])
+    second = STRATEGIES[name](candidates, [90, 91])
     second.load_state(artefacts.read_npz(tmp_path / "state.npz"))
     np.testing.assert_array_equal(second.scores, first.scores)
     tail = drive(second, 25)
@@ -76,10 +75,10 @@ def test_state_resumes_exactly(candidates, name, tmp_path):
     assert len(set(head[0]) | set(tail[0])) == 55
 
 
-@pytest.mark.parametrize(("name", "queries"), [("evolution", 150), ("bo", 40)])
+@pytest.mark.parametrize(("name", "queries"), [("evolution", 150), ("bo", 40), ("gp", 40)])
 def test_better_than_random(candidates, name, queries):
     best = {
-        strategy: score(candidates, drive(get_strategy(strategy, candidates, range(5)), queries)).max(axis=1).mean()
+        strategy: score(candidates, drive(STRATEGIES[strategy](candidates, range(5)), queries)).max(axis=1).mean()
         for strategy in (name, "random")
     }
     assert best[name] > best["random"]
@@ -95,18 +94,26 @@ def test_evolution_suggests_children_of_good_parents(candidates):
 
 
 def test_local_search_stays_near_the_best_or_asks_strangers(candidates):
-    strategy = LatentLocalSearch(candidates, [0, 1], parents=2, neighbours=20, strangers=0)
+    strategy = SurrogateSearch(
+        candidates,
+        [0, 1],
+        surrogate=dngo(candidates),
+        acquisition=predicted_mean,
+        pool=LatentNeighbours(candidates, strangers=0),
+        initial=16,
+        batch=5,
+    )
     drive(strategy, 40)
     distances = ((candidates.standardised[:, None] - candidates.standardised[strategy.rows[0]][None]) ** 2).sum(axis=2)
-    order = np.argsort(-strategy.scores[0], kind="stable")[:2]
-    near = np.argsort(distances[:, order], axis=0)[:20]
+    order = np.argsort(-strategy.scores[0], kind="stable")[:10]
+    near = np.argsort(distances[:, order], axis=0)[:50]
     assert set(strategy.suggest(3)[0].tolist()) <= set(near.ravel().tolist())
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_categorical_reinforce_follows_the_score_function_gradient(candidates, sign):
     """One update by hand: learning rate times advantage times (one-hot - probabilities), from uniform logits."""
-    strategy = CategoricalReinforce(candidates, [0], learning_rate=0.5)
+    strategy = CategoricalReinforce(candidates, [0])
     first = strategy.suggest(1)
     strategy.update(first, [[0.5]])
     np.testing.assert_array_equal(strategy._logits, 0)  # the first score is its own baseline
@@ -117,7 +124,7 @@ def test_categorical_reinforce_follows_the_score_function_gradient(candidates, s
 
 
 def test_categorical_reinforce_learns(candidates):
-    rows = drive(CategoricalReinforce(candidates, range(8), learning_rate=1.0), 150)
+    rows = drive(CategoricalReinforce(candidates, range(8)), 250)
     scores = score(candidates, rows)
     assert scores[:, -30:].mean() > scores[:, :30].mean() + 0.1
 
@@ -140,13 +147,6 @@ def test_a_fixed_baseline(candidates):
     assert moving._compared_with(np.array([0.9])) == [0.9]
     assert moving._compared_with(np.array([0.5])) == [0.9]
     assert moving._compared_with(np.array([0.5])) == pytest.approx([0.86])
-
-
-def test_evolution_siblings_differ(candidates):
-    strategy = RegularizedEvolution(candidates, [0, 1], population_size=5, batch=6)
-    drive(strategy, 5)
-    rows = strategy.suggest(6)
-    assert all(len(set(run)) == 6 for run in rows.tolist())
 
 
 def test_reinforce_moves_towards_rewarded_actions(candidates):
@@ -195,26 +195,9 @@ def test_reinforce_takes_the_nearest_free_candidate(candidates):
     np.testing.assert_array_equal(second, distances.argmin(axis=1))
 
 
-def test_expected_improvement_by_integration():
-    for mean, stddev, best in ((0.5, 0.1, 0.6), (0.9, 0.2, 0.5), (0.0, 1.0, 2.0)):
-        expected, _ = integrate.quad(
-            lambda y, m=mean, s=stddev, b=best: (y - b) * stats.norm.pdf(y, m, s), best, mean + 12 * stddev
-        )
-        assert expected_improvement(mean, stddev, best) == pytest.approx(expected, rel=1e-6)
-        assert log_expected_improvement(mean, stddev, best) == pytest.approx(np.log(expected), rel=1e-6)
-
-
-def test_log_expected_improvement_ranks_where_the_plain_one_is_zero():
-    means = np.linspace(-60, 0.9, 500)
-    values = log_expected_improvement(means, np.ones(500), 1.0)
-    assert np.isfinite(values).all()
-    assert (np.diff(values) > 0).all()
-    assert expected_improvement(-60.0, 1.0, 1.0) == 0
-
-
 def test_bad_use(candidates):
     candidates = Candidates(SPACE, candidates.cells[:1000], candidates.embeddings[:1000])
-    strategy = get_strategy("random", candidates, [0])
+    strategy = STRATEGIES["random"](candidates, [0])
     with pytest.raises(ConfigurationError, match="at least 1"):
         strategy.suggest(0)
     with pytest.raises(ConfigurationError, match="never suggested"):
@@ -230,8 +213,12 @@ def test_bad_use(candidates):
         strategy.suggest(1)
     with pytest.raises(CorruptArtefactError, match="rngs"):
         strategy.load_state({})
-    with pytest.raises(ConfigurationError, match="random, evolution, reinforce, bo, local"):
-        get_strategy("grid", candidates, [0])
+    with pytest.raises(ConfigurationError, match=f"unknown strategy 'grid', expected one of {', '.join(STRATEGIES)}$"):
+        strategies(["random", "grid"])
+    with pytest.raises(ConfigurationError, match="strategy 'bo': got an unexpected keyword argument 'trees'"):
+        STRATEGIES["bo"](candidates, [0], trees=3)
+    with pytest.raises(ConfigurationError, match="initial=0"):
+        STRATEGIES["gp"](candidates, [0], initial=0)
     with pytest.raises(ConfigurationError, match="3 embeddings"):
         Candidates(SPACE, candidates.cells, candidates.embeddings[:3])
 
@@ -257,15 +244,14 @@ def test_what_was_scored_elsewhere_is_known(candidates):
 
 
 def test_a_pool_of_candidates(candidates):
-    """A small pool gives other suggestions, all distinct; one as large as the candidates is none."""
-    settings = {"initial": 4, "batch": 1}
-    whole = BayesianOptimization(candidates, [1], **settings)
-    assert BayesianOptimization(candidates, [1], pool=len(candidates), **settings).pool is None
-    pooled = BayesianOptimization(candidates, [1], pool=8, **settings)
-    for strategy in (whole, pooled):
-        drive(strategy, 30)
-    assert len(np.unique(pooled.rows)) == 30
-    assert not np.array_equal(whole.rows, pooled.rows)
+    """A small pool gives other suggestions, all distinct; a pool as large as the candidates is none."""
+    whole, same, pooled = (
+        drive(BayesianOptimization(candidates, [1], pool=pool, initial=4, batch=1), 30)
+        for pool in (None, len(candidates), 8)
+    )
+    np.testing.assert_array_equal(whole, same)
+    assert len(np.unique(pooled)) == 30
+    assert not np.array_equal(whole, pooled)
 
 
 def test_the_forest_uses_latents(candidates, rng):
@@ -275,14 +261,14 @@ def test_the_forest_uses_latents(candidates, rng):
     best = {}
     for name, latents in (("blind", None), ("seeing", merit)):
         pool = Candidates(candidates.space, candidates.cells, noise, latents)
-        strategy = LatentForestSearch(pool, range(8), strangers=len(candidates))
+        strategy = STRATEGIES["forest"](pool, range(8))
         for _ in range(6):
             rows = strategy.suggest(20)
             strategy.update(rows, merit[rows, 0].astype(np.float64))
         best[name] = strategy.scores[:, 16:].mean()
     assert best["seeing"] > best["blind"] + 0.1
     with pytest.raises(ConfigurationError, match="latents"):
-        Candidates(candidates.space, candidates.cells, noise, merit[:3])
+        STRATEGIES["forest"](Candidates(candidates.space, candidates.cells, noise, lambda: merit[:3]), [0])
 
 
 def test_matrix_choices_make_nasbench101_cells(small_nasbench101, rng):
@@ -301,3 +287,27 @@ def test_matrix_choices_make_nasbench101_cells(small_nasbench101, rng):
     moved = np.take_along_axis(strategy._logits, drawn[:, :, None].astype(int), axis=2)[:, :, 0]
     assert (moved[0] > 0).all()
     assert (moved[1] < 0).all()
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in ("random", "evolution")])
+def test_who_needs_a_list(name):
+    with pytest.raises(ConfigurationError, match="mobilenetv3 can't be listed"):
+        STRATEGIES[name](OpenCandidates(MobileNetV3(), 10), [1])
+
+
+@pytest.mark.parametrize("name", ["random", "evolution"])
+def test_who_needs_none(name):
+    space = MobileNetV3()
+    candidates = OpenCandidates(space, 2000)
+    strategy = STRATEGIES[name](candidates, [1, 2])
+    while strategy.rows.shape[1] < 40:
+        rows = strategy.suggest(40 - strategy.rows.shape[1])
+        sizes = [len(set(candidates.architecture(row).operations)) for row in rows.ravel().tolist()]
+        strategy.update(rows, np.array(sizes).reshape(rows.shape) / 20)
+    assert all(len(set(run)) == 40 for run in strategy.rows.tolist())
+
+
+def test_the_documentation_lists_every_strategy():
+    text = (ROOT / "docs" / "search.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|$", text, re.MULTILINE)
+    assert rows == [(kind.name, kind.summary) for kind in STRATEGIES.values()]

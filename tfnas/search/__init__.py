@@ -1,56 +1,111 @@
-"""Finding good architectures with few queries."""
+"""Finding good architectures with few queries: one row per strategy.
 
-from collections.abc import Sequence
+Importing this package does not import TensorFlow: a row's strategy is imported when it is asked for.
+"""
+
+import dataclasses
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
 
 from tfnas.errors import ConfigurationError
-from tfnas.search.base import Candidates, RandomSearch, Strategy
-from tfnas.search.bayesian import BayesianOptimization
-from tfnas.search.evolution import RegularizedEvolution
-from tfnas.search.forest import LatentForestSearch
-from tfnas.search.local import LatentLocalSearch
-from tfnas.search.reinforce import Reinforce
+from tfnas.search.base import RandomSearch, Strategy
+from tfnas.search.candidates import Candidates, CandidateSet
+from tfnas.search.open_candidates import OpenCandidates
 
-_STRATEGIES: dict[str, type[Strategy]] = {
-    strategy.name: strategy
-    for strategy in (
-        RandomSearch,
-        RegularizedEvolution,
-        Reinforce,
-        BayesianOptimization,
-        LatentLocalSearch,
-        LatentForestSearch,
+MakeStrategy = Callable[[CandidateSet, Sequence[int]], Strategy]
+"""From candidates and the seeds of the runs to a fresh strategy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StrategyKind:
+    """A row of `STRATEGIES`.
+
+    >>> cells = tfnas.spaces.NASBench201().enumerate()
+    >>> candidates = Candidates(tfnas.spaces.NASBench201(), cells, np.zeros((len(cells), 1), np.float32))
+    >>> STRATEGIES["evolution"](candidates, seeds=[1, 2], population_size=10).suggest(3).shape
+    (2, 3)
+
+    Attributes:
+      name: name in flags and results.
+      summary: how the next architecture is chosen, in a few words.
+      implementation: class or function in this package, as `module:name`.
+    """
+
+    name: str
+    summary: str
+    implementation: str
+
+    def __call__(self, candidates: CandidateSet, seeds: Sequence[int], **settings: object) -> Strategy:
+        """A fresh strategy.
+
+        Args:
+          candidates: architectures to choose from.
+          seeds: seeds of the R runs.
+          **settings: settings of the strategy, by keyword.
+
+        Raises:
+          ConfigurationError: an unknown setting, or candidates that do not suit the strategy.
+        """
+        make = pkgutil.resolve_name(f"{__name__}.{self.implementation}")
+        try:
+            inspect.signature(make).bind(candidates, seeds, **settings)
+        except TypeError as error:
+            raise ConfigurationError(f"strategy {self.name!r}: {error}") from error
+        return make(candidates, seeds, **settings)
+
+
+STRATEGIES: dict[str, StrategyKind] = {
+    row.name: row
+    for row in (
+        StrategyKind("random", "uniformly at random, without replacement", "base:RandomSearch"),
+        StrategyKind(
+            "evolution",
+            "regularized evolution of the cells themselves; with a guide, evolution whose children the guide ranks",
+            "guided:evolution",
+        ),
+        StrategyKind("reinforce", "an LSTM policy walks through the embeddings", "reinforce:Reinforce"),
+        StrategyKind(
+            "categorical_reinforce",
+            "a policy draws every operation and edge of a cell; no embeddings",
+            "categorical:CategoricalReinforce",
+        ),
+        StrategyKind("bo", "DNGO on all embeddings, by expected improvement", "bayesian:BayesianOptimization"),
+        StrategyKind(
+            "gp", "an exact Gaussian process on all embeddings, by expected improvement", "gaussian:GaussianSearch"
+        ),
+        StrategyKind(
+            "local", "DNGO on the neighbours of the best embeddings, by predicted mean", "local:LatentLocalSearch"
+        ),
+        StrategyKind(
+            "forest",
+            "a forest on embeddings and latents of the neighbours of the best, by mean and half a deviation",
+            "forest:LatentForestSearch",
+        ),
     )
 }
-STRATEGY_NAMES = tuple(_STRATEGIES)
 
 
-def check_strategies(names: list[str]) -> None:
-    """Raises ConfigurationError unless every name is a strategy."""
-    for name in names:
-        if name not in _STRATEGIES:
-            raise ConfigurationError(f"unknown strategy {name!r}, expected one of {', '.join(STRATEGY_NAMES)}")
-
-
-def get_strategy(name: str, candidates: Candidates, seeds: Sequence[int]) -> Strategy:
-    """A new strategy of that name with its default settings, for one run per seed.
+def strategies(names: Sequence[str]) -> Mapping[str, StrategyKind]:
+    """The rows of some strategies, by name.
 
     Raises:
-      ConfigurationError: no such strategy.
+      ConfigurationError: an unknown name.
     """
-    check_strategies([name])
-    return _STRATEGIES[name](candidates, seeds)
+    for name in names:
+        if name not in STRATEGIES:
+            raise ConfigurationError(f"unknown strategy {name!r}, expected one of {', '.join(STRATEGIES)}")
+    return {name: STRATEGIES[name] for name in names}
 
 
 __all__ = [
-    "STRATEGY_NAMES",
-    "BayesianOptimization",
+    "STRATEGIES",
+    "CandidateSet",
     "Candidates",
-    "LatentForestSearch",
-    "LatentLocalSearch",
+    "MakeStrategy",
+    "OpenCandidates",
     "RandomSearch",
-    "RegularizedEvolution",
-    "Reinforce",
     "Strategy",
-    "check_strategies",
-    "get_strategy",
+    "StrategyKind",
+    "strategies",
 ]

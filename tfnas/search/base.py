@@ -1,11 +1,9 @@
-"""Search strategies: they suggest rows of a candidate table and learn from the scores of what they suggested.
+"""Search strategies: they suggest rows of candidates and learn from the scores of the rows that they suggested.
 
 A strategy drives R independent runs in step, each with a seed of its own, so that 500 runs cost a few tensor programs.
 """
 
 import abc
-import dataclasses
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,92 +11,39 @@ from typing import Any
 import numpy as np
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.spaces import Architecture, Space
-from tfnas.spaces.base import CellTable
-
-
-@dataclasses.dataclass(frozen=True)
-class Candidates:
-    """What can be suggested: N architectures of one space and their embeddings.
-
-    Attributes:
-      space: the space.
-      cells: N architectures.
-      embeddings: float32 `[N, D]`.
-      latents: what the embeddings were pooled from, float32 `[N, L]`; None if that is not known.
-
-    Raises:
-      ConfigurationError: the parts differ in length, or there are none.
-    """
-
-    space: Space
-    cells: CellTable
-    embeddings: np.ndarray
-    latents: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.cells) != len(self.embeddings) or not len(self.cells):
-            raise ConfigurationError(f"{len(self.cells)} candidates with {len(self.embeddings)} embeddings")
-        if self.latents is not None and len(self.latents) != len(self.cells):
-            raise ConfigurationError(f"{len(self.cells)} candidates with {len(self.latents)} latents")
-
-    def __len__(self) -> int:
-        return len(self.cells)
-
-    def architecture(self, row: int) -> Architecture:
-        """The candidate of that row."""
-        return self.space.architecture(self.cells, row)
-
-    def rows(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        """int64 `[n]`: the row of a candidate isomorphic to each architecture, or -1."""
-        return self.rows_of_cells(self.space.to_table(architectures))
-
-    def rows_of_cells(self, cells: CellTable) -> np.ndarray:
-        """int64 `[n]`: the row of a candidate isomorphic to each of n valid cells, or -1."""
-        order, hashes = self._index
-        wanted = self.space.canonical_hashes(cells)
-        places = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
-        return np.where(hashes[places] == wanted, order[places], -1)
-
-    @functools.cached_property
-    def _index(self) -> tuple[np.ndarray, np.ndarray]:
-        hashes = self.space.canonical_hashes(self.cells)
-        order = np.argsort(hashes, kind="stable")
-        return order, hashes[order]
-
-    @functools.cached_property
-    def standardised(self) -> np.ndarray:
-        """The embeddings float32 `[N, D]`, every dimension with mean 0 and deviation 1 over the candidates."""
-        spread = self.embeddings.std(axis=0)
-        return ((self.embeddings - self.embeddings.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+from tfnas.search.candidates import CandidateSet
 
 
 class Strategy(abc.ABC):
     """Ask for rows with `suggest`, answer with `update`, in any order. No run is given a row twice.
 
     Args:
-      candidates: what can be suggested.
-      seeds: one for each of the R runs; it decides the run's suggestions, given its scores.
+      candidates: architectures to choose from.
+      seeds: seeds of the R runs; a seed decides the suggestions of its run, given the scores.
 
     Attributes:
-      rows: int64 `[R, n]`, what was scored, in order.
-      scores: float64 `[R, n]`, the validation accuracies.
+      candidates: architectures to choose from.
+      seeds: seeds of the R runs.
+      rngs: generators of the R runs.
+      rows: int64 `[R, n]`, scored rows in the order of their scores.
+      scores: float64 `[R, n]`, validation accuracies.
+      suggested: bool `[R, N]`, True for rows that a run was given.
     """
 
     name: str
 
-    def __init__(self, candidates: Candidates, seeds: Sequence[int]):
+    def __init__(self, candidates: CandidateSet, seeds: Sequence[int]):
         self.candidates = candidates
         self.seeds = list(seeds)
         self.rngs = [np.random.default_rng(seed) for seed in self.seeds]
         self.rows = np.zeros((len(self.seeds), 0), np.int64)
         self.scores = np.zeros((len(self.seeds), 0))
-        self._suggested = np.zeros((len(self.seeds), len(candidates)), bool)
+        self.suggested = np.zeros((len(self.seeds), len(candidates)), bool)
         self._count = 0
 
     @property
     def runs(self) -> int:
-        """R."""
+        """R, the number of runs."""
         return len(self.seeds)
 
     def suggest(self, count: int) -> np.ndarray:
@@ -113,13 +58,13 @@ class Strategy(abc.ABC):
         if count == 0:
             raise ConfigurationError(f"all {len(self.candidates)} candidates were suggested; ask for fewer queries")
         rows = self._suggest(count)
-        np.put_along_axis(self._suggested, rows, True, axis=1)
+        np.put_along_axis(self.suggested, rows, True, axis=1)
         self._count += rows.shape[1]
         return rows
 
     @property
     def asked(self) -> int:
-        """How many rows every run was given so far, scored or not."""
+        """Number of rows that every run was given so far, scored or not."""
         return self._count
 
     def update(self, rows: np.ndarray, scores: np.ndarray) -> None:
@@ -131,7 +76,7 @@ class Strategy(abc.ABC):
         rows, scores = np.asarray(rows, np.int64), np.asarray(scores, np.float64)
         if rows.ndim != 2 or len(rows) != self.runs or rows.shape != scores.shape:
             raise ConfigurationError(f"rows {rows.shape} and scores {scores.shape}, expected [{self.runs}, k] both")
-        unasked = ~np.take_along_axis(self._suggested, rows, axis=1)
+        unasked = ~np.take_along_axis(self.suggested, rows, axis=1)
         if unasked.any():
             raise ConfigurationError(f"candidate {rows[unasked][0]} was scored but never suggested")
         if not np.isfinite(scores).all():
@@ -144,14 +89,14 @@ class Strategy(abc.ABC):
     def know(self, rows: np.ndarray, scores: np.ndarray) -> None:
         """Takes scores `[R, k]` of rows that were chosen elsewhere, before the first suggestion.
 
-        They count as suggested, and strategies that fit a model fit it to them too; policies do not learn from them.
+        The rows count as suggested. Strategies that fit a model fit it to them too; policies do not learn from them.
 
         Raises:
           ConfigurationError: something was suggested already, or the shapes are others.
         """
         if self._count or rows.ndim != 2 or len(rows) != self.runs or rows.shape != scores.shape:
             raise ConfigurationError(f"rows {rows.shape} and scores {scores.shape} can't be known in advance")
-        np.put_along_axis(self._suggested, rows, True, axis=1)
+        np.put_along_axis(self.suggested, rows, True, axis=1)
         self._count = rows.shape[1]
         self.rows, self.scores = rows.astype(np.int64), scores.astype(np.float64)
 
@@ -162,7 +107,8 @@ class Strategy(abc.ABC):
             "rngs": np.array([json.dumps(rng.bit_generator.state) for rng in self.rngs]),
             "rows": self.rows,
             "scores": self.scores,
-            "suggested": np.nonzero(self._suggested)[1].reshape(self.runs, self._count),
+            "suggested": np.nonzero(self.suggested)[1].reshape(self.runs, self._count),
+            **self.candidates.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -171,13 +117,14 @@ class Strategy(abc.ABC):
         Raises:
           CorruptArtefactError: an entry is missing, or of another number of runs.
         """
+        self.candidates.load_state(state)
         try:
             for rng, text in zip(self.rngs, state["rngs"], strict=True):
                 rng.bit_generator.state = json.loads(str(text))
             self.seeds = state["seeds"].tolist()
             self.rows, self.scores = state["rows"], state["scores"]
-            self._suggested[:] = False
-            np.put_along_axis(self._suggested, state["suggested"], True, axis=1)
+            self.suggested[:] = False
+            np.put_along_axis(self.suggested, state["suggested"], True, axis=1)
             self._count = state["suggested"].shape[1]
         except (KeyError, IndexError, ValueError) as error:
             raise CorruptArtefactError(f"not a state of the strategy {self.name!r} ({error})") from error
@@ -198,19 +145,23 @@ class Strategy(abc.ABC):
 
     def _random_rows(self, count: int) -> np.ndarray:
         """Distinct rows that were not suggested yet, uniformly: `[R, count]`."""
-        return np.stack([self._draw(run, count, ()) for run in range(self.runs)])
+        return np.stack([self.draw(run, count) for run in range(self.runs)])
 
-    def _draw(self, run: int, count: int, taken: Sequence[int]) -> list[int]:
-        rows: list[int] = []
-        while len(rows) < count:
-            row = int(self.rngs[run].integers(len(self.candidates)))
-            if not self._suggested[run, row] and row not in rows and row not in taken:
-                rows.append(row)
-        return rows
+    def draw(self, run: int, count: int, excluded: Sequence[int] = ()) -> list[int]:
+        """Distinct random rows that a run was not given yet and that are not excluded."""
+        suggested, excluded = self.suggested[run], set(excluded)
+        return self.candidates.draw(count, self.rngs[run], lambda row: suggested[row] or row in excluded)
 
 
 class RandomSearch(Strategy):
-    """Uniform without replacement."""
+    """Rows uniformly at random, without replacement.
+
+    >>> from tfnas.search import Candidates
+    >>> from tfnas.spaces import NASBench201
+    >>> cells = NASBench201().enumerate()
+    >>> RandomSearch(Candidates(NASBench201(), cells, np.zeros((len(cells), 1))), seeds=[1, 2]).suggest(3).shape
+    (2, 3)
+    """
 
     name = "random"
 

@@ -7,11 +7,14 @@ import numpy as np
 import scipy.special
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.search.base import Candidates, Strategy
+from tfnas.search.base import Strategy
+from tfnas.search.candidates import CandidateSet
 from tfnas.spaces import ABSENT, CellTable, NASBench101
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 _ATTEMPTS = 50
+_LEARNING_RATE = 0.5  # of plain gradient ascent on the logits
+_BASELINE_MOMENTUM = 0.9  # weight of the past in the moving average that scores are compared with
 
 
 class CategoricalReinforce(Strategy):
@@ -20,25 +23,22 @@ class CategoricalReinforce(Strategy):
     A choice is the operation of a vertex and, on NAS-Bench-101, the presence of an edge of the 7 x 7 matrix.
 
     Args:
-      candidates: of NAS-Bench-101, or of a space whose architectures share one graph; what is drawn outside it, or a
-        second time, is drawn again.
-      seeds: one for each run.
-      learning_rate: of plain gradient ascent on the logits.
-      baseline_momentum: weight of the past in the moving average that scores are compared with.
+      candidates: architectures of NAS-Bench-101, or of a space whose architectures share one graph; choices that make
+        none of them, or a candidate for the second time, are drawn again.
+      seeds: seeds of the R runs.
 
     Raises:
-      ConfigurationError: another space.
+      ConfigurationError: another space, or candidates that can't be listed.
 
     References:
       Ying et al. 2019 (NAS-Bench-101), section 5.1, and Dong and Yang 2020 (NAS-Bench-201), appendix, for the baseline.
     """
 
-    name = "reinforce_discrete"
+    name = "categorical_reinforce"
 
-    def __init__(
-        self, candidates: Candidates, seeds: Sequence[int], learning_rate: float = 0.5, baseline_momentum: float = 0.9
-    ):
+    def __init__(self, candidates: CandidateSet, seeds: Sequence[int]):
         super().__init__(candidates, seeds)
+        candidates.require_list("a policy of categories")
         if isinstance(candidates.space, NASBench101):
             self._encoding: _FixedGraph | _Matrix = _Matrix(candidates)
         elif isinstance(candidates.space, FixedGraphSpace):
@@ -47,7 +47,6 @@ class CategoricalReinforce(Strategy):
             raise ConfigurationError(
                 f"{self.name} needs NAS-Bench-101 or a space of one graph, not {candidates.space.name}"
             )
-        self.learning_rate, self.baseline_momentum = learning_rate, baseline_momentum
         options = np.array(self._encoding.options)
         exists = np.arange(options.max()) < options[:, None]
         self._logits = np.tile(np.where(exists, 0.0, -np.inf), (self.runs, 1, 1))
@@ -63,14 +62,14 @@ class CategoricalReinforce(Strategy):
         for _ in range(_ATTEMPTS):
             deviates = np.stack([self.rngs[run].random((cumulative.shape[1], 1)) for run in waiting.tolist()])
             drawn = (deviates > cumulative[waiting]).sum(axis=2).astype(np.int8)
-            found = self._encoding.rows(drawn)
-            fresh = (found >= 0) & ~self._suggested[waiting, found]
-            rows[waiting[fresh]], choices[waiting[fresh]] = found[fresh], drawn[fresh]
+            candidates = self._encoding.rows(drawn)
+            fresh = (candidates >= 0) & ~self.suggested[waiting, candidates]
+            rows[waiting[fresh]], choices[waiting[fresh]] = candidates[fresh], drawn[fresh]
             waiting = waiting[~fresh]
             if not len(waiting):
                 break
         for run in waiting.tolist():
-            rows[run] = self._draw(run, 1, ())[0]
+            rows[run] = self.draw(run, 1)[0]
             choices[run] = self._encoding.choices(rows[run])
         self._drawn_rows = np.concatenate([self._drawn_rows, rows[:, None]], axis=1)
         self._drawn_choices = np.concatenate([self._drawn_choices, choices[:, None]], axis=1)
@@ -83,12 +82,12 @@ class CategoricalReinforce(Strategy):
             chosen = self._drawn_choices[np.arange(self.runs), when]
             before = np.where(np.isnan(self._baseline), score, self._baseline)
             gradient = np.eye(self._logits.shape[2])[chosen] - scipy.special.softmax(self._logits, axis=2)
-            self._logits = self._logits + self.learning_rate * (score - before)[:, None, None] * gradient
-            self._baseline = self.baseline_momentum * before + (1 - self.baseline_momentum) * score
+            self._logits = self._logits + _LEARNING_RATE * (score - before)[:, None, None] * gradient
+            self._baseline = _BASELINE_MOMENTUM * before + (1 - _BASELINE_MOMENTUM) * score
 
     def state(self) -> dict[str, np.ndarray]:
-        own = {"drawn_rows": self._drawn_rows, "drawn_choices": self._drawn_choices}
-        return super().state() | own | {"logits": self._logits, "baseline": self._baseline}
+        drawn = {"drawn_rows": self._drawn_rows, "drawn_choices": self._drawn_choices}
+        return super().state() | drawn | {"logits": self._logits, "baseline": self._baseline}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
@@ -103,18 +102,18 @@ class _FixedGraph:
     """A choice for every inner vertex.
 
     Attributes:
-      options: how many there are for each choice.
+      options: number of options of each choice.
     """
 
-    def __init__(self, candidates: Candidates):
+    def __init__(self, candidates: CandidateSet):
         space = candidates.space
         self.options = [len(space.operations) - 2] * (space.max_vertices - 2)
         self._codes = candidates.cells.operations[:, 1:-1].astype(np.int8) - 1
-        self._places = {codes.tobytes(): row for row, codes in enumerate(self._codes)}
+        self._rows = {codes.tobytes(): row for row, codes in enumerate(self._codes)}
 
     def rows(self, choices: np.ndarray) -> np.ndarray:
         """The candidates int64 `[n]` that choices `[n, C]` make, or -1."""
-        return np.array([self._places.get(codes.tobytes(), -1) for codes in choices], np.int64)
+        return np.array([self._rows.get(codes.tobytes(), -1) for codes in choices], np.int64)
 
     def choices(self, row: int) -> np.ndarray:
         """Choices int8 `[C]` that make a candidate."""
@@ -124,7 +123,7 @@ class _FixedGraph:
 class _Matrix:
     """NAS-Bench-101: five operations and the 21 entries of the upper triangle; the same methods."""
 
-    def __init__(self, candidates: Candidates):
+    def __init__(self, candidates: CandidateSet):
         self._candidates = candidates
         self._width = candidates.space.max_vertices
         self._upper = np.triu_indices(self._width, 1)

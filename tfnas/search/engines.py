@@ -9,6 +9,7 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import pkgutil
 import queue
 import signal
 import threading
@@ -19,15 +20,15 @@ from typing import Any, Protocol
 
 from absl import logging
 
-from tfnas.benchmarks.base import Score
+from tfnas import artefacts
+from tfnas.benchmarks.base import Evaluator, Score
 from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.errors import ConfigurationError
+from tfnas.search.settings import ENGINES, WorkerSettings
 from tfnas.spaces import Architecture
 
-ENGINE_NAMES = ("processes", "ray")
-
 Make = Callable[[], TrainedEvaluator]
-"""Builds a worker's evaluator: an importable function, or a `functools.partial` of one."""
+"""Builds a worker's evaluator: an importable function, or a `functools.partial` of an importable function."""
 
 
 class WorkerDied(Exception):
@@ -50,8 +51,8 @@ class Engine(abc.ABC):
     A trial whose worker dies is issued once more, to a new worker. If that one dies too, the trial failed.
 
     Args:
-      evaluator: knows answers of earlier trials and remembers new ones.
-      workers: W.
+      evaluator: evaluator that knows answers of earlier trials and remembers new answers.
+      workers: W, the number of workers.
 
     Raises:
       ConfigurationError: `workers` is below 1.
@@ -81,14 +82,14 @@ class Engine(abc.ABC):
         """A new worker, ready to score; raises what building its evaluator raises."""
 
     def submit(self, architecture: Architecture) -> "concurrent.futures.Future[Score]":
-        """Has an architecture scored; isomorphic ones are trained once."""
+        """Has an architecture scored; isomorphic architectures are trained once."""
         key = self.evaluator.space.canonical_hash(architecture)
         if key not in self._issued:
             self._issued[key] = self._threads.submit(self._score, architecture)
         return self._issued[key]
 
     def close(self) -> None:
-        """Ends all workers and drops what they were at."""
+        """Ends all workers and drops the trials that they were at."""
         with self._lock:
             self._closed = True
             running = list(self._running)
@@ -139,9 +140,9 @@ class ProcessEngine(Engine):
     """Workers are processes of this machine.
 
     Args:
-      evaluator: see `Engine`.
-      workers: W; each trains on one thread.
-      make: builds a worker's evaluator.
+      evaluator: evaluator of `Engine`.
+      workers: W, the number of workers; each trains on one thread.
+      make: function that builds a worker's evaluator.
     """
 
     def __init__(self, evaluator: TrainedEvaluator, workers: int, make: Make):
@@ -153,7 +154,7 @@ class ProcessEngine(Engine):
 
 
 class _ProcessWorker:
-    """A pool of one process each: the death of one breaks no other's pool."""
+    """A pool of a single process: its death breaks no other worker's pool."""
 
     def __init__(self, make: Make):
         self._pool = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
@@ -168,7 +169,7 @@ class _ProcessWorker:
     def evaluate(self, architecture: str) -> Score:
         try:
             return self._pool.submit(_evaluate, architecture).result()
-        except (BrokenProcessPool, RuntimeError) as error:  # the latter: it was closed meanwhile
+        except (BrokenProcessPool, RuntimeError) as error:  # RuntimeError: the pool was closed meanwhile
             raise WorkerDied(f"process {self.pid}") from error
 
     def close(self) -> None:
@@ -205,11 +206,11 @@ class RayEngine(Engine):
     """Workers are actors of a Ray cluster.
 
     Args:
-      evaluator: see `Engine`.
-      workers: W.
-      make: builds a worker's evaluator; its data must be found under the same path on every machine.
-      address: of the cluster; None starts one on this machine.
-      gpus: GPUs (or shares of one) that a worker needs.
+      evaluator: evaluator of `Engine`.
+      workers: W, the number of workers.
+      make: function that builds a worker's evaluator; its data must lie under the same path on every machine.
+      address: address of the cluster; None starts a cluster on this machine.
+      gpus: GPUs, or shares of a GPU, that a worker needs.
 
     Raises:
       ConfigurationError: Ray is not installed, or there is no such cluster.
@@ -257,7 +258,7 @@ class _RayWorker:
 
 
 class _Actor:
-    """What runs in a Ray worker."""
+    """The object that runs in a Ray worker."""
 
     def begin(self, make: Make) -> None:
         from tfnas import runtime
@@ -269,24 +270,33 @@ class _Actor:
         return _score_of(self._evaluator, architecture)
 
 
-def get_engine(
-    name: str, evaluator: TrainedEvaluator, workers: int, make: Make, *, address: str | None = None, gpus: float = 0.0
-) -> Engine:
-    """The engine of that name.
+def check(settings: WorkerSettings, evaluator: Evaluator) -> None:
+    """Raises ConfigurationError if settings name workers or a log of trainings for a benchmark that trains nothing."""
+    if not isinstance(evaluator, TrainedEvaluator) and (settings.workers or settings.trial_log):
+        raise ConfigurationError("the benchmark trains nothing; drop --workers and --trial_log")
+
+
+def keep_trials(settings: WorkerSettings, evaluator: Evaluator, default: artefacts.PathLike) -> None:
+    """Lets an evaluator that trains keep its trainings in the log of the settings, or else in the default log."""
+    if isinstance(evaluator, TrainedEvaluator):
+        evaluator.keep_in(settings.trial_log or default)
+
+
+def start(
+    settings: WorkerSettings, evaluator: TrainedEvaluator, make: Make
+) -> contextlib.AbstractContextManager[Engine | None]:
+    """The engine of some settings; None without workers, where the process that searches asks the evaluator itself.
 
     Args:
-      name: one of `ENGINE_NAMES`.
-      evaluator: see `Engine`.
-      workers: W.
-      make: builds a worker's evaluator.
-      address: see `RayEngine`.
-      gpus: see `RayEngine`.
+      settings: number and home of the workers.
+      evaluator: evaluator that knows earlier trials and remembers new trials.
+      make: function that builds a worker's evaluator.
 
     Raises:
-      ConfigurationError: no such engine, or it can't start.
+      ConfigurationError: the engine can't start.
     """
-    if name == "processes":
-        return ProcessEngine(evaluator, workers, make)
-    if name == "ray":
-        return RayEngine(evaluator, workers, make, address=address, gpus=gpus)
-    raise ConfigurationError(f"unknown engine {name!r}, expected one of {', '.join(ENGINE_NAMES)}")
+    if not settings.workers:
+        return contextlib.nullcontext()
+    cluster = {"address": settings.ray_address, "gpus": settings.worker_gpus} if settings.engine == "ray" else {}
+    engine = pkgutil.resolve_name(f"tfnas.search.{ENGINES[settings.engine]}")
+    return engine(evaluator, settings.workers, make, **cluster)

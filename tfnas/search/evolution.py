@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfnas.search.base import Candidates, Strategy
+from tfnas.search.base import Strategy
+from tfnas.search.candidates import CandidateSet
 from tfnas.spaces import Architecture
 
 _ATTEMPTS = 50
@@ -14,11 +15,10 @@ class RegularizedEvolution(Strategy):
     """The best of a random tournament is mutated; the oldest member of the population dies.
 
     Args:
-      candidates: what can be suggested; mutants outside it are drawn again.
-      seeds: one for each run.
-      population_size: members kept.
-      tournament_size: members drawn for each parent.
-      batch: children per suggestion; more than one can be scored side by side, but know nothing of each other.
+      candidates: architectures to choose from; mutants outside them are drawn again.
+      seeds: seeds of the R runs.
+      population_size: number of members.
+      tournament_size: number of members drawn for each parent.
 
     The population is the tail of the history, so the state holds nothing else.
 
@@ -29,40 +29,28 @@ class RegularizedEvolution(Strategy):
     name = "evolution"
 
     def __init__(
-        self,
-        candidates: Candidates,
-        seeds: Sequence[int],
-        population_size: int = 20,
-        tournament_size: int = 5,
-        batch: int = 1,
+        self, candidates: CandidateSet, seeds: Sequence[int], *, population_size: int = 20, tournament_size: int = 5
     ):
         super().__init__(candidates, seeds)
-        self.batch = batch
-        self.population_size = population_size
-        self.tournament_size = tournament_size
+        self.population_size, self.tournament_size = population_size, tournament_size
 
     def _suggest(self, count: int) -> np.ndarray:
         first = self._initial_rows(count, self.population_size)
-        if first is not None:
-            return first
-        rows = np.zeros((self.runs, 0), np.int64)
-        while rows.shape[1] < min(count, self.batch):
-            rows = np.concatenate([rows, self._children(rows)[:, None]], axis=1)
-        return rows
+        return self._children()[:, None] if first is None else first
 
-    def _children(self, taken: np.ndarray) -> np.ndarray:
-        """One new candidate per run, none of `taken` `[R, t]`."""
+    def _children(self) -> np.ndarray:
+        """One new candidate per run, int64 `[R]`."""
         children = np.full(self.runs, -1, np.int64)
         waiting = np.arange(self.runs)
         for _ in range(_ATTEMPTS):
             rows = self.candidates.rows([self._mutant(run) for run in waiting.tolist()])
-            fresh = (rows >= 0) & ~self._suggested[waiting, rows] & (rows[:, None] != taken[waiting]).all(axis=1)
+            fresh = (rows >= 0) & ~self.suggested[waiting, rows]
             children[waiting[fresh]] = rows[fresh]
             waiting = waiting[~fresh]
             if not len(waiting):
                 return children
         for run in waiting.tolist():
-            children[run] = self._draw(run, 1, taken[run].tolist())[0]
+            children[run] = self.draw(run, 1)[0]
         return children
 
     def _mutant(self, run: int) -> Architecture:

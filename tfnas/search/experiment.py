@@ -1,148 +1,240 @@
-"""A comparison of strategies with its table and figures: what `trainers.search` and the demo call."""
+"""A comparison of strategies with its table and figures."""
 
+import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
+from tfnas.benchmarks.function import FunctionEvaluator
 from tfnas.benchmarks.tabular import TableEvaluator
-from tfnas.encoders.arch2vec.saved import SavedCellEncoder, read_embedding_table
-from tfnas.reports import figures
-from tfnas.search import get_strategy, loop
-from tfnas.search.base import Candidates, Strategy
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table
+from tfnas.reports import figures, tables
+from tfnas.search import MakeStrategy, loop
+from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.engines import Engine
 from tfnas.search.open_candidates import OpenCandidates
 
 
-def candidates_of(
-    evaluator: Evaluator,
-    encoder: SavedCellEncoder,
-    embeddings: artefacts.PathLike | None = None,
-    *,
-    with_latents: bool = False,
-) -> Candidates:
-    """What a search chooses from: an embedding table, the rows of the benchmark's table, or the whole space.
+def encoder_of(evaluator: Evaluator, folder: artefacts.PathLike | None) -> SavedCellEncoder | None:
+    """The encoder for a search of a benchmark; None for a function of the user's, whose space need not be listed.
 
     Args:
       evaluator: the benchmark.
-      encoder: embeds what is not embedded yet.
-      embeddings: table that `trainers.embed` wrote.
-      with_latents: compute what the embeddings are pooled from too.
+      folder: folder of an exported encoder; None for the encoder that ships for the space.
+
+    Raises:
+      ConfigurationError: no folder was given, and no encoder ships.
+      CorruptArtefactError: the encoder is damaged.
+      MismatchError: the encoder is of another space.
+    """
+    return None if isinstance(evaluator, FunctionEvaluator) else open_encoder(folder, evaluator.space)
+
+
+def candidates_of(
+    evaluator: Evaluator,
+    encoder: SavedCellEncoder | None,
+    embeddings: artefacts.PathLike | None = None,
+    capacity: int = 100_000,
+) -> CandidateSet:
+    """Candidates of a search: an embedding table, the rows of the benchmark's table, the whole space, or an open list.
+
+    Args:
+      evaluator: the benchmark.
+      encoder: encoder of architectures that are not embedded yet; None for candidates that nobody lists.
+      embeddings: table that `trainers.embed` wrote; None embeds.
+      capacity: largest number of candidates that nobody lists.
 
     Raises:
       ConfigurationError: the space can't be listed, and nothing lists candidates.
       MismatchError: encoder, embeddings and benchmark don't belong together.
     """
+    if encoder is None:
+        return OpenCandidates(evaluator.space, capacity)
     encoder.check_space(evaluator.space)
     if embeddings is not None:
         cells, points = read_embedding_table(embeddings, encoder)
     else:
         cells = evaluator.table.cells if isinstance(evaluator, TableEvaluator) else evaluator.space.enumerate()
         points = encoder.embed(cells)
-    return Candidates(evaluator.space, cells, points, encoder.latents(cells) if with_latents else None)
+    return Candidates(evaluator.space, cells, points, functools.partial(encoder.latents, cells))
 
 
 def compare(
-    names: Sequence[str],
-    candidates: Candidates | OpenCandidates,
+    strategies: Mapping[str, MakeStrategy],
+    candidates: CandidateSet,
     evaluator: Evaluator,
-    output_dir: pathlib.Path,
     *,
     queries: int,
     runs: int,
     seed: int,
-    benchmark: str,
-    make: Callable[[str, Candidates, Sequence[int]], Strategy] = get_strategy,
+    folder: pathlib.Path | None = None,
     engine: Engine | None = None,
     asynchronous: bool = False,
-) -> dict[str, Any]:
-    """Runs strategies, prints the table, and draws.
-
-    Writes `results.json`, `metrics.jsonl` (a line per run), `summary.json`, `results.md`, `search.png` (curves),
-    `map.png` (where in the embedding space the queries went; not for open candidates) and `best_cell.png`.
+) -> "Comparison":
+    """Compares strategies over independent runs with the seeds `seed`, `seed + 1`, ...
 
     Args:
-      names: strategies.
-      candidates: what they choose from.
-      evaluator: the benchmark.
-      output_dir: an existing folder.
+      strategies: makers of the strategies, by name; see `search.STRATEGIES`.
+      candidates: architectures to choose from.
+      evaluator: the benchmark; it may remember what it answered.
       queries: budget of every run.
-      runs: runs per strategy.
-      seed: of the first run.
-      benchmark: the evaluator's name, for titles.
-      make: gives the strategy of a name, for candidates and seeds.
-      engine: see `loop.run_search`.
-      asynchronous: see `loop.run_search`.
-
-    Returns:
-      The summary.
+      runs: number of runs per strategy.
+      seed: seed of the first run.
+      folder: existing folder that holds every strategy's state and history under `strategies/`, so that a killed
+        comparison continues; None writes nothing.
+      engine: other processes that score for the evaluator.
+      asynchronous: True tells every score as soon as it is there; see `loop.run_search`.
     """
-    histories = loop.run_experiment(
-        names,
-        candidates,
-        evaluator,
-        output_dir,
-        queries=queries,
-        runs=runs,
-        seed=seed,
-        make=make,
-        engine=engine,
-        asynchronous=asynchronous,
-    )
-    summary = loop.summarise(histories)
-    table = loop.search_table(summary)
-    records = [
-        {"strategy": name, "seed": seed + run, "validation": validation, "test": test, "seconds": seconds}
-        for name, history in histories.items()
-        for run, (validation, test, seconds) in enumerate(
-            zip(
-                history.at_best(history.scores.validation).tolist(),
-                history.at_best(history.scores.test).tolist(),
-                history.scores.cost_seconds.sum(axis=1).tolist(),
-                strict=True,
+    histories: dict[str, loop.History] = {}
+    with tqdm(total=queries * runs * len(strategies), desc="Searching", unit="query", unit_scale=True) as bar:
+        for name, make in strategies.items():
+            home = None if folder is None else folder / "strategies" / name
+            if home is not None and (home / "history.npz").exists():
+                arrays = artefacts.read_npz(home / "history.npz")
+                histories[name] = loop.read_history(arrays, home / "history.npz")
+                candidates.load_state(arrays)
+                bar.update(histories[name].rows.size)
+                continue
+            strategy = make(candidates, range(seed, seed + runs))
+            histories[name] = loop.run_search(
+                strategy, evaluator, queries, home, bar, engine=engine, asynchronous=asynchronous
             )
+            if home is not None:
+                artefacts.write_npz(home / "history.npz", **histories[name].arrays(), **candidates.state())
+                (home / "state.npz").unlink(missing_ok=True)
+    return Comparison(candidates, histories, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All queries of several strategies.
+
+    Attributes:
+      candidates: architectures that were chosen from.
+      histories: queries and answers of every strategy, by name.
+      seed: seed of the first run.
+    """
+
+    candidates: CandidateSet
+    histories: Mapping[str, loop.History]
+    seed: int
+
+    @property
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Mean and standard deviation over runs, per strategy."""
+        return {name: _moments(history) for name, history in self.histories.items()}
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Accuracies of the best architecture and training time of every run."""
+        return [
+            {"strategy": name, "seed": self.seed + run, "validation": validation, "test": test, "seconds": seconds}
+            for name, history in self.histories.items()
+            for run, (validation, test, seconds) in enumerate(
+                zip(
+                    history.at_best(history.scores.validation).tolist(),
+                    history.at_best(history.scores.test).tolist(),
+                    history.scores.cost_seconds.sum(axis=1).tolist(),
+                    strict=True,
+                )
+            )
+        ]
+
+    @property
+    def results(self) -> dict[str, dict[str, list]]:
+        """Accuracies and name of the best architecture of every run, per strategy."""
+        return {
+            name: {
+                "validation": history.at_best(history.scores.validation).tolist(),
+                "test": history.at_best(history.scores.test).tolist(),
+                "best": [self._name(row) for row in history.at_best(history.rows).tolist()],
+            }
+            for name, history in self.histories.items()
+        }
+
+    def table(self) -> str:
+        """Accuracies in percent, mean and deviation over runs, as Markdown."""
+        rows = [
+            [
+                name,
+                f"{row['runs']:.0f}",
+                f"{row['queries']:.0f}",
+                f"{100 * row['validation_mean']:.2f} ± {100 * row['validation_std']:.2f}",
+                f"{100 * row['test_mean']:.2f} ± {100 * row['test_std']:.2f}",
+                f"{row['seconds_mean']:.1f}",
+            ]
+            for name, row in self.summary.items()
+        ]
+        columns = ["strategy", "runs", "queries per run", "best validation %", "its test %", "training seconds per run"]
+        return tables.markdown(columns, rows)
+
+    def save(self, folder: pathlib.Path, benchmark: str) -> None:
+        """Writes tables and figures.
+
+        `results.json` has the same bytes for the same seed; `metrics.jsonl` has a line per run; further files are
+        `summary.json`, `results.md`, `search.png` (curves), `best_cell.png` and, where candidates are embedded,
+        `map.png` (the queries in the embedding space).
+
+        Args:
+          folder: an existing folder.
+          benchmark: name of the benchmark, for titles.
+        """
+        space, records = self.candidates.space, self.records
+        best = max(records, key=lambda record: record["validation"])
+        history, run = self.histories[best["strategy"]], best["seed"] - self.seed
+        best_row = int(history.at_best(history.rows)[run])
+        artefacts.write_json(folder / "results.json", self.results)
+        artefacts.write_json_lines(folder / "metrics.jsonl", records)
+        with artefacts.atomic_file(folder / "results.md") as file:
+            file.write((self.table() + "\n").encode())
+        artefacts.write_json(
+            folder / "summary.json",
+            {
+                "space": space.name,
+                "benchmark": benchmark,
+                "candidates": self.candidates.met,
+                "seed": self.seed,
+                "strategies": self.summary,
+                "best": {"architecture": self._name(best_row)}
+                | {key: best[key] for key in ("strategy", "validation", "test")},
+            },
         )
-    ]
-    space = candidates.space
-    best = max(records, key=lambda record: record["validation"])
-    history, run = histories[best["strategy"]], best["seed"] - seed
-    best_row = int(history.at_best(history.rows)[run])
-    best_name = space.to_string(candidates.architecture(best_row))
-    rows, first = np.unique(np.concatenate([history.rows.ravel() for history in histories.values()]), return_index=True)
-    scores = np.concatenate([history.scores.validation.ravel() for history in histories.values()])[first]
-    curves = {name: history.scores.validation for name, history in histories.items()}
-    figures.search_curves(curves, output_dir / "search.png", title=f"{space.name} on {benchmark}")
-    if not isinstance(candidates, OpenCandidates):  # which have no embeddings
-        figures.embedding_map(
-            candidates.embeddings,
-            rows,
-            scores,
-            output_dir / "map.png",
-            title=f"{space.name}: {len(rows):,} cells queried",
+        curves = {name: history.scores.validation for name, history in self.histories.items()}
+        figures.search_curves(curves, folder / "search.png", title=f"{space.name} on {benchmark}")
+        if self.candidates.embedded:
+            self._draw_map(folder / "map.png")
+        cell = self.candidates.architecture(best_row)
+        figures.draw_architecture(
+            cell.operations,
+            cell.edges,
+            folder / "best_cell.png",
+            title=f"{self._name(best_row)}\nvalidation {best['validation']:.2%}, test {best['test']:.2%}",
         )
-    best_cell = candidates.architecture(best_row)
-    figures.draw_architecture(
-        best_cell.operations,
-        best_cell.edges,
-        output_dir / "best_cell.png",
-        title=f"{best_name}\nvalidation {best['validation']:.2%}, test {best['test']:.2%}",
-    )
-    artefacts.write_json_lines(output_dir / "metrics.jsonl", records)
-    with artefacts.atomic_file(output_dir / "results.md") as file:
-        file.write((table + "\n").encode())
-    artefacts.write_json(
-        output_dir / "summary.json",
-        {
-            "space": space.name,
-            "benchmark": benchmark,
-            "candidates": candidates.met if isinstance(candidates, OpenCandidates) else len(candidates),
-            "seed": seed,
-            "strategies": summary,
-            "best": {"architecture": best_name} | {key: best[key] for key in ("strategy", "validation", "test")},
-        },
-    )
-    print(table)
-    return summary
+
+    def _draw_map(self, path: pathlib.Path) -> None:
+        queried = np.concatenate([history.rows.ravel() for history in self.histories.values()])
+        scores = np.concatenate([history.scores.validation.ravel() for history in self.histories.values()])
+        rows, first = np.unique(queried, return_index=True)
+        title = f"{self.candidates.space.name}: {len(rows):,} cells queried"
+        figures.embedding_map(self.candidates.embeddings, rows, scores[first], path, title=title)
+
+    def _name(self, row: int) -> str:
+        return self.candidates.space.to_string(self.candidates.architecture(row))
+
+
+def _moments(history: loop.History) -> dict[str, float]:
+    """Means and standard deviations over the runs of a strategy."""
+    row: dict[str, float] = {"runs": history.rows.shape[0], "queries": history.rows.shape[1]}
+    for key, values in (
+        ("validation", history.at_best(history.scores.validation)),
+        ("test", history.at_best(history.scores.test)),
+        ("seconds", history.scores.cost_seconds.sum(axis=1)),
+    ):
+        row[f"{key}_mean"], row[f"{key}_std"] = float(np.mean(values)), float(np.std(values))
+    return row | {"failed": int(history.scores.failed.sum())}

@@ -1,113 +1,113 @@
-"""What tells a guided search which candidates are worth a query: a predictor that learns, or fixed scores."""
+"""Guides of evolution: a predictor that learns from the run's own queries, or proxies that are known in advance."""
 
-import abc
-from collections.abc import Callable
+import functools
+from collections.abc import Mapping
 
 import numpy as np
 
+from tfnas import artefacts
 from tfnas.errors import ConfigurationError
-from tfnas.predictors.additive_gp import AdditiveGP
-from tfnas.predictors.features import Embed, GraphFeatures
-from tfnas.search.base import Candidates
+from tfnas.graphs.packed import PackedGraphs
+from tfnas.networks import symbolic
+from tfnas.networks.symbolic.packing import pack_cells
+from tfnas.predictors.features import GraphFeatures
+from tfnas.proxies.tables import read_scores
+from tfnas.search import MakeStrategy, StrategyKind
+from tfnas.search.candidates import CandidateSet
+from tfnas.search.settings import NO_GUIDE, GuideSettings
+from tfnas.search.surrogates import Featurizer, FixedScores, GraphProcess
 from tfnas.spaces import CellTable, Space
 
-Featurizer = Callable[[CellTable], list[np.ndarray]]
-_REFERENCE = 1000
+SIZES = ("parameters", "multiply_adds")
+"""Proxies that need no network, only its graph."""
+
+_REFERENCE = 1000  # random architectures that decide the scale of features
 
 
-class Guide(abc.ABC):
-    """Ranks candidates for every one of R runs.
-
-    Attributes:
-      labels: queries that a run needs before its candidates can be ranked; they count as queries like all others.
-    """
-
-    labels: int = 0
-
-    def learn(self, rows: np.ndarray, scores: np.ndarray) -> None:  # noqa: B027 (optional hook)
-        """Takes all that was measured so far: candidates int `[R, n]` and their accuracies `[R, n]`."""
-
-    @abc.abstractmethod
-    def merit(self, run: int, rows: np.ndarray) -> np.ndarray:
-        """How promising candidates int `[m]` are, float `[m]`, the higher the better; never NaN."""
-
-
-class ScoreGuide(Guide):
-    """Fixed scores of all candidates, such as a zero-cost proxy.
+def guided(strategies: Mapping[str, StrategyKind], settings: GuideSettings, queries: int) -> dict[str, MakeStrategy]:
+    """Makers of strategies by name, of which `evolution` has the guide of the settings.
 
     Args:
-      scores: float `[N]`; candidates without a finite score come last.
+      strategies: rows of `search.STRATEGIES`.
+      settings: the guide.
+      queries: budget of every run.
 
     Raises:
-      ConfigurationError: no score is finite.
+      ConfigurationError: the guide would never be asked: there is no evolution, or all queries are first labels.
     """
+    if settings.guide == NO_GUIDE:
+        return dict(strategies)
+    if "evolution" not in strategies:
+        raise ConfigurationError(f"--guide={settings.guide} guides --strategy=evolution, not {', '.join(strategies)}")
+    if settings.guide == "predictor":
+        if queries <= settings.labels:
+            raise ConfigurationError(
+                f"--queries={queries} with --labels={settings.labels}: no query is left for the predictor"
+            )
+        make = functools.partial(strategies["evolution"], guide=predictor_guide, labels=settings.labels)
+    else:
+        guide = functools.partial(proxy_guide, proxy=settings.proxy, scores=settings.proxy_scores)
+        make = functools.partial(strategies["evolution"], guide=guide)
+    return {**strategies, "evolution": make}
 
-    def __init__(self, scores: np.ndarray):
-        scores = np.asarray(scores, np.float64)
-        if not np.isfinite(scores).any():
-            raise ConfigurationError("no candidate has a finite score to guide the search")
-        self._scores = np.where(np.isfinite(scores), scores, -np.inf)
 
-    def merit(self, run: int, rows: np.ndarray) -> np.ndarray:
-        return self._scores[rows]
-
-
-class PredictorGuide(Guide):
-    """A Gaussian process on features of the candidates' computation graphs, fitted to the run's own queries.
+def predictor_guide(candidates: CandidateSet, layout: str = symbolic.BENCHMARK) -> GraphProcess:
+    """A predictor whose features are scaled by a sample of the candidates.
 
     Args:
-      candidates: what is ranked.
-      featurize: from cells to blocks of features `[n, D_b]`.
-      labels: queries before the first fit.
-      optimism: candidates are ranked by mean plus so many deviations.
+      candidates: architectures that are judged.
+      layout: layout of the graphs, see `networks.symbolic.build`.
+
+    Raises:
+      ConfigurationError: there are no computation graphs of the candidates' space.
     """
-
-    def __init__(self, candidates: Candidates, featurize: Featurizer, labels: int = 50, optimism: float = 0.5):
-        self.labels = labels
-        self._candidates, self._featurize, self._optimism = candidates, featurize, optimism
-        self._places: dict[int, int] = {}
-        self._blocks: list[np.ndarray] = []
-        self._model: AdditiveGP | None = None
-
-    def learn(self, rows: np.ndarray, scores: np.ndarray) -> None:
-        blocks = self._features(rows.ravel())
-        self._model = AdditiveGP().fit([block.reshape(*rows.shape, -1) for block in blocks], scores)
-
-    def merit(self, run: int, rows: np.ndarray) -> np.ndarray:
-        if self._model is None:
-            raise ConfigurationError("a predictor ranks nothing before it has learned")
-        mean, deviation = self._model.predict(self._features(rows), run)
-        return mean + self._optimism * deviation
-
-    def _features(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Blocks of some candidates; each candidate's are made once."""
-        new = [row for row in dict.fromkeys(rows.tolist()) if row not in self._places]
-        if new:
-            made = self._featurize(self._candidates.cells[np.array(new)])
-            self._places.update({row: len(self._places) + number for number, row in enumerate(new)})
-            before = self._blocks or [part[:0] for part in made]
-            self._blocks = [np.concatenate(pair) for pair in zip(before, made, strict=True)]
-        places = [self._places[row] for row in rows.tolist()]
-        return [block[places] for block in self._blocks]
+    sample = candidates.sample(_REFERENCE, np.random.default_rng(0))
+    return GraphProcess(candidates, graph_featurizer(candidates.space, sample, layout))
 
 
-def graph_featurizer(
-    space: Space, sample: CellTable, *, layout: str, embed: Embed | None = None, num_workers: int = 1
-) -> Featurizer:
-    """Features of computation graphs, scaled by a sample of the space.
+def proxy_guide(
+    candidates: CandidateSet,
+    proxy: str,
+    scores: artefacts.PathLike | None = None,
+    layout: str = symbolic.BENCHMARK,
+) -> FixedScores:
+    """Sizes of the candidates' networks, or scores in a file.
 
     Args:
-      space: search space with networks.
-      sample: some random architectures; at most 1,000 are used.
-      layout: see `networks.symbolic.build`.
-      embed: an encoder of computation graphs, if embeddings shall be among the features.
-      num_workers: processes that build graphs.
+      candidates: architectures that are judged.
+      proxy: name of a size (one of `SIZES`), or of a score in the file.
+      scores: file that `trainers.score_proxies` wrote; None for sizes.
+      layout: layout of the graphs that have the sizes, see `networks.symbolic.build`.
+
+    Raises:
+      ConfigurationError: the candidates can't be listed, there is no such score, or the scores are of another space.
     """
-    from tfnas.networks.symbolic.packing import pack_cells
+    candidates.require_list("a search by proxies")
+    if scores is None:
+        if proxy not in SIZES:
+            raise ConfigurationError(f"--proxy={proxy}: pass --proxy_scores, or use one of {', '.join(SIZES)}")
+        graphs = pack_cells(candidates.space, candidates.cells, layout=layout, progress=True)
+        return FixedScores(graphs.structure[:, SIZES.index(proxy)])
+    cells, columns = read_scores(scores, candidates.space)
+    if proxy not in columns:
+        raise ConfigurationError(f"{scores}: no scores {proxy!r}, expected one of {', '.join(sorted(columns))}")
+    values = np.full(len(candidates), np.nan)
+    rows = candidates.rows_of_cells(cells)
+    values[rows[rows >= 0]] = columns[proxy][rows >= 0]
+    return FixedScores(values)
 
-    def pack(cells: CellTable):
-        return pack_cells(space, cells, layout=layout, num_workers=num_workers)
 
-    names = ("structure", "operators", "neighbourhoods", *(("embedding",) if embed else ()))
-    features = GraphFeatures(pack(sample[:_REFERENCE]), names, embed)
+def graph_featurizer(space: Space, sample: CellTable, layout: str) -> Featurizer:
+    """Function from cells to features of their computation graphs, scaled by a sample of the space.
+
+    Args:
+      space: space with computation graphs.
+      sample: random architectures.
+      layout: layout of the graphs, see `networks.symbolic.build`.
+    """
+
+    def pack(cells: CellTable) -> PackedGraphs:
+        return pack_cells(space, cells, layout=layout, num_workers=1)
+
+    features = GraphFeatures(pack(sample))
     return lambda cells: features.transform(pack(cells))

@@ -1,25 +1,36 @@
 """Candidates of a space that nobody can list: an architecture gets its row when the search first meets it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.spaces import Architecture, CellTable, Space
+from tfnas.search.candidates import CandidateSet
+from tfnas.spaces import CellTable, Space
 from tfnas.spaces.base import ABSENT
 
+_ATTEMPTS = 100
 
-class OpenCandidates:
-    """Up to `capacity` architectures of a space, in the order in which they were met.
+
+class OpenCandidates(CandidateSet):
+    """Up to `capacity` architectures of a space that nobody can list, in the order in which a search meets them.
+
+    >>> from tfnas.spaces import MobileNetV3
+    >>> candidates = OpenCandidates(MobileNetV3(), capacity=10)
+    >>> candidates.draw(2, np.random.default_rng(0), lambda row: False), candidates.met
+    ([0, 1], 2)
 
     Args:
-      space: the space.
-      capacity: room; a search that meets more architectures ends with an error.
+      space: space of the architectures.
+      capacity: largest number of architectures; a search that meets more ends with an error.
 
     Attributes:
-      cells: the architectures, of `capacity` rows; those not met yet are empty.
+      space: space of the architectures.
+      cells: the architectures, `capacity` rows; rows of architectures that were not met yet are empty.
     """
+
+    embedded = False
 
     def __init__(self, space: Space, capacity: int = 100_000):
         self.space = space
@@ -29,50 +40,57 @@ class OpenCandidates:
         )
         self._rows: dict[int, int] = {}
 
-    def __len__(self) -> int:
-        return len(self.cells)
-
     @property
     def met(self) -> int:
-        """How many architectures there are so far."""
         return len(self._rows)
 
-    def architecture(self, row: int) -> Architecture:
-        """The architecture of that row."""
-        return self.space.architecture(self.cells, row)
+    @property
+    def embeddings(self) -> np.ndarray:
+        raise self._no_list("a search by embeddings")
 
-    def rows(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        """int64 `[n]`: the rows of some architectures; isomorphic ones share a row."""
-        return self.rows_of_cells(self.space.to_table(architectures))
+    @property
+    def standardised(self) -> np.ndarray:
+        raise self._no_list("a search by embeddings")
+
+    def require_list(self, purpose: str) -> None:
+        raise self._no_list(purpose)
+
+    def _no_list(self, purpose: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.space.name} can't be listed, which {purpose} needs; evolution needs no list")
 
     def rows_of_cells(self, cells: CellTable) -> np.ndarray:
-        """int64 `[n]`: the rows of n valid cells.
+        """int64 `[n]`: the rows of n valid cells, new ones for cells that were not met before.
 
         Raises:
-          ConfigurationError: there is no room for another one.
+          ConfigurationError: there is no room for another architecture.
         """
-        found = []
+        rows = []
         for number, key in enumerate(self.space.canonical_hashes(cells).tolist()):
             if key not in self._rows:
                 row = len(self._rows)
                 if row == len(self.cells):
                     raise ConfigurationError(f"the search met more than {row} architectures; give it more room")
                 self._rows[key] = row
-                self.cells.operations[row], self.cells.adjacency[row] = (
-                    cells.operations[number],
-                    cells.adjacency[number],
-                )
-            found.append(self._rows[key])
-        return np.array(found, np.int64)
+                self.cells.operations[row] = cells.operations[number]
+                self.cells.adjacency[row] = cells.adjacency[number]
+            rows.append(self._rows[key])
+        return np.array(rows, np.int64)
 
-    def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """int64 `[count]`: rows of random architectures of the space."""
-        return self.rows_of_cells(self.space.sample(count, rng))
+    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+        return self.space.sample(count, rng)
+
+    def draw(self, count: int, rng: np.random.Generator, excluded: Callable[[int], bool]) -> list[int]:
+        rows: list[int] = []
+        for _ in range(_ATTEMPTS):
+            if len(rows) == count:
+                return rows
+            for row in self.rows_of_cells(self.space.sample(count, rng)).tolist():
+                if len(rows) < count and row not in rows and not excluded(row):
+                    rows.append(row)
+        raise ConfigurationError(f"{self.space.name} has no new architectures left; ask for fewer queries")
 
     def state(self) -> dict[str, np.ndarray]:
-        """The architectures met so far, as plain arrays."""
-        count = len(self._rows)
-        return {"operations": self.cells.operations[:count], "adjacency": self.cells.adjacency[:count]}
+        return {"operations": self.cells.operations[: self.met], "adjacency": self.cells.adjacency[: self.met]}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from what `state` returned.

@@ -1,0 +1,33 @@
+"""Histories of searches that differ in length, and histories under a budget of time."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tfnas.benchmarks import Scores
+from tfnas.search.loop import History
+
+
+def joined(histories: Sequence[History]) -> History:
+    """The runs of several histories; shorter histories repeat their last query."""
+    queries = max(history.rows.shape[1] for history in histories)
+
+    def join(arrays: Iterable[np.ndarray]) -> np.ndarray:
+        return np.concatenate([np.pad(array, ((0, 0), (0, queries - array.shape[1])), "edge") for array in arrays])
+
+    names = [field.name for field in dataclasses.fields(Scores)]
+    scores = Scores(*(join(getattr(history.scores, name) for history in histories) for name in names))
+    return History(join(history.rows for history in histories), scores)
+
+
+def within(history: History, budget_seconds: float) -> History:
+    """The history in which queries that begin after a run's budget is spent have accuracy 0."""
+    seconds = history.scores.cost_seconds
+    begun = np.cumsum(seconds, axis=1) - seconds < budget_seconds
+    scores = dataclasses.replace(
+        history.scores,
+        validation=np.where(begun, history.scores.validation, 0.0),
+        test=np.where(begun, history.scores.test, 0.0),
+    )
+    return History(history.rows, scores)

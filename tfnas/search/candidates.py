@@ -1,0 +1,164 @@
+"""What a search chooses from: rows of a list of architectures, or of a list that grows while the search goes on."""
+
+import abc
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfnas.errors import ConfigurationError
+from tfnas.spaces import Architecture, Space
+from tfnas.spaces.base import CellTable
+
+
+class CandidateSet(abc.ABC):
+    """Architectures of one space, each with a row number.
+
+    Attributes:
+      space: space of the architectures.
+      cells: the architectures, a row each.
+      embedded: whether there are embeddings.
+    """
+
+    space: Space
+    cells: CellTable
+    embedded: bool
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def architecture(self, row: int) -> Architecture:
+        """The candidate of a row."""
+        return self.space.architecture(self.cells, row)
+
+    def rows(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """int64 `[n]`: the row of a candidate isomorphic to each architecture, or -1."""
+        return self.rows_of_cells(self.space.to_table(architectures))
+
+    @property
+    @abc.abstractmethod
+    def met(self) -> int:
+        """Number of architectures that have a row so far."""
+
+    @property
+    @abc.abstractmethod
+    def embeddings(self) -> np.ndarray:
+        """float32 `[N, D]`; raises ConfigurationError where nothing is embedded."""
+
+    @property
+    @abc.abstractmethod
+    def standardised(self) -> np.ndarray:
+        """`embeddings` with mean 0 and deviation 1 over the candidates; raises ConfigurationError where they do."""
+
+    @abc.abstractmethod
+    def rows_of_cells(self, cells: CellTable) -> np.ndarray:
+        """int64 `[n]`: the row of a candidate isomorphic to each of n valid cells, or -1."""
+
+    @abc.abstractmethod
+    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+        """Up to `count` random architectures, for statistics of the space."""
+
+    @abc.abstractmethod
+    def draw(self, count: int, rng: np.random.Generator, excluded: Callable[[int], bool]) -> list[int]:
+        """Distinct random rows that are not excluded."""
+
+    @abc.abstractmethod
+    def require_list(self, purpose: str) -> None:
+        """Raises ConfigurationError with the purpose unless every candidate has a row from the start."""
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """Plain arrays that `load_state` needs to give the same rows to the same architectures again."""
+
+    @abc.abstractmethod
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continues from what `state` returned."""
+
+
+class Candidates(CandidateSet):
+    """N architectures of one space and their embeddings.
+
+    >>> from tfnas.spaces import NASBench201
+    >>> space = NASBench201()
+    >>> cells = space.sample(4, np.random.default_rng(0))
+    >>> len(Candidates(space, cells, np.zeros((4, 2), np.float32)))
+    4
+
+    Args:
+      space: space of the architectures.
+      cells: N architectures.
+      embeddings: float32 `[N, D]`.
+      latents: vectors that the embeddings were pooled from, float32 `[N, L]`, or a function that computes them when
+        they are needed for the first time; None if they are not known.
+
+    Raises:
+      ConfigurationError: cells and embeddings differ in number, or there are none.
+    """
+
+    embedded = True
+
+    def __init__(
+        self,
+        space: Space,
+        cells: CellTable,
+        embeddings: np.ndarray,
+        latents: np.ndarray | Callable[[], np.ndarray] | None = None,
+    ):
+        if len(cells) != len(embeddings) or not len(cells):
+            raise ConfigurationError(f"{len(cells)} candidates with {len(embeddings)} embeddings")
+        self.space, self.cells = space, cells
+        self._embeddings, self._latents = embeddings, latents
+
+    @property
+    def met(self) -> int:
+        return len(self)
+
+    @property
+    def embeddings(self) -> np.ndarray:
+        return self._embeddings
+
+    @functools.cached_property
+    def standardised(self) -> np.ndarray:
+        spread = self.embeddings.std(axis=0)
+        return ((self.embeddings - self.embeddings.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+
+    @functools.cached_property
+    def latents(self) -> np.ndarray | None:
+        """Vectors that the embeddings were pooled from, float32 `[N, L]`, or None."""
+        latents = self._latents() if callable(self._latents) else self._latents
+        if latents is not None and len(latents) != len(self):
+            raise ConfigurationError(f"{len(self)} candidates with {len(latents)} latents")
+        return latents
+
+    def rows_of_cells(self, cells: CellTable) -> np.ndarray:
+        order, ordered = self._index
+        hashes = self.space.canonical_hashes(cells)
+        nearest = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
+        return np.where(ordered[nearest] == hashes, order[nearest], -1)
+
+    @functools.cached_property
+    def _index(self) -> tuple[np.ndarray, np.ndarray]:
+        hashes = self.space.canonical_hashes(self.cells)
+        order = np.argsort(hashes, kind="stable")
+        return order, hashes[order]
+
+    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+        return self.cells[rng.permutation(len(self))[:count]]
+
+    def draw(self, count: int, rng: np.random.Generator, excluded: Callable[[int], bool]) -> list[int]:
+        rows: dict[int, None] = {}  # a set that keeps the order
+        while len(rows) < count:
+            row = int(rng.integers(len(self)))
+            if row not in rows and not excluded(row):
+                rows[row] = None
+        return list(rows)
+
+    def require_list(self, purpose: str) -> None:
+        pass
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        pass

@@ -1,0 +1,120 @@
+"""Pools: the candidates that a surrogate judges before the next suggestions."""
+
+from typing import Protocol
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from tfnas.search.base import Strategy
+from tfnas.search.candidates import CandidateSet
+
+_PARENTS = 10  # best architectures whose neighbours are judged
+_NEIGHBOURS = 50  # neighbours of each of them
+_BREEDERS = 20  # best architectures that have children
+_CROSSOVER = 0.3  # share of children with two parents
+
+
+class Pool(Protocol):
+    """Rows to judge.
+
+    Attributes:
+      capacity: number of rows that judged rows are padded to, so that compiled programs see a single shape; None for
+        no padding.
+    """
+
+    capacity: int | None
+
+    def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
+        """Distinct rows int64 `[m]` for every run, of which `size` will be suggested; some may have been before."""
+
+
+class AllCandidates:
+    """Every candidate."""
+
+    capacity = None
+
+    def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
+        return [np.arange(len(search.candidates))] * search.runs
+
+
+class RandomSample:
+    """Random candidates, other ones for every prediction.
+
+    Args:
+      count: number of candidates.
+    """
+
+    def __init__(self, count: int):
+        self.capacity = count
+
+    def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
+        number = len(search.candidates)
+        return [np.sort(rng.choice(number, self.capacity, replace=False, shuffle=False)) for rng in search.rngs]
+
+
+class LatentNeighbours:
+    """The 50 nearest neighbours, by embedding, of each of the ten best architectures so far, and random candidates.
+
+    Args:
+      candidates: candidates with embeddings.
+      strangers: number of random candidates.
+    """
+
+    def __init__(self, candidates: CandidateSet, strangers: int):
+        self.strangers = min(strangers, len(candidates))
+        neighbours = min(_NEIGHBOURS, len(candidates))
+        self.capacity = _PARENTS * neighbours + self.strangers
+        self._points = candidates.standardised
+        self._index = NearestNeighbors(n_neighbors=neighbours).fit(self._points)
+        self._neighbours: dict[int, np.ndarray] = {}
+
+    def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
+        order = np.argsort(-search.scores, axis=1, kind="stable")[:, :_PARENTS]
+        parents = np.take_along_axis(search.rows, order, axis=1)
+        missing = [row for row in np.unique(parents).tolist() if row not in self._neighbours]
+        if missing:
+            nearest = self._index.kneighbors(self._points[missing], return_distance=False)
+            self._neighbours.update(zip(missing, nearest, strict=True))
+        return [self._rows(search, run, parents[run], size) for run in range(search.runs)]
+
+    def _rows(self, search: Strategy, run: int, parents: np.ndarray, size: int) -> np.ndarray:
+        strangers = search.rngs[run].integers(len(search.candidates), size=self.strangers)
+        rows = np.unique(np.concatenate([*(self._neighbours[row] for row in parents.tolist()), strangers]))
+        rows = rows[~search.suggested[run, rows]]
+        if len(rows) < size:
+            rows = np.concatenate([rows, search.draw(run, size - len(rows), rows.tolist())])
+        return rows.astype(np.int64)
+
+
+class Offspring:
+    """Mutants and crosses of the 20 best architectures so far, and random candidates.
+
+    Args:
+      children: number of mutants and crosses.
+      strangers: number of random candidates that compete with the children.
+      initial: number of scores up to which a run gets three times as many random candidates.
+    """
+
+    capacity = None
+
+    def __init__(self, children: int, strangers: int, initial: int):
+        self.children, self.strangers, self.initial = children, strangers, initial
+
+    def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
+        factor = 3 if search.rows.shape[1] <= self.initial else 1
+        strangers = min(factor * self.strangers, len(search.candidates) - search.asked)
+        return [self._rows(search, run, strangers) for run in range(search.runs)]
+
+    def _rows(self, search: Strategy, run: int, strangers: int) -> np.ndarray:
+        rng, candidates = search.rngs[run], search.candidates
+        order = np.argsort(-search.scores[run], kind="stable")[:_BREEDERS]
+        best = [candidates.architecture(row) for row in search.rows[run, order].tolist()]
+        children = []
+        for _ in range(self.children):
+            first, second = rng.integers(len(best), size=2)
+            if rng.random() < _CROSSOVER and first != second:
+                children.append(candidates.space.crossover(best[first], best[second], rng))
+            else:
+                children.append(candidates.space.mutate(best[first], rng))
+        rows = candidates.rows(children)
+        return np.unique([*rows[rows >= 0].tolist(), *search.draw(run, strangers)]).astype(np.int64)

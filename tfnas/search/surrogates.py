@@ -1,0 +1,124 @@
+"""Surrogates whose inputs are rows of candidates."""
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+import tensorflow as tf
+
+from tfnas.errors import ConfigurationError
+from tfnas.predictors.additive_gp import AdditiveGP
+from tfnas.predictors.base import BatchedSurrogate
+from tfnas.predictors.dngo import DNGO
+from tfnas.search.base import Strategy
+from tfnas.search.candidates import CandidateSet
+from tfnas.spaces import CellTable
+
+Featurizer = Callable[[CellTable], list[np.ndarray]]
+"""From cells to blocks of features `[n, D_b]`."""
+
+
+class OnTable:
+    """A surrogate on features, asked about rows of a table of features.
+
+    Args:
+      surrogate: surrogate on features `[n, D]`.
+      table: features float32 `[N, D]`.
+      whole: the table as a tensor, so that a prediction of all rows does not copy it.
+    """
+
+    def __init__(self, surrogate: BatchedSurrogate[np.ndarray], table: np.ndarray, whole: tf.Tensor | None = None):
+        self._surrogate, self._table, self._whole = surrogate, table, table if whole is None else whole
+
+    def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
+        """Learns targets `[R, n]` of rows `[R, n]`."""
+        self._surrogate.fit(self._table[rows], targets)
+        return self
+
+    def predict(self, rows: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation `[m]` of rows `[m]`."""
+        everything = np.array_equal(rows, np.arange(len(self._table)))
+        inputs = self._whole if everything else self._table[rows]
+        return self._surrogate.predict(inputs, run)
+
+
+def dngo(candidates: CandidateSet) -> Callable[[Strategy], OnTable]:
+    """Function that gives an untrained `DNGO` on the standardised embeddings, seeded by the runs and their scores."""
+    table = candidates.standardised
+    whole = tf.constant(table)
+
+    def surrogate(search: Strategy) -> OnTable:
+        scored = search.rows.shape[1]
+        return OnTable(DNGO(seed=[seed + scored for seed in search.seeds]), table, whole)
+
+    return surrogate
+
+
+class GraphProcess:
+    """A Gaussian process on features of the candidates' computation graphs.
+
+    Args:
+      candidates: architectures that are judged.
+      featurize: features of cells.
+    """
+
+    def __init__(self, candidates: CandidateSet, featurize: Featurizer):
+        self._candidates, self._featurize = candidates, featurize
+        self._positions: dict[int, int] = {}
+        self._blocks: list[np.ndarray] = []
+        self._model: AdditiveGP | None = None
+        self._lock = threading.Lock()
+
+    def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
+        """Learns targets `[R, n]` of rows `[R, n]`."""
+        blocks = [block.reshape(*rows.shape, -1) for block in self._features(rows.ravel())]
+        self._model = AdditiveGP().fit(blocks, targets)
+        return self
+
+    def predict(self, rows: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of normal scores, float64 `[m]` each.
+
+        Raises:
+          ConfigurationError: the process was not fitted.
+        """
+        if self._model is None:
+            raise ConfigurationError("a predictor ranks nothing before it has learned")
+        return self._model.predict(self._features(rows), run)
+
+    def _features(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Blocks of features of candidates; the features of a candidate are computed once."""
+        with self._lock:
+            new = [row for row in dict.fromkeys(rows.tolist()) if row not in self._positions]
+            if new:
+                computed = self._featurize(self._candidates.cells[np.array(new)])
+                self._positions.update({row: len(self._positions) + number for number, row in enumerate(new)})
+                before = self._blocks or [block[:0] for block in computed]
+                self._blocks = [np.concatenate(pair) for pair in zip(before, computed, strict=True)]
+            positions = [self._positions[row] for row in rows.tolist()]
+            return [block[positions] for block in self._blocks]
+
+
+class FixedScores:
+    """Scores of all candidates that nothing changes, such as a zero-cost proxy.
+
+    Args:
+      scores: float `[N]`; candidates without a finite score come last.
+
+    Raises:
+      ConfigurationError: no score is finite.
+    """
+
+    def __init__(self, scores: np.ndarray):
+        scores = np.asarray(scores, np.float64)
+        if not np.isfinite(scores).any():
+            raise ConfigurationError("no candidate has a finite score to guide the search")
+        self._scores = np.where(np.isfinite(scores), scores, -np.inf)
+
+    def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
+        """Learns nothing."""
+        return self
+
+    def predict(self, rows: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The scores `[m]`, without uncertainty."""
+        return self._scores[rows], np.zeros(len(rows))
