@@ -253,6 +253,8 @@ own_space.main(pathlib.Path({str(tmp_path)!r}) / "out", epochs=2, queries=4)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "| bo " in done.stdout
+    # Five architectures with finite scores and predictions.
+    assert len(re.findall(r"^\| (?:(?:relu|tanh)_\d+ ?)+ *(?:\| +-?[\d.e+]+ +){4}\|$", done.stdout, re.MULTILINE)) == 5
     summary = json.loads((tmp_path / "out" / "search" / "summary.json").read_text())
     assert summary["space"] == "mlp"
     assert summary["best"]["validation"] > 0.5

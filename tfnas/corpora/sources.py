@@ -106,12 +106,9 @@ _LISTS: dict[str, Callable[[str, str], list[Job]]] = {
 def _files(folder: pathlib.Path) -> list[Job]:
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: no such folder")
-    jobs = []
-    for path in sorted(folder.rglob("*")):
-        model = path.parent if path.name == "saved_model.pb" else path
-        if path.name == "saved_model.pb" or path.suffix in (".keras", ".onnx"):
-            jobs.append(Job("file", os.fspath(model), model.parent.name))
-    return jobs
+    from tfnas.graphs.importers import model_paths
+
+    return [Job("file", os.fspath(path), path.parent.name) for path in model_paths(folder)]
 
 
 class Converter:
