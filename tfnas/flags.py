@@ -211,10 +211,6 @@ def run(main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             sys.exit("interrupted; run the same command with --resume to continue")
 
-    for module, defined in flags.FLAGS.flags_by_module_dict().items():
-        if module.startswith(__package__):  # flags of a configuration are flags of the binary: --help lists them
-            for flag in defined:
-                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(guarded, flags_parser=_parsed)
 
 

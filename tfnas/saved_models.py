@@ -1,4 +1,4 @@
-"""SavedModels: where the shipped ones lie, how one is written, warmed up and opened."""
+"""SavedModels: the folder of the shipped models, and how a model is written, warmed up and opened."""
 
 import pathlib
 from collections.abc import Mapping
@@ -31,11 +31,11 @@ def save_module(
 ) -> None:
     """Writes a SavedModel and requests that warm it up, each tried once.
 
-    It lacks the file in which TensorFlow keeps a random number: equal models, equal bytes.
+    The SavedModel lacks the file in which TensorFlow keeps a random number, so that equal models have equal bytes.
 
     Args:
-      module: what is saved.
-      folder: where.
+      module: module with the functions and their variables.
+      folder: existing folder of the SavedModel.
       signatures: functions by name.
       example: a serialised tf.train.Example for those that take any.
     """
@@ -53,9 +53,9 @@ def write_requests(folder: pathlib.Path, signatures: Mapping[str, Any], example:
     Numbers are zeros, and dimensions of any size are 1.
 
     Args:
-      folder: of the SavedModel.
-      signatures: its functions by name.
-      example: what inputs that are strings get.
+      folder: folder of the SavedModel.
+      signatures: functions of the SavedModel by name.
+      example: value of inputs that are strings; none by default.
 
     Raises:
       ConfigurationError: an input is a string, and there is no example.

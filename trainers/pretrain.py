@@ -20,6 +20,9 @@ import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.encoders import ENCODERS, EncoderKind
 
+if __name__ != "__main__":
+    flags.disclaim_key_flags()  # the flags belong to the binary of a former name, whose --help shows them
+
 
 def define(kind: EncoderKind) -> None:
     """Defines the flags of an encoder."""

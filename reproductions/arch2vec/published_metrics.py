@@ -1,4 +1,4 @@
-"""Table 1's numbers as the published code defines them: looser than `metrics`, and kept to be read beside the paper.
+"""Table 1's numbers as the published code defines them, looser than `metrics`, for comparison with the paper.
 
 Reconstruction is judged entry by entry, padded vertices included; on NAS-Bench-201 a sample counts as valid whatever
 its edges are; on DARTS half of the rules are left out; uniqueness takes two drawings of one cell for two cells.
@@ -30,16 +30,16 @@ def evaluate(
       `published_operation_accuracy` and `published_edge_accuracy` (entries), and for the paper's three spaces
       `published_validity` and `published_uniqueness`.
     """
-    operations, edges = (part.numpy() for part in model.decode(tf.constant(posterior_means(model, test_cells))))
+    operations, edges = (logits.numpy() for logits in model.decode(tf.constant(posterior_means(model, test_cells))))
     vertices = operations.shape[1]
-    wanted = np.where(test_cells.operations == ABSENT, 0, test_cells.operations)
+    targets = np.where(test_cells.operations == ABSENT, 0, test_cells.operations)
     upper = np.triu_indices(vertices, 1)
     result = {
-        "published_operation_accuracy": float((operations.argmax(axis=-1) == wanted).mean()),
+        "published_operation_accuracy": float((operations.argmax(axis=-1) == targets).mean()),
         "published_edge_accuracy": float(((edges > 0) == (test_cells.adjacency > 0))[:, upper[0], upper[1]].mean()),
     }
     latents = sample_latents(latent_statistics(model, train_cells), num_samples, rng, joint=False)
-    operations, edges = (part.numpy() for part in model.decode(tf.constant(latents)))
+    operations, edges = (logits.numpy() for logits in model.decode(tf.constant(latents)))
     codes, adjacency = operations.argmax(axis=-1).astype(np.uint8), np.triu(edges > 0, 1).astype(np.uint8)
     valid = published_validity(space, codes, adjacency)
     if valid is not None:
@@ -51,10 +51,10 @@ def evaluate(
 
 
 def published_validity(space: Space, codes: np.ndarray, adjacency: np.ndarray) -> np.ndarray | None:
-    """bool `[N]`, which decoded cells the published program accepts; None in spaces that it does not know.
+    """Acceptance of decoded cells by the published program, bool `[N]`; None in spaces that the program does not know.
 
     Args:
-      space: the space.
+      space: space of the cells.
       codes: uint8 `[N, V]`, an operation for every vertex of the largest cell.
       adjacency: uint8 `[N, V, V]`, strictly upper triangular.
     """

@@ -54,12 +54,12 @@ class Job:
     """One pretraining.
 
     Attributes:
-      space: its name.
+      space: name of the space.
       variant: a row of the table.
-      seed: of everything random.
+      seed: seed of everything random.
       epochs: passes over the cells.
-      num_cells: sample of DARTS cells.
-      folder: where it happens; a finished job is not done again.
+      num_cells: number of sampled DARTS cells.
+      folder: folder of the pretraining; a finished pretraining is not repeated.
     """
 
     space: str
@@ -93,17 +93,17 @@ def reproduce(
 ) -> dict[str, Any]:
     """Pretrains every autoencoder and writes `table1.md`, `table1.json` and `table1.png`.
 
-    Every pretraining has a folder under `output_dir/table1`; finished ones are not repeated, others go on from their
-    last checkpoint.
+    Every pretraining has a folder under `output_dir/table1`. Finished pretrainings are not repeated; other pretrainings
+    go on from their last checkpoint.
 
     Args:
       output_dir: an existing folder.
-      spaces: which of `EPOCHS`.
-      variants: which rows.
+      spaces: spaces among `EPOCHS`; all by default.
+      variants: rows of the table; all by default.
       seeds: pretrainings of arch2vec with the preset tfnas, with the seeds 1, 2, ...
-      other_seeds: pretrainings of every other row; by default as many.
+      other_seeds: pretrainings of every other row; the number of `seeds` by default.
       darts_cells: sampled cells of DARTS; the paper has 600,000.
-      epochs: of the pretrainings in each space.
+      epochs: passes over the cells, by space.
       workers: processes at the same time; by default one per processor.
 
     Returns:
@@ -176,25 +176,25 @@ def _pretrain(job: Job) -> dict[str, Any]:
 def _write(output_dir: pathlib.Path, values: dict[str, dict[str, list[dict[str, Any]]]], darts_cells: int) -> None:
     rows, comparison = [], []
     for space, variants in values.items():
-        place = list(EPOCHS).index(space)
+        column = list(EPOCHS).index(space)
         for variant, summaries in variants.items():
             row = [space, variant, str(len(summaries)), _shares(summaries, "reconstruction_accuracy")]
             for prefix in _PRIORS.values():
                 row.append(_shares(summaries, f"{prefix}validity"))
                 row.append(_unique(summaries, prefix))
-            accuracy = [_shares(summaries, f"published_{part}_accuracy") for part in ("operation", "edge")]
+            accuracy = [_shares(summaries, f"published_{target}_accuracy") for target in ("operation", "edge")]
             row.append(
                 f"{' and '.join(accuracy)} / {_shares(summaries, 'published_validity')} / "
                 f"{_shares(summaries, 'published_uniqueness')}"
             )
-            row.append(_PAPER[variant][place] if variant in _PAPER else "-")
+            row.append(_PAPER[variant][column] if variant in _PAPER else "-")
             rows.append(row)
         if "arch2vec" in variants:
             ours = variants["arch2vec"]
             comparison.append(
                 f"{space}: arch2vec, strictly, {_shares(ours, 'reconstruction_accuracy')} reconstructed, "
                 f"{_shares(ours, 'mixture_validity')} valid, {_unique(ours, 'mixture_')} unique (samples of the "
-                f"mixture); the paper's looser numbers are {_PAPER['arch2vec'][place]}."
+                f"mixture); the paper's looser numbers are {_PAPER['arch2vec'][column]}."
             )
     columns = ["space", "autoencoder", "seeds", "whole graphs reconstructed %"]
     for prior in _PRIORS:

@@ -293,9 +293,9 @@ def test_samples_of_a_mixture(small_nasbench101, rng):
     """Repeatable; and what is said of samples is said by the rules of the space."""
     space = small_nasbench101
     cells = space.sample(400, rng)
-    found = metrics.evaluate_mixture(small_model("tfnas", space), space, cells, 200, seed=1, components=4)
+    found = metrics.evaluate_mixture(small_model("tfnas", space), space, cells, 200, seed=1)
     assert set(found) == {"mixture_validity", "mixture_uniqueness", "mixture_relative_uniqueness"}
-    assert found == metrics.evaluate_mixture(small_model("tfnas", space), space, cells, 200, seed=1, components=4)
+    assert found == metrics.evaluate_mixture(small_model("tfnas", space), space, cells, 200, seed=1)
     judged = metrics.judge(space, cells)
     assert judged["validity"] == judged["uniqueness"] == 1.0
     assert metrics.judge(space, cells[[0, 0, 1, 1]])["uniqueness"] == 0.5

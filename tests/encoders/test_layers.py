@@ -44,7 +44,7 @@ def test_replicas_share_statistics(rng, two_replicas):
 
 
 def test_fan_in_uniform_has_pytorchs_bounds():
-    values = FanInUniform(3)((100, 500)).numpy()
+    values = FanInUniform(3, 100)((100, 500)).numpy()
     assert np.abs(values).max() <= 0.1
     np.testing.assert_allclose(values.std(), 0.1 / np.sqrt(3), rtol=0.02)
-    np.testing.assert_array_equal(values, FanInUniform(3)((100, 500)))
+    np.testing.assert_array_equal(values, FanInUniform(3, 100)((100, 500)))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -71,9 +72,14 @@ def test_unknown_presets_and_fields_out_of_range(kind):
             kind.preset("tfnas", **{field: value})
 
 
-def test_every_documented_encoder_is_in_the_registry():
-    folders = {path.parent.name for path in (ROOT / "tfnas" / "encoders").glob("*/config.py")}
-    assert folders == set(ENCODERS)
+def test_the_table_of_encoders_is_the_registry():
+    text = (ROOT / "tfnas" / "encoders" / "README.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \| (.+?) \| \[.+?\]\((\w+)/README.md\) \| (.+) \|$", text, re.MULTILINE)
+    assert [(name, summary) for name, summary, *_ in table] == [(row.name, row.summary) for row in ENCODERS.values()]
+    for name, _, folder, shipped in table:
+        assert folder == name
+        for encoder in re.findall(r"`(\w+)`", shipped):
+            assert encoders.kind_of(SHIPPED / encoder) is ENCODERS[name]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from tfnas.search import STRATEGIES
 from tfnas.spaces import NASBench201
 
 BINARIES = (
-    "pretrain",
     *sorted(path.stem for path in (ROOT / "trainers").glob("[a-z]*.py")),
     *(f"reproductions {paper}" for paper in PAPERS),
 )
@@ -116,6 +115,10 @@ def test_chain(pretrained, corpus, tmp_path):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
+        ("pretrain", ["--corpus=x"], "--encoder is missing, expected one of arch2vec, computation_graph"),
+        ("pretrain", ["--encoder=resnet"], "--encoder=resnet: value should be one of <arch2vec|computation_graph|"),
+        ("pretrain", ["--encoder=motif", "--space=nasbench201"], "Unknown command line flag 'space'"),
+        ("pretrain", ["--encoder", "jacobian"], "jacobian needs a value of corpus"),
         ("pretrain_arch2vec", ["--space=nasbench404"], "nasbench404"),
         ("pretrain_arch2vec", ["--space=nasbench201", "--preset=magic"], "magic"),
         ("pretrain_arch2vec", ["--space=nasbench201", "--pooling=max"], "pooling='max', expected one of sum, mean"),

@@ -24,12 +24,10 @@ def make_task(strategy, epochs, **changes):
         return Arch2VecTask(config, NASBench201(), CELLS[:210], CELLS[210:], 1, epochs)
 
 
-def run(folder, strategy=None, epochs=3, resume=False, checkpoint_seconds=60.0, **changes):
+def run(folder, strategy=None, epochs=3, resume=False, **changes):
     strategy = strategy or get_strategy("default")
     task = make_task(strategy, 3, **changes)
-    config = loop.TrainingConfig(
-        epochs, batch_size=32, seed=5, clip_norm=1.0, steps_per_call=3, checkpoint_seconds=checkpoint_seconds
-    )
+    config = loop.TrainingConfig(epochs, batch_size=32, seed=5, clip_norm=1.0, steps_per_call=3)
     folder.mkdir(exist_ok=True)
     loop.train(task, config, folder, strategy, resume=resume)
     return [v.numpy() for v in task.model.variables]
@@ -66,8 +64,9 @@ def test_interrupted_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(tf.train.CheckpointManager, "save", interrupt)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "parts", checkpoint_seconds=-1.0)
+        run(tmp_path / "parts")
     monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
     assert not read_metrics(tmp_path / "parts" / "metrics.jsonl")
     resumed = run(tmp_path / "parts", resume=True)

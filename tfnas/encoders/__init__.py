@@ -30,9 +30,9 @@ class EncoderKind:
 
     Attributes:
       name: kind of the encoder; the manifest of an export calls it `encoder/NAME`.
-      summary: what the encoder embeds and learns from, in a few words.
+      summary: few words on the data and the objective of the encoder.
       presets: settings by name, all of one class.
-      inputs: dataclass that says where training data come from.
+      inputs: dataclass that names the sources of training data.
       epochs: default number of passes over the data.
       program: name of the program in the `run.json` of a pretraining.
       learning: class of the learning in this package, as `module:Class`.

@@ -1,4 +1,4 @@
-"""Contrastive losses over graphs of several families; SimCLR and SupCon are its special cases.
+"""Contrastive losses over graphs of several families; SimCLR and SupCon are special cases.
 
 References:
   Han et al. 2023, section 4.2, equations 4.1-4.5.
@@ -14,7 +14,7 @@ _NEVER = -1e9
 
 
 class Members(NamedTuple):
-    """What the loss must know of n graphs.
+    """The facts of n graphs that the loss needs.
 
     Attributes:
       projection: float32 `[n, P]`, of unit length.
@@ -50,25 +50,25 @@ def contrastive_losses(
     alone (`simclr`). An anchor without a positive graph, or with weight 0, has loss 0.
 
     Args:
-      anchors: the graphs of this replica.
-      every: those of all replicas, the anchors among them.
+      anchors: graphs of this replica.
+      every: graphs of all replicas, the anchors among them.
       kind: `spectral`, `supcon` or `simclr`.
-      temperature: of the comparison with all graphs.
-      similarity_temperature: of the weights.
-      relative_temperature: multiply that by the mean distance between graphs of one family, which makes the weights
-        independent of the descriptors' scale.
-      favour_distant: weigh by plus the distance.
+      temperature: temperature of the comparison with all graphs.
+      similarity_temperature: temperature of the weights of positive graphs.
+      relative_temperature: whether the similarity's temperature has the mean distance between graphs of a family as
+        unit, which makes the weights independent of the descriptors' scale; not by default.
+      favour_distant: whether distant graphs weigh more; similar graphs weigh more by default.
 
     Returns:
       float32 `[anchors]`.
     """
-    others = (anchors.number[:, None] != every.number[None]) & (every.weight[None] > 0)
+    distinct = (anchors.number[:, None] != every.number[None]) & (every.weight[None] > 0)
     logits = tf.matmul(anchors.projection, every.projection, transpose_b=True) / temperature
-    log_shares = tf.nn.log_softmax(tf.where(others, logits, _NEVER), axis=1)
+    log_shares = tf.nn.log_softmax(tf.where(distinct, logits, _NEVER), axis=1)
     if kind == "simclr":
-        positive = others & (anchors.partner[:, None] == every.number[None])
+        positive = distinct & (anchors.partner[:, None] == every.number[None])
     else:
-        positive = others & (anchors.family[:, None] == every.family[None])
+        positive = distinct & (anchors.family[:, None] == every.family[None])
     if kind == "spectral":
         distances = _distances(anchors.descriptor, every.descriptor)
         if relative_temperature:

@@ -1,29 +1,27 @@
-"""Keras layers that several encoders share."""
+"""Layers of graph isomorphism networks, with initial weights and batch normalisation as in PyTorch."""
 
 import math
 
 import tensorflow as tf
+
+_MOMENTUM, _EPSILON = 0.1, 1e-5
 
 
 class FanInUniform(tf.keras.initializers.Initializer):
     """Uniform in +-1/sqrt(fan_in), PyTorch's default for the weights and biases of linear layers.
 
     Args:
-      fan_in: number of inputs; by default the first dimension of the weight matrix.
-      seed: seed of the draw; required, so that nobody initialises by accident of global state.
+      seed: seed of the draw.
+      fan_in: number of inputs.
     """
 
-    def __init__(self, seed: int, fan_in: int | None = None):
+    def __init__(self, seed: int, fan_in: int):
         self.seed = seed
         self.fan_in = fan_in
 
     def __call__(self, shape: tuple[int, ...], dtype: tf.DType | None = None, **kwargs: object) -> tf.Tensor:
-        limit = 1.0 / math.sqrt(self.fan_in or shape[0])
+        limit = 1.0 / math.sqrt(self.fan_in)
         return tf.random.stateless_uniform(shape, (self.seed, 0), -limit, limit, dtype or tf.float32)
-
-    def get_config(self) -> dict[str, int | None]:
-        """Arguments that recreate the initialiser."""
-        return {"seed": self.seed, "fan_in": self.fan_in}
 
 
 def linear(inputs: int, units: int, seed: int, name: str) -> tf.keras.layers.Dense:
@@ -37,25 +35,16 @@ def linear(inputs: int, units: int, seed: int, name: str) -> tf.keras.layers.Den
 
 
 class MaskedBatchNormalization(tf.keras.layers.Layer):
-    """Batch normalisation over rows, of which some may not exist, with statistics shared by all replicas.
+    """Batch normalisation over rows, some of which may not exist, with statistics shared by all replicas.
 
     Keras 2 has neither the mask nor, on the default strategy, equal statistics for equal global batches. Momentum,
     epsilon and the unbiased running variance are PyTorch's.
-
-    Args:
-      momentum: weight of the new batch in the running statistics.
-      epsilon: added to the variance.
     """
-
-    def __init__(self, momentum: float = 0.1, epsilon: float = 1e-5, **kwargs: object):
-        super().__init__(**kwargs)
-        self.momentum = momentum
-        self.epsilon = epsilon
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Creates scale, offset and running statistics, each `[D]`."""
         size = (input_shape[-1],)
-        # Replicas hold equal numbers, so a worker may read its own: the first one does, after the others have left.
+        # Replicas hold equal numbers: the first worker may read its copy after all other workers have left.
         shared = {
             "synchronization": tf.VariableSynchronization.ON_READ,
             "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
@@ -75,7 +64,7 @@ class MaskedBatchNormalization(tf.keras.layers.Layer):
         Args:
           inputs: float32 `[..., D]`.
           row_mask: float32 `[..., 1]`, 1 where the row exists; None if all do.
-          training: use, and update the running ones by, the statistics of this batch.
+          training: whether the statistics of this batch are used, and update the running statistics.
         """
         if not training:
             return self._normalise(inputs, self.moving_mean, self.moving_variance)
@@ -94,12 +83,12 @@ class MaskedBatchNormalization(tf.keras.layers.Layer):
             squares *= row_mask
         (spread,) = _sum_over_replicas([tf.reduce_sum(squares, axes)])
         unbiased = spread / tf.maximum(count - 1.0, 1.0)
-        self.moving_mean.assign_add(self.momentum * (mean - self.moving_mean))
-        self.moving_variance.assign_add(self.momentum * (unbiased - self.moving_variance))
+        self.moving_mean.assign_add(_MOMENTUM * (mean - self.moving_mean))
+        self.moving_variance.assign_add(_MOMENTUM * (unbiased - self.moving_variance))
         return self._normalise(inputs, mean, spread / count)
 
     def _normalise(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
-        scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+        scale = self.gamma * tf.math.rsqrt(variance + _EPSILON)
         return inputs * scale + (self.beta - mean * scale)
 
 
@@ -120,11 +109,11 @@ class GraphIsomorphismLayer(tf.keras.layers.Layer):
       units: width of every triplet.
       depth: number of triplets.
       seed: seed of the initial weights.
-      directed: give the sum over successors a trainable weight of its own, so that the layer can tell an edge from its
-        reverse. Without it both directions count the same.
+      directed: whether the sum over successors has a trainable weight, so that the layer tells an edge from its
+        reverse; both directions count the same by default.
 
     Attributes:
-      successor_weight: that weight; it starts at 0.5. 1.0 if the layer is not directed.
+      successor_weight: weight of the sum over successors, which starts at 0.5; 1.0 if the layer is not directed.
 
     References:
       Xu et al. 2019, "How Powerful are Graph Neural Networks?", equation 4.1.
@@ -159,7 +148,7 @@ class GraphIsomorphismLayer(tf.keras.layers.Layer):
           features: float32 `[..., D]`.
           neighbour_sum: float32 `[..., D]`, the sum of the neighbours' features for each vertex.
           row_mask: float32 `[..., 1]`, 1 where the vertex exists; None if all do.
-          training: batch statistics in the normalisation.
+          training: whether the normalisation uses batch statistics.
         """
         features = (1.0 + self.epsilon) * features + neighbour_sum
         for dense, norm in zip(self.linears, self.norms, strict=True):

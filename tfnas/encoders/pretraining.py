@@ -1,4 +1,4 @@
-"""The frame of every encoder's learning: training, export, metrics, pictures, and what a checkpoint gives back."""
+"""The frame of every encoder's learning: training, export, metrics, pictures, and restored checkpoints."""
 
 import abc
 import dataclasses
@@ -46,17 +46,17 @@ class Pretraining(abc.ABC):
 
         Args:
           config: settings of the encoder.
-          inputs: where the data come from, an instance of the class that `ENCODERS` names.
+          inputs: sources of the data, an instance of the class that the row of `ENCODERS` names.
           seed: seed of what is sampled.
         """
 
     @classmethod
     def for_export(cls, config: Any, inputs: Any, seed: int) -> "Pretraining":
-        """As `read`, without data that an export does not need."""
+        """The learning for exports alone; a subclass may leave out data that an export does not need."""
         return cls.read(config, inputs, seed)
 
     def settings(self, inputs: Any) -> dict[str, Any]:
-        """What `run.json` says of the data."""
+        """Entries of `run.json` on the data."""
         return dataclasses.asdict(inputs)
 
     @abc.abstractmethod
@@ -73,7 +73,7 @@ class Pretraining(abc.ABC):
 
     @abc.abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What the summary says of the data."""
+        """Entries of the summary on the data."""
 
     @abc.abstractmethod
     def export(self, model: tf.keras.Model, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
@@ -81,10 +81,10 @@ class Pretraining(abc.ABC):
 
     @abc.abstractmethod
     def headline(self, summary: Mapping[str, Any]) -> str:
-        """What a finished run prints."""
+        """Text that a finished run prints."""
 
     def origin(self) -> dict[str, Any]:
-        """What the summary of an exported checkpoint says of the data; nothing by default."""
+        """Entries on the data in the summary of an exported checkpoint; none by default."""
         return {}
 
     def measure(self, model: tf.keras.Model, seed: int) -> dict[str, float]:
@@ -96,7 +96,7 @@ class Pretraining(abc.ABC):
         return None
 
     def schedule(self, epochs: int, seed: int) -> loop.TrainingConfig:
-        """How the loop runs."""
+        """Settings of the training loop."""
         return loop.TrainingConfig(
             epochs, self.config.batch_size, seed, self.config.clip_norm, steps_per_call=self.steps_per_call
         )

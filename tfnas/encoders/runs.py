@@ -32,7 +32,7 @@ class Run:
 
 
 def read_run(run_dir: artefacts.PathLike) -> Run:
-    """Reads what a pretraining run of any encoder has left so far.
+    """Reads the output folder of a pretraining run of any encoder, finished or killed.
 
     Args:
       run_dir: output folder of `trainers.pretrain`.
@@ -84,7 +84,7 @@ def export_checkpoint(run: Run, output_dir: pathlib.Path) -> dict[str, Any]:
     Writes `encoder/`, `training.png`, `metrics.jsonl` and `summary.json`.
 
     Args:
-      run: what the run has left.
+      run: pretraining run, finished or killed.
       output_dir: an existing folder.
 
     Returns:

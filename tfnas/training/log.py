@@ -16,14 +16,14 @@ class MetricsLog:
 
     Args:
       folder: the run's output folder.
-      resume_after: keep only earlier records up to this epoch (a run that was killed may have logged more than its
-        last checkpoint holds); None starts a new log.
+      resume_after: last epoch whose earlier records stay (a run that was killed may have logged more than its last
+        checkpoint holds); a new log by default.
     """
 
     def __init__(self, folder: pathlib.Path, resume_after: int | None = None):
         self._path = folder / "metrics.jsonl"
-        kept = [] if resume_after is None else [r for r in read_metrics(self._path) if r["epoch"] <= resume_after]
-        artefacts.write_json_lines(self._path, kept)
+        records = [] if resume_after is None else [r for r in read_metrics(self._path) if r["epoch"] <= resume_after]
+        artefacts.write_json_lines(self._path, records)
         self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
     def write(self, epoch: int, values: Mapping[str, float]) -> None:

@@ -17,13 +17,16 @@ from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.training.log import MetricsLog
 from tfnas.training.strategies import is_chief
 
+CHECKPOINT_SECONDS = 60.0
+"""Age of the last checkpoint from which a new checkpoint is written in the middle of an epoch."""
+
 
 class Task(abc.ABC):
-    """What is trained.
+    """A model, its data and its loss.
 
     Attributes:
       model: a Keras model, created under the strategy's scope.
-      optimizer: a Keras optimizer, likewise.
+      optimizer: a Keras optimizer, created under the strategy's scope.
       num_examples: N; every tensor of `data` has N rows.
       data: tensors that stay on the device.
       metric_names: keys of the dictionary that `loss` returns.
@@ -76,16 +79,15 @@ class Task(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How the loop runs.
+    """Settings of the loop.
 
     Attributes:
       epochs: passes over the data.
       batch_size: global batch size.
       seed: decides order and noise.
       clip_norm: bound on the global gradient norm; 0 for none.
-      shuffle_each_epoch: a new order every epoch, instead of one.
+      shuffle_each_epoch: whether every epoch has a new order; otherwise the run has a single order.
       steps_per_call: updates per call of the compiled program.
-      checkpoint_seconds: save in the middle of an epoch when the last checkpoint is older.
     """
 
     epochs: int
@@ -94,7 +96,6 @@ class TrainingConfig:
     clip_norm: float = 0.0
     shuffle_each_epoch: bool = True
     steps_per_call: int = 100
-    checkpoint_seconds: float = 60.0
 
 
 class _Progress(tf.Module):
@@ -124,7 +125,7 @@ def train(
       config: schedule and seed.
       folder: the run's output folder.
       strategy: the strategy whose scope the model was created in.
-      resume: continue from the last checkpoint in `folder`, if there is one.
+      resume: whether to continue from the last checkpoint in `folder`, if there is a checkpoint.
 
     Raises:
       ConfigurationError: the batch can't be split over the replicas.
@@ -179,7 +180,7 @@ def train(
                 progress.step.assign(start + count)
                 bar.update(count)
                 bar.set_postfix(loss=f"{float(progress.sums[0]) / (start + count):.4f}")
-                if time.monotonic() - saved_at > config.checkpoint_seconds and start + count < steps_per_epoch:
+                if time.monotonic() - saved_at > CHECKPOINT_SECONDS and start + count < steps_per_epoch:
                     manager.save()
                     saved_at = time.monotonic()
         values = {
@@ -243,9 +244,9 @@ def compile_steps(
         total_weight = tf.reduce_sum(weights)
         context = tf.distribute.get_replica_context()
         if replicas > 1:
-            own = context.replica_id_in_sync_group * rows
-            indices, weights = indices[own : own + rows], weights[own : own + rows]
-            draws = {name: value[own : own + rows] for name, value in draws.items()}
+            start = context.replica_id_in_sync_group * rows
+            indices, weights = indices[start : start + rows], weights[start : start + rows]
+            draws = {name: value[start : start + rows] for name, value in draws.items()}
         batch = task.gather(indices)
         with tf.GradientTape() as tape:
             loss, metrics = task.loss(batch, draws, weights, total_weight, training)

@@ -15,35 +15,38 @@ from tfnas.errors import ConfigurationError
 
 @dataclasses.dataclass(frozen=True)
 class Arch2VecConfig(EncoderConfig):
-    """What decides a pretraining run besides data and seed.
+    """Settings of arch2vec: all that decides a pretraining besides data and seed.
 
     Attributes:
       message_passing: `gin` (graph isomorphism layers) or `gcn` (graph convolutions, as GAE and VGAE have them).
       hidden_dims: width of each message-passing layer.
       mlp_depth: linear, batch-norm, ReLU triplets in each graph isomorphism layer.
-      directed_messages: in graph isomorphism layers, weigh messages from successors apart from those of predecessors.
-        Without it (the paper's A + A') cells that differ in the direction of edges alone can look the same.
+      directed_messages: whether graph isomorphism layers weigh messages from successors apart from messages of
+        predecessors. Without the weight (the paper's A + A') cells that differ in the direction of edges alone can look
+        the same.
       embedding_dim: D.
       pooling: `sum` or `mean` of the vertex means.
-      mask_padding: vertices that a smaller cell does not have stay out of batch statistics, pooling and loss.
+      mask_padding: whether vertices that a smaller cell lacks stay out of batch statistics, pooling and loss.
       operation_likelihood: `softmax` (categorical) or `sigmoid` (one Bernoulli per column).
-      variational: draw latents from the posterior and count its divergence; otherwise decode the means, without either.
-      decoder: what an edge is decoded from. `inner_product` (the paper's): the latents of its two vertices; `bilinear`:
-        the same, with a hidden layer and then one vector as source and one as target of edges; `joint`: all latents of
-        the cell, through a hidden layer. Two vertices that a symmetry of the cell exchanges have equal latents, so that
-        from two latents alone nobody can tell which of their edges belong together. An operation is decoded linearly
-        from its vertex's latents.
+      variational: whether latents are drawn from the posterior and the loss counts its divergence; otherwise the
+        decoder gets the means, and the loss has no divergence.
+      decoder: decoder of edges. `inner_product` (the paper's) reads the latents of an edge's two vertices; `bilinear`
+        reads the latents of the two vertices through a hidden layer, and then through a vector for the source and a
+        vector for the target of an edge; `joint` reads all latents of the cell through a hidden layer. Two vertices
+        that a symmetry of the cell exchanges have equal latents, so that two latents alone do not tell which edges
+        belong together. An operation is decoded linearly from its vertex's latents.
       decoder_dim: width of the hidden layer, and of the bilinear decoder's vectors.
       dropout: share of the latent entries that training zeroes before decoding.
-      average_entries: reconstruction terms are means over all entries of a matrix instead of sums.
+      average_entries: whether reconstruction terms are means over all entries of a matrix instead of sums.
       kl_weight: factor of the Kullback-Leibler term.
-      published_kl: divide that term by the number of vertices and of rows once more, as the published code does.
+      published_kl: whether the Kullback-Leibler term is divided by the number of vertices and of rows once more, as the
+        published code does.
       batch_size: cells per update.
-      learning_rate: of Adam.
-      decay_learning_rate: let it fall to 0 along a cosine instead of keeping it constant.
+      learning_rate: learning rate of Adam.
+      decay_learning_rate: whether the learning rate falls to 0 along a cosine instead of staying constant.
       clip_norm: bound on the global gradient norm; 0 for none.
-      shuffle_each_epoch: a new order every epoch instead of one for the whole run.
-      training_mode_epochs: epochs with batch statistics, noise and dropout; later ones train the network in inference
+      shuffle_each_epoch: whether every epoch has a new order; otherwise the run has a single order.
+      training_mode_epochs: epochs with batch statistics, noise and dropout; later epochs train the network in inference
         mode, as the published code does from its second epoch on; 0 for all epochs in training mode.
     """
 
@@ -130,7 +133,7 @@ PRESETS = {
         training_mode_epochs=1,
     ),
 }
-"""`paper` follows equations 1-5, `published_code` the released program with its departures, `tfnas` is ours."""
+"""`paper` follows equations 1-5, `published_code` the released program with its departures. `tfnas` is the default."""
 
 preset = functools.partial(changed_preset, PRESETS)
 """One of `PRESETS` with some fields changed; see `settings.changed_preset`."""

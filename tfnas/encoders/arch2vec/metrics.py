@@ -21,6 +21,7 @@ from tfnas.spaces.base import ABSENT, CellTable
 
 _BATCH = 2048
 _MIXTURE_CELLS = 20_000
+_MIXTURE_COMPONENTS = 32
 _MIXTURE_ITERATIONS = 20
 
 
@@ -36,8 +37,8 @@ def evaluate(
 
     Returns:
       `reconstruction_accuracy` (whole graphs), `operation_accuracy` and `edge_accuracy` (entries) on `test_cells`;
-      what `judge` says of `num_samples` samples; the same with `independent_` before, for samples whose entries are
-      drawn independently, as the published code draws them.
+      the metrics of `judge` for `num_samples` samples; the metrics of `judge` with `independent_` before their names,
+      for samples whose entries are drawn independently, as the published code draws them.
     """
     result = reconstruction(model, test_cells)
     statistics = latent_statistics(model, train_cells)
@@ -47,21 +48,18 @@ def evaluate(
     return result
 
 
-def evaluate_mixture(
-    model: Arch2Vec, space: Space, cells: CellTable, num_samples: int, seed: int, components: int = 32
-) -> dict[str, float]:
-    """What `judge` says of samples from a mixture of Gaussians that is fitted to the latent means of cells.
+def evaluate_mixture(model: Arch2Vec, space: Space, cells: CellTable, num_samples: int, seed: int) -> dict[str, float]:
+    """Metrics of `judge` for samples from a mixture of Gaussians that is fitted to the latent means of cells.
 
     Args:
       model: the autoencoder.
       space: the space of its cells.
-      cells: training cells; 20,000 random ones are used.
-      num_samples: how many samples.
-      seed: of the choice of cells, the fit and the samples.
-      components: number of Gaussians; fewer if there are fewer than 20 cells for each.
+      cells: training cells, of which 20,000 random cells are used.
+      num_samples: number of samples.
+      seed: seed of the choice of cells, the fit and the samples.
 
     Returns:
-      The values, with `mixture_` before their names.
+      The metrics, with `mixture_` before their names.
 
     References:
       Ghosh et al. 2020, "From Variational to Deterministic Autoencoders", section 4 (ex-post density estimation).
@@ -70,7 +68,7 @@ def evaluate_mixture(
     means = posterior_means(model, cells[rows])
     flat = means.reshape(len(rows), -1).astype(np.float64)
     mixture = GaussianMixture(
-        min(components, max(1, len(rows) // 20)),
+        min(_MIXTURE_COMPONENTS, max(1, len(rows) // 20)),  # of 20 cells or more
         max_iter=_MIXTURE_ITERATIONS,
         init_params="k-means++",
         reg_covar=1e-4 * max(float(flat.var(axis=0).mean()), 1e-6),
@@ -84,9 +82,9 @@ def evaluate_mixture(
 
 
 def judge(space: Space, samples: CellTable) -> dict[str, float]:
-    """`validity`, `uniqueness` of the valid ones and, for spaces of known size, `relative_uniqueness`.
+    """`validity`, `uniqueness` of the valid samples and, for spaces of known size, `relative_uniqueness`.
 
-    The last is the ratio to what as many uniform draws from the space would give.
+    The relative uniqueness is the ratio to the uniqueness of equally many uniform draws from the space.
     """
     valid = space.validate_many(samples)
     count = max(int(valid.sum()), 1)
@@ -98,7 +96,7 @@ def judge(space: Space, samples: CellTable) -> dict[str, float]:
 
 
 def expected_uniqueness(size: int, draws: int) -> float:
-    """Expected share of distinct ones among uniform draws with replacement from `size` things."""
+    """Expected share of distinct items among uniform draws with replacement from `size` items."""
     return size * -np.expm1(draws * np.log1p(-1 / size)) / draws
 
 
@@ -127,7 +125,9 @@ def _compiled_encoder(model: Arch2Vec) -> tf.types.experimental.GenericFunction:
 
 def reconstruction(model: Arch2Vec, cells: CellTable) -> dict[str, float]:
     """Accuracy of decoding the posterior means of `cells`."""
-    operation_logits, edge_logits = (part.numpy() for part in model.decode(tf.constant(posterior_means(model, cells))))
+    operation_logits, edge_logits = (
+        logits.numpy() for logits in model.decode(tf.constant(posterior_means(model, cells)))
+    )
     exists = cells.vertex_mask
     operation_right = operation_logits.argmax(axis=-1) == cells.operations
     pairs = exists[:, :, None] & exists[:, None, :] & np.triu(np.ones(cells.adjacency.shape[1:], bool), 1)
@@ -145,10 +145,11 @@ class LatentStatistics:
     """How the vertex means of training cells are distributed.
 
     Attributes:
-      mean: float32 `[V, D]`, over the cells that have a vertex at the position, if the model masks padding.
-      stddev: float32 `[V, D]`, likewise.
-      joint_mean: float32 `[V D]`, over all cells. What the encoder says of an absent vertex counts: it is the same for
-        all of them, and tells the decoder where a cell ends.
+      mean: float32 `[V, D]`, means over the cells that have a vertex at the position, if the model masks padding, and
+        over all cells otherwise.
+      stddev: float32 `[V, D]`, standard deviations over the same cells.
+      joint_mean: float32 `[V D]`, means over all cells. The latents of an absent vertex count: they are equal for all
+        absent vertices, and tell the decoder where a cell ends.
       joint_root: float32 `[V D, V D]`, a square root of the covariance of all entries.
     """
 
@@ -181,11 +182,11 @@ def sample_latents(
     """Prior samples that are moved and scaled to the training cells' latent statistics, float32 `[count, V, D]`.
 
     Args:
-      statistics: of the training cells.
+      statistics: statistics of the training cells.
       count: number of samples.
       rng: source of the samples.
-      joint: scale with the covariance of all latent entries of a cell; otherwise every entry on its own, as the
-        published code does.
+      joint: whether samples are scaled with the covariance of all latent entries of a cell; otherwise every entry is
+        scaled by itself, as the published code does.
     """
     deviates = rng.standard_normal((count, *statistics.mean.shape), dtype=np.float32)
     if not joint:
@@ -203,10 +204,10 @@ def decode_cells(model: Arch2Vec, space: Space, latents: np.ndarray) -> CellTabl
 def cells_from_logits(space: Space, operation_logits: np.ndarray, edge_logits: np.ndarray) -> CellTable:
     """The most likely cells, which need not be valid.
 
-    A cell ends with its first output vertex; what the decoder says of later vertices is ignored.
+    A cell ends with its first output vertex; the logits of later vertices are ignored.
 
     Args:
-      space: gives the meaning of the columns.
+      space: space that gives the columns their meaning.
       operation_logits: `[N, V, O]`.
       edge_logits: `[N, V, V]`.
     """

@@ -137,7 +137,7 @@ class Arch2Vec(tf.keras.Model):
         # Layers work on rows: with [B, V, D] tensors the same program is a third slower.
         rows = tf.reshape(ops, [-1, self.num_operations])
         posterior = self._posterior(rows, neighbour_sum, self._row_mask(ops, row_weights), training)
-        return Posterior(*(tf.reshape(part, [-1, vertices, self.config.embedding_dim]) for part in posterior))
+        return Posterior(*(tf.reshape(values, [-1, vertices, self.config.embedding_dim]) for values in posterior))
 
     def decode(self, latent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits of operations `[B, V, O]` and of edges `[B, V, V]` (only i < j has a meaning) from `[B, V, D]`.
@@ -202,7 +202,7 @@ class Arch2Vec(tf.keras.Model):
 
 
 class Terms(NamedTuple):
-    """Parts of the loss, float32 `[B]` each: what the cell costs in operations, edges and divergence."""
+    """Terms of the loss, float32 `[B]` each: costs of a cell's operations, edges and divergence."""
 
     operations: tf.Tensor
     edges: tf.Tensor
@@ -221,11 +221,11 @@ def loss_terms(
     """Reconstruction costs (nats, or their means over entries) and KL divergence from N(0, I) of each cell.
 
     Args:
-      config: which likelihood and which scale.
+      config: settings of likelihood and scale.
       ops: float32 `[B, V, O]`.
       adjacency: float32 `[B, V, V]`, strictly upper triangular.
       vertex_mask: float32 `[B, V]`, 1 where a vertex counts.
-      posterior: `[B, V, D]` each.
+      posterior: mean and logarithm of the standard deviation, float32 `[B, V, D]` each.
       operation_logits: float32 `[B, V, O]`.
       edge_logits: float32 `[B, V, V]`; entries with i >= j are ignored.
     """
@@ -256,10 +256,10 @@ def batch_loss(config: Arch2VecConfig, terms: Terms, row_weights: tf.Tensor, tot
     """The scalar to minimise, a mean over the rows that exist.
 
     Args:
-      config: the weight of the divergence.
-      terms: float32 `[B]` each.
+      config: settings of the divergence's weight.
+      terms: terms of the loss, float32 `[B]` each.
       row_weights: float32 `[B]`, 0 for rows that only fill the batch.
-      total_weight: their sum over all replicas.
+      total_weight: sum of the row weights over all replicas.
     """
     kl_weight = config.kl_weight if config.variational else 0.0
     if config.published_kl:

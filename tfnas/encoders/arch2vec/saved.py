@@ -74,7 +74,7 @@ def export(model: Arch2Vec, space: Space, folder: artefacts.PathLike, **facts: A
     Args:
       model: the trained model.
       space: the space it was trained on.
-      folder: where.
+      folder: folder of the export.
       **facts: JSON values for the manifest, such as configuration, seed and metrics.
 
     Returns:

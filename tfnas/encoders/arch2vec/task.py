@@ -66,8 +66,8 @@ class Arch2VecTask(Task):
         if self.config.variational:
             draws["noise"] = tf.random.stateless_normal(shape, seed)
         if self.config.dropout:
-            kept = tf.random.stateless_uniform(shape, tf.add(seed, [0, 1 << 19])) >= self.config.dropout
-            draws["kept"] = tf.cast(kept, tf.float32) / (1.0 - self.config.dropout)
+            retained = tf.random.stateless_uniform(shape, tf.add(seed, [0, 1 << 19])) >= self.config.dropout
+            draws["kept"] = tf.cast(retained, tf.float32) / (1.0 - self.config.dropout)
         return draws
 
     def loss(

@@ -13,27 +13,29 @@ from tfnas.encoders.settings import EncoderConfig, changed_preset
 
 @dataclasses.dataclass(frozen=True)
 class GraphEncoderConfig(EncoderConfig):
-    """What decides a pretraining run besides data and seed.
+    """Settings of the encoder: all that decides a pretraining besides data and seed.
 
     Attributes:
-      width: of the hidden states of operators.
-      layers: k-GNN layers.
-      directions: `forward` (an operator hears those that feed it) or `both`.
-      pooling: the embedding reads the mean over operators of the `last` layer's states, or of `all` layers'.
-      shape_scale: sizes and channels enter divided by 256 and 512 (`linear`), or as logarithms (`log`).
+      width: width of the hidden states of operators.
+      layers: number of k-GNN layers.
+      directions: directions of messages: `forward` (an operator hears the operators that feed it) or `both`.
+      pooling: states whose means over operators the embedding reads: of the `last` layer or of `all` layers.
+      shape_scale: scale of sizes and channels: divided by 256 and 512 (`linear`), or logarithms (`log`).
       embedding_dim: D.
       projection_dim: length of the vectors that the loss compares.
-      loss: `spectral` (equation 4.5: graphs of the anchor's family are positive, weighted by similarity), `supcon`
-        (equation 4.3: all alike) or `simclr` (equation 4.1: the partner alone).
-      similarity: what graphs are compared by: the `spectrum` of their Laplacian, or the `operators`: spectrum and how
-        often each operator occurs.
-      temperature: of the loss.
-      similarity_temperature: of the weights of positive graphs.
-      relative_temperature: measure that temperature in units of the batch's mean distance within families.
-      favour_distant: weigh distant graphs more, as the formula is printed, and not similar ones, as the text says.
-      num_neighbours: an anchor's partner is one of so many most similar graphs of its family.
-      batch_size: anchors per update; as many partners join them.
-      learning_rate: of Adam; it falls to 0 along a cosine.
+      loss: contrastive loss: `spectral` (equation 4.5: graphs of the anchor's family are positive, weighted by
+        similarity), `supcon` (equation 4.3: graphs of the family count equally) or `simclr` (equation 4.1: the partner
+        alone is positive).
+      similarity: descriptors by which graphs are compared: the `spectrum` of their Laplacian, or `operators`, the
+        spectrum and the share of each operator.
+      temperature: temperature of the loss.
+      similarity_temperature: temperature of the weights of positive graphs.
+      relative_temperature: whether the similarity's temperature has the batch's mean distance within families as unit.
+      favour_distant: whether distant graphs weigh more, as the formula is printed; similar graphs weigh more by
+        default, as the text says.
+      num_neighbours: number of most similar graphs of the family from which an anchor's partner is drawn.
+      batch_size: anchors per update; an equal number of partners joins them.
+      learning_rate: learning rate of Adam, which falls to 0 along a cosine.
       clip_norm: bound on the global gradient norm; 0 for none.
     """
 

@@ -21,7 +21,7 @@ class GraphEncoder(tf.keras.Model):
 
     Args:
       config: sizes and options.
-      seed: of the initial weights.
+      seed: seed of the initial weights.
     """
 
     def __init__(self, config: GraphEncoderConfig, seed: int = 0):
@@ -50,7 +50,7 @@ class GraphEncoder(tf.keras.Model):
         self._build()
 
     def _build(self) -> None:
-        """Makes all variables, in an order that does not depend on the first input."""
+        """Creates all variables, in an order that does not depend on the first input."""
         nodes = tf.zeros([2, 10], tf.int32)
         empty = tf.zeros([1], tf.int32)
         self.project(self.encode(FlatBatch(nodes, tf.constant([0, 1]), empty + 1, empty + 1, empty + 1)))
@@ -67,13 +67,13 @@ class GraphEncoder(tf.keras.Model):
             shapes = tf.math.log1p(shapes) / 4.0
         else:
             shapes /= tf.constant([256.0, 256.0, 256.0, 256.0, 512.0, 512.0])
-        parts = [
+        columns = [
             self.operator_table(features[:, 0]),
             self.shape_layer(shapes),
             *(table(kernels[:, side]) for side, table in enumerate(self.kernel_tables)),
             tf.cast(features[:, 9:], tf.float32),
         ]
-        return self.first(tf.concat(parts, axis=1))
+        return self.first(tf.concat(columns, axis=1))
 
     def encode(self, batch: FlatBatch, features: tf.Tensor | None = None) -> tf.Tensor:
         """Embeddings of the graphs of a batch.
@@ -96,8 +96,8 @@ class GraphEncoder(tf.keras.Model):
             return tf.math.unsorted_segment_sum(values, batch.node_graph, graphs + 1)[:-1] / sizes
 
         pooled = [mean(states)]
-        for own, heard in zip(self.own, self.heard, strict=True):
-            total = own(states)
+        for layer_of_self, heard in zip(self.own, self.heard, strict=True):
+            total = layer_of_self(states)
             for name, layer in heard.items():
                 ends = (batch.sources, batch.targets) if name == "forward" else (batch.targets, batch.sources)
                 total += layer(tf.math.unsorted_segment_sum(tf.gather(states, ends[0]), ends[1], count))

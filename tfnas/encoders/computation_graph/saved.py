@@ -55,7 +55,7 @@ def export(model: GraphEncoder, folder: artefacts.PathLike, **facts: Any) -> dic
 
     Args:
       model: the trained model.
-      folder: where.
+      folder: folder of the export.
       **facts: JSON values for the manifest, such as configuration, seed and metrics.
 
     Returns:
@@ -99,8 +99,8 @@ class SavedGraphEncoder(SavedEncoder):
     CORPUS_KIND = graph_corpora.KIND
     SHARED = ("operators",)
 
-    def __init__(self, folder: artefacts.PathLike = SHIPPED / "cg_encoder"):
-        super().__init__(folder)
+    def __init__(self, folder: artefacts.PathLike | None = None):
+        super().__init__(folder or SHIPPED / "cg_encoder")
         check_vocabulary(self)
 
     def variables(self) -> list[np.ndarray]:

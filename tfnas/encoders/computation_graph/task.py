@@ -28,10 +28,10 @@ class ContrastiveTask(Task):
     Args:
       config: network, loss and optimiser.
       graphs: N graphs; their labels are not used.
-      seed: of the initial weights.
+      seed: seed of the initial weights.
       epochs: length of the run, over which the learning rate falls.
-      points: what graphs are compared by, see `similarity.descriptors`; computed if not given.
-      replicas: over which every batch is split.
+      points: float `[N, K]`, result of `similarity.descriptors`; computed by default.
+      replicas: number of replicas over which every batch is split.
 
     Raises:
       ConfigurationError: a family has too few graphs for every anchor to have a partner.
@@ -74,25 +74,25 @@ class ContrastiveTask(Task):
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         rows, family, points = batch
         partners = tf.gather(tf.gather(self._neighbours, rows), draws["neighbour"], batch_dims=1)
-        flat, kept = self._graphs.batch(tf.concat([rows, partners], 0))
+        flat, fits = self._graphs.batch(tf.concat([rows, partners], 0))
         weights = tf.concat([row_weights, row_weights], 0)
         count = tf.shape(rows)[0]
         context = tf.distribute.get_replica_context()
         numbers = tf.range(2 * count) + 2 * count * context.replica_id_in_sync_group
-        own = Members(
+        anchors = Members(
             projection=self.model.project(self.model.encode(flat, self._graphs.features)),
             family=tf.concat([family, family], 0),
             descriptor=tf.concat([points, tf.gather(self.data[2], partners)], 0),
             number=numbers,
             partner=tf.roll(numbers, count, 0),
-            weight=weights * kept,
+            weight=weights * fits,
         )
-        every = own
+        every = anchors
         if context.num_replicas_in_sync > 1:
-            every = Members(*(context.all_gather(part, axis=0) for part in own))
+            every = Members(*(context.all_gather(values, axis=0) for values in anchors))
         config = self.config
         losses = contrastive_losses(
-            own,
+            anchors,
             every,
             kind=config.loss,
             temperature=config.temperature,
@@ -101,7 +101,7 @@ class ContrastiveTask(Task):
             favour_distant=config.favour_distant,
         )
         loss = tf.reduce_sum(losses) / (2.0 * total_weight)
-        left_out = tf.reduce_sum(weights * (1.0 - kept))
+        left_out = tf.reduce_sum(weights * (1.0 - fits))
         return loss, {"loss": loss, "left_out": left_out}
 
 
@@ -111,7 +111,7 @@ class GraphPretraining(Pretraining):
     Args:
       config: network, loss and optimiser.
       graphs: N graphs of one or more families.
-      points: vectors whose distance says how alike graphs are, see `similarity.descriptors`; computed by default.
+      points: float `[N, K]`, result of `similarity.descriptors`; computed by default.
     """
 
     title = "contrastive pretraining"

@@ -17,24 +17,24 @@ GLOBAL_INPUTS = ("scales", "correlations", "frequencies")
 
 @dataclasses.dataclass(frozen=True)
 class JacobianEncoderConfig(EncoderConfig):
-    """What decides a training run besides data and seed.
+    """Settings of the encoder: all that decides a training besides data and seed.
 
     Attributes:
-      projection: read the rows of the projected Jacobian as a set, signs and all.
-      magnitudes: read the rows of the left singular vectors as a set, without signs.
-      scales: read the logarithms of the singular values.
-      correlations: read the logarithms of the eigenvalues of the correlations between images.
-      frequencies: read the logarithms of the energy per spatial frequency.
+      projection: whether the encoder reads the rows of the projected Jacobian as a set, with signs.
+      magnitudes: whether the encoder reads the rows of the left singular vectors as a set, without signs.
+      scales: whether the encoder reads the logarithms of the singular values.
+      correlations: whether the encoder reads the logarithms of the eigenvalues of the correlations between images.
+      frequencies: whether the encoder reads the logarithms of the energy per spatial frequency.
       row_layers: dense layers before the mean over rows.
-      layers: dense layers after it.
-      width: of hidden layers.
+      layers: dense layers after the mean over rows.
+      width: width of hidden layers.
       embedding_dim: D.
       projection_dim: length of the vectors that the loss compares.
-      temperature: of the loss.
+      temperature: temperature of the loss.
       batch_size: architectures per update, each with two initialisations.
-      learning_rate: of Adam, at the start.
-      schedule: of the learning rate: times 0.95 after every `epoch`, or falling to 0 along a `cosine`.
-      weight_decay: of AdamW; 0 for Adam.
+      learning_rate: learning rate of Adam at the start.
+      schedule: course of the learning rate: times 0.95 after every `epoch`, or falling to 0 along a `cosine`.
+      weight_decay: weight decay of AdamW; 0 for Adam.
       clip_norm: bound on the global gradient norm; 0 for none.
     """
 

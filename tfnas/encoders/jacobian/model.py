@@ -40,7 +40,7 @@ class JacobianEncoder(tf.keras.Model):
       rows: N, rows of a Jacobian.
       components: k.
       frequencies: F.
-      seed: of the initial weights, drawn as PyTorch does (the published network is one of PyTorch).
+      seed: seed of the initial weights, which are drawn as in PyTorch, the framework of the published network.
 
     Attributes:
       config: the configuration.
@@ -76,7 +76,7 @@ class JacobianEncoder(tf.keras.Model):
         return layer
 
     def adapt(self, inputs: Inputs) -> None:
-        """Sets the scale on which spectra enter to that of some Jacobians."""
+        """Sets mean and deviation by which spectra are standardised to the mean and deviation of some Jacobians."""
         if self._globals:
             spectra = self._spectra(inputs).numpy().astype(np.float64)
             self.shift.assign(spectra.mean(axis=0))
@@ -85,9 +85,9 @@ class JacobianEncoder(tf.keras.Model):
 
     def encode(self, inputs: Inputs) -> tf.Tensor:
         """Embeddings float32 `[B, D]`."""
-        parts = []
+        blocks = []
         if self._globals:
-            parts.append((self._spectra(inputs) - self.shift) / self.spread)
+            blocks.append((self._spectra(inputs) - self.shift) / self.spread)
         if self._rows:
             directions = tf.cast(inputs.directions, tf.float32)
             rows = {
@@ -95,15 +95,15 @@ class JacobianEncoder(tf.keras.Model):
                 "magnitudes": lambda: tf.abs(directions) * tf.sqrt(tf.cast(tf.shape(directions)[1], tf.float32)),
             }
             states = tf.concat([rows[name]() for name in self._rows], axis=2)
-            parts.append(tf.reduce_mean(_apply(self.row_network, states), axis=1))
-        return _apply(self.network, tf.concat(parts, axis=1))
+            blocks.append(tf.reduce_mean(_apply(self.row_network, states), axis=1))
+        return _apply(self.network, tf.concat(blocks, axis=1))
 
     def project(self, embeddings: tf.Tensor) -> tf.Tensor:
-        """What the loss compares: float32 `[B, P]` of unit length."""
+        """Vectors float32 `[B, P]` of unit length, which the loss compares."""
         return tf.math.l2_normalize(self.head(tf.nn.relu(embeddings)), axis=1)
 
     def call(self, inputs: Inputs) -> tf.Tensor:
-        """See `encode`."""
+        """Embeddings float32 `[B, D]`."""
         return self.encode(inputs)
 
     def _spectra(self, inputs: Inputs) -> tf.Tensor:

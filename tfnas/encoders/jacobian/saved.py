@@ -45,12 +45,12 @@ class _ServingModule(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, rows, height * width * channels], tf.float32, "jacobians")])
         def embed(jacobians: tf.Tensor) -> dict[str, tf.Tensor]:
             kinds = (tf.float32, tf.float32, tf.float32, tf.float32, tf.int32)
-            *parts, state = tf.map_fn(
+            *descriptions, state = tf.map_fn(
                 lambda one: description_tensors(one, tf.constant(height), tf.constant(width), tf.constant(components)),
                 jacobians,
                 fn_output_signature=kinds,
             )
-            embedding = model.encode(Inputs(*parts))
+            embedding = model.encode(Inputs(*descriptions))
             return {"embedding": tf.where((state == FINE)[:, None], embedding, float("nan")), "state": state}
 
         self.embed = embed
@@ -58,7 +58,7 @@ class _ServingModule(tf.Module):
 
 
 def takes_jacobians(config: JacobianConfig) -> bool:
-    """Whether embeddings can be had of plain Jacobians: rows are images, projected to their own leading directions."""
+    """Whether an encoder embeds plain Jacobians: rows are images, projected to the Jacobian's leading directions."""
     return config.projection == "leading" and config.outputs == "sum"
 
 
@@ -73,8 +73,8 @@ def export(model: JacobianEncoder, folder: artefacts.PathLike, corpus: JacobianC
 
     Args:
       model: the trained model.
-      folder: where.
-      corpus: that it was trained with, for the shapes.
+      folder: folder of the export.
+      corpus: training data, which have the shapes.
       **facts: JSON values for the manifest, such as configuration, seed and metrics.
 
     Returns:
@@ -121,8 +121,8 @@ class SavedJacobianEncoder(SavedEncoder):
     SHARED = ()
     FINITE = False
 
-    def __init__(self, folder: artefacts.PathLike = SHIPPED / "jacobian_encoder"):
-        super().__init__(folder)
+    def __init__(self, folder: artefacts.PathLike | None = None):
+        super().__init__(folder or SHIPPED / "jacobian_encoder")
         try:
             self._config = JacobianConfig(**self.manifest["jacobians"])
         except (TypeError, ConfigurationError) as error:
@@ -201,12 +201,12 @@ class SavedJacobianEncoder(SavedEncoder):
 
         Args:
           model: a built model of Keras 3 or tf_keras, from images to logits or probabilities.
-          images: float32 `[N, height, width, channels]`, as many and of the shape that the encoder was trained with,
-            standardised alike.
+          images: float32 `[N, height, width, channels]`, of the number and the shape that the encoder was trained with,
+            standardised in the same way.
           initializations: A.
-          rule: how weights are drawn, of `jacobian_config.RULES`, or `trained` for the rule of the encoder's training;
-            None takes the model's own weights, once.
-          seed: of the weights.
+          rule: rule of `networks.rules.RULES` by which weights are drawn; `trained`, the default, is the rule of the
+            encoder's training, and None takes the model's present weights, once.
+          seed: seed of the weights.
 
         Raises:
           ConfigurationError: unusable images, or a model that does not return logits or whose output does not depend

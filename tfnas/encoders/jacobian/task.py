@@ -27,12 +27,12 @@ class InitializationTask(Task):
 
     Args:
       config: network, loss and optimiser.
-      corpus: M architectures in at least two initialisations, all of them usable.
-      seed: of the initial weights.
+      corpus: M usable architectures in at least two initialisations.
+      seed: seed of the initial weights.
       epochs: length of the run, over which the learning rate falls.
 
     Raises:
-      ConfigurationError: one initialisation only, or a Jacobian that is zero or not finite.
+      ConfigurationError: a single initialisation, or a Jacobian that is zero or not finite.
     """
 
     metric_names = ("loss", "found")
@@ -60,9 +60,8 @@ class InitializationTask(Task):
         else:
             self.optimizer = tf.keras.optimizers.Adam(rate, epsilon=1e-8, jit_compile=False)
         self.num_examples = len(corpus)
-        self.data = tuple(
-            tf.constant(part) for part in (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
-        )
+        arrays = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
+        self.data = tuple(tf.constant(array) for array in arrays)
 
     def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
         """Two different initialisations `[steps, batch, 2]` for every architecture."""
@@ -79,12 +78,12 @@ class InitializationTask(Task):
         training: bool,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         count = tf.shape(row_weights)[0]
-        views = [tf.gather(part, draws["pair"], batch_dims=1) for part in batch]
+        views = [tf.gather(values, draws["pair"], batch_dims=1) for values in batch]
         inputs = Inputs(*(tf.concat([view[:, 0], view[:, 1]], 0) for view in views))
         context = tf.distribute.get_replica_context()
         numbers = tf.range(2 * count) + 2 * count * context.replica_id_in_sync_group
         nothing = tf.zeros([2 * count])
-        own = Members(
+        anchors = Members(
             projection=self.model.project(self.model.encode(inputs)),
             family=tf.zeros([2 * count], tf.int32),
             descriptor=nothing[:, None],
@@ -92,44 +91,44 @@ class InitializationTask(Task):
             partner=tf.roll(numbers, count, 0),
             weight=tf.concat([row_weights, row_weights], 0),
         )
-        every = own
+        every = anchors
         if context.num_replicas_in_sync > 1:
-            every = Members(*(context.all_gather(part, axis=0) for part in own))
-        losses = contrastive_losses(own, every, kind="simclr", temperature=self.config.temperature)
+            every = Members(*(context.all_gather(values, axis=0) for values in anchors))
+        losses = contrastive_losses(anchors, every, kind="simclr", temperature=self.config.temperature)
         loss = tf.reduce_sum(losses) / (2.0 * total_weight)
-        return loss, {"loss": loss, "found": self._found(own, every) / (2.0 * total_weight)}
+        return loss, {"loss": loss, "found": self._matched(anchors, every) / (2.0 * total_weight)}
 
     @staticmethod
-    def _found(own: Members, every: Members) -> tf.Tensor:
-        """How many anchors have their partner as the nearest of the batch."""
-        others = (own.number[:, None] != every.number[None]) & (every.weight[None] > 0)
-        likeness = tf.where(others, tf.matmul(own.projection, every.projection, transpose_b=True), -2.0)
+    def _matched(anchors: Members, every: Members) -> tf.Tensor:
+        """Number of anchors whose partner is the nearest Jacobian of the batch."""
+        distinct = (anchors.number[:, None] != every.number[None]) & (every.weight[None] > 0)
+        likeness = tf.where(distinct, tf.matmul(anchors.projection, every.projection, transpose_b=True), -2.0)
         nearest = tf.gather(every.number, tf.argmax(likeness, axis=1))
-        return tf.reduce_sum(own.weight * tf.cast(nearest == own.partner, tf.float32))
+        return tf.reduce_sum(anchors.weight * tf.cast(nearest == anchors.partner, tf.float32))
 
 
 def flat_inputs(corpus: JacobianCorpus) -> Inputs:
-    """The Jacobians of all initialisations, one after the other: B = M A."""
-    parts = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
-    return Inputs(*(tf.constant(part.reshape(-1, *part.shape[2:])) for part in parts))
+    """The Jacobians of all initialisations in a row: B = M A."""
+    arrays = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
+    return Inputs(*(tf.constant(array.reshape(-1, *array.shape[2:])) for array in arrays))
 
 
 def embed(model: JacobianEncoder, corpus: JacobianCorpus) -> np.ndarray:
     """Embeddings float32 `[M, A, D]`; NaN for Jacobians that are zero or not finite."""
     inputs = flat_inputs(corpus)
     encode = tf.function(model.encode, reduce_retracing=True)
-    parts = [
-        encode(type(inputs)(*(part[start : start + _CHUNK] for part in inputs))).numpy()
+    embeddings = [
+        encode(Inputs(*(values[start : start + _CHUNK] for values in inputs))).numpy()
         for start in range(0, corpus.state.size, _CHUNK)
     ]
-    return mask(np.concatenate(parts), corpus.state.ravel()).reshape(*corpus.state.shape, -1)
+    return mask(np.concatenate(embeddings), corpus.state.ravel()).reshape(*corpus.state.shape, -1)
 
 
 def joined(corpora: Sequence[JacobianCorpus]) -> JacobianCorpus:
-    """Jacobians of several spaces as one corpus, for training; its cells are those of the first.
+    """Jacobians of several spaces as a single corpus, for training; its cells are the cells of the first corpus.
 
     Raises:
-      MismatchError: the corpora hold other images, or were computed otherwise.
+      MismatchError: the corpora differ in their images or in the settings of their Jacobians.
     """
     first = corpora[0]
     for other in corpora[1:]:

@@ -1,4 +1,4 @@
-"""Settings of the motif encoder, and its presets: the published method, ours, and two plain networks on whole graphs.
+"""Settings of the motif encoder, and its presets: tfnas, the published method, and two plain networks on whole graphs.
 
 References:
   Pei et al. 2024, "Neural Architecture Retrieval", sections 3.2 to 3.4, and its released code (commit f3eae2e).
@@ -15,39 +15,40 @@ from tfnas.graphs.motifs.config import MotifConfig
 
 @dataclasses.dataclass(frozen=True)
 class MotifEncoderConfig(EncoderConfig):
-    """What decides a training besides data and seed.
+    """Settings of the encoder: all that decides a training besides data and seed.
 
     Attributes:
-      splitting: what the pieces of a graph are: recurring `motifs`, those of the published `bigram` rule, pieces of
-        `fixed_size` (7 nodes), a `fixed_number` (20) of pieces, pieces of `random` size (5 to 9 nodes), Louvain
-        `communities`; `none` has no pieces, only the network on the whole graph.
-      steps: s of the motifs, see `MotifConfig`.
-      operators: motifs know operators.
-      min_length: of the motifs.
-      max_length: of the motifs.
+      splitting: pieces of a graph: recurring `motifs`, pieces of the published `bigram` rule, pieces of `fixed_size` (7
+        nodes), a `fixed_number` (20) of pieces, pieces of `random` size (5 to 9 nodes), Louvain `communities`; `none`
+        has no pieces, only the network on the whole graph.
+      steps: number s of steps upstream that a motif's codes reach.
+      operators: whether motifs know operators.
+      min_length: nodes of the shortest motif.
+      max_length: nodes of the longest motif.
       neighbourhood_rounds: Weisfeiler-Lehman rounds of the hashed colours.
       neighbourhood_width: H, length of the vector of hashed colours; 0 for none.
-      memory_share: share of the squared length of an embedding that this vector has itself, beside the learned part;
-        0 for none.
-      convolution: of all graph networks; `sum` is the k-GNN, `gat` has 4 heads.
-      directions: `forward` (a node hears those that feed it) or `both`.
-      width: of states.
-      motif_layers: inside motifs (or on the whole graph, without splitting).
-      macro_layers: between motifs; 0 for none.
-      embedding_dim: learned numbers of the embedding.
-      motif_loss: compares motifs with contexts, by InfoNCE or by a discriminator of pairs.
-      motif_weight: of that loss.
-      motif_temperature: of InfoNCE.
+      memory_share: share of an embedding's squared length that the vector of hashed colours has, beside the learned
+        entries; 0 for none.
+      convolution: convolution of all graph networks; `sum` is the k-GNN, `gat` has 4 heads.
+      directions: directions of messages: `forward` (a node hears the nodes that feed it) or `both`.
+      width: width of states.
+      motif_layers: layers inside motifs, or on the whole graph without splitting.
+      macro_layers: layers between motifs; 0 for none.
+      embedding_dim: number of learned entries of the embedding.
+      motif_loss: loss between motifs and contexts: InfoNCE, or a discriminator of pairs.
+      motif_weight: weight of the loss between motifs and contexts.
+      motif_temperature: temperature of InfoNCE.
       motif_anchors: motifs per update that InfoNCE compares.
-      graph_loss: `supcon` (per anchor, with temperature) or `pooled` (the published one scalar per batch).
-      temperature: of `supcon`.
-      geometry_weight: of the squared differences between cosines of embeddings and of hashed colours, of graphs of
-        different families.
-      class_weight: of the cross entropy of a linear classifier of families.
-      stages: train all losses jointly, or motifs first and the rest on frozen motifs.
-      dropout: on states and hashed colours.
-      batch_size: anchors per update; as many relatives join them.
-      learning_rate: of Adam; it falls to 0 along a cosine.
+      graph_loss: loss between graphs: `supcon` (per anchor, with temperature) or `pooled` (the published scalar per
+        batch).
+      temperature: temperature of `supcon`.
+      geometry_weight: weight of the squared differences between cosines of embeddings and cosines of hashed colours, of
+        graphs of different families.
+      class_weight: weight of the cross entropy of a linear classifier of families.
+      stages: order of the losses: all losses `joint`, or motifs first and the rest on frozen motifs (`two_stage`).
+      dropout: dropout rate on states and hashed colours.
+      batch_size: anchors per update; an equal number of relatives joins them.
+      learning_rate: learning rate of Adam, which falls to 0 along a cosine.
       clip_norm: bound on the global gradient norm; 0 for none.
     """
 
@@ -118,11 +119,11 @@ class MotifEncoderConfig(EncoderConfig):
 
     @property
     def size(self) -> int:
-        """D, of the whole embedding."""
+        """D, the length of the whole embedding."""
         return self.embedding_dim + (self.neighbourhood_width if self.memory_share else 0)
 
     def motif_config(self) -> MotifConfig:
-        """How motifs are found."""
+        """Settings of the motifs."""
         return MotifConfig(self.steps, self.operators, self.min_length, self.max_length)
 
 

@@ -21,34 +21,34 @@ def motif_infonce(
     picked: tf.Tensor,
     temperature: float,
 ) -> tf.Tensor:
-    """Which of several contexts is a motif's own: minus the mean log share of its own.
+    """InfoNCE of motifs and contexts: minus the mean log share of the context that surrounds a motif.
 
-    Other contexts that hold a motif of the same kind, or that surround one, are no negatives.
+    Other contexts that hold a motif of the same kind, or surround a motif of the same kind, are no negatives.
 
     Args:
       motifs: float32 `[M, W]`.
       contexts: float32 `[M, W]`.
       known: float32 `[M]`, 1 for motifs that count: with a context, in a graph that does not only fill the batch.
-      batch: where they come from.
+      batch: graphs of the motifs.
       picked: int32 `[A]`, the motifs that are compared.
-      temperature: of the cosines.
+      temperature: temperature of the cosines.
 
     Returns:
-      A scalar; 0 if none of them has a context.
+      A scalar; 0 if no picked motif has a context.
     """
     kinds = tf.gather(batch.macro.nodes, picked)
     anchors = tf.math.l2_normalize(tf.gather(motifs, picked), axis=1)
-    others = tf.math.l2_normalize(tf.gather(contexts, picked), axis=1)
+    surroundings = tf.math.l2_normalize(tf.gather(contexts, picked), axis=1)
     weight = tf.gather(known, picked) * tf.cast(kinds >= 0, tf.float32)
-    logits = tf.matmul(anchors, others, transpose_b=True) / temperature
+    logits = tf.matmul(anchors, surroundings, transpose_b=True) / temperature
     forbidden = held_kinds(batch, kinds, picked) | (kinds[:, None] == kinds[None]) | (weight[None] == 0)
-    own = picked[:, None] == picked[None]
-    logits = tf.where(forbidden & ~own, _NEVER, logits)
+    same = picked[:, None] == picked[None]
+    logits = tf.where(forbidden & ~same, _NEVER, logits)
     # A motif that was picked twice must not compete with itself.
-    first = tf.cumsum(tf.cast(own, tf.int32), axis=1) == 1
-    logits = tf.where(own & ~first, _NEVER, logits)
+    first = tf.cumsum(tf.cast(same, tf.int32), axis=1) == 1
+    logits = tf.where(same & ~first, _NEVER, logits)
     shares = tf.nn.log_softmax(logits, axis=1)
-    positive = tf.reduce_sum(tf.where(own & first, shares, 0.0), axis=1)
+    positive = tf.reduce_sum(tf.where(same & first, shares, 0.0), axis=1)
     return -tf.math.divide_no_nan(tf.reduce_sum(weight * positive), tf.reduce_sum(weight))
 
 
@@ -72,16 +72,17 @@ def motif_discriminator(
     batch: TwoLevelBatch,
     discriminator: tf.keras.layers.Layer,
 ) -> tf.Tensor:
-    """Binary cross entropies of (motif, own context) and (motif, context of another motif of the graph), summed.
+    """Binary cross entropies of (motif, its context) and (motif, context of another motif of the graph), summed.
 
-    The other one lies half the graph's motifs further on. Motifs without a context, or alone in their graph, have none.
+    The other motif lies half the graph's motifs further on. Motifs without a context, or alone in their graph, have no
+    loss.
 
     Args:
       motifs: float32 `[M, W]`.
       contexts: float32 `[M, W]`.
       known: float32 `[M]`, 1 for motifs that count: with a context, in a graph that does not only fill the batch.
-      batch: where they come from.
-      discriminator: from float32 `[M, 2 W]` to logits `[M, 1]`.
+      batch: graphs of the motifs.
+      discriminator: layer from float32 `[M, 2 W]` to logits `[M, 1]`.
 
     Returns:
       A scalar, 0 without pairs.
@@ -93,16 +94,16 @@ def motif_discriminator(
     other = start + (tf.range(count) - start + size // 2) % size
     other = tf.clip_by_value(other, 0, count - 1)
     weight = known * tf.gather(known, other) * tf.cast((size > 1) & (batch.macro.nodes >= 0), tf.float32)
-    own = discriminator(tf.concat([motifs, contexts], 1))[:, 0]
+    right = discriminator(tf.concat([motifs, contexts], 1))[:, 0]
     wrong = discriminator(tf.concat([motifs, tf.gather(contexts, other)], 1))[:, 0]
-    losses = tf.nn.softplus(-own) + tf.nn.softplus(wrong)
+    losses = tf.nn.softplus(-right) + tf.nn.softplus(wrong)
     return tf.math.divide_no_nan(tf.reduce_sum(weight * losses), tf.reduce_sum(weight))
 
 
 def pooled_contrast(embeddings: tf.Tensor, family: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     """The published loss of a batch: -log of the share of exp(cosine) that pairs of one family have among all pairs.
 
-    Pairs of a graph with itself count, the temperature is 1, and it is one number for the whole batch.
+    Pairs of a graph with itself count, the temperature is 1, and the whole batch has a single loss.
 
     Args:
       embeddings: float32 `[n, D]`, of length 1.
@@ -115,14 +116,14 @@ def pooled_contrast(embeddings: tf.Tensor, family: tf.Tensor, weight: tf.Tensor)
 
 
 def geometry(anchors: Members, every: Members) -> tf.Tensor:
-    """How far the cosines of graphs of different families lie from those of their hashed colours, squared, mean.
+    """Mean squared difference between cosines of embeddings and of hashed colours, for graphs of different families.
 
-    A contrastive loss pushes all other families away alike. That forgets what they have in common, which is all that a
-    family unseen in training has to go by.
+    A contrastive loss pushes all other families away alike. It forgets what families have in common, which is all that
+    places a family unseen in training.
 
     Args:
-      anchors: the graphs of this replica; their descriptors are the hashed colours.
-      every: those of all replicas, the anchors among them.
+      anchors: graphs of this replica, with the hashed colours as descriptors.
+      every: graphs of all replicas, the anchors among them.
 
     Returns:
       This replica's share of the mean over all pairs.
@@ -132,6 +133,6 @@ def geometry(anchors: Members, every: Members) -> tf.Tensor:
         different = tf.cast(first.family[:, None] != every.family[None], tf.float32)
         return different * first.weight[:, None] * every.weight[None]
 
-    found = tf.matmul(anchors.projection, every.projection, transpose_b=True)
-    wanted = tf.matmul(anchors.descriptor, every.descriptor, transpose_b=True)
-    return tf.math.divide_no_nan(tf.reduce_sum(pairs(anchors) * (found - wanted) ** 2), tf.reduce_sum(pairs(every)))
+    cosines = tf.matmul(anchors.projection, every.projection, transpose_b=True)
+    targets = tf.matmul(anchors.descriptor, every.descriptor, transpose_b=True)
+    return tf.math.divide_no_nan(tf.reduce_sum(pairs(anchors) * (cosines - targets) ** 2), tf.reduce_sum(pairs(every)))

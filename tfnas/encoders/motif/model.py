@@ -29,12 +29,12 @@ def _dense(units: int, seeds: Iterator[int], use_bias: bool = True) -> tf.keras.
 
 
 class SumConvolution(tf.keras.layers.Layer):
-    """A node's own state and the sum of the states that it hears, each through its own matrix.
+    """A node's state and the sum of the states that it hears, each through a matrix.
 
     Args:
       units: U.
-      seeds: of the weights.
-      both: hear the nodes that a node feeds, too, through a third matrix.
+      seeds: seeds of the weights.
+      both: whether a node also hears the nodes that it feeds, through a third matrix.
 
     References:
       Morris et al. 2019, "Weisfeiler and Leman Go Neural: Higher-order Graph Neural Networks", equation 5.
@@ -54,12 +54,12 @@ class SumConvolution(tf.keras.layers.Layer):
 
 
 class SymmetricConvolution(tf.keras.layers.Layer):
-    """The graph convolutional network's: neighbours and the node itself, divided by the roots of their in-degrees.
+    """The graph convolutional network's sum of neighbours and the node itself, divided by the roots of in-degrees.
 
     Args:
       units: U.
-      seeds: of the weights.
-      both: take edges as undirected.
+      seeds: seeds of the weights.
+      both: whether edges are undirected.
 
     References:
       Kipf and Welling 2017, "Semi-Supervised Classification with Graph Convolutional Networks", equation 2.
@@ -72,7 +72,7 @@ class SymmetricConvolution(tf.keras.layers.Layer):
         self.units = units
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Makes the bias."""
+        """Creates the bias."""
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, states: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -91,8 +91,8 @@ class AttentionConvolution(tf.keras.layers.Layer):
 
     Args:
       units: U, a multiple of the 4 heads.
-      seeds: of the weights.
-      both: take edges as undirected.
+      seeds: seeds of the weights.
+      both: whether edges are undirected.
 
     References:
       Brody et al. 2022, "How Attentive are Graph Attention Networks?", equation 7.
@@ -105,7 +105,7 @@ class AttentionConvolution(tf.keras.layers.Layer):
         self._seed = next(seeds)
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Makes the vectors of attention."""
+        """Creates the vectors of attention."""
         initializer = tf.keras.initializers.GlorotUniform(self._seed)
         self.attention = self.add_weight(name="attention", shape=(_HEADS, self.size), initializer=initializer)
 
@@ -120,11 +120,11 @@ class AttentionConvolution(tf.keras.layers.Layer):
         def scores(query: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
             return tf.reduce_sum(self.attention * tf.nn.leaky_relu(query + value, 0.2), axis=2)
 
-        own = scores(queries, values)
+        itself = scores(queries, values)
         picked = tf.gather(values, sources)
         # Bounded scores need no maximum per node to be subtracted.
         over = tf.exp(tf.clip_by_value(scores(tf.gather(queries, targets), picked), -15.0, 15.0)) * mask[:, None]
-        self_weight = tf.exp(tf.clip_by_value(own, -15.0, 15.0))
+        self_weight = tf.exp(tf.clip_by_value(itself, -15.0, 15.0))
         total = self_weight + tf.math.unsorted_segment_sum(over, targets, count)
         heard = tf.math.unsorted_segment_sum(over[..., None] * picked, targets, count)
         mixed = (heard + self_weight[..., None] * values) / total[..., None]
@@ -173,8 +173,8 @@ class OperatorTable(tf.keras.layers.Layer):
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         sizes = tf.clip_by_value(features[:, 1:], 0, _LARGEST_KERNEL)
-        parts = [self.operators(features[:, 0]), *(table(sizes[:, k]) for k, table in enumerate(self.kernels))]
-        return self.first(tf.concat(parts, axis=1))
+        columns = [self.operators(features[:, 0]), *(table(sizes[:, k]) for k, table in enumerate(self.kernels))]
+        return self.first(tf.concat(columns, axis=1))
 
 
 class MotifEncoder(tf.keras.Model):
@@ -183,7 +183,7 @@ class MotifEncoder(tf.keras.Model):
     Args:
       config: sizes and options.
       families: number of families that the classifier tells apart; 0 for no classifier.
-      seed: of the initial weights.
+      seed: seed of the initial weights.
     """
 
     def __init__(self, config: MotifEncoderConfig, families: int = 0, seed: int = 0):
@@ -210,7 +210,7 @@ class MotifEncoder(tf.keras.Model):
         self._build()
 
     def _build(self) -> None:
-        """Makes all variables, in an order that does not depend on the first input."""
+        """Creates all variables, in an order that does not depend on the first input."""
         empty = tf.zeros([1], tf.int32)
         nodes = FlatBatch(tf.zeros([2, 3], tf.int32), tf.constant([0, 1]), empty + 1, empty + 1, empty + 1)
         width = self.config.neighbourhood_width
@@ -236,7 +236,7 @@ class MotifEncoder(tf.keras.Model):
           features: int32 `[F, 3]`, if the batch's operators are rows of this table.
 
         Returns:
-          float32 `[B, D]` of length 1; the first numbers are learned, the last ones the memory.
+          float32 `[B, D]` of length 1; the first entries are learned, the last entries are the memory.
         """
         return self.with_memory(batch, self.readout_of(batch, self.motif_states(batch, features)))
 
@@ -294,14 +294,14 @@ class MotifEncoder(tf.keras.Model):
         if dropout:
             motifs = tf.nn.experimental.stateless_dropout(motifs, dropout, seed + 1)
         # Distinct motifs: how often a block is repeated tells depth, not family.
-        parts = [_mean(motifs, batch.macro.node_graph, graphs + 1, batch.share)[:-1]]
+        means = [_mean(motifs, batch.macro.node_graph, graphs + 1, batch.share)[:-1]]
         if self.macro_network is not None:
             states = self.macro_network(
                 motifs, batch.macro.sources, batch.macro.targets, tf.ones_like(batch.macro.sources, tf.float32)
             )
             weight = batch.share if self.config.directions == "both" else tf.ones_like(batch.share)
-            parts.append(_mean(states, batch.macro.node_graph, graphs + 1, weight)[:-1])
-        learned = tf.math.l2_normalize(self.readout(tf.concat(parts, axis=1)), axis=1)
+            means.append(_mean(states, batch.macro.node_graph, graphs + 1, weight)[:-1])
+        learned = tf.math.l2_normalize(self.readout(tf.concat(means, axis=1)), axis=1)
         if self.colour_layer is not None:
             colours = batch.neighbourhoods
             if dropout:

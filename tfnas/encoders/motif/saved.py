@@ -87,8 +87,8 @@ def export(model: MotifEncoder, splitter: Splitter, folder: artefacts.PathLike, 
 
     Args:
       model: the trained model.
-      splitter: what made its graphs.
-      folder: where.
+      splitter: cutter of the graphs that the model was trained with.
+      folder: folder of the export.
       **facts: JSON values for the manifest; `config` is needed to load the encoder.
 
     Returns:
@@ -137,8 +137,8 @@ class SavedMotifEncoder(SavedEncoder):
     CORPUS_KIND = graph_corpora.KIND
     SHARED = ("operators",)
 
-    def __init__(self, folder: artefacts.PathLike = SHIPPED / "motif_encoder"):
-        super().__init__(folder)
+    def __init__(self, folder: artefacts.PathLike | None = None):
+        super().__init__(folder or SHIPPED / "motif_encoder")
         check_vocabulary(self)
         try:
             config = MotifEncoderConfig(**self.manifest["config"])
@@ -152,7 +152,7 @@ class SavedMotifEncoder(SavedEncoder):
         """N graphs cut into the encoder's motifs.
 
         Raises:
-          InvalidArchitectureError: a graph has no operators, or one that the encoder was not trained with.
+          InvalidArchitectureError: a graph has no operators, or an operator that the encoder was not trained with.
         """
         packed = pack(graphs)
         check_operators(self, packed)

@@ -1,4 +1,4 @@
-"""From packed graphs to two-level graphs, as a configuration says."""
+"""From packed graphs to two-level graphs, by the rule that a configuration names."""
 
 import networkx as nx
 import numpy as np
@@ -17,8 +17,8 @@ class Splitter:
     """Cuts graphs into pieces and hashes their neighbourhoods.
 
     Args:
-      config: how.
-      vocabulary: the motifs, where `config.splitting` is `motifs`.
+      config: settings of pieces and hashed colours.
+      vocabulary: known motifs, where `config.splitting` is `motifs`; none by default.
     """
 
     def __init__(self, config: MotifEncoderConfig, vocabulary: mining.MotifVocabulary | None = None):
@@ -78,14 +78,14 @@ class Splitter:
             return baselines.bigram_segments(graphs)
         if splitting == "communities":
             return _communities(graphs)
-        found = mining.sequences(graphs, 0, self.config.operators)
+        ordered = mining.sequences(graphs, 0, self.config.operators)
         if splitting == "fixed_size":
-            return baselines.fixed_size(graphs, found, _PIECE_SIZE)
+            return baselines.fixed_size(graphs, ordered, _PIECE_SIZE)
         if splitting == "fixed_number":
-            return baselines.fixed_number(graphs, found, _PIECES)
+            return baselines.fixed_number(graphs, ordered, _PIECES)
         if splitting == "random":
-            return baselines.random_sizes(graphs, found)
-        return baselines.fixed_number(graphs, found, 1)
+            return baselines.random_sizes(graphs, ordered)
+        return baselines.fixed_number(graphs, ordered, 1)
 
 
 def _communities(graphs: PackedGraphs) -> mining.MacroGraphs:

@@ -29,11 +29,11 @@ class RetrievalTask(Task):
     Args:
       config: network, losses and optimiser.
       graphs: N graphs with families.
-      seed: of the initial weights.
+      seed: seed of the initial weights.
       epochs: length of the run, over which the learning rate falls.
-      stage: `joint` (all losses), `motif` (the motifs' alone), or `graph` (the graphs' on frozen motifs).
-      model: continue with this one.
-      replicas: over which every batch is split.
+      stage: losses that are trained: `joint` (all), `motif` (of motifs alone) or `graph` (of graphs, on frozen motifs).
+      model: model to continue with; a new model by default.
+      replicas: number of replicas over which every batch is split.
 
     Raises:
       ConfigurationError: the batch can't be split.
@@ -64,12 +64,12 @@ class RetrievalTask(Task):
         family = graphs.graphs.family
         by_family = np.argsort(family, kind="stable").astype(np.int32)
         sizes = np.bincount(family, minlength=len(graphs.graphs.families)).astype(np.int32)
-        place = np.empty(len(family), np.int32)
+        number = np.empty(len(family), np.int32)  # of a graph within its family
         starts = np.cumsum(sizes) - sizes
-        place[by_family] = np.arange(len(family)) - starts[family[by_family]]
+        number[by_family] = np.arange(len(family)) - starts[family[by_family]]
         self._by_family, self._sizes = tf.constant(by_family), tf.constant(sizes)
         self._starts = tf.constant(starts.astype(np.int32))
-        self.data = (tf.range(len(graphs)), tf.constant(family), tf.constant(place))
+        self.data = (tf.range(len(graphs)), tf.constant(family), tf.constant(number))
 
     def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
         return {
@@ -86,13 +86,13 @@ class RetrievalTask(Task):
         training: bool,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         config = self.config
-        rows, family, place = batch
+        rows, family, number = batch
         size = tf.gather(self._sizes, family)
         step = 1 + tf.cast(draws["relative"] * tf.cast(size - 1, tf.float32), tf.int32)
-        relative = tf.gather(self._by_family, tf.gather(self._starts, family) + (place + step) % size)
-        graphs, kept = self._graphs.batch(tf.concat([rows, relative], 0))
+        relative = tf.gather(self._by_family, tf.gather(self._starts, family) + (number + step) % size)
+        graphs, fits = self._graphs.batch(tf.concat([rows, relative], 0))
         alone = tf.cast(size > 1, tf.float32)
-        weights = tf.concat([row_weights, row_weights * alone], 0) * kept
+        weights = tf.concat([row_weights, row_weights * alone], 0) * fits
         families = tf.concat([family, family], 0)
         seed, dropout = draws["seed"][0], config.dropout if training else 0.0
         share = tf.reduce_sum(row_weights) / total_weight  # of this replica
@@ -106,17 +106,17 @@ class RetrievalTask(Task):
                 motifs = tf.stop_gradient(motifs)
             vectors = self.model.readout_of(graphs, motifs, dropout, seed)
             learned = tf.math.l2_normalize(vectors, axis=1)
-            own, every = _members(learned, families, graphs.neighbourhoods, weights)
-            graph_loss = self._graph_loss(own, every, total_weight)
+            anchors, every = _members(learned, families, graphs.neighbourhoods, weights)
+            graph_loss = self._graph_loss(anchors, every, total_weight)
             if config.geometry_weight:
-                geometry_loss = geometry(own, every)
+                geometry_loss = geometry(anchors, every)
             if config.class_weight:
                 logits = self.model.classifier(vectors)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(families, logits)
                 class_loss = tf.reduce_sum(weights * losses) / (2.0 * total_weight)
         loss = config.motif_weight * motif_loss + graph_loss + config.class_weight * class_loss
         loss += config.geometry_weight * geometry_loss
-        left_out = tf.reduce_sum(1.0 - kept)
+        left_out = tf.reduce_sum(1.0 - fits)
         values = (loss, motif_loss, graph_loss, geometry_loss, class_loss, left_out)
         return loss, dict(zip(self.metric_names, values, strict=True))
 
@@ -127,33 +127,33 @@ class RetrievalTask(Task):
         known *= tf.gather(tf.pad(tf.cast(weights > 0, tf.float32), ((0, 1),)), graphs.macro.node_graph)
         if self.config.motif_loss == "discriminator":
             return motif_discriminator(motifs, contexts, known, graphs, self.model.discriminator)
-        places = tf.random.stateless_uniform([self.config.motif_anchors], seed + 3)
+        shares = tf.random.stateless_uniform([self.config.motif_anchors], seed + 3)
         total = tf.cast(tf.reduce_sum(graphs.macro.sizes), tf.float32)
-        picked = tf.minimum(tf.cast(places * total, tf.int32), tf.shape(motifs)[0] - 1)
+        picked = tf.minimum(tf.cast(shares * total, tf.int32), tf.shape(motifs)[0] - 1)
         return motif_infonce(motifs, contexts, known, graphs, picked, self.config.motif_temperature)
 
-    def _graph_loss(self, own: Members, every: Members, total_weight: tf.Tensor) -> tf.Tensor:
+    def _graph_loss(self, anchors: Members, every: Members, total_weight: tf.Tensor) -> tf.Tensor:
         if self.config.graph_loss == "none":
             return tf.constant(0.0)
         if self.config.graph_loss == "pooled":
             whole = pooled_contrast(every.projection, every.family, every.weight)
             return whole / tf.cast(tf.distribute.get_replica_context().num_replicas_in_sync, tf.float32)
         # Descriptors weigh positive graphs in another encoder's loss, never in this one.
-        losses = contrastive_losses(own, every, kind="supcon", temperature=self.config.temperature)
+        losses = contrastive_losses(anchors, every, kind="supcon", temperature=self.config.temperature)
         return tf.reduce_sum(losses) / (2.0 * total_weight)
 
 
 def _members(
     projection: tf.Tensor, family: tf.Tensor, descriptor: tf.Tensor, weight: tf.Tensor
 ) -> tuple[Members, Members]:
-    """The graphs of this replica, and of all."""
+    """The graphs of this replica, and the graphs of all replicas."""
     context = tf.distribute.get_replica_context()
     count = tf.shape(family)[0]
     numbers = tf.range(count) + count * context.replica_id_in_sync_group
-    own = Members(projection, family, descriptor, numbers, numbers, weight)
+    anchors = Members(projection, family, descriptor, numbers, numbers, weight)
     if context.num_replicas_in_sync == 1:
-        return own, own
-    return own, Members(*(context.all_gather(part, axis=0) for part in own))
+        return anchors, anchors
+    return anchors, Members(*(context.all_gather(values, axis=0) for values in anchors))
 
 
 class MotifPretraining(Pretraining):
