@@ -168,7 +168,8 @@ class JacobianPretraining(Pretraining):
     def __init__(self, config: JacobianEncoderConfig, corpora: Sequence[JacobianCorpus]):
         self.config = config
         self.corpora = corpora
-        self.usable = [corpus[np.flatnonzero(corpus.usable)] for corpus in corpora]
+        # A joined corpus has fewer cells than Jacobians: rows are taken only where there is something to leave out.
+        self.usable = [corpus if corpus.usable.all() else corpus[np.flatnonzero(corpus.usable)] for corpus in corpora]
         self.everything = joined(self.usable)
 
     @classmethod
