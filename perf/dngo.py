@@ -37,11 +37,11 @@ def main() -> None:
         started = time.process_time()
         model.fit(inputs[rows], truth[rows])
         seconds = time.process_time() - started
-        found = [scipy.stats.spearmanr(model.predict(inputs, run)[0], truth).statistic for run in range(SAMPLES)]
-        error = np.std(found) / np.sqrt(SAMPLES)
+        correlations = [scipy.stats.spearmanr(model.predict(inputs, run)[0], truth).statistic for run in range(SAMPLES)]
+        error = np.std(correlations) / np.sqrt(SAMPLES)
         print(
             f"{count} cells, {units} units, {epochs} epochs at {learning_rate}: "
-            f"{np.mean(found):.3f} ± {error:.3f}, {seconds:.2f} s"
+            f"{np.mean(correlations):.3f} ± {error:.3f}, {seconds:.2f} s"
         )
 
 

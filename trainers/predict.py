@@ -24,18 +24,18 @@ tfnas_flags.define_input_shape()
 
 
 def main() -> None:
-    """Flags -> `tfnas.predictors.graph_predictor.SavedPredictor`."""
+    """Flags -> `tfnas.predictors.saved.SavedPredictor`."""
     shape = tfnas_flags.input_shape()
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas.graphs import importers
-    from tfnas.predictors import graph_predictor
+    from tfnas.predictors import saved
     from tfnas.reports import figures
 
-    predictor = graph_predictor.SavedPredictor(_PREDICTOR.value)
+    predictor = saved.SavedPredictor(_PREDICTOR.value)
     graph = importers.from_file(_MODEL.value, input_shape=shape)
     answer = predictor.predict([graph])[0]
-    print(graph_predictor.prediction_table(answer))
+    print(saved.prediction_table(answer))
     if _JSON.value:
         fields = dataclasses.asdict(answer) | {"embedding": answer.embedding.tolist(), "model": str(_MODEL.value)}
         artefacts.write_json(_JSON.value, fields)

@@ -11,19 +11,14 @@ import tensorflow_probability as tfp
 from tfnas.errors import ConfigurationError
 
 _CHUNK = 16_384
+_ITERATIONS = 100  # largest number of iterations of L-BFGS
 
 
 class GaussianProcess:
     """A process with constant mean and the squared exponential kernel.
 
     Inputs and targets are standardised; amplitude, length scale and noise maximise the marginal likelihood.
-
-    Args:
-      iterations: of L-BFGS, at most.
     """
-
-    def __init__(self, iterations: int = 100):
-        self.iterations = iterations
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray) -> "GaussianProcess":
         """Fits to float `[n, D]` and `[n]`.
@@ -42,14 +37,14 @@ class GaussianProcess:
         self._inputs = tf.constant((inputs - self._shift) / self._scale)
         self._targets = tf.constant((targets - self._target_shift) / self._target_scale)
         start = tf.constant([0.0, 0.5 * np.log(inputs.shape[1]), np.log(0.3)], tf.float64)
-        found = tfp.optimizer.lbfgs_minimize(
+        solution = tfp.optimizer.lbfgs_minimize(
             lambda logs: tfp.math.value_and_gradient(
                 lambda values: _negative_log_likelihood(values, self._inputs, self._targets), logs
             ),
             start,
-            max_iterations=self.iterations,
+            max_iterations=_ITERATIONS,
         )
-        self.amplitude, self.length_scale, self.noise = np.exp(found.position.numpy()).tolist()
+        self.amplitude, self.length_scale, self.noise = np.exp(solution.position.numpy()).tolist()
         return self
 
     def predict(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

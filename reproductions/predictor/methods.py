@@ -18,7 +18,8 @@ from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.graphs.packed import embed_packed
 from tfnas.predictors import features
 from tfnas.predictors.additive_gp import AdditiveGP
-from tfnas.predictors.mlp import MLPConfig, MLPEnsemble
+from tfnas.predictors.config import MLPConfig
+from tfnas.predictors.mlp import MLPEnsemble
 
 Predictions = list[np.ndarray]
 """Per run, float32 for the graphs `Task.tests`."""

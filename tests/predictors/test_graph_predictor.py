@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.graphs.test_packed import sample
+from tfnas.benchmarks import BENCHMARKS
 from tfnas.encoders.computation_graph import saved
 from tfnas.encoders.computation_graph.config import preset
 from tfnas.encoders.computation_graph.model import GraphEncoder
@@ -15,9 +16,11 @@ from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.graphs.computation_graph import ComputationGraph, to_example
 from tfnas.graphs.packed import pack
-from tfnas.predictors import graph_predictor, labelled
-from tfnas.predictors.graph_predictor import SavedPredictor
-from tfnas.predictors.mlp import MLPConfig
+from tfnas.predictors import labelled
+from tfnas.predictors.config import MLPConfig
+from tfnas.predictors.graph_predictor import GraphPredictor
+from tfnas.predictors.labelled import LabelSource
+from tfnas.predictors.saved import SavedPredictor, prediction_table
 
 CONFIG = MLPConfig(hidden=(16,), members=3, epochs=40, batch_size=16, tune_epochs=40)
 
@@ -43,12 +46,13 @@ def graphs():
 @pytest.fixture(scope="module")
 def trained(encoder, graphs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("predictor")
-    summary = graph_predictor.train(encoder, graphs, folder, CONFIG, 1)
-    return folder / "predictor", summary
+    predictor = GraphPredictor(encoder, CONFIG, 1).fit(graphs, graphs.labels)
+    predictor.save(folder, {"nasbench101": "sizes", "nats_size": "sizes"})
+    return folder / "predictor", predictor
 
 
 def test_held_out_networks_are_ranked(trained):
-    _, summary = trained
+    summary = trained[1].summary
     assert set(summary["spearman"]) == {"nasbench101", "nats_size"}
     assert summary["spearman"]["nats_size"] > 0.3  # of six networks
     families = summary["families"]
@@ -63,15 +67,15 @@ def test_answers(trained, graphs):
     parameters = [graph.total_parameters for graph in known]
     scores = [answer.score for answer in answers]
     assert np.corrcoef(np.log(parameters), scores)[0, 1] > 0.7
-    facts = trained[1]["families"]["nats_size"]
+    facts = trained[1].summary["families"]["nats_size"]
     best = answers[int(np.argmax(scores))]
     assert best.accuracy == pytest.approx(facts["label_mean"] + best.score * facts["label_stddev"])
     assert best.percentile > 80 > 20 > answers[int(np.argmin(scores))].percentile
     assert all(answer.stddev > 0 for answer in answers)
     stranger = predictor.predict(sample("mobilenetv3", 1))[0]
     assert stranger.distance > 3 > np.median([answer.distance for answer in answers])
-    assert "do not rely" in graph_predictor.prediction_table(stranger)
-    assert "do not rely" not in graph_predictor.prediction_table(min(answers, key=lambda answer: answer.distance))
+    assert "do not rely" in prediction_table(stranger)
+    assert "do not rely" not in prediction_table(min(answers, key=lambda answer: answer.distance))
 
 
 def test_without_tfnas(trained, tmp_path):
@@ -97,15 +101,16 @@ assert not {"tfnas", "tensorflow_gnn"} & set(sys.modules)
     np.testing.assert_allclose(eval(done.stdout), [expected] * 3, atol=1e-5)
 
 
-def test_a_target_of_few_labels(encoder, graphs, tmp_path):
-    summary = graph_predictor.train(encoder, graphs, tmp_path, CONFIG, 1, target="nats_size", labels=25)
+def test_a_target_of_few_labels(encoder, graphs):
+    predictor = GraphPredictor(encoder, CONFIG, 1, target="nats_size", labels=25)
+    summary = predictor.fit(graphs, graphs.labels).summary
     assert list(summary["spearman"]) == ["nats_size"]
     assert summary["spearman"]["nats_size"] > 0.5
 
 
-def test_refusals(encoder, graphs, tmp_path):
+def test_refusals(encoder, graphs):
     def train(packed, **changes):
-        return graph_predictor.train(encoder, packed, tmp_path, CONFIG, 1, **changes)
+        return GraphPredictor(encoder, CONFIG, 1, **changes).fit(packed, packed.labels)
 
     missing = graphs.labels.copy()
     missing[3] = np.nan
@@ -119,8 +124,14 @@ def test_refusals(encoder, graphs, tmp_path):
         train(graphs[np.arange(62)])
     with pytest.raises(ConfigurationError, match="all labels of family 'nasbench101' are equal"):
         train(graphs.with_labels(np.zeros(len(graphs))))
-    with pytest.raises(ConfigurationError, match="benchmark 'imagenet', expected one of digits201"):
-        labelled.from_benchmarks({"imagenet": 3})
+
+
+def test_a_fitted_predictor_and_its_export_agree(trained):
+    graphs = sample("nats_size", 5)
+    mean, stddev = trained[1].predict(pack(graphs))
+    answers = SavedPredictor(trained[0]).predict(graphs)
+    np.testing.assert_allclose(mean, [answer.score for answer in answers], atol=1e-5)
+    np.testing.assert_allclose(stddev, [answer.stddev for answer in answers], atol=1e-5)
 
 
 def test_an_empty_graph(trained):
@@ -134,8 +145,43 @@ def test_damage(trained, tmp_path):
         SavedPredictor(tmp_path)
 
 
-def test_graphs_of_a_benchmark():
-    found = labelled.from_benchmarks({"digits201": 12})
-    assert found.families == ("nasbench201",)
-    assert np.isfinite(found.labels).all()
-    assert len(found) == 12
+def test_the_export_knows_the_origin_of_its_labels(trained):
+    assert SavedPredictor(trained[0]).manifest["training"]["labels"]["nats_size"] == "sizes"
+
+
+def test_labels_of_a_benchmark_come_from_a_named_column():
+    default, validation = (
+        labelled.read([LabelSource.parse(text)])
+        for text in ("digits201:12", "digits201:12:validation_accuracy_curve_12")
+    )
+    assert default.graphs.families == ("nasbench201",)
+    assert len(default.graphs) == 12
+    assert default.origins == {"nasbench201": "test_accuracy_curve_12 of digits201"}
+    assert validation.origins == {"nasbench201": "validation_accuracy_curve_12 of digits201"}
+    evaluator = BENCHMARKS["digits201"].evaluator()
+    rows = np.random.default_rng(1).permutation(len(evaluator.table))[:12]
+    for examples, column in ((default, "test"), (validation, "validation")):
+        np.testing.assert_allclose(examples.graphs.labels, getattr(evaluator.scores, column)[rows], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("imagenet:3", "benchmark 'imagenet', expected one of digits201"),
+        ("digits201:x", "--benchmarks=digits201:x: expected a name, or a name and :COUNT"),
+        ("digits201:3:flops:4", "expected a name, or a name and :COUNT"),
+        ("digits201:12:accuracy", "benchmark 'digits201': no column 'accuracy' in the table, expected one of flops"),
+        ("digits201::training_seconds_12", "column 'training_seconds_12' holds no accuracies"),
+        ("digits201:99999", "benchmark 'digits201' has 15625 labelled graphs, 99999 were asked for"),
+    ],
+)
+def test_labels_that_can_not_be_read(text, message):
+    with pytest.raises(ConfigurationError, match=message):
+        labelled.read([LabelSource.parse(text)])
+
+
+def test_a_family_has_one_label():
+    with pytest.raises(ConfigurationError, match="other labels are of nasbench201 too"):
+        labelled.read([LabelSource("digits201", 3), LabelSource("digits201", 4)])
+    with pytest.raises(ConfigurationError, match="nothing to learn from; pass --benchmarks or --corpus"):
+        labelled.read([])

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
-from tfnas.predictors.mlp import MLPConfig, MLPEnsemble, outputs
+from tfnas.predictors.config import MLPConfig
+from tfnas.predictors.mlp import MLPEnsemble, outputs
 
 CONFIG = MLPConfig(hidden=(16, 16), members=3, epochs=30, batch_size=32, tune_epochs=20)
 

@@ -17,7 +17,7 @@ from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.table import write_table
 from tfnas.encoders.computation_graph.config import preset
 from tfnas.networks import symbolic
-from tfnas.predictors.mlp import MLPConfig
+from tfnas.predictors.config import MLPConfig
 from tfnas.spaces import NASBench101, NASBench201, NASBench301
 
 _SIZES = {"nasbench101": 130, "nasbench201": 120, "nasbench301": 70}

@@ -15,39 +15,43 @@ from tfnas.errors import ConfigurationError
 from tfnas.predictors import adam
 from tfnas.runtime import in_threads
 
-_CHUNK = 64  # data sets in one compiled training program; always so many, so that each is rounded the same way
-_LOG_RATIOS = np.linspace(-15.0, 10.0, 51)  # of the precisions of prior and noise
+_BATCH = 10  # points per update
+_CHUNK = 64  # data sets in every run of the compiled training program, so that each is rounded the same way
+_LOG_RATIOS = np.linspace(-15.0, 10.0, 51)  # logarithms of the ratio of the precisions of prior and noise
 _LOG_NOISE_PRECISION = (-5.0, 10.0)
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
 
 
 class DNGO:
-    """Regression with uncertainty, for one data set or for R data sets of one shape at the price of far fewer.
+    """Regression with uncertainty, for a data set or for R data sets of one shape at the price of far fewer.
 
     Inputs and targets are standardised. The network is trained anew by every `fit`, from weights that the seed
     decides. The precisions of prior and noise maximise the marginal likelihood.
 
     The published settings (128 units, 100 epochs, rate 1e-2) overfit a hundred points. The defaults were chosen by the
-    rank correlation that 30 and 100 random cells of Digits-201 give for all others, and among equals by speed
+    rank correlation that 30 and 100 random cells of Digits-201 give for all other cells, and among equals by speed
     (`perf/dngo.py`).
+
+    >>> inputs = np.linspace(-1.0, 1.0, 12)[:, None]
+    >>> mean, stddev = DNGO().fit(inputs, inputs[:, 0]).predict(inputs)
+    >>> bool(mean[-1] > mean[0]), bool((stddev > 0).all())
+    (True, True)
 
     Args:
       units: width of the hidden tanh layer; with a constant it makes the basis functions.
       epochs: passes over the data.
-      batch_size: points per update.
-      learning_rate: of Adam.
-      seed: decides initial weights and order; one number, or one per data set.
+      learning_rate: learning rate of Adam.
+      seed: seed of initial weights and order, or a seed per data set.
     """
 
     def __init__(
         self,
         units: int = 32,
         epochs: int = 10,
-        batch_size: int = 10,
         learning_rate: float = 3e-3,
         seed: int | Sequence[int] = 0,
     ):
-        self.units, self.epochs, self.batch_size = units, epochs, batch_size
+        self.units, self.epochs = units, epochs
         self.learning_rate = learning_rate
         self.seeds = list(seed) if isinstance(seed, Sequence) else [seed]
 
@@ -83,12 +87,12 @@ class DNGO:
 
         Args:
           inputs: `[m, D]`.
-          run: which of the R data sets predicts.
+          run: number of the data set whose regression predicts.
         """
         kernel = self._kernel[run] / self._scale[run][:, None]
         bias = self._bias[run] - self._shift[run] @ kernel
-        parts = (kernel, bias, self._weights[run], self._root[run])
-        mean, variance = _predict(tf.cast(inputs, tf.float32), *(tf.constant(part, tf.float32) for part in parts))
+        arrays = (kernel, bias, self._weights[run], self._root[run])
+        mean, variance = _predict(tf.cast(inputs, tf.float32), *(tf.constant(array, tf.float32) for array in arrays))
         spread = np.sqrt(variance.numpy() + np.float32(1.0 / self._noise_precision[run]))
         scale, shift = np.float32(self._target_scale[run]), np.float32(self._target_shift[run])
         return mean.numpy() * scale + shift, spread * scale
@@ -108,12 +112,12 @@ class DNGO:
             weights = [self._initial_weights(self.seeds[run], size) for run in chosen]
             orders = [self._order(self.seeds[run], points, capacity) for run in chosen]
             kernel, bias = program(
-                [tf.constant(np.stack(part)) for part in zip(*weights, strict=True)],
+                [tf.constant(np.stack(layer)) for layer in zip(*weights, strict=True)],
                 tf.constant(padded[chosen]),
                 tf.constant(padded_targets[chosen]),
                 tf.constant(np.stack(orders, axis=1)),
                 counted,
-                tf.constant(self.epochs * -(-points // self.batch_size)),
+                tf.constant(self.epochs * -(-points // _BATCH)),
             )
             return kernel.numpy(), bias.numpy()
 
@@ -130,21 +134,21 @@ class DNGO:
 
     def _order(self, seed: int, points: int, capacity: int) -> np.ndarray:
         """Row numbers of every update, int32 `[steps, batch]`, padded to the steps of `capacity` points."""
-        per_epoch = -(-points // self.batch_size)
+        per_epoch = -(-points // _BATCH)
         steps = self.epochs * per_epoch
-        rows = np.zeros((self.epochs * -(-capacity // self.batch_size), self.batch_size), np.int32)
+        rows = np.zeros((self.epochs * -(-capacity // _BATCH), _BATCH), np.int32)
         order = np.random.default_rng(seed).random((self.epochs, points)).argsort(axis=1)
-        filled = np.zeros((self.epochs, per_epoch * self.batch_size), np.int32)
+        filled = np.zeros((self.epochs, per_epoch * _BATCH), np.int32)
         filled[:, :points] = order
         rows[:steps] = filled.reshape(steps, -1)
         return rows
 
     def _counted(self, points: int, capacity: int) -> np.ndarray:
         """Which entries of `_order` are points and not padding, float32 `[steps, batch]`; the same for all seeds."""
-        per_epoch = -(-points // self.batch_size)
-        counted = np.zeros((self.epochs * -(-capacity // self.batch_size), self.batch_size), np.float32)
-        kept = np.arange(per_epoch * self.batch_size) < points
-        counted[: self.epochs * per_epoch] = np.tile(kept, (self.epochs, 1)).reshape(-1, self.batch_size)
+        per_epoch = -(-points // _BATCH)
+        counted = np.zeros((self.epochs * -(-capacity // _BATCH), _BATCH), np.float32)
+        used = np.arange(per_epoch * _BATCH) < points
+        counted[: self.epochs * per_epoch] = np.tile(used, (self.epochs, 1)).reshape(-1, _BATCH)
         return counted
 
     def _fit_regressions(self, features: np.ndarray, targets: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from tfnas.graphs.motifs import weisfeiler_lehman
 from tfnas.graphs.packed import PackedGraphs
 
 BLOCKS = ("structure", "operators", "neighbourhoods", "embedding")
-"""Names of the blocks; `embedding` is what an encoder makes."""
+"""Names of the blocks; an encoder computes `embedding`."""
 
 Embed = Callable[[PackedGraphs], np.ndarray]
 _ROUNDS = 4
@@ -23,10 +23,11 @@ class GraphFeatures:
     """Blocks of features whose scale the reference graphs decide.
 
     Args:
-      reference: unlabelled graphs of the family that predictions are wanted for.
-      names: of `BLOCKS`. `structure` is what `graphs.structure` says, `operators` counts operators, `neighbourhoods`
-        counts what one to four steps upstream look like, a block for each number of steps.
-      embed: from graphs to embeddings float32 `[N, D]`, for `embedding`.
+      reference: unlabelled graphs of the family that is predicted.
+      names: names of blocks in `BLOCKS`. `structure` holds the numbers of `graphs.structure`, `operators` counts
+        operators, `neighbourhoods` counts operators with the same one to four steps upstream, a block for each number
+        of steps.
+      embed: function from graphs to embeddings float32 `[N, D]`, for `embedding`.
 
     Attributes:
       blocks: the reference's features, float64 `[N, D_b]` each, with mean 0 and a mean square norm of 1.
@@ -44,22 +45,22 @@ class GraphFeatures:
         self._names, self._embed = tuple(names), embed
         rounds = _ROUNDS if "neighbourhoods" in names else 0
         counts, self._colours = weisfeiler_lehman.colour_counts(reference, rounds)
-        self._reductions = [None, *(_reduction(part) for part in counts[1:])]
+        self._reductions = [None, *(_reduction(count) for count in counts[1:])]
         raw = self._raw(reference, counts)
         self._statistics = [
-            (part.mean(axis=0), _deviation(part) if standardise else np.ones(part.shape[1]))
-            for standardise, part in raw
+            (block.mean(axis=0), _deviation(block) if standardise else np.ones(block.shape[1]))
+            for standardise, block in raw
         ]
         centred = self._centred(raw)
-        norms = [np.sqrt((part**2).sum(axis=1).mean()) for part in centred]
+        norms = [np.sqrt((block**2).sum(axis=1).mean()) for block in centred]
         self._norms = [norm if norm > _TINY else np.inf for norm in norms]
-        self.blocks = [part / norm for part, norm in zip(centred, self._norms, strict=True)]
+        self.blocks = [block / norm for block, norm in zip(centred, self._norms, strict=True)]
 
     def transform(self, graphs: PackedGraphs) -> list[np.ndarray]:
         """The same blocks of other graphs; neighbourhoods that no reference graph has are not counted."""
         counts, _ = weisfeiler_lehman.colour_counts(graphs, len(self._colours) - 1, self._colours)
         centred = self._centred(self._raw(graphs, counts))
-        return [part / norm for part, norm in zip(centred, self._norms, strict=True)]
+        return [block / norm for block, norm in zip(centred, self._norms, strict=True)]
 
     def _raw(self, graphs: PackedGraphs, counts: Sequence[scipy.sparse.csr_array]) -> list[tuple[bool, np.ndarray]]:
         """Blocks before scaling, each with whether its columns get the same deviation."""
@@ -70,15 +71,15 @@ class GraphFeatures:
             elif name == "operators":
                 raw.append((False, _logs(counts[0]).toarray()))
             elif name == "neighbourhoods":
-                for part, reduction in zip(counts[1:], self._reductions[1:], strict=True):
-                    logs = _logs(part)
+                for count, reduction in zip(counts[1:], self._reductions[1:], strict=True):
+                    logs = _logs(count)
                     raw.append((False, logs.toarray() if reduction is None else reduction.transform(logs)))
             else:
                 raw.append((True, np.asarray(self._embed(graphs), np.float64)))
         return raw
 
     def _centred(self, raw: Sequence[tuple[bool, np.ndarray]]) -> list[np.ndarray]:
-        return [(part - mean) / deviation for (_, part), (mean, deviation) in zip(raw, self._statistics, strict=True)]
+        return [(block - mean) / deviation for (_, block), (mean, deviation) in zip(raw, self._statistics, strict=True)]
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
@@ -100,7 +101,7 @@ def _logs(counts: scipy.sparse.csr_array) -> scipy.sparse.csr_matrix:
 
 
 def _reduction(counts: scipy.sparse.csr_array) -> TruncatedSVD | None:
-    """Principal directions of the logarithms of counts; distances are kept as well as 64 numbers can."""
+    """Principal directions of the logarithms of counts; 64 numbers preserve distances as well as they can."""
     if min(counts.shape) <= _COMPONENTS:
         return None
     return TruncatedSVD(_COMPONENTS, random_state=0).fit(_logs(counts))

@@ -1,10 +1,14 @@
-"""Labelled computation graphs from corpora and from benchmarks' tables, as `trainers.train_predictor` reads them."""
+"""Labelled computation graphs from benchmarks' tables and from corpora, as `trainers.train_predictor` reads them."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfnas import artefacts
 from tfnas.benchmarks.registry import TABLES
+from tfnas.benchmarks.table import CompactTable
+from tfnas.corpora.graphs import load_graphs
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.networks import symbolic
@@ -12,36 +16,121 @@ from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.spaces import NONE
 
 
-def from_benchmarks(
-    counts: Mapping[str, int | None], *, layout: str = symbolic.BENCHMARK, seed: int = 1
-) -> PackedGraphs:
-    """Random architectures of some benchmarks, with their accuracies as labels and their spaces as families.
+@dataclasses.dataclass(frozen=True)
+class LabelSource:
+    """A benchmark that gives labels.
 
-    Args:
-      counts: how many, by benchmark; None for all.
-      layout: see `symbolic.build`; the predictor's leaves out architectures with `none`.
-      seed: of the choice.
+    >>> LabelSource.parse("digits201:60")
+    LabelSource(benchmark='digits201', count=60, column='test_accuracy_curve_12')
+
+    Attributes:
+      benchmark: name of a benchmark with a table.
+      count: number of random architectures; None for all.
+      column: column of the table that holds the labels.
 
     Raises:
-      ConfigurationError: an unknown benchmark, one without graphs, no table of it, fewer architectures, or two
-        benchmarks of one space.
+      ConfigurationError: no benchmark of that name has a table.
     """
-    parts = []
-    for name, count in counts.items():
-        if name not in TABLES:
-            raise ConfigurationError(f"benchmark {name!r}, expected one of {', '.join(TABLES)}")
-        known = TABLES[name]
-        table = known.load()
-        if any(table.space.name in part.families for part in parts):
+
+    benchmark: str
+    count: int | None = None
+    column: str = ""
+
+    def __post_init__(self) -> None:
+        if self.benchmark not in TABLES:
+            raise ConfigurationError(f"benchmark {self.benchmark!r}, expected one of {', '.join(TABLES)}")
+        if not self.column:
+            object.__setattr__(self, "column", TABLES[self.benchmark].test)
+
+    @classmethod
+    def parse(cls, text: str) -> "LabelSource":
+        """The source that `name`, `name:count`, `name:count:column` or `name::column` describes.
+
+        Raises:
+          ConfigurationError: a count that is no number, or an unknown benchmark.
+        """
+        name, count, column, *rest = (*text.split(":"), "", "")
+        if (count and not count.isdigit()) or any(rest):
             raise ConfigurationError(
-                f"benchmark {name!r}: another one is of {table.space.name} too; a family has one label"
+                f"--benchmarks={text}: expected a name, or a name and :COUNT, or a name and :COUNT:COLUMN"
             )
-        labels = table.values(known.test)
-        kept = np.isfinite(labels)
-        if layout == symbolic.PREDICTOR and NONE in table.space.operations:
-            kept &= table.space.lacks(table.cells, NONE)
-        if count is not None and count > kept.sum():
-            raise ConfigurationError(f"benchmark {name!r} has {kept.sum()} labelled graphs, {count} were asked for")
-        rows = np.random.default_rng(seed).permutation(np.flatnonzero(kept))[:count]
-        parts.append(pack_cells(table.space, table.cells[rows], labels[rows], layout=layout, progress=True))
-    return PackedGraphs.concatenate(parts)
+        return cls(name, int(count) if count else None, column)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledGraphs:
+    """Graphs with labels.
+
+    Attributes:
+      graphs: N graphs with labels.
+      origins: place that the labels of a family come from, by family.
+    """
+
+    graphs: PackedGraphs
+    origins: Mapping[str, str]
+
+
+def read(
+    sources: Sequence[LabelSource],
+    corpora: Sequence[artefacts.PathLike] = (),
+    *,
+    layout: str = symbolic.BENCHMARK,
+    seed: int = 1,
+) -> LabelledGraphs:
+    """Graphs of corpora, and random architectures of benchmarks, whose families are their spaces.
+
+    Args:
+      sources: benchmarks.
+      corpora: folders of labelled graphs.
+      layout: layout of the benchmarks' graphs, see `symbolic.build`; the predictor's layout leaves out architectures
+        with `none`.
+      seed: seed of the choice of architectures.
+
+    Raises:
+      ConfigurationError: nothing to read, no such table or column, a column that holds no accuracies, fewer
+        architectures than asked for, a space without graphs, or two benchmarks of one space.
+      CorruptArtefactError: a file is missing, truncated or changed.
+    """
+    if not sources and not corpora:
+        raise ConfigurationError("nothing to learn from; pass --benchmarks or --corpus")
+    packed: list[PackedGraphs] = []
+    origins: dict[str, str] = {}
+    if corpora:
+        packed.append(load_graphs(corpora))
+        origins |= dict.fromkeys(packed[0].families, "labels of the corpus")
+    for source in sources:
+        table = TABLES[source.benchmark].load()
+        if table.space.name in origins:
+            raise ConfigurationError(
+                f"benchmark {source.benchmark!r}: other labels are of {table.space.name} too; a family has one label"
+            )
+        packed.append(_graphs(table, source, layout, seed))
+        origins[table.space.name] = f"{source.column} of {source.benchmark}"
+    return LabelledGraphs(PackedGraphs.concatenate(packed), origins)
+
+
+def _graphs(table: CompactTable, source: LabelSource, layout: str, seed: int) -> PackedGraphs:
+    labels = _accuracies(table, source)
+    usable = np.isfinite(labels)
+    if layout == symbolic.PREDICTOR and NONE in table.space.operations:
+        usable &= table.space.lacks(table.cells, NONE)
+    if source.count is not None and source.count > usable.sum():
+        raise ConfigurationError(
+            f"benchmark {source.benchmark!r} has {usable.sum()} labelled graphs, {source.count} were asked for"
+        )
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(usable))[: source.count]
+    return pack_cells(table.space, table.cells[rows], labels[rows], layout=layout, progress=True)
+
+
+def _accuracies(table: CompactTable, source: LabelSource) -> np.ndarray:
+    """The labels float64 `[N]`; NaN where nothing was measured."""
+    try:
+        values = table.values(source.column)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"benchmark {source.benchmark!r}: {error}") from error
+    measured = values[np.isfinite(values)]
+    if "accuracy" not in source.column or (measured < 0).any() or (measured > 1).any():
+        raise ConfigurationError(
+            f"benchmark {source.benchmark!r}: column {source.column!r} holds no accuracies in [0, 1]"
+        )
+    return values

@@ -7,7 +7,6 @@ References:
   Lakshminarayanan et al. 2017, "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles".
 """
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -17,57 +16,32 @@ import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
 from tfnas.predictors import adam
+from tfnas.predictors.config import MLPConfig
 
 _FOLDS = 5
 _CHUNK = 8192
 Weights = list[np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
-class MLPConfig:
-    """Network and schedules.
-
-    Attributes:
-      hidden: widths of the hidden layers.
-      members: networks in an ensemble, which differ in initial weights and order of the examples.
-      epochs: passes over the source labels.
-      batch_size: of these.
-      learning_rate: of Adam; it falls to 0 along a cosine.
-      tune_epochs: passes over the labels of fine-tuning.
-      tune_batch_size: of these.
-      tune_learning_rate: likewise.
-    """
-
-    hidden: tuple[int, ...] = (128, 128, 128)
-    members: int = 5
-    epochs: int = 10
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    tune_epochs: int = 100
-    tune_batch_size: int = 10
-    tune_learning_rate: float = 3e-4
-
-    def __post_init__(self) -> None:
-        for field in ("members", "epochs", "batch_size", "tune_epochs", "tune_batch_size"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
-        if not self.hidden or min(self.hidden) < 1:
-            raise ConfigurationError(f"hidden={self.hidden}, expected one or more widths of at least 1")
-
-
 class MLPEnsemble:
     """R ensembles of one architecture of networks.
 
+    >>> config = MLPConfig(hidden=(8,), members=2, epochs=100, learning_rate=0.01)
+    >>> inputs = np.linspace(-1.0, 1.0, 16)[:, None]
+    >>> mean, stddev = MLPEnsemble(config).fit(inputs, inputs[:, 0]).predict(inputs)
+    >>> bool(mean[-1] > mean[0]), stddev.shape
+    (True, (16,))
+
     Args:
-      config: network and schedules.
-      seed: of initial weights and orders.
+      config: networks and schedules.
+      seed: seed of initial weights and orders.
 
     Attributes:
-      weights: of all members, `[R M, fan-in, fan-out]` and `[R M, fan-out]` by turns.
-      scale: what the deviation over members is multiplied by, float64 `[R]`; 1 until `fine_tune` calibrates it.
+      weights: weights `[R M, fan-in, fan-out]` and biases `[R M, fan-out]` of all members, layer by layer.
+      scale: factor of the deviation over members, float64 `[R]`; 1 until `fine_tune` calibrates it.
     """
 
-    def __init__(self, config: MLPConfig = MLPConfig(), seed: int = 0):
+    def __init__(self, config: MLPConfig, seed: int = 0):
         self.config = config
         self.seed = seed
         self.weights: Weights = []
@@ -78,7 +52,7 @@ class MLPEnsemble:
 
         Args:
           inputs: float `[n, D]`; their scale should be near 1.
-          targets: float `[n]`; likewise.
+          targets: float `[n]`, with a scale near 1.
 
         Raises:
           ConfigurationError: fewer than two examples, other shapes, NaN or infinity.
@@ -111,7 +85,7 @@ class MLPEnsemble:
         Args:
           inputs: float `[R, n, D]`.
           targets: float `[R, n]`.
-          calibrate: whether; it costs six times the work.
+          calibrate: False leaves out the calibration, five sixths of the work.
 
         Raises:
           ConfigurationError: this is not one fitted ensemble, fewer than two examples, NaN or infinity.
@@ -119,7 +93,7 @@ class MLPEnsemble:
         if not self.weights or len(self.scale) != 1:
             raise ConfigurationError("fine-tuning starts from one fitted or started ensemble")
         runs = len(inputs)
-        inputs, targets = (np.stack(parts) for parts in zip(*map(_checked, inputs, targets), strict=True))
+        inputs, targets = (np.stack(arrays) for arrays in zip(*map(_checked, inputs, targets), strict=True))
         tuned = MLPEnsemble(self.config, self.seed)
         tuned.weights = self._tuned(inputs, targets)
         tuned.scale = np.ones(runs)
@@ -128,13 +102,13 @@ class MLPEnsemble:
             fold = np.random.default_rng(self.seed).permutation(inputs.shape[1]) % folds
             squares = np.zeros((runs, inputs.shape[1]))
             for number in range(folds):
-                kept, left = fold != number, fold == number
-                part = MLPEnsemble(self.config, self.seed)
-                part.weights = self._tuned(inputs[:, kept], targets[:, kept])
-                part.scale = np.ones(runs)
+                used, left_out = fold != number, fold == number
+                partial = MLPEnsemble(self.config, self.seed)
+                partial.weights = self._tuned(inputs[:, used], targets[:, used])
+                partial.scale = np.ones(runs)
                 for run in range(runs):
-                    mean, deviation = part.predict(inputs[run, left], run)
-                    squares[run, left] = ((mean - targets[run, left]) / np.maximum(deviation, 1e-6)) ** 2
+                    mean, deviation = partial.predict(inputs[run, left_out], run)
+                    squares[run, left_out] = ((mean - targets[run, left_out]) / np.maximum(deviation, 1e-6)) ** 2
             tuned.scale = np.sqrt(squares.mean(axis=1))
         return tuned
 
@@ -143,22 +117,22 @@ class MLPEnsemble:
 
         Args:
           inputs: float `[m, D]`.
-          run: which of the R ensembles.
+          run: number of the ensemble that predicts.
         """
-        own = slice(run * self.config.members, (run + 1) * self.config.members)
-        weights = [tf.constant(part[own]) for part in self.weights]
+        members = slice(run * self.config.members, (run + 1) * self.config.members)
+        weights = [tf.constant(array[members]) for array in self.weights]
         inputs = np.asarray(inputs, np.float32)
-        parts = [
+        chunks = [
             _forward(weights, tf.constant(inputs[start : start + _CHUNK])).numpy()
             for start in range(0, len(inputs), _CHUNK)
         ]
-        values = np.concatenate(parts, axis=1) if parts else np.zeros((self.config.members, 0), np.float32)
+        values = np.concatenate(chunks, axis=1) if chunks else np.zeros((self.config.members, 0), np.float32)
         return values.mean(axis=0), (values.std(axis=0) * self.scale[run]).astype(np.float32)
 
     def _tuned(self, inputs: np.ndarray, targets: np.ndarray) -> Weights:
         config, runs = self.config, len(inputs)
         return _train(
-            [np.tile(part, (runs, *[1] * (part.ndim - 1))) for part in self.weights],
+            [np.tile(array, (runs, *[1] * (array.ndim - 1))) for array in self.weights],
             np.repeat(inputs, config.members, 0),
             np.repeat(targets, config.members, 0),
             runs * config.members,
@@ -194,7 +168,7 @@ def _checked(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def outputs(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
-    """What K networks with the weights of `MLPEnsemble.weights` say, float32 `[K, b]`, of inputs `[K, b, D]`."""
+    """Outputs float32 `[K, b]` of K networks with the weights of `MLPEnsemble.weights`, for inputs `[K, b, D]`."""
     hidden = inputs
     for layer in range(0, len(weights), 2):
         hidden = tf.matmul(hidden, weights[layer]) + weights[layer + 1][:, None]
@@ -218,7 +192,7 @@ def _train(
     learning_rate: float,
     seed: int,
 ) -> Weights:
-    """Adam on the squared error of K networks, each with its own order and, if they are `[K, n, D]`, own examples."""
+    """Adam on the squared error of K networks, each in its own order; they share examples `[n, D]`, not `[K, n, D]`."""
     examples = targets.shape[-1]
     size = min(batch_size, examples)
     steps = epochs * (examples // size)
@@ -230,9 +204,9 @@ def _train(
     rows = rows.reshape(count, steps, size).transpose(1, 0, 2).astype(np.int32)
     program = _training_program(learning_rate)
     trained = program(
-        [tf.constant(part) for part in weights], tf.constant(inputs), tf.constant(targets), tf.constant(rows)
+        [tf.constant(array) for array in weights], tf.constant(inputs), tf.constant(targets), tf.constant(rows)
     )
-    return [part.numpy() for part in trained]
+    return [array.numpy() for array in trained]
 
 
 @functools.cache

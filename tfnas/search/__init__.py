@@ -21,14 +21,14 @@ MakeStrategy = Callable[[CandidateSet, Sequence[int]], Strategy]
 class StrategyKind:
     """A row of `STRATEGIES`.
 
-    >>> cells = tfnas.spaces.NASBench201().enumerate()
-    >>> candidates = Candidates(tfnas.spaces.NASBench201(), cells, np.zeros((len(cells), 1), np.float32))
+    >>> from tfnas.spaces import MobileNetV3
+    >>> candidates = OpenCandidates(MobileNetV3(), capacity=100)
     >>> STRATEGIES["evolution"](candidates, seeds=[1, 2], population_size=10).suggest(3).shape
     (2, 3)
 
     Attributes:
       name: name in flags and results.
-      summary: how the next architecture is chosen, in a few words.
+      summary: choice of the next architecture, in a few words.
       implementation: class or function in this package, as `module:name`.
     """
 

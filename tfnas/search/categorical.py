@@ -24,7 +24,7 @@ class CategoricalReinforce(Strategy):
 
     Args:
       candidates: architectures of NAS-Bench-101, or of a space whose architectures share one graph; choices that make
-        none of them, or a candidate for the second time, are drawn again.
+        no candidate, or a candidate for the second time, are drawn again.
       seeds: seeds of the R runs.
 
     Raises:

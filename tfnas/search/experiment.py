@@ -88,7 +88,7 @@ def compare(
       seed: seed of the first run.
       folder: existing folder that holds every strategy's state and history under `strategies/`, so that a killed
         comparison continues; None writes nothing.
-      engine: other processes that score for the evaluator.
+      engine: processes that score for the evaluator.
       asynchronous: True tells every score as soon as it is there; see `loop.run_search`.
     """
     histories: dict[str, loop.History] = {}

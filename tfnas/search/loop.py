@@ -95,7 +95,7 @@ def run_search(
       bar: progress over all queries.
       budget_seconds: training time that ends the search, even before `queries`, when every run has spent it.
       known: answers `[R, k]` that the strategy was told with `know`; they count as the first queries.
-      engine: other processes that score for the evaluator.
+      engine: processes that score for the evaluator.
       asynchronous: True tells every score as soon as it is there. No worker waits for another's straggler, but the
         result depends on who was faster.
 
