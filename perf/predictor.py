@@ -28,7 +28,8 @@ from tfnas.graphs.packed import PackedGraphs, embed_packed
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
 from tfnas.networks.symbolic.packing import pack_cells
-from tfnas.proxies.scores import PROXIES, ProxyProgram
+from tfnas.proxies import PROXIES
+from tfnas.proxies.scores import ProxyProgram
 from tfnas.proxies.spaces import scorer
 from tfnas.reports import tables
 from tfnas.spaces import NONE, get_space

@@ -13,15 +13,15 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.networks.registry import NETWORKS
+from tfnas.proxies import PROXIES
 
-_PROXIES = ("synflow", "jacov", "fisher", "grad_norm", "grasp", "snip")
 _SPACE = flags.DEFINE_enum("space", None, list(NETWORKS), "Score random architectures of this space.")
 _COUNT = flags.DEFINE_integer("count", 500, "How many.", lower_bound=1)
 _WITHOUT_NONE = flags.DEFINE_boolean("without_none", False, "Leave out cells with the operation none.")
 _MODEL = flags.DEFINE_string("model", None, "Score this .keras file instead.")
 _DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
 _BATCH = flags.DEFINE_integer("batch_size", 64, "Images that a score is taken of.", lower_bound=2)
-_PROXY = flags.DEFINE_list("proxies", list(_PROXIES), f"Some of {', '.join(_PROXIES)}.")
+_PROXY = flags.DEFINE_list("proxies", list(PROXIES), f"Some of {', '.join(PROXIES)}.")
 _SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)
 tfnas_flags.define_output()
 

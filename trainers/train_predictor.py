@@ -13,6 +13,7 @@ from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.networks.registry import BENCHMARK, LAYOUTS
 from tfnas.predictors.config import MLPConfig
 
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped encoder.")
@@ -20,7 +21,7 @@ _BENCHMARKS = flags.DEFINE_list(
     "benchmarks", [], "Benchmarks to learn from, as NAME, NAME:COUNT, NAME:COUNT:COLUMN or NAME::COLUMN."
 )
 _CORPUS = flags.DEFINE_list("corpus", [], "Folders of labelled graphs to learn from.")
-_LAYOUT = flags.DEFINE_enum("layout", "benchmark", ("benchmark", "predictor"), "Networks of the benchmarks' cells.")
+_LAYOUT = flags.DEFINE_enum("layout", BENCHMARK, LAYOUTS, "Networks of the benchmarks' cells.")
 _TARGET = flags.DEFINE_string("target", None, "Family to fine-tune on, after all other families.")
 _LABELS = flags.DEFINE_integer("labels", 50, "Labels of the target that may be used.", lower_bound=3)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides everything random.", lower_bound=0)

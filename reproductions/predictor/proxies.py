@@ -18,7 +18,7 @@ from tfnas.benchmarks.trained.images import batch_of_images
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.features import GraphFeatures, standardised
-from tfnas.proxies.scores import PROXIES
+from tfnas.proxies import PROXIES
 from tfnas.proxies.spaces import scorer
 from tfnas.proxies.tables import read_scores, score_cells
 from tfnas.spaces import NONE, NASBench201, NASBench301

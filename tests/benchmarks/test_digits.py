@@ -15,7 +15,7 @@ CONFIG = DigitsConfig(Skeleton(channels=8, cells_per_stage=1, stages=1), group=4
 
 @pytest.fixture(scope="module")
 def evaluator():
-    return DigitsEvaluator(CONFIG, workers=1)
+    return DigitsEvaluator(CONFIG)
 
 
 def test_a_network_that_sees_nothing_guesses_and_one_that_sees_learns(evaluator):

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.fork import ROOT
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.networks import rewiring
 from tfnas.networks.initialization import draw_weights
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import Cell, NASBench201Network, NASBench201Supernet, Reduction, Skeleton
 from tfnas.networks.nats_size import NATSSizeNetwork, NATSSizeSupernet
-from tfnas.proxies import tables
-from tfnas.proxies.scores import PROXIES, ProxyProgram, jacobian_covariance
+from tfnas.proxies import PROXIES, tables
+from tfnas.proxies.scores import ProxyProgram, jacobian_covariance
 from tfnas.proxies.spaces import SupernetProxies, network_scores
 from tfnas.spaces import Architecture, FiniteSpace, NASBench201, NATSSize
 
@@ -244,6 +245,10 @@ def test_refusals():
     unknown = FiniteSpace("digits", [Architecture(("in", "out"), np.eye(2, k=1))])
     with pytest.raises(ConfigurationError, match=r"no network of digits, only of nasbench101.*add a row"):
         network_scores(unknown, None, IMAGES, LABELS)
+
+
+def test_the_readme_lists_every_score():
+    assert f"| **Proxies** | {', '.join(PROXIES)} of any Keras model" in (ROOT / "README.md").read_text()
 
 
 def test_table_of_scores_goes_on_where_it_was_cut(tmp_path):

@@ -1,13 +1,16 @@
 """What every space promises, checked on every space."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fork import ROOT
 from tests.reference import graphs
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.spaces import Architecture, Darts, NASBench201, get_space
+from tfnas.spaces import SPACES, Architecture, Darts, NASBench201, get_space
 from tfnas.spaces.base import CellTable
 
 EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -105,6 +108,12 @@ def test_bad_encodings_are_refused(space, rng):
             space.decode(wrong, adjacency)
     with pytest.raises(InvalidArchitectureError):
         space.decode(ops, adjacency.T)
+
+
+def test_the_readme_lists_every_space():
+    (row,) = re.findall(r"^\| \*\*Spaces\*\* \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) == SPACES.keys()
+    assert all(get_space(name).name == name for name in SPACES)
 
 
 def test_unknown_space():

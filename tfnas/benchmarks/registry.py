@@ -14,6 +14,7 @@ from tfnas.benchmarks.settings import (
     DartsSettings,
     FunctionSettings,
     NoSettings,
+    SurrogateSettings,
     TableSettings,
     configured,
 )
@@ -168,6 +169,12 @@ def _darts(settings: DartsSettings) -> Evaluator:
     return DartsEvaluator(images, skeleton, query(settings.train_epochs))
 
 
+def _surrogates(settings: SurrogateSettings) -> Evaluator:
+    from tfnas.benchmarks.readers.nasbench301 import SurrogateEvaluator
+
+    return SurrogateEvaluator(settings.performance_model, settings.runtime_model)
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     row.name: row
     for row in (
@@ -176,6 +183,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark("darts", "trainings of networks of DARTS cells on your images", DartsSettings, _darts),
         Benchmark("table", "any compact table", TableSettings, _table),
         Benchmark("function", "a function of yours, in any space", FunctionSettings, _function),
+        Benchmark("surrogates", "the official surrogates of NAS-Bench-301", SurrogateSettings, _surrogates),
         *(
             Benchmark(name, f"columns of {table.file}.npz", ColumnSettings, table.evaluator)
             for name, table in TABLES.items()

@@ -104,6 +104,19 @@ class FunctionSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class SurrogateSettings:
+    """The official surrogates of NAS-Bench-301.
+
+    Attributes:
+      performance_model: folder of the downloaded ensemble that predicts the accuracy.
+      runtime_model: folder of the downloaded ensemble that predicts the training time; by default queries cost nothing.
+    """
+
+    performance_model: str
+    runtime_model: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class OfficialFileSettings:
     """The official TFRecord file of NAS-Bench-101.
 

@@ -15,11 +15,9 @@ import tensorflow as tf
 from tfnas.errors import ConfigurationError
 from tfnas.networks import rewiring
 from tfnas.networks.rewiring import Layer
+from tfnas.proxies import PROXIES
 
 GRADIENT_PROXIES = ("grad_norm", "snip", "fisher")
-PROXIES = ("synflow", "jacov", "fisher", "grad_norm", "grasp", "snip")
-"""The six scores, in the order of the tables of Han et al. 2023."""
-
 _EPSILON = 1e-5
 _ZERO = tf.UnconnectedGradients.ZERO
 

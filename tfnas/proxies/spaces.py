@@ -12,7 +12,8 @@ from tfnas.networks import rewiring
 from tfnas.networks.initialization import draw_weights
 from tfnas.networks.registry import build_network, network_of
 from tfnas.networks.supernet import Supernet
-from tfnas.proxies.scores import PROXIES, ProxyProgram
+from tfnas.proxies import PROXIES
+from tfnas.proxies.scores import ProxyProgram
 from tfnas.spaces import Architecture, Space
 
 

@@ -1,12 +1,11 @@
 """A benchmark that trains: small networks on the digit images that scikit-learn ships."""
 
-import concurrent.futures
 import dataclasses
 import functools
-import os
 import time
 from collections.abc import Sequence
 
+import joblib
 import numpy as np
 import tensorflow as tf
 
@@ -149,14 +148,12 @@ class DigitsEvaluator(Evaluator):
     time that its group took.
 
     Args:
-      config: network and training.
-      workers: groups that train at the same time; by default one per processor.
+      config: network and training; by default those of the benchmark.
     """
 
-    def __init__(self, config: DigitsConfig | None = None, workers: int | None = None):
+    def __init__(self, config: DigitsConfig | None = None):
         self.space = NASBench201()
         self.config = config or DigitsConfig()
-        self._workers = workers or os.cpu_count() or 1
         self._known: dict[str, Score] = {}
 
     @functools.cached_property
@@ -169,8 +166,9 @@ class DigitsEvaluator(Evaluator):
         codes = np.array([operation_codes(architecture) for architecture in missing.values()])
         groups = [codes[start : start + self.config.group] for start in range(0, len(codes), self.config.group)]
         trainer = self._trainer  # made here, on one thread
-        with concurrent.futures.ThreadPoolExecutor(self._workers) as pool:
-            curves = list(pool.map(trainer.train, groups))
+        curves = joblib.Parallel(n_jobs=-1, require="sharedmem")(
+            joblib.delayed(trainer.train)(group) for group in groups
+        )
         scores = [
             Score(float(validation), float(test), curve.seconds / len(curve.test))
             for curve in curves

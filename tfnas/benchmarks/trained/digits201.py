@@ -4,12 +4,11 @@ The table ships with tfnas, so that search strategies can be compared with no do
 beside the table says what it holds and how noisy it is.
 """
 
-import concurrent.futures
 import dataclasses
-import os
 import pathlib
 from typing import Any
 
+import joblib
 import numpy as np
 import scipy.stats
 from tqdm import tqdm
@@ -155,17 +154,11 @@ def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = No
         return len(rows)
 
     trainers = [PopulationTrainer(dataclasses.replace(config, epochs=epochs)) for epochs in LENGTHS]
-    with (
-        tqdm(total=sum(map(len, groups)) * len(LENGTHS), desc="Training cells", unit="cell", smoothing=0.05) as bar,
-        concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool,
-    ):
-        futures = [pool.submit(train, trainer, number) for number in range(len(groups)) for trainer in trainers]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                bar.update(future.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    parallel = joblib.Parallel(n_jobs=-1, require="sharedmem", return_as="generator_unordered")
+    counts = parallel(joblib.delayed(train)(trainer, number) for number in range(len(groups)) for trainer in trainers)
+    with tqdm(total=sum(map(len, groups)) * len(LENGTHS), desc="Training cells", unit="cell", smoothing=0.05) as bar:
+        for count in counts:
+            bar.update(count)
 
 
 def _group_path(folder: pathlib.Path, epochs: int, number: int) -> pathlib.Path:

@@ -76,16 +76,15 @@ class ImageData:
         return cls(*((images[rows], labels[rows]) for rows in (train, validation, test)), num_classes=10)
 
     @classmethod
-    def split(cls, images: np.ndarray, labels: np.ndarray, seed: int = 0) -> "ImageData":
+    def split(cls, images: np.ndarray, labels: np.ndarray) -> "ImageData":
         """60 % training, 20 % validation, 20 % test, with the shares of the classes, standardised per channel.
 
         Args:
           images: `[n, height, width]` or `[n, height, width, channels]`, any numbers.
           labels: integers `[n]`.
-          seed: decides the split.
         """
-        rest, test = _stratified(np.arange(len(labels)), labels, 0.2, seed)
-        train, validation = _stratified(rest, labels, 0.25, seed)
+        rest, test = _stratified(np.arange(len(labels)), labels, 0.2)
+        train, validation = _stratified(rest, labels, 0.25)
         return _standardised(*((images[rows], labels[rows]) for rows in (train, validation, test)))
 
     @classmethod
@@ -94,14 +93,13 @@ class ImageData:
         return _standardised(*(_collect(dataset) for dataset in (train, validation, test)))
 
 
-def load_images(path: artefacts.PathLike, seed: int = 0, image_size: int | None = None) -> ImageData:
+def load_images(path: artefacts.PathLike, image_size: int | None = None) -> ImageData:
     """Reads a set of images.
 
     Args:
       path: an `.npz` file or a folder. A file holds `images` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test`
         and maybe `x_validation`, `y_validation` (else a fifth of the training images validates). A folder holds one
         folder of image files per class; classes are numbered in alphabetical order.
-      seed: decides splits that the data do not.
       image_size: files of a folder are resized to this many pixels in height and width; by default all must be of one
         size.
 
@@ -112,10 +110,10 @@ def load_images(path: artefacts.PathLike, seed: int = 0, image_size: int | None 
     path = pathlib.Path(path)
     if path.is_dir():
         images, labels = _read_folder(path, image_size)
-        return ImageData.split(images, labels, seed)
+        return ImageData.split(images, labels)
     arrays = artefacts.read_npz(path)
     if {"images", "labels"} <= arrays.keys():
-        return ImageData.split(arrays["images"], arrays["labels"], seed)
+        return ImageData.split(arrays["images"], arrays["labels"])
     if not {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
         raise CorruptArtefactError(
             f"{path}: holds {', '.join(sorted(arrays))}; "
@@ -124,13 +122,13 @@ def load_images(path: artefacts.PathLike, seed: int = 0, image_size: int | None 
     train, test = (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
     if {"x_validation", "y_validation"} <= arrays.keys():
         return _standardised(train, (arrays["x_validation"], arrays["y_validation"]), test)
-    kept, validation = _stratified(np.arange(len(train[1])), train[1], 0.2, seed)
+    kept, validation = _stratified(np.arange(len(train[1])), train[1], 0.2)
     return _standardised((train[0][kept], train[1][kept]), (train[0][validation], train[1][validation]), test)
 
 
-def _stratified(rows: np.ndarray, labels: np.ndarray, share: float, seed: int) -> list[np.ndarray]:
+def _stratified(rows: np.ndarray, labels: np.ndarray, share: float) -> list[np.ndarray]:
     try:
-        return train_test_split(rows, test_size=share, stratify=labels[rows], random_state=seed)
+        return train_test_split(rows, test_size=share, stratify=labels[rows], random_state=0)
     except ValueError as error:
         raise ConfigurationError(
             f"{len(rows)} images can't be split with the shares of their classes: {error}"
