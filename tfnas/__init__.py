@@ -6,6 +6,7 @@ embeddings. Importing this package does not import TensorFlow; the subpackages d
 
 import importlib as _importlib
 import os as _os
+import pkgutil as _pkgutil
 import sys as _sys
 
 __version__ = "0.1.0"
@@ -20,20 +21,7 @@ if "tensorflow" in _sys.modules and _os.environ.get(_LEGACY_KERAS) != "1":
 _os.environ[_LEGACY_KERAS] = "1"
 _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-_SUBPACKAGES = (
-    "artefacts",
-    "benchmarks",
-    "encoders",
-    "errors",
-    "graphs",
-    "networks",
-    "predictors",
-    "reports",
-    "runtime",
-    "search",
-    "spaces",
-    "training",
-)
+_SUBPACKAGES = tuple(module.name for module in _pkgutil.iter_modules(__path__))
 
 
 def __getattr__(name: str) -> object:
