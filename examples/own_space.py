@@ -21,7 +21,7 @@ from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.encoders.arch2vec.task import Arch2VecPretraining
 from tfnas.networks import symbolic
 from tfnas.networks.registry import NETWORKS, Network
-from tfnas.predictors.graph_predictor import SavedPredictor
+from tfnas.predictors.saved import SavedPredictor
 from tfnas.proxies.spaces import scorer
 from tfnas.reports import tables
 from tfnas.search import experiment, strategies
