@@ -3,6 +3,9 @@
 import os
 import pathlib
 
+# Small products gain nothing from the threads of BLAS and OpenMP, which wait for each other in busy loops.
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+
 import tfnas  # isort: skip
 import numpy as np
 import pytest

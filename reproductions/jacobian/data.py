@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -183,15 +184,16 @@ def encoder_config(preset: str, architectures: int) -> JacobianEncoderConfig:
 
 
 def trained_embeddings(
-    output_dir: pathlib.Path, name: str, corpus: JacobianCorpus, preset: str, seed: int
+    output_dir: pathlib.Path, name: str, corpora: Sequence[JacobianCorpus], preset: str, seed: int
 ) -> np.ndarray:
-    """Embeddings float32 `[M, A, D]` by an encoder that is trained on the same architectures, without labels."""
+    """Embeddings float32 `[M, A, D]` of all corpora by an encoder that is trained on them without labels."""
     folder = output_dir / "encoders" / f"{name}_{preset}_{seed}"
 
     def embeddings() -> dict[str, np.ndarray]:
         folder.mkdir(parents=True, exist_ok=True)
-        config = encoder_config(preset, len(corpus))
-        pretraining = JacobianPretraining(config, [corpus])
+        config = encoder_config(preset, sum(map(len, corpora)))
+        pretraining = JacobianPretraining(config, corpora)
+        corpus = pretraining.everything
         model = pretraining.train(folder, epochs=EPOCHS[preset], seed=seed, resume=True)
         facts = {"architectures": len(corpus), "initializations": corpus.state.shape[1], "corpus": name}
         training = {**facts, "epochs": EPOCHS[preset], "seed": seed}
@@ -203,7 +205,7 @@ def trained_embeddings(
 
 def trained_encoder(output_dir: pathlib.Path, corpus: JacobianCorpus, seed: int) -> pathlib.Path:
     """Folder of the exported encoder of preset `tfnas` for NAS-Bench-201."""
-    trained_embeddings(output_dir, "nasbench201", corpus, "tfnas", seed)
+    trained_embeddings(output_dir, "nasbench201", [corpus], "tfnas", seed)
     return output_dir / "encoders" / f"nasbench201_tfnas_{seed}" / "encoder"
 
 

@@ -30,7 +30,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         "raw projections": projections.reshape(len(rows), -1),
         "untrained encoder (published)": data.untrained_embeddings(shown, "paper", settings.seed)[:, 0],
         **{
-            f"contrastive, {name}": data.trained_embeddings(output_dir, "nasbench201", corpus, preset, settings.seed)[
+            f"contrastive, {name}": data.trained_embeddings(output_dir, "nasbench201", [corpus], preset, settings.seed)[
                 rows, 0
             ]
             for name, preset in (("published", "paper"), ("spectra (tfnas)", "tfnas"))

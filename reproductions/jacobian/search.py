@@ -58,7 +58,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     nasbench201 = data.load(output_dir, settings, "nasbench201")
     corpus = nasbench201.corpus
     embeddings = {
-        preset: data.trained_embeddings(output_dir, "nasbench201", corpus, preset, settings.seed)
+        preset: data.trained_embeddings(output_dir, "nasbench201", [corpus], preset, settings.seed)
         for preset in ("paper", "tfnas")
     }
     spectra = {count: data.log_spectra(corpus, SPECTRA[:count]).mean(axis=1) for count in (1, 2)}

@@ -64,7 +64,7 @@ def features(output_dir: pathlib.Path, settings: Settings, nasbench201: SpaceDat
     ):
         methods[untrained] = [data.untrained_embeddings(corpus, preset, seed).mean(axis=1) for seed in seeds]
         methods[trained] = [
-            data.trained_embeddings(output_dir, "nasbench201", corpus, preset, seed).mean(axis=1) for seed in seeds
+            data.trained_embeddings(output_dir, "nasbench201", [corpus], preset, seed).mean(axis=1) for seed in seeds
         ]
     return methods
 

@@ -25,18 +25,21 @@ _FORESTS = 3
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `transfer.md`, `transfer.json` and `transfer.png`."""
     spaces = {space: data.load(output_dir, settings, space) for space in SPACES}
-    both = joined([spaces[space].corpus for space in SPACES])
-    bounds = np.cumsum([0, *(len(spaces[space].corpus) for space in SPACES)])
+    corpora = [spaces[space].corpus for space in SPACES]
+    both = joined(corpora)
+    bounds = np.cumsum([0, *(len(corpus) for corpus in corpora)])
     seeds = [settings.seed + number for number in range(settings.encoders)]
+
+    def trained(preset: str) -> list[np.ndarray]:
+        return [data.trained_embeddings(output_dir, "both", corpora, preset, seed) for seed in seeds]
+
     methods = {
         "log singular values": [data.log_spectra(both, ("scales",))],
         "singular values and frequencies": [data.log_spectra(both, ("scales", "frequencies"))],
         "untrained encoder (published)": [data.untrained_embeddings(both, "paper", seed) for seed in seeds],
-        "contrastive, published": [data.trained_embeddings(output_dir, "both", both, "paper", seed) for seed in seeds],
+        "contrastive, published": trained("paper"),
         "untrained encoder, spectra": [data.untrained_embeddings(both, "tfnas", seed) for seed in seeds],
-        "contrastive, spectra (tfnas)": [
-            data.trained_embeddings(output_dir, "both", both, "tfnas", seed) for seed in seeds
-        ],
+        "contrastive, spectra (tfnas)": trained("tfnas"),
     }
     labels = [spaces[space].accuracies["CIFAR-10"] for space in SPACES]
     values: dict[str, dict[str, list[float]]] = {}

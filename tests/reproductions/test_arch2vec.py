@@ -17,6 +17,8 @@ from tfnas.encoders.arch2vec.config import Arch2VecConfig
 from tfnas.spaces import Darts, NASBench201
 
 SPACE = NASBench201()
+LABELLED = 20
+"""Cells that supervised encoders learn from, the same number in most tests, so that they compile once."""
 
 
 class CountingEncoder:
@@ -41,13 +43,17 @@ class DrawingEncoder:
         return np.concatenate([operations, cells.adjacency.reshape(len(cells), -1)], axis=1).astype(np.float32)
 
 
+@functools.cache
+def small_encoder(space):
+    """One supervised encoder per space: it starts every fit anew, and compiles once."""
+    return SupervisedEncoder(space, Arch2VecConfig(hidden_dims=(16, 16), learning_rate=1e-2), epochs=30)
+
+
 @pytest.fixture(autouse=True)
 def _small_supervised_encoders(monkeypatch):
     """The experiments' own are too large for a test."""
-    config = Arch2VecConfig(hidden_dims=(16, 16), learning_rate=1e-2)
     for module in (figure2, figure3, figure4, figure5, searches):
-        small = functools.partial(SupervisedEncoder, config=config, epochs=30)
-        monkeypatch.setattr(module, "SupervisedEncoder", small)
+        monkeypatch.setattr(module, "SupervisedEncoder", small_encoder)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +146,7 @@ def test_figure_2(table101, tmp_path):
 
 def test_figure_3(table101, tmp_path):
     """Counts of operations change with relabelled vertices, and not with flipped edges."""
-    values = figure3.reproduce(table101, CountingEncoder(), tmp_path, steps=60, samples=60)
+    values = figure3.reproduce(table101, CountingEncoder(), tmp_path, steps=60, samples=LABELLED)
     assert values["arch2vec"]["spearman"] > 0.1
     distances = values["arch2vec"]["mean_distance"]
     assert distances["1"] < distances["4"]
@@ -176,7 +182,7 @@ def test_figure_5(table101, small_nasbench101, tmp_path):
         starts=4,
         steps=3,
         sampled_cells=200,
-        samples=60,
+        samples=LABELLED,
     )
     found = values["nasbench101, arch2vec"]
     assert 0 < found["step"] < found["random_pairs"]
@@ -201,7 +207,7 @@ def test_a_walk_to_the_nearest_point():
 )
 def test_methods_of_table_2(method, table101, tmp_path):
     job = searches.Job(method, tmp_path / "job", tmp_path, runs=12, seed=1)
-    bounds = {"labelled": 20, "most_queries": 40, "budget_seconds": 30_000.0}
+    bounds = {"labelled": LABELLED, "most_queries": 40, "budget_seconds": 30_000.0}
     found = searches.results(job, lambda: table2.search(job, table101, CountingEncoder(), **bounds))
     assert found["best"].shape == found["seconds"].shape == (12, 40)
     assert (np.diff(found["best"], axis=1) >= 0).all()

@@ -8,7 +8,7 @@ import pytest
 
 from reproductions import processes
 from reproductions.jacobian import ablation, data, maps, search, table1, transfer
-from reproductions.jacobian.data import SpaceData
+from reproductions.jacobian.data import SpaceData, load
 from reproductions.jacobian.settings import Settings
 from tfnas.benchmarks.table import write_table
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
@@ -47,9 +47,14 @@ def made_up(space, cells):
     return SpaceData(corpus, {"CIFAR-10": accuracy}, 0)
 
 
-@pytest.fixture
-def experiment(monkeypatch, tmp_path):
-    """Small data, no extraction, everything in this process."""
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """Small data, no extraction, everything in this process; encoders are trained once for all experiments."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield small_experiment(monkeypatch, tmp_path_factory.mktemp("experiment"))
+
+
+def small_experiment(monkeypatch, folder):
     spaces = {}
     for space in (NASBench201(), NATSSize()):
         rng = np.random.default_rng(1)
@@ -58,24 +63,22 @@ def experiment(monkeypatch, tmp_path):
             cells = space.enumerate()[np.sort(rng.permutation(NASBench201().distinct_functions()[0])[:COUNT])]
         spaces[space.name] = made_up(space, cells)
     own = spaces["nasbench201"]
-    folder = tmp_path / "data"
-    folder.mkdir()
+    (folder / "data").mkdir()
     write_table(
-        folder / "nasbench201.npz",
+        folder / "data" / "nasbench201.npz",
         own.corpus.space,
         own.corpus.cells,
         {"cifar10_test_accuracy_200": own.accuracies["CIFAR-10"]},
     )
-    monkeypatch.setenv("TFNAS_DATA_DIR", str(folder))
+    monkeypatch.setenv("TFNAS_DATA_DIR", str(folder / "data"))
     monkeypatch.setattr(data, "load", lambda output_dir, settings, space: spaces[space])
     monkeypatch.setattr(data, "EPOCHS", {"paper": 2, "tfnas": 3})
     rng = np.random.default_rng(2)
     monkeypatch.setattr(data, "proxy_scores", lambda *_: {name: rng.normal(size=COUNT) for name in data.PROXIES})
     monkeypatch.setattr(processes, "run", lambda function, jobs, *_, **__: [function(job) for job in jobs])
     monkeypatch.setattr(processes, "quiet", lambda folder: folder.mkdir(parents=True, exist_ok=True))
-    output_dir = tmp_path / "out"
-    output_dir.mkdir()
-    return output_dir
+    (folder / "out").mkdir()
+    return folder / "out"
 
 
 def test_table1_finds_what_the_spectra_tell(experiment):
@@ -173,11 +176,11 @@ def test_jacobians_are_extracted_once_and_checked(monkeypatch, tmp_path):
         return [function(job) for job in jobs]
 
     monkeypatch.setattr(processes, "run", run)
-    found = data.load(tmp_path, settings, "nats_size")
-    again = data.load(tmp_path, settings, "nats_size")
+    found = load(tmp_path, settings, "nats_size")
+    again = load(tmp_path, settings, "nats_size")
     assert len(calls) == 1
     np.testing.assert_allclose(again.accuracies["CIFAR-10"], np.linspace(0.5, 0.9, 5))
     np.testing.assert_array_equal(again.corpus.scales, found.corpus.scales)
     for change, name in (({"seed": 2}, "seed"), ({"widths": 4}, "architectures"), ({"images": 5}, "configuration")):
         with pytest.raises(ConfigurationError, match=f"another {name}"):
-            data.load(tmp_path, dataclasses.replace(settings, **change), "nats_size")
+            load(tmp_path, dataclasses.replace(settings, **change), "nats_size")

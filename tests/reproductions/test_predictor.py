@@ -200,12 +200,12 @@ def test_proxies(data, tmp_path, monkeypatch):
             name: sum("conv_3x3" in op for op in cell.operations) + rng.random() / 10 for name in proxies
         }
 
-    def sample(space, count, without_none, rng):
-        assert without_none
+    def sample(space, operation, count, rng):
+        assert operation == "none"
         return table3._table("nasbench201").cells[:count]
 
-    monkeypatch.setattr(predictor_proxies.experiment, "scorer", scorer)
-    monkeypatch.setattr(predictor_proxies.experiment, "sample", sample)
+    monkeypatch.setattr(predictor_proxies, "scorer", scorer)
+    monkeypatch.setattr(NASBench201, "sample_without", sample)
     values = predictor_proxies.run(tmp_path, SETTINGS)
     assert values["nasbench201"]["snip"] > 0.7
     assert len(values["predictors"]["GP on proxies"]) == 2

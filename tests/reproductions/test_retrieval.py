@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 from sklearn.metrics.pairwise import cosine_similarity
 
+from reproductions import processes
 from reproductions.registry import PAPERS
 from reproductions.retrieval import data, methods, splits
 from reproductions.retrieval.methods import BASELINES, Job
@@ -68,7 +69,9 @@ def test_a_source_that_nothing_is_trained_on(nas):
     assert not any(family.startswith("enas") for family in families)
 
 
-def test_a_training_is_measured_and_kept(tmp_path):
+def test_a_training_is_measured_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "run", lambda function, jobs, *_: [function(job) for job in jobs])
+    monkeypatch.setattr(processes, "quiet", lambda folder: folder.mkdir(parents=True, exist_ok=True))
     settings = Settings(lineages=4, descendants=4, trainings=1, epochs=(1, 1, 1))
     config = preset("tfnas", width=8, embedding_dim=8, neighbourhood_width=48, batch_size=8)
     jobs = [Job("nas", label, config, 1, epochs, tmp_path / "run", settings) for label, epochs in (("a", 0), ("b", 1))]
