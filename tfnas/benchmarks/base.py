@@ -17,7 +17,7 @@ class Score:
     Attributes:
       validation: accuracy in [0, 1] that a search may look at.
       test: accuracy in [0, 1] that only the report looks at.
-      cost_seconds: what the query cost, or would have cost, in training time.
+      cost_seconds: training time of the query, spent or, for a table, recorded.
       failure: why there is no accuracy (both are then 0), or "".
     """
 
@@ -64,8 +64,8 @@ class Evaluator(abc.ABC):
     """Scores architectures of one space.
 
     Attributes:
-      space: the space whose architectures it scores.
-      batch: so many architectures are worth asking for at once, and are lost if the process dies meanwhile; None if
+      space: search space of the architectures.
+      batch: number of architectures worth asking for at once, which are lost if the process dies meanwhile; None if
         answers cost nothing.
     """
 
@@ -86,5 +86,5 @@ class Evaluator(abc.ABC):
         """
 
     def query_cells(self, cells: CellTable) -> Scores:
-        """The same for the rows of a table; benchmarks that look up override this with something faster."""
+        """Scores of the rows of a table, in order."""
         return Scores.of(self.query([self.space.architecture(cells, row) for row in range(len(cells))]))

@@ -15,8 +15,15 @@ class FunctionEvaluator(Evaluator):
     """Asks a function for every architecture. Validation and test accuracy are what it answers.
 
     Args:
-      space: whose architectures the function takes.
-      function: from an architecture to an accuracy in [0, 1].
+      space: search space of the architectures that the function takes.
+      function: function from an architecture to an accuracy in [0, 1].
+
+    Example:
+      >>> from tfnas.spaces import NATSSize
+      >>> space = NATSSize()
+      >>> evaluator = FunctionEvaluator(space, lambda architecture: len(set(architecture.operations)) / 7)
+      >>> evaluator.query([space.from_string("8:16:24:32:40")])[0].validation
+      1.0
     """
 
     batch = 1

@@ -32,7 +32,7 @@ class Benchmark:
 
     Attributes:
       name: name in flags and manifests.
-      summary: what answers a query, in a few words.
+      summary: source of the answers, in a few words.
       config: frozen dataclass of the benchmark's settings.
       make: function from settings of that class to the evaluator.
 

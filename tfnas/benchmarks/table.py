@@ -46,11 +46,11 @@ class CompactTable:
     """N architectures with measurements.
 
     Attributes:
-      space: whose architectures they are.
-      cells: the architectures.
+      space: search space of the architectures.
+      cells: N architectures.
       columns: `[N]` or `[N, K]` each.
       hashes: uint64 `[N]`, the space's canonical hashes.
-      facts: what else the header says, such as `source`.
+      facts: further entries of the header, such as `source`.
 
     Raises:
       ConfigurationError: arrays of different length, objects, or a column with the name of a structural array.
@@ -99,8 +99,8 @@ class CompactTable:
         """int64 `[n]`: the row of an architecture isomorphic to each given one, -1 where there is none. Vectorised."""
         hashes = self.space.canonical_hashes(cells)
         order, ordered = self._index
-        places = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
-        return np.where(ordered[places] == hashes, order[places], -1)
+        positions = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
+        return np.where(ordered[positions] == hashes, order[positions], -1)
 
     def row(self, architecture: Architecture) -> int:
         """The row of an architecture; a few microseconds if it is stored as given, not as an isomorphic one.
@@ -148,7 +148,7 @@ def write_table(
 
     Args:
       path: the file.
-      space: whose architectures they are.
+      space: search space of the architectures.
       cells: N architectures.
       columns: measurements, `[N]` or `[N, K]`.
       **facts: JSON values for the header.
@@ -179,7 +179,7 @@ def read_table(path: artefacts.PathLike, space: Space | None = None) -> CompactT
 
     Args:
       path: the file.
-      space: for tables of a space that tfnas does not know by name.
+      space: search space of the table; by default the space of the table's name in `spaces.SPACES`.
 
     Raises:
       CorruptArtefactError: the file is missing, damaged (the error names the array and its offset), or no table.

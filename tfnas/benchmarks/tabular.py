@@ -1,4 +1,4 @@
-"""Evaluators over what is already measured, and over what still has to be trained."""
+"""The evaluator over what is already measured."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,20 @@ class TableEvaluator(Evaluator):
     """Answers from a compact table.
 
     Args:
-      table: the table.
+      table: compact table.
       validation: column that a search looks at.
       test: column that only the report looks at.
       seconds: column of training times; None if queries cost nothing.
-      seconds_share: the share of that time that the training behind `validation` takes.
+      seconds_share: share of the time in `seconds` that the training behind `validation` takes.
 
     Raises:
       ConfigurationError: no such column, or a training time is missing where an accuracy is not.
+
+    Example:
+      >>> from tfnas.benchmarks.registry import load_table
+      >>> evaluator = TableEvaluator(load_table("digits201"), *["test_accuracy_curve_12"] * 2)
+      >>> len(evaluator.query_cells(evaluator.table.cells[:3]))
+      3
     """
 
     batch = None

@@ -27,11 +27,11 @@ def write_space_corpus(
     """Writes the graphs of random architectures of some spaces; their family is the space.
 
     Args:
-      folder: where.
+      folder: folder of the corpus.
       counts: pairs of a space and the number of architectures to sample without repetition.
-      layout: see `symbolic.build`; the predictor's has no architecture with `none`.
-      seed: of the samples.
-      num_workers: processes, -1 for one per processor; the result does not depend on it.
+      layout: layout of the graphs, see `symbolic.build`; the predictor's layout leaves out architectures with `none`.
+      seed: seed of the samples.
+      num_workers: number of processes, which the result does not depend on; by default one per processor.
       num_shards: number of files.
 
     Returns:

@@ -96,7 +96,7 @@ def parse_genotype(text: str) -> Genotype:
     """
     if text in GENOTYPES:
         return GENOTYPES[text]
-    pairs = [part.partition(":") for part in text.replace(" ", "").split(",")]
+    pairs = [pair.partition(":") for pair in text.replace(" ", "").split(",")]
     if len(pairs) != 2 * NUM_BLOCKS or not all(state.isdigit() for _, _, state in pairs):
         raise ConfigurationError(
             f"genotype {text!r}, expected one of {', '.join(GENOTYPES)} or eight of the form sep_conv_3x3:0"
@@ -243,8 +243,8 @@ class _Cell(tf.keras.layers.Layer):
 
 def _drop(value: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Zeroes `value` for some images of the batch, and makes up for it in the others."""
-    kept = tf.random.stateless_uniform([tf.shape(value)[0], 1, 1, 1], seed) >= probability
-    return value * tf.cast(kept, value.dtype) / (1.0 - probability)
+    survives = tf.random.stateless_uniform([tf.shape(value)[0], 1, 1, 1], seed) >= probability
+    return value * tf.cast(survives, value.dtype) / (1.0 - probability)
 
 
 def _operation(name: str, channels: int, strides: int, settings: LayerSettings) -> tf.keras.layers.Layer:

@@ -20,29 +20,29 @@ def fresh_weights(
     """New values for the weights of a layer; those of norms are 1 and 0, those of other layers stay as they are.
 
     Args:
-      layer: a built layer.
+      layer: built layer.
       seed: int32 `[2]`; the second number counts on by one for every weight.
-      rule: of `networks.rules.RULES`.
-      shape: the wanted shape of a layer's weight, by default its own.
+      rule: rule of the drawing, of `networks.rules.RULES`.
+      shape: function from a layer and the name of a weight to the shape of the values; by default the weight's shape.
     """
     shape = shape or (lambda owner, name: getattr(owner, name).shape)
     kernels = rewiring.kernel_names(layer)
     values: dict[str, tf.Tensor] = {}
-    for place, name in enumerate(rewiring.weight_names(layer)):
+    for number, name in enumerate(rewiring.weight_names(layer)):
         if name in rewiring.STATE_NAMES:
             continue
-        wanted = shape(layer, name)
+        size = shape(layer, name)
         if rewiring.is_norm(layer):
-            values[name] = tf.ones(wanted) if name == "gamma" else tf.zeros(wanted)
+            values[name] = tf.ones(size) if name == "gamma" else tf.zeros(size)
         elif not kernels:
             values[name] = tf.convert_to_tensor(getattr(layer, name))
         elif rule == "keras" and name not in kernels:
-            values[name] = tf.zeros(wanted)
+            values[name] = tf.zeros(size)
         else:
             kernel = name if name in kernels else kernels[0]
             bound = _bound(layer, kernel, shape(layer, kernel), rule)
-            own = (seed[0], seed[1] + place) if isinstance(seed, tuple) else seed + tf.constant([0, place])
-            values[name] = tf.random.stateless_uniform(wanted, own, -bound, bound)
+            weight_seed = (seed[0], seed[1] + number) if isinstance(seed, tuple) else seed + tf.constant([0, number])
+            values[name] = tf.random.stateless_uniform(size, weight_seed, -bound, bound)
     return values
 
 

@@ -16,11 +16,11 @@ class LayerSettings:
     """Initialisation and normalisation of a network's layers.
 
     Attributes:
-      initialization: of kernels: `he_normal` (variance 2 / fan-in), `keras` (Glorot's uniform, the default of Keras) or
-        `pytorch` (uniform within 1 / sqrt(fan-in), biases too, the default of PyTorch).
+      initialization: distribution of kernels: `he_normal` (variance 2 / fan-in), `keras` (Glorot's uniform, the default
+        of Keras) or `pytorch` (uniform within 1 / sqrt(fan-in), biases too, the default of PyTorch).
       norm_momentum: share of the old value in the running statistics of a batch norm.
-      norm_epsilon: added to the variance.
-      norm_affine: batch norms scale and shift.
+      norm_epsilon: number added to the variance in a batch norm.
+      norm_affine: whether batch norms scale and shift.
 
     Raises:
       ConfigurationError: an unknown initialisation, a momentum outside [0, 1) or an epsilon that is not positive.

@@ -62,8 +62,8 @@ class Block:
 
     Attributes:
       inputs, middle, outputs: channels.
-      kernel: size of the depthwise convolution.
-      strides: of the depthwise convolution.
+      kernel: kernel size of the depthwise convolution.
+      strides: strides of the depthwise convolution.
       hard_swish: activation is h-swish, otherwise ReLU.
       excitation: channels inside squeeze-and-excitation, 0 for none.
     """
@@ -89,7 +89,7 @@ def blocks(skeleton: MobileNetV3Skeleton, architecture: Architecture) -> list[Bl
       InvalidArchitectureError: not an architecture of the space.
     """
     channels = skeleton.stem
-    found = [Block(channels, channels, channels, 3, 1, False, 0)]
+    listed = [Block(channels, channels, channels, 3, 1, False, 0)]
     for (width, strides, hard_swish, excites), stage in zip(
         _STAGES, MobileNetV3().to_stages(architecture), strict=True
     ):
@@ -97,9 +97,9 @@ def blocks(skeleton: MobileNetV3Skeleton, architecture: Architecture) -> list[Bl
         for position, (kernel, ratio) in enumerate(stage):
             middle = channels * ratio
             excitation = divisible(middle // 4) if excites else 0
-            found.append(Block(channels, middle, outputs, kernel, 1 if position else strides, hard_swish, excitation))
+            listed.append(Block(channels, middle, outputs, kernel, 1 if position else strides, hard_swish, excitation))
             channels = outputs
-    return found
+    return listed
 
 
 class _Activation(tf.keras.layers.Layer):

@@ -103,8 +103,8 @@ class _Module(tf.keras.layers.Layer):
             summands += self._projected(inputs, vertex, training)
             value = summands[0] if len(summands) == 1 else tf.add_n(summands)
             values.append(self.operations[vertex - 1](value, training=training))
-        kept = [values[source] for source in self._sources(last)]
-        summands = [kept[0] if len(kept) == 1 else tf.concat(kept, axis=-1)] if kept else []
+        sources = [values[source] for source in self._sources(last)]
+        summands = [sources[0] if len(sources) == 1 else tf.concat(sources, axis=-1)] if sources else []
         summands += self._projected(inputs, last, training)
         return summands[0] if len(summands) == 1 else summands[0] + summands[1]
 

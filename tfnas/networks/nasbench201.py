@@ -50,13 +50,13 @@ class _Edge(tf.keras.layers.Layer):
 
     def __init__(self, channels: int, operation: str | None, settings: LayerSettings, widens: bool = False):
         super().__init__()
-        kept = EDGE_OPERATIONS if operation is None else (operation,)
+        names = EDGE_OPERATIONS if operation is None else (operation,)
         self.operation, self.widens = operation, widens
         sizes = {CONV1X1: 1, CONV3X3: 3, **({SKIP: 1} if widens else {})}
         self.convolutions = {
             name: (settings.convolution2d(channels, size), settings.batch_norm())
             for name, size in sizes.items()
-            if name in kept
+            if name in names
         }
         for name, (convolution, norm) in self.convolutions.items():
             setattr(self, f"{name}_convolution", convolution)

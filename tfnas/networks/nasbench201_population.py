@@ -23,7 +23,7 @@ class Population:
 
     Args:
       skeleton: the part of the networks that does not depend on the cell.
-      image_channels: of the images.
+      image_channels: channels of the images.
     """
 
     def __init__(self, skeleton: Skeleton, image_channels: int):
@@ -84,8 +84,8 @@ class Population:
         """What the networks say of the same images.
 
         Args:
-          weights: of A networks.
-          statistics: their running means and variances.
+          weights: weights of A networks.
+          statistics: running means and variances of A networks.
           codes: int32 `[A, 6]`, indices into `EDGE_OPERATIONS`.
           images: float32 `[B, height, width, channels]`.
           training: normalise with the statistics of the batch, and follow them.

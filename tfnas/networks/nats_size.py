@@ -111,7 +111,7 @@ class NATSSizeSupernet(Supernet):
 
 def _width_stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int | None]]:
     """By `id` of a layer, the stages that decide its channels in and out; None for channels that are not searched."""
-    found: dict[int, tuple[int | None, int | None]] = {
+    stages: dict[int, tuple[int | None, int | None]] = {
         id(network.stem): (None, 0),
         id(network.stem_norm): (None, 0),
         id(network.last_norm): (None, len(network.blocks) - 1),
@@ -122,9 +122,9 @@ def _width_stages(network: NATSSizeNetwork) -> dict[int, tuple[int | None, int |
         if isinstance(block, Cell):
             for edge, (source, _) in zip(block.edges, NODE_EDGES, strict=True):
                 for convolution, norm in edge.convolutions.values():
-                    found[id(convolution)] = (before if source == 0 else stage, stage)
-                    found[id(norm)] = (None, stage)
+                    stages[id(convolution)] = (before if source == 0 else stage, stage)
+                    stages[id(norm)] = (None, stage)
         else:
-            found |= {id(block.first): (before, stage), id(block.shortcut): (before, stage)}
-            found |= {id(layer): (stage, stage) for layer in (block.second, block.first_norm, block.second_norm)}
-    return found
+            stages |= {id(block.first): (before, stage), id(block.shortcut): (before, stage)}
+            stages |= {id(layer): (stage, stage) for layer in (block.second, block.first_norm, block.second_norm)}
+    return stages

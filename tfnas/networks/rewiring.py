@@ -25,11 +25,11 @@ _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 def all_layers(model: Layer) -> list[Layer]:
     """Every layer of a model, nested ones included, each once, without containers."""
-    found: dict[int, Layer] = {}
+    layers: dict[int, Layer] = {}
     for layer in model._flatten_layers(include_self=False):
         if not hasattr(layer, "layers") or not layer.layers:
-            found.setdefault(id(layer), layer)
-    return list(found.values())
+            layers.setdefault(id(layer), layer)
+    return list(layers.values())
 
 
 def kernel_names(layer: Layer) -> list[str]:
@@ -41,8 +41,8 @@ def kernel_names(layer: Layer) -> list[str]:
 
 def weight_names(layer: Layer) -> list[str]:
     """Attributes of a layer that hold its own variables; Keras 3 keeps a kernel as `_kernel`."""
-    own = {id(variable) for variable in layer.weights}
-    return [name.lstrip("_") for name, value in vars(layer).items() if id(value) in own]
+    variables = {id(variable) for variable in layer.weights}
+    return [name.lstrip("_") for name, value in vars(layer).items() if id(value) in variables]
 
 
 def is_norm(layer: Layer) -> bool:
@@ -67,12 +67,12 @@ def _key(layer: Layer, name: str) -> str:
 @contextlib.contextmanager
 def lent_weights(layer: Layer, values: Mapping[str, tf.Tensor]) -> Iterator[None]:
     """Lets attributes of a layer be tensors for a while."""
-    kept = {_key(layer, name): vars(layer)[_key(layer, name)] for name in values}
+    before = {_key(layer, name): vars(layer)[_key(layer, name)] for name in values}
     vars(layer).update({_key(layer, name): value for name, value in values.items()})
     try:
         yield
     finally:
-        vars(layer).update(kept)
+        vars(layer).update(before)
 
 
 @contextlib.contextmanager
@@ -80,10 +80,10 @@ def replaced_calls(calls: Mapping[int, Callable[..., tf.Tensor]], layers: Sequen
     """Lets layers be called by other functions for a while.
 
     Args:
-      calls: by `id` of a layer, a function of the layer's own `call` and of its arguments.
+      calls: functions of a layer's `call` and of its arguments, by `id` of the layer.
       layers: all layers of the model; input is not cast to their types meanwhile.
     """
-    kept = [
+    attributes = [
         {name: vars(layer)[name] for name in ("call", "autocast", "_autocast") if name in vars(layer)}
         for layer in layers
     ]
@@ -96,7 +96,7 @@ def replaced_calls(calls: Mapping[int, Callable[..., tf.Tensor]], layers: Sequen
                     vars(layer)[name] = False
         yield
     finally:
-        for layer, before in zip(layers, kept, strict=True):
+        for layer, before in zip(layers, attributes, strict=True):
             if "call" not in before:
                 vars(layer).pop("call", None)
             vars(layer).update(before)
@@ -140,8 +140,8 @@ def rewired(
     Args:
       model: the model.
       layers: all of its layers.
-      weights: what a layer's weights stand for, asked when the layer is called.
-      norm: what a norm does with its input.
+      weights: function from a layer to the tensors that its weights stand for, called when the layer is called.
+      norm: function from a norm and its input to its output.
       gates: float `[B, channels]` by `id` of a layer, by which its output is multiplied.
       double: layers without weights get their inputs in float64, so that they can join branches.
       cut: lent kernels may have fewer channels than the layer declares.

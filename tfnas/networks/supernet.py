@@ -49,6 +49,7 @@ class Supernet(abc.ABC):
         Args:
           images: float32 `[B, height, width, channels]`.
           codes: int32, codes of an architecture.
-          run: how a block that repeats is called; by default as any layer. A network without such blocks ignores it.
+          run: function that calls a block that repeats; by default such a block is called as any layer. A network
+            without such blocks ignores the function.
         """
         return self.network(images, codes, training=False)

@@ -19,17 +19,17 @@ from tfnas.spaces import NONE, get_space
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is scored, and how.
+    """Settings of the scoring.
 
     Attributes:
-      space: sample this space, or None for a model.
-      count: architectures to sample.
-      without_none: leave out cells with the operation `none`.
-      model: path of a `.keras` file, or None for a space.
-      data: images, see `benchmarks.trained.images.load_images`.
-      batch_size: images that a score is taken of.
-      proxies: which scores.
-      seed: decides architectures, initial weights and images.
+      space: name of the search space to sample; None for a model.
+      count: number of architectures to sample.
+      without_none: whether cells with the operation `none` are left out.
+      model: path of a `.keras` file; None for a space.
+      data: path of the images, see `benchmarks.trained.images.load_images`.
+      batch_size: number of images that a score is taken of.
+      proxies: names of scores, of `PROXIES`.
+      seed: seed of architectures, initial weights and images.
 
     Raises:
       ConfigurationError: neither a space nor a model, or both, or an unknown score.
@@ -99,7 +99,9 @@ def _model_scores(settings: Settings, images: np.ndarray, labels: np.ndarray) ->
     if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ConfigurationError(f"{settings.model}: expected a built model with one input and one output")
     expected = tuple(model.inputs[0].shape[1:])
-    if len(expected) != 3 or any(size not in (None, own) for size, own in zip(expected, images.shape[1:], strict=True)):
+    if len(expected) != 3 or any(
+        size not in (None, given) for size, given in zip(expected, images.shape[1:], strict=True)
+    ):
         raise ConfigurationError(f"{settings.model}: takes {expected}, the images are {images.shape[1:]}")
     if labels.max() >= (model.outputs[0].shape[-1] or 0):
         raise ConfigurationError(

@@ -37,11 +37,11 @@ class ProxyProgram:
 
     Args:
       model: a built model of Keras 3 or tf_keras, from images to logits or probabilities.
-      proxies: which scores, of `PROXIES`.
-      call: how to call the model with images and the extra arguments of `scores`; by default with images alone.
-      weight: what a variable stands for in the call, given the layer, the attribute's name and the value; by default
-        the value itself. It may cut channels off.
-      compiled: trace the program once, which takes longer than running it once or twice without.
+      proxies: names of scores, of `PROXIES`.
+      call: function from images and the extra arguments of `scores` to logits; by default the model on images alone.
+      weight: function from a layer, the name of an attribute, its value and the extra arguments to the weight in the
+        call, which may have fewer channels; by default the value.
+      compiled: whether the program is traced once, which takes longer than to run it once or twice without.
 
     Raises:
       ConfigurationError: an unknown score, or a model without kernels.
@@ -94,10 +94,10 @@ class ProxyProgram:
             raise ConfigurationError("images hold NaN or infinity")
         values: dict[str, float] = {}
         if set(self.proxies) != {"synflow"}:
-            found = self._program(tf.constant(images), tf.constant(labels, tf.int32), *extra)
+            tensors = self._program(tf.constant(images), tf.constant(labels, tf.int32), *extra)
             if "jacov" in self.proxies:
-                values["jacov"] = jacobian_covariance(found.pop("jacobian").numpy())
-            values |= {name: float(value) for name, value in found.items()}
+                values["jacov"] = jacobian_covariance(tensors.pop("jacobian").numpy())
+            values |= {name: float(value) for name, value in tensors.items()}
         if "synflow" in self.proxies:
             values["synflow"] = float(self._synflow_program(tf.ones([1, *images.shape[1:]]), *extra))
         return {name: values[name] if np.isfinite(values[name]) else float("nan") for name in self.proxies}
@@ -156,20 +156,20 @@ class ProxyProgram:
                 )
             if "grasp" in self.proxies:
                 product = tf.add_n([tf.reduce_sum(tf.stop_gradient(g) * g) for g in gradients])
-        found: dict[str, tf.Tensor] = {}
+        scores: dict[str, tf.Tensor] = {}
         if "grad_norm" in self.proxies:
-            found["grad_norm"] = tf.add_n([tf.norm(gradient) for gradient in gradients])
+            scores["grad_norm"] = tf.add_n([tf.norm(gradient) for gradient in gradients])
         if "snip" in self.proxies:
-            found["snip"] = tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
+            scores["snip"] = tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
         if "fisher" in self.proxies:
-            found["fisher"] = self._fisher(weights, dict(zip(gates, gate_gradients, strict=True)))
+            scores["fisher"] = self._fisher(weights, dict(zip(gates, gate_gradients, strict=True)))
         if "grasp" in self.proxies:
             curvature = outer.gradient(product, kernels, unconnected_gradients=_ZERO)
-            found["grasp"] = -tf.add_n([tf.reduce_sum(k * c) for k, c in zip(kernels, curvature, strict=True)])
+            scores["grasp"] = -tf.add_n([tf.reduce_sum(k * c) for k, c in zip(kernels, curvature, strict=True)])
         if "jacov" in self.proxies:
             jacobian = tape.gradient(total, images, unconnected_gradients=_ZERO)
-            found["jacobian"] = tf.reshape(jacobian, [tf.shape(images)[0], -1])
-        return found
+            scores["jacobian"] = tf.reshape(jacobian, [tf.shape(images)[0], -1])
+        return scores
 
     def _fisher(self, weights: Mapping[int, Mapping[str, tf.Tensor]], gradients: Mapping[int, tf.Tensor]) -> tf.Tensor:
         """Half the mean square of the gradient of a gate per channel, once for every weight of the channel.

@@ -73,14 +73,14 @@ def _finished(path: pathlib.Path) -> dict[int, dict[str, float]]:
     if not path.exists():
         return {}
     done: dict[int, dict[str, float]] = {}
-    kept = []
+    records = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             record = json.loads(line)
         except json.JSONDecodeError:
             break
-        kept.append(record)
+        records.append(record)
         values = {name: float("nan") if value is None else value for name, value in record.items() if name != "row"}
         done[record["row"]] = values
-    artefacts.write_json_lines(path, kept)
+    artefacts.write_json_lines(path, records)
     return done

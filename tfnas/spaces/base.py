@@ -129,11 +129,11 @@ class Space(abc.ABC):
     """A search space of cells.
 
     Attributes:
-      name: how flags and manifests call the space.
+      name: name of the space in flags and manifests.
       operations: the O operation names, in the column order of the encoding.
       max_vertices: V, the width of the encoding.
       enumerable: whether `enumerate` lists the space; if not, it can be sampled.
-      size: how many architectures it holds, if known.
+      size: number of architectures, if known.
     """
 
     name: str
@@ -213,8 +213,8 @@ class Space(abc.ABC):
         """
         if first.num_vertices == second.num_vertices:
             for _ in range(10):
-                own = rng.random(first.num_vertices) < 0.5
-                names = zip(own, first.operations, second.operations, strict=True)
+                from_first = rng.random(first.num_vertices) < 0.5
+                names = zip(from_first, first.operations, second.operations, strict=True)
                 child = Architecture(tuple(a if keep else b for keep, a, b in names), first.adjacency)
                 if child != first and self.validate(child) is None:
                     return child

@@ -45,6 +45,11 @@ class Darts(Space):
 
     States 0 and 1 are the outputs of the two previous cells, state 2 + b is block b. Vertices 2 + 2b and 3 + 2b hold
     the operations of block b. Columns of the encoding: the two inputs, the eight operations, the output.
+
+    Example:
+      >>> cells = Darts().sample(5, np.random.default_rng(0))
+      >>> bool(Darts().validate_many(cells).all())
+      True
     """
 
     name = "darts"
@@ -75,8 +80,8 @@ class Darts(Space):
             new_operations, new_states = list(operations), list(states)
             slot = int(rng.integers(2 * NUM_BLOCKS))
             if rng.random() < 0.5:
-                others = [name for name in CELL_OPERATIONS if name != operations[slot]]
-                new_operations[slot] = others[int(rng.integers(len(others)))]
+                alternatives = [name for name in CELL_OPERATIONS if name != operations[slot]]
+                new_operations[slot] = alternatives[int(rng.integers(len(alternatives)))]
             else:
                 new_states[slot] = int(rng.integers(2 + slot // 2))
             if new_states[slot] == new_states[slot ^ 1]:
@@ -99,11 +104,11 @@ class Darts(Space):
                 return f"vertex {vertex} is {names[vertex]!r}, expected one of {', '.join(CELL_OPERATIONS)}"
         if adjacency[0, 1]:
             return "vertex 1 is an input of the cell, but has a predecessor"
-        for vertex, found in enumerate(adjacency.any(axis=0).tolist()):
-            if vertex >= 2 and not found:
+        for vertex, connected in enumerate(adjacency.any(axis=0).tolist()):
+            if vertex >= 2 and not connected:
                 return f"vertex {vertex} has no predecessor"
-        for vertex, found in enumerate(adjacency.any(axis=1).tolist()):
-            if vertex < _OUTPUT_VERTEX and not found:
+        for vertex, connected in enumerate(adjacency.any(axis=1).tolist()):
+            if vertex < _OUTPUT_VERTEX and not connected:
                 return f"vertex {vertex} has no successor"
         if not adjacency[2:_OUTPUT_VERTEX, _OUTPUT_VERTEX].all() or adjacency[:2, _OUTPUT_VERTEX].any():
             return "the output must read the eight operation vertices and nothing else"

@@ -1,4 +1,4 @@
-"""A search space given by listing it: the short way to a space of one's own."""
+"""A search space given by listing it: the short way to a new space."""
 
 import functools
 from collections.abc import Iterable
@@ -14,11 +14,16 @@ class FiniteSpace(Space):
     """All architectures of a list; isomorphic ones count once.
 
     Args:
-      name: how manifests call the space.
-      architectures: the list; up to some hundred thousand.
+      name: name of the space in manifests.
+      architectures: list of up to some hundred thousand architectures.
 
     Raises:
       ConfigurationError: the list is empty.
+
+    Example:
+      >>> chains = [Architecture(("in", name, "out"), np.eye(3, k=1)) for name in ("small", "large")]
+      >>> FiniteSpace("chains", chains).size
+      2
     """
 
     def __init__(self, name: str, architectures: Iterable[Architecture]):

@@ -28,8 +28,8 @@ class FixedGraphSpace(Space):
         self.require_valid(architecture)
         operations = list(architecture.operations)
         vertex = 1 + int(rng.integers(self.max_vertices - 2))
-        others = [name for name in self.operations[1:-1] if name != operations[vertex]]
-        operations[vertex] = others[int(rng.integers(len(others)))]
+        alternatives = [name for name in self.operations[1:-1] if name != operations[vertex]]
+        operations[vertex] = alternatives[int(rng.integers(len(alternatives)))]
         return Architecture(tuple(operations), self.graph)
 
     def validate(self, architecture: Architecture) -> str | None:

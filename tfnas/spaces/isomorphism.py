@@ -75,8 +75,8 @@ def fingerprints(adjacency: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     result = np.empty(len(labels), np.uint64)
     for start in range(0, len(labels), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        result[part] = _fingerprint_chunk(adjacency[part], labels[part])
+        rows = slice(start, start + _CHUNK)
+        result[rows] = _fingerprint_chunk(adjacency[rows], labels[rows])
     return result
 
 

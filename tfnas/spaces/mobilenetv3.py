@@ -27,7 +27,14 @@ ADJACENCY.flags.writeable = False
 
 
 class MobileNetV3(FixedGraphSpace):
-    """Kernel sizes, expansion ratios and depths of five stages."""
+    """Kernel sizes, expansion ratios and depths of five stages.
+
+    Example:
+      >>> space = MobileNetV3()
+      >>> smallest = space.from_stages([[(3, 3), (3, 3)]] * 5)
+      >>> len(space.to_stages(space.mutate(smallest, np.random.default_rng(0))))
+      5
+    """
 
     name = "mobilenetv3"
     operations = (INPUT, *BLOCKS, SKIP, OUTPUT)
@@ -55,16 +62,16 @@ class MobileNetV3(FixedGraphSpace):
         self.require_valid(architecture)
         operations = list(architecture.operations)
         while True:
-            place = int(rng.integers(NUM_STAGES * MAX_DEPTH))
-            position = place % MAX_DEPTH
-            present = operations[1 + place] != SKIP
-            choices = [name for name in BLOCKS if name != operations[1 + place]]
-            ends_here = position == MAX_DEPTH - 1 or operations[2 + place] == SKIP
+            slot = int(rng.integers(NUM_STAGES * MAX_DEPTH))
+            position = slot % MAX_DEPTH
+            present = operations[1 + slot] != SKIP
+            choices = [name for name in BLOCKS if name != operations[1 + slot]]
+            ends_here = position == MAX_DEPTH - 1 or operations[2 + slot] == SKIP
             if present and ends_here and position >= DEPTHS[0]:
                 choices.append(SKIP)
-            if not present and operations[place] == SKIP:
+            if not present and operations[slot] == SKIP:
                 continue  # a gap would arise before this block
-            operations[1 + place] = choices[int(rng.integers(len(choices)))]
+            operations[1 + slot] = choices[int(rng.integers(len(choices)))]
             return Architecture(tuple(operations), self.graph)
 
     def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
@@ -118,6 +125,6 @@ class MobileNetV3(FixedGraphSpace):
         stages = []
         for stage in range(NUM_STAGES):
             names = architecture.operations[1 + stage * MAX_DEPTH : 1 + (stage + 1) * MAX_DEPTH]
-            parts = [name.split("_") for name in names if name != SKIP]
-            stages.append([(int(part[1]), int(part[3])) for part in parts])
+            words = [name.split("_") for name in names if name != SKIP]
+            stages.append([(int(word[1]), int(word[3])) for word in words])
         return stages

@@ -39,7 +39,12 @@ class NASBench101(Space):
     table that `enumerate` returns is sorted by the benchmark's MD5 hash.
 
     Args:
-      cache_dir: where the enumeration is kept; by default `$TFNAS_CACHE_DIR`, else `~/.cache/tfnas`.
+      cache_dir: folder of the stored enumeration; by default `$TFNAS_CACHE_DIR`, else `~/.cache/tfnas`.
+
+    Example:
+      >>> cell = Architecture((INPUT, CONV3X3, OUTPUT), [[0, 1, 1], [0, 0, 1], [0, 0, 0]])
+      >>> NASBench101().canonical_hash(cell)
+      'd32d0b26d534203b48d866facd98cc3e'
     """
 
     name = "nasbench101"
@@ -103,14 +108,14 @@ class NASBench101(Space):
         for vertex, name in enumerate(names[1:-1], start=1):
             if name not in self.operations[1:-1]:
                 return f"vertex {vertex} is {name!r}, expected one of {', '.join(self.operations[1:-1])}"
-        kept = on_path(architecture.adjacency[None])[0]
-        if not kept.any():
+        on_paths = on_path(architecture.adjacency[None])[0]
+        if not on_paths.any():
             return "no path leads from input to output"
-        edges = int(architecture.adjacency[np.ix_(kept, kept)].sum())
+        edges = int(architecture.adjacency[np.ix_(on_paths, on_paths)].sum())
         if edges > MAX_EDGES:
             return f"{edges} edges, at most {MAX_EDGES} are allowed"
-        if kept.sum() > self.max_vertices:
-            return f"{int(kept.sum())} vertices, at most {self.max_vertices} are allowed"
+        if on_paths.sum() > self.max_vertices:
+            return f"{int(on_paths.sum())} vertices, at most {self.max_vertices} are allowed"
         return None
 
     def validate_many(self, cells: CellTable) -> np.ndarray:
@@ -123,9 +128,9 @@ class NASBench101(Space):
         ends_ok = (cells.operations[:, 0] == 0) & (cells.operations[rows, last] == 4)
         adjacency = cells.adjacency.astype(bool)
         upper = ~(adjacency & np.tri(mask.shape[1], dtype=bool)).any(axis=(1, 2))
-        kept = on_path(adjacency, last)
-        edges = (adjacency & kept[:, :, None] & kept[:, None, :]).sum(axis=(1, 2))
-        return contiguous & (last > 0) & interior_ok & ends_ok & upper & kept.any(axis=1) & (edges <= MAX_EDGES)
+        on_paths = on_path(adjacency, last)
+        edges = (adjacency & on_paths[:, :, None] & on_paths[:, None, :]).sum(axis=(1, 2))
+        return contiguous & (last > 0) & interior_ok & ends_ok & upper & on_paths.any(axis=1) & (edges <= MAX_EDGES)
 
     def canonical_hash(self, architecture: Architecture) -> str:
         """The benchmark's MD5 hash of the pruned cell."""
@@ -135,9 +140,9 @@ class NASBench101(Space):
 
     def canonical_hashes(self, cells: CellTable) -> np.ndarray:
         last = cells.num_vertices - 1
-        kept = on_path(cells.adjacency.astype(bool), last)
-        adjacency = cells.adjacency * kept[:, :, None] * kept[:, None, :]
-        return isomorphism.fingerprints(adjacency, np.where(kept, cells.operations.astype(np.int64), -1))
+        on_paths = on_path(cells.adjacency.astype(bool), last)
+        adjacency = cells.adjacency * on_paths[:, :, None] * on_paths[:, None, :]
+        return isomorphism.fingerprints(adjacency, np.where(on_paths, cells.operations.astype(np.int64), -1))
 
 
 def _flip_edge(architecture: Architecture, rng: np.random.Generator) -> Architecture:
@@ -175,9 +180,9 @@ def _random_operation(rng: np.random.Generator) -> str:
 
 def prune(architecture: Architecture) -> Architecture:
     """The cell without the vertices that lie on no path from input to output."""
-    kept = on_path(architecture.adjacency[None])[0]
-    names = tuple(name for name, keep in zip(architecture.operations, kept, strict=True) if keep)
-    return Architecture(names, architecture.adjacency[np.ix_(kept, kept)])
+    on_paths = on_path(architecture.adjacency[None])[0]
+    names = tuple(name for name, keep in zip(architecture.operations, on_paths, strict=True) if keep)
+    return Architecture(names, architecture.adjacency[np.ix_(on_paths, on_paths)])
 
 
 def on_path(adjacency: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
@@ -251,9 +256,9 @@ def _labelled_graphs(vertices: int, width: int) -> CellTable:
 
 def md5_hashes(cells: CellTable) -> np.ndarray:
     """The benchmark's hashes of N pruned cells, uint8 `[N, 16]`, by as many processes as there are processors."""
-    parts = [cells[start : start + 4096] for start in range(0, len(cells), 4096)]
-    hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(_md5_chunk)(part) for part in parts)
-    return np.concatenate(list(tqdm(hashed, total=len(parts), desc="Hashing NAS-Bench-101 cells", leave=False)))
+    chunks = [cells[start : start + 4096] for start in range(0, len(cells), 4096)]
+    hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(_md5_chunk)(chunk) for chunk in chunks)
+    return np.concatenate(list(tqdm(hashed, total=len(chunks), desc="Hashing NAS-Bench-101 cells", leave=False)))
 
 
 def _md5_chunk(cells: CellTable) -> np.ndarray:

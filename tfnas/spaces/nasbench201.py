@@ -49,6 +49,12 @@ class NASBench201(FixedGraphSpace):
 
     Columns of the encoding: input, 1x1 convolution, 3x3 convolution, average pool, skip, none, output (the order of
     arch2vec's published code).
+
+    Example:
+      >>> space = NASBench201()
+      >>> cell = space.from_string("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|")
+      >>> space.index(cell)
+      11083
     """
 
     name = "nasbench201"
@@ -89,10 +95,10 @@ class NASBench201(FixedGraphSpace):
         interior = np.zeros((len(texts), len(NODE_EDGES)), np.uint8)
         for row, text in enumerate(texts):
             match = _STRING.fullmatch(text)
-            found = [codes.get(name, 0) for name in match.groups()] if match else [0]
-            if not all(found):
+            edges = [codes.get(name, 0) for name in match.groups()] if match else [0]
+            if not all(edges):
                 self.from_string(text)
-            interior[row] = found
+            interior[row] = edges
         return self._table(interior)
 
     def index(self, architecture: Architecture) -> int:
@@ -178,17 +184,17 @@ def _data_flow(codes: tuple[int, ...]) -> tuple[list[int], list[tuple[int, int]]
             needed.update(inputs.get(vertex, ()))
     labels: list[int] = []
     edges: list[tuple[int, int]] = []
-    places: dict[int, int] = {}
+    vertices: dict[int, int] = {}
 
-    def place(label: int, sources: list[int]) -> int:
+    def add_vertex(label: int, sources: list[int]) -> int:
         edges.extend((source, len(labels)) for source in sources)
         labels.append(label)
         return len(labels) - 1
 
     for vertex in sorted(needed | {0}):
         sources = [
-            places[source] if times == 1 else place(100 + times, [places[source]])
+            vertices[source] if times == 1 else add_vertex(100 + times, [vertices[source]])
             for source, times in sorted(inputs.get(vertex, {}).items())
         ]
-        places[vertex] = place({0: 0, 7: 6}.get(vertex, codes[vertex - 1] if 0 < vertex < 7 else 0), sources)
+        vertices[vertex] = add_vertex({0: 0, 7: 6}.get(vertex, codes[vertex - 1] if 0 < vertex < 7 else 0), sources)
     return labels, edges

@@ -21,7 +21,14 @@ TABLE_OPERATIONS = CELL_OPERATIONS[1:]
 
 
 class NASBench301(Space):
-    """Pairs of DARTS cells."""
+    """Pairs of DARTS cells.
+
+    Example:
+      >>> space = NASBench301()
+      >>> pair = space.architecture(space.sample(1, np.random.default_rng(0)), 0)
+      >>> [cell.num_vertices for cell in space.cells(pair)]
+      [11, 11]
+    """
 
     name = "nasbench301"
     operations = Darts.operations
@@ -45,8 +52,12 @@ class NASBench301(Space):
         codes[wrong] = rng.integers(_NONE_CODE + 1, _NONE_CODE + 1 + len(TABLE_OPERATIONS), wrong.sum())
         hashes = self._darts.canonical_hashes(CellTable(codes, cells.adjacency))
         _, first = np.unique(hashes, return_index=True)
-        kept = CellTable(codes, cells.adjacency)[np.sort(first)]
-        return kept if len(kept) == count else CellTable.concatenate([kept, self._without_none(count - len(kept), rng)])
+        distinct = CellTable(codes, cells.adjacency)[np.sort(first)]
+        return (
+            distinct
+            if len(distinct) == count
+            else CellTable.concatenate([distinct, self._without_none(count - len(distinct), rng)])
+        )
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Mutates one of the two cells as `Darts.mutate` does, never to `none`."""

@@ -30,7 +30,13 @@ def widths(architecture: Architecture) -> list[int]:
 
 
 class NATSSize(FixedGraphSpace):
-    """Widths of five stages. `enumerate` runs through them with the last stage fastest."""
+    """Widths of five stages. `enumerate` runs through them with the last stage fastest.
+
+    Example:
+      >>> space = NATSSize()
+      >>> space.to_string(space.architecture(space.enumerate(), 1))
+      '8:8:8:8:16'
+    """
 
     name = "nats_size"
     operations = (INPUT, *(f"channels_{channels}" for channels in CHANNELS), OUTPUT)
@@ -67,8 +73,8 @@ class NATSSize(FixedGraphSpace):
         codes = {str(width): code for code, width in enumerate(CHANNELS, start=1)}
         stages = np.zeros((len(texts), NUM_STAGES), np.uint8)
         for row, text in enumerate(texts):
-            found = [codes.get(width, 0) for width in text.split(":")]
-            if len(found) != NUM_STAGES or not all(found):
+            numbers = [codes.get(width, 0) for width in text.split(":")]
+            if len(numbers) != NUM_STAGES or not all(numbers):
                 self.from_string(text)
-            stages[row] = found
+            stages[row] = numbers
         return self._table(stages)

@@ -43,10 +43,10 @@ def convert(source: artefacts.PathLike, target: artefacts.PathLike, records: int
     the file's order of repeats; `parameters` `[N]`; `md5` uint8 `[N, 16]`. float32 where that loses nothing.
 
     Args:
-      source: the TFRecord file.
-      target: the table.
-      records: how many records the file must hold; known for the official files. Without it, a file that was cut
-        between two records could not be told from a whole one.
+      source: TFRecord file.
+      target: path of the table.
+      records: number of records that the file must hold, by which a file that was cut between two records is told from
+        a whole file; by default known for the official files.
 
     Raises:
       CorruptArtefactError: any damage; the error names the file, the record and its offset.
@@ -59,23 +59,23 @@ def convert(source: artefacts.PathLike, target: artefacts.PathLike, records: int
             f"{source}: not the name of an official file ({', '.join(OFFICIAL_RECORDS)}); "
             "say how many records it must hold"
         )
-    parts: list[Rows] = []
+    chunks: list[Rows] = []
     with tqdm(total=expected, desc=f"Reading {source.name}", unit="record", unit_scale=True) as bar:
         for first, offset, rows in _batches(source):
             try:
-                parts.append(parse_rows(rows))
+                chunks.append(parse_rows(rows))
             except RowError as error:
                 at = offset + sum(len(row) + _FRAME for row in rows[: error.row])
                 raise CorruptArtefactError(f"{source}: record {first + error.row} at byte {at}: {error}") from error
             bar.update(len(rows))
-    found = sum(len(part) for part in parts)
-    if found != expected:
+    count = sum(len(chunk) for chunk in chunks)
+    if count != expected:
         size = source.stat().st_size
         raise CorruptArtefactError(
-            f"{source}: ends after record {found - 1} at byte {size}, expected {expected} records"
+            f"{source}: ends after record {count - 1} at byte {size}, expected {expected} records"
         )
-    cells, columns = _assemble(source, Rows.concatenate(parts))
-    del parts
+    cells, columns = _assemble(source, Rows.concatenate(chunks))
+    del chunks
     write_table(target, NASBench101(), cells, columns, source=source.name, records=expected)
     return read_table(target)
 
@@ -100,14 +100,14 @@ def _batches(path: pathlib.Path) -> Iterator[tuple[int, int, list[bytes]]]:
         raise CorruptArtefactError(f"{path}: record {first} at byte {offset} is cut off inside its header")
 
 
-def _record_around(path: pathlib.Path, start: int, place: int) -> tuple[int, int]:
+def _record_around(path: pathlib.Path, start: int, offset: int) -> tuple[int, int]:
     """Which record holds a byte, counted from the one that begins at `start`, and where it begins."""
     number = 0
     with path.open("rb") as file:
         while True:
             file.seek(start)
             end = start + int.from_bytes(file.read(8), "little") + _FRAME
-            if end > place:
+            if end > offset:
                 return number, start
             number, start = number + 1, end
 
@@ -146,8 +146,8 @@ def _assemble(source: pathlib.Path, rows: Rows) -> tuple[CellTable, dict[str, np
     columns = {"md5": rows.md5[first], "parameters": rows.parameters[first]}
     for number, quantity in enumerate(QUANTITIES):
         values = rows.metrics[order, number].reshape(len(starts), len(lengths), repeats)
-        for place, length in enumerate(lengths):
-            columns[f"{quantity}_{length}"] = np.ascontiguousarray(values[:, place])
+        for column, length in enumerate(lengths):
+            columns[f"{quantity}_{length}"] = np.ascontiguousarray(values[:, column])
     return cells, columns
 
 
@@ -167,18 +167,18 @@ def _check_same_cell(source: pathlib.Path, rows: Rows, order: np.ndarray, firsts
         parameters = rows.parameters
         differs = (hashes[0] != hashes[1]) | (parameters[order[suspicious]] != parameters[firsts[suspicious]])
         if differs.any():
-            place = suspicious[np.argmax(differs)]
+            row = suspicious[np.argmax(differs)]
             raise CorruptArtefactError(
-                f"{source}: records {firsts[place]} and {order[place]} have one hash but different cells"
+                f"{source}: records {firsts[row]} and {order[row]} have one hash but different cells"
             )
 
 
 def _check_hashes(source: pathlib.Path, space: NASBench101, cells: CellTable, md5: np.ndarray) -> None:
     """Recomputes the hashes of a thousand cells, evenly spread; `trainers.check_table` recomputes all."""
     for row in np.unique(np.linspace(0, len(cells) - 1, _VERIFIED_HASHES).astype(int)).tolist():
-        own, stored = space.canonical_hash(space.architecture(cells, row)), md5[row].tobytes().hex()
-        if own != stored:
-            raise CorruptArtefactError(f"{source}: a cell with hash {stored} hashes to {own}")
+        computed, stored = space.canonical_hash(space.architecture(cells, row)), md5[row].tobytes().hex()
+        if computed != stored:
+            raise CorruptArtefactError(f"{source}: a cell with hash {stored} hashes to {computed}")
 
 
 class NASBench101Data:
@@ -292,13 +292,13 @@ def write_official(path: artefacts.PathLike, records: Iterable[tuple[str, int, A
 
 def encode_metrics(parameters: int, evaluations: Sequence[Sequence[float]]) -> bytes:
     """The `ModelMetrics` message: three `EvaluationData` (field 1), parameters (field 2), total time (field 3)."""
-    parts = []
+    fields_of_message = []
     for evaluation in evaluations:
         fields = b"".join(struct.pack("<Bd", field << 3 | 1, value) for field, value in enumerate(evaluation, start=1))
-        parts.append(bytes([1 << 3 | 2, len(fields)]) + fields)
-    parts.append(bytes([2 << 3]) + _varint(parameters))
-    parts.append(struct.pack("<Bd", 3 << 3 | 1, evaluations[-1][1]))
-    return b"".join(parts)
+        fields_of_message.append(bytes([1 << 3 | 2, len(fields)]) + fields)
+    fields_of_message.append(bytes([2 << 3]) + _varint(parameters))
+    fields_of_message.append(struct.pack("<Bd", 3 << 3 | 1, evaluations[-1][1]))
+    return b"".join(fields_of_message)
 
 
 def _varint(value: int) -> bytes:

@@ -33,7 +33,7 @@ class RowError(CorruptArtefactError):
     """A record that can't be read.
 
     Attributes:
-      row: its place among the records that were given.
+      row: position of the record among the given records.
     """
 
     def __init__(self, row: int, reason: str):
@@ -65,10 +65,10 @@ class Rows:
         return len(self.md5)
 
     @classmethod
-    def concatenate(cls, parts: Sequence["Rows"]) -> "Rows":
+    def concatenate(cls, tables: Sequence["Rows"]) -> "Rows":
         """All records of several parts."""
         names = [field.name for field in dataclasses.fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return cls(*(np.concatenate([getattr(table, name) for table in tables]) for name in names))
 
 
 def parse_rows(rows: Sequence[bytes]) -> Rows:
@@ -152,9 +152,9 @@ def _hashes(data: np.ndarray, quotes: np.ndarray) -> np.ndarray:
 def _epochs(data: np.ndarray, quotes: np.ndarray) -> np.ndarray:
     start, end = quotes[:, 1] + 3, quotes[:, 2] - 2
     epochs = np.zeros(len(quotes), np.int64)
-    for place in range(_MAX_EPOCHS_DIGITS):
-        inside = start + place < end
-        digits = data[np.where(inside, start + place, 0)].astype(np.int64) - ord("0")
+    for digit in range(_MAX_EPOCHS_DIGITS):
+        inside = start + digit < end
+        digits = data[np.where(inside, start + digit, 0)].astype(np.int64) - ord("0")
         _first(inside & ((digits < 0) | (digits > 9)), "the number of epochs is not a whole number")
         epochs = np.where(inside, epochs * 10 + digits, epochs)
     _first(epochs < 1, "the number of epochs is 0")
@@ -187,17 +187,17 @@ def _operations(text: bytes, quotes: np.ndarray, vertices: np.ndarray) -> np.nda
     """Few lists of operations exist, so that each is parsed once."""
     names = [text[start:end] for start, end in zip((quotes[:, 4] + 1).tolist(), quotes[:, 5].tolist(), strict=True)]
     known: dict[bytes, int] = {}
-    places = np.fromiter((known.setdefault(name, len(known)) for name in names), np.int64, len(names))
+    numbers = np.fromiter((known.setdefault(name, len(known)) for name in names), np.int64, len(names))
     codes = {name.encode(): code for code, name in enumerate(NASBench101.operations)}
     table = np.full((len(known), NASBench101.max_vertices), ABSENT, np.uint8)
     widths = np.zeros(len(known), np.int64)
-    for name, place in known.items():
-        parts = [codes.get(part) for part in name.split(b",")]
-        if None not in parts and len(parts) <= NASBench101.max_vertices:
-            table[place, : len(parts)], widths[place] = parts, len(parts)
-    _first(widths[places] == 0, f"the operations are not up to 7 of {', '.join(NASBench101.operations)}")
-    _first(widths[places] != vertices, "there are not as many operations as rows in the adjacency matrix")
-    return table[places]
+    for name, number in known.items():
+        operations = [codes.get(operation) for operation in name.split(b",")]
+        if None not in operations and len(operations) <= NASBench101.max_vertices:
+            table[number, : len(operations)], widths[number] = operations, len(operations)
+    _first(widths[numbers] == 0, f"the operations are not up to 7 of {', '.join(NASBench101.operations)}")
+    _first(widths[numbers] != vertices, "there are not as many operations as rows in the adjacency matrix")
+    return table[numbers]
 
 
 def _metrics(text: bytes, quotes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -232,8 +232,8 @@ class _Layout:
     """Where the fields of a `ModelMetrics` message lie; shared by all messages with the same tags at the same places.
 
     Args:
-      message: one message.
-      row: for errors.
+      message: message of the layout.
+      row: position of the record, for errors.
     """
 
     def __init__(self, message: bytes, row: int):
@@ -267,8 +267,8 @@ class _Layout:
 
     def matches(self, messages: np.ndarray) -> np.ndarray:
         """bool `[n]` for messages uint8 `[n, length]` of this one's length."""
-        own = np.frombuffer(self._message, np.uint8)
-        same = (messages[:, self._structure] == own[self._structure]).all(axis=1)
+        message = np.frombuffer(self._message, np.uint8)
+        same = (messages[:, self._structure] == message[self._structure]).all(axis=1)
         if self._varint:
             same &= ((messages[:, slice(*self._varint)] & 0x80) == self._continued).all(axis=1)
         return same
@@ -277,11 +277,11 @@ class _Layout:
         """The `QUANTITIES` float64 `[n, 8]` and parameters int64 `[n]`; a field that is absent is 0, as in protobuf."""
         metrics = np.zeros((len(messages), len(QUANTITIES)))
         for which, evaluation in enumerate(self._doubles[1:]):
-            for place, field in enumerate((2, 3, 4, 5)):
+            for position, field in enumerate((2, 3, 4, 5)):
                 if field in evaluation:
                     start = evaluation[field]
                     values = np.ascontiguousarray(messages[:, start : start + 8]).view("<f8")[:, 0]
-                    metrics[:, 4 * which + place] = values
+                    metrics[:, 4 * which + position] = values
         parameters = np.zeros(len(messages), np.int64)
         if self._varint:
             for shift, column in enumerate(messages[:, slice(*self._varint)].T):
@@ -330,8 +330,8 @@ class _Layout:
     def _number(self, position: int) -> tuple[int, int]:
         """A variable-length number and the position after it."""
         value = 0
-        for place, byte in enumerate(self._message[position : position + 10]):
-            value |= (byte & 0x7F) << (7 * place)
+        for count, byte in enumerate(self._message[position : position + 10]):
+            value |= (byte & 0x7F) << (7 * count)
             if byte < 0x80:
-                return value, position + place + 1
+                return value, position + count + 1
         raise RowError(self._row, "the metrics end inside a number")

@@ -89,12 +89,12 @@ def convert(
     cells = space.from_strings([str(name) for name in names])
     columns: dict[str, np.ndarray] = {}
     seeds: dict[str, list[int]] = {}
-    found = 0
+    measured = 0
     for index in tqdm(range(len(names)), desc=f"Reading {folder.name}", unit="cell"):
         path = next((p for p in (folder / f"{index:06d}{_SUFFIX}", folder / f"{index}{_SUFFIX}") if p.is_file()), None)
         if path is None:
             continue
-        found += 1
+        measured += 1
         content = _load(path)
         for length in lengths:
             if length in content:
@@ -108,9 +108,9 @@ def convert(
                     raise CorruptArtefactError(
                         f"{path}: not NATS-Bench results at {length} epochs ({error})"
                     ) from error
-    if not found:
+    if not measured:
         raise CorruptArtefactError(f"{folder}: none of the {len(names)} architectures has a file")
-    write_table(target, space, cells, columns, source=folder.name, measured=found, seeds=seeds)
+    write_table(target, space, cells, columns, source=folder.name, measured=measured, seeds=seeds)
     return read_table(target)
 
 

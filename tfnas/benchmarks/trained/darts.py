@@ -44,7 +44,7 @@ def fit(
       network: a network that was not called yet.
       train: standardised images float32 `[n, height, width, channels]` and labels int32 `[n]`.
       validation: images that accuracy is measured on after every epoch; they are never augmented.
-      config: how to train.
+      config: settings of the training.
       folder: gets `checkpoints/`, `metrics.jsonl` and TensorBoard events.
       resume: continue from the last checkpoint.
 
@@ -55,7 +55,7 @@ def fit(
       CorruptArtefactError: the checkpoint can't be read.
       FloatingPointError: the loss is not finite.
     """
-    images, labels = (tf.constant(part) for part in train)
+    images, labels = (tf.constant(array) for array in train)
     steps = -(-len(labels) // config.batch_size)
     tf.keras.utils.set_random_seed(config.seed)
     network.with_auxiliary(images[:1], training=True)  # creates every variable
@@ -110,7 +110,7 @@ def train_cell(
       cell: a DARTS cell, or a NAS-Bench-301 pair.
       data: the images; their number of classes replaces the skeleton's.
       skeleton: the network around the cell.
-      config: how to train.
+      config: settings of the training.
       output_dir: an existing folder; gets what `fit` writes, `training.png` and `summary.json`.
       hold_out: do not learn from the validation images. Otherwise `validation_accuracy` says how well images that
         the network learns from are fitted.
@@ -122,10 +122,12 @@ def train_cell(
     network = DartsNetwork(dataclasses.replace(skeleton, num_classes=data.num_classes), cell)
     train = data.train
     if not hold_out:
-        train = tuple(np.concatenate(parts) for parts in zip(data.train, data.validation, strict=True))
+        train = tuple(np.concatenate(arrays) for arrays in zip(data.train, data.validation, strict=True))
     history = fit(network, train, data.validation, config, output_dir, resume=resume)
     head = network.auxiliary.trainable_variables if network.auxiliary is not None else []
-    sizes = [[int(np.prod(variable.shape)) for variable in part] for part in (network.trainable_variables, head)]
+    sizes = [
+        [int(np.prod(variable.shape)) for variable in variables] for variables in (network.trainable_variables, head)
+    ]
     summary = {
         "parameters": sum(sizes[0]) - sum(sizes[1]),
         "train_images": len(train[1]),
@@ -146,8 +148,8 @@ def train_cell(
 def accuracy(network: DartsNetwork, data: Labelled) -> float:
     """Share of images that the network, in inference mode, puts into the right class."""
     images, labels = data
-    parts = range(0, len(labels), _EVALUATION_BATCH)
-    predicted = [network.classify(tf.constant(images[start : start + _EVALUATION_BATCH])).numpy() for start in parts]
+    starts = range(0, len(labels), _EVALUATION_BATCH)
+    predicted = [network.classify(tf.constant(images[start : start + _EVALUATION_BATCH])).numpy() for start in starts]
     return float((np.concatenate(predicted) == labels).mean())
 
 
@@ -195,7 +197,7 @@ def augment(images: tf.Tensor, config: DartsTraining, seed: tf.Tensor) -> tf.Ten
 
     Args:
       images: standardised, so that 0 is the mean colour.
-      config: what to do.
+      config: settings of the augmentation.
       seed: int32 `[2]`; the same seed gives the same images.
     """
     count, (height, width) = tf.shape(images)[0], images.shape[1:3]
@@ -225,8 +227,8 @@ class DartsEvaluator(TrainedEvaluator):
     Args:
       data: the images; a search sees the accuracy on the validation images.
       skeleton: the network around the cell; its number of classes is taken from the data.
-      training: how to train; by default the paper's query.
-      cache: see `TrainedEvaluator`.
+      training: settings of the training; by default the paper's query.
+      cache: path of a `TrialLog`; see `TrainedEvaluator`.
     """
 
     def __init__(

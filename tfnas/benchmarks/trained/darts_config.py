@@ -17,16 +17,16 @@ class DartsTraining:
     Attributes:
       epochs: passes over the training images.
       batch_size: images per update.
-      learning_rate: of the first epoch.
+      learning_rate: learning rate of the first epoch.
       decay: factor of the learning rate after every epoch; 0 lets it fall to 0 along a cosine.
       weight_decay: half the sum of all squared weights enters the loss with this factor.
       clip_norm: bound on the global gradient norm.
       auxiliary_weight: factor of the auxiliary classifier's loss.
       drop_path: probability of dropping an operation's output at the end of training; it grows linearly from 0.
       cutout: width of the square that is cut out of every training image; 0 for none.
-      crop: shift training images by up to 4 pixels and mirror half of them.
+      crop: whether training images are shifted by up to 4 pixels, and half of the images mirrored.
       label_smoothing: share of the target that is spread over all classes.
-      averaged_epochs: a training's score is the mean validation accuracy of so many last epochs.
+      averaged_epochs: number of last epochs whose mean validation accuracy is the score of a training.
       seed: decides initial weights, order, augmentation and dropping.
     """
 

@@ -22,10 +22,10 @@ class DigitsConfig:
 
     Attributes:
       skeleton: the network around the cell.
-      train_images: images to learn from; so few that architectures differ.
+      train_images: number of training images, few enough that architectures differ.
       epochs: passes over them.
       batch_size: images per update.
-      learning_rate: of SGD with Nesterov momentum 0.9, falling to 0 along a cosine.
+      learning_rate: first learning rate of SGD with Nesterov momentum 0.9, which falls to 0 along a cosine.
       seed: decides the initial weights and the order of the images.
       split_seed: decides which images train, validate and test.
       group: networks in one tensor program. A network's numbers don't depend on its neighbours, only on their count.
@@ -47,7 +47,7 @@ class Curves:
 
     Attributes:
       validation: accuracy in [0, 1] after every epoch, float32 `[A, epochs]`.
-      test: likewise.
+      test: accuracy in [0, 1] on the test images after every epoch, float32 `[A, epochs]`.
       seconds: wall-clock time of the whole training, of all A networks together.
     """
 
@@ -91,7 +91,7 @@ class PopulationTrainer:
         steps = np.arange(config.epochs * per_epoch)
         rates = 0.5 * config.learning_rate * (1 + np.cos(np.pi * steps / len(steps)))
         curves = []
-        for epoch, part in enumerate(np.split(rates.astype(np.float32), config.epochs), start=1):
+        for epoch, epoch_rates in enumerate(np.split(rates.astype(np.float32), config.epochs), start=1):
             order = rng.permutation(config.train_images)[: per_epoch * config.batch_size]
             weights, statistics, momentum = self._epoch(
                 weights,
@@ -99,7 +99,7 @@ class PopulationTrainer:
                 momentum,
                 tf.constant(padded),
                 tf.constant(order.reshape(per_epoch, -1), tf.int32),
-                tf.constant(part),
+                tf.constant(epoch_rates),
             )
             if every_epoch or epoch == config.epochs:
                 curves.append(self._accuracies(weights, statistics, tf.constant(padded)).numpy())

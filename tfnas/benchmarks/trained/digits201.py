@@ -33,8 +33,8 @@ def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> di
 
     Args:
       output_dir: gets `digits201.npz`, `digits201.png` and the trained groups under `seed-0` and `seed-1`.
-      sample: so many cells, drawn at random, are trained a second time with another seed.
-      limit: train only so many functionally distinct cells, drawn at random; all by default.
+      sample: number of cells, drawn at random, that are trained a second time with another seed.
+      limit: number of functionally distinct cells to train, drawn at random; all by default.
 
     Returns:
       Counts, quantiles and rank correlations.
@@ -46,7 +46,7 @@ def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> di
         train_all(output_dir / f"seed-{seed}", dataclasses.replace(CONFIG, seed=seed), count)
     space = NASBench201()
     cells = space.enumerate()
-    representatives, places = space.distinct_functions()
+    representatives, positions = space.distinct_functions()
     columns = _columns(output_dir, len(representatives))
     codes = np.array([operation_codes(space.architecture(cells, row)) for row in representatives.tolist()])
     image_shape = ImageData.digits().train[0].shape[1:]
@@ -57,7 +57,7 @@ def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> di
         output_dir / "digits201.npz",
         space,
         cells,
-        {name: values[places] for name, values in columns.items()},
+        {name: values[positions] for name, values in columns.items()},
         source="tfnas.benchmarks.trained.digits201",
         config={name: value for name, value in config.items() if name != "epochs"},
         lengths=list(LENGTHS),
@@ -129,7 +129,7 @@ def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = No
     Args:
       folder: gets a file per group and length.
       config: network and training; its `epochs` are replaced by each of `LENGTHS`.
-      limit: train only so many representatives, rounded up to whole groups.
+      limit: number of representatives to train, rounded up to whole groups; all by default.
     """
     space = NASBench201()
     cells = space.enumerate()

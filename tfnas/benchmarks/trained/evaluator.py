@@ -24,10 +24,10 @@ class TrainedConfig:
     Attributes:
       epochs: passes over the training images.
       batch_size: images per update.
-      learning_rate: of SGD with Nesterov momentum 0.9, falling to 0 along a cosine.
-      weight_decay: subtracted in every update, times learning rate and weight.
-      seed: decides initial weights and order.
-      time_limit_seconds: a training that takes longer is stopped and recorded as failed; 0 for no limit.
+      learning_rate: first learning rate of SGD with Nesterov momentum 0.9, which falls to 0 along a cosine.
+      weight_decay: share of a weight, times the learning rate, that every update subtracts.
+      seed: seed of the initial weights and of the order of images.
+      time_limit_seconds: longest training in seconds, after which it is stopped and recorded as failed; 0 for no limit.
     """
 
     epochs: int = 12
@@ -49,8 +49,8 @@ class TrainedEvaluator(Evaluator):
       build: gives the Keras model (version 2 or 3) of an architecture for some image shape and number of classes. It
         maps images float32 `[B, height, width, channels]` to logits `[B, classes]`.
       data: the images.
-      config: how to train.
-      cache: a `TrialLog`; answers in it are not computed again. See `keep_in`.
+      config: settings of the training.
+      cache: path of a `TrialLog`, whose answers are not computed again; by default answers are kept in memory.
     """
 
     batch = 1

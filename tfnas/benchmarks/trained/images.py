@@ -20,9 +20,9 @@ class ImageData:
     """Three disjoint sets of images float32 `[n, height, width, channels]` with labels int32 `[n]`.
 
     Attributes:
-      train: to learn from.
-      validation: that a search may look at.
-      test: that only the report looks at.
+      train: images to learn from.
+      validation: images that a search may look at.
+      test: images that only the report looks at.
       num_classes: labels are 0 to `num_classes - 1`.
 
     Raises:
@@ -122,8 +122,8 @@ def load_images(path: artefacts.PathLike, image_size: int | None = None) -> Imag
     train, test = (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
     if {"x_validation", "y_validation"} <= arrays.keys():
         return _standardised(train, (arrays["x_validation"], arrays["y_validation"]), test)
-    kept, validation = _stratified(np.arange(len(train[1])), train[1], 0.2)
-    return _standardised((train[0][kept], train[1][kept]), (train[0][validation], train[1][validation]), test)
+    rest, validation = _stratified(np.arange(len(train[1])), train[1], 0.2)
+    return _standardised((train[0][rest], train[1][rest]), (train[0][validation], train[1][validation]), test)
 
 
 def _stratified(rows: np.ndarray, labels: np.ndarray, share: float) -> list[np.ndarray]:
@@ -135,9 +135,9 @@ def _stratified(rows: np.ndarray, labels: np.ndarray, share: float) -> list[np.n
         ) from error
 
 
-def _standardised(*parts: Labelled) -> ImageData:
+def _standardised(*sets: Labelled) -> ImageData:
     arrays = []
-    for images, labels in parts:
+    for images, labels in sets:
         images = np.asarray(images, np.float32)
         arrays.append((images[..., None] if images.ndim == 3 else images, np.asarray(labels).astype(np.int32)))
     first = arrays[0][0]

@@ -34,11 +34,11 @@ class JacobianCorpus:
     """Jacobians of M architectures in A initialisations over one batch of N images.
 
     Attributes:
-      space: the space.
-      config: how they were computed.
+      space: search space.
+      config: settings of the computation.
       cells: M architectures.
       images: float32 `[N, height, width, channels]`.
-      directions: float16 `[M, A, rows, k]`; see `jacobians.Description`.
+      directions: float16 `[M, A, rows, k]`, of `program.Description`.
       scales: float32 `[M, A, k]`.
       correlations: float32 `[M, A, rows]`.
       frequencies: float32 `[M, A, F]`.
@@ -59,8 +59,8 @@ class JacobianCorpus:
         return len(self.state)
 
     def __getitem__(self, rows: np.ndarray) -> "JacobianCorpus":
-        parts = {name: getattr(self, name)[rows] for name in (*_PARTS, "cells", "state")}
-        return dataclasses.replace(self, **parts)
+        fields = {name: getattr(self, name)[rows] for name in (*_PARTS, "cells", "state")}
+        return dataclasses.replace(self, **fields)
 
     @property
     def usable(self) -> np.ndarray:
@@ -73,7 +73,7 @@ class JacobianCorpus:
 
         A single image without a gradient leaves an eigenvalue at 0, where `jacobian_covariance` has no score.
         """
-        scores = [[covariance_score(values) for values in own] for own in self.correlations]
+        scores = [[covariance_score(values) for values in eigenvalues] for eigenvalues in self.correlations]
         return np.where(self.usable, np.mean(scores, axis=1), np.nan)
 
 
@@ -94,13 +94,13 @@ def extract(
     takes the next network as soon as it is done with one; results do not depend on their number.
 
     Args:
-      space: the space.
+      space: search space.
       cells: M architectures.
       images: float32 `[N, height, width, channels]`.
-      config: what is computed.
-      folder: where.
-      seed: of the weights.
-      devices: where networks run side by side, such as `("GPU:0", "GPU:1")`; each may occur once.
+      config: settings of the computation.
+      folder: folder of the corpus.
+      seed: seed of the weights.
+      devices: distinct devices on which networks run side by side, such as `("GPU:0", "GPU:1")`.
       num_classes: width of the classifier.
 
     Returns:
@@ -130,9 +130,9 @@ def extract(
         with bar, concurrent.futures.ThreadPoolExecutor(len(devices)) as pool:
             bar.update(config.shard_size * (count - len(missing)))
             for number in missing:
-                own = range(number * config.shard_size, min((number + 1) * config.shard_size, len(cells)))
+                shard = range(number * config.shard_size, min((number + 1) * config.shard_size, len(cells)))
                 records = []
-                for record in pool.map(network.record, own):
+                for record in pool.map(network.record, shard):
                     records.append(record)
                     bar.update()
                 shards.write_file(paths[number], (record.serialized() for record in records))
@@ -208,18 +208,18 @@ class _Networks:
 
     def record(self, row: int) -> "Record":
         architecture = self._space.architecture(self._cells, row)
-        place = self._free.pop()
-        device = self._devices[place]
+        slot = self._free.pop()
+        device = self._devices[slot]
         try:
             with tf.device(device):
                 with self._tracing:  # programs are traced one at a time
                     if device not in self._traced:
-                        self._jacobian(self._images[place], architecture, 0)
+                        self._jacobian(self._images[slot], architecture, 0)
                         self._traced.add(device)
-                found = [
+                descriptions = [
                     describe(
-                        self._jacobian(self._images[place], architecture, number),
-                        self._images[place].shape[1:],
+                        self._jacobian(self._images[slot], architecture, number),
+                        self._images[slot].shape[1:],
                         self._config.components,
                         self._config.projection,
                         self._seed,
@@ -227,8 +227,8 @@ class _Networks:
                     for number in range(self._config.initializations)
                 ]
         finally:
-            self._free.append(place)
-        return Record.of(row, found)
+            self._free.append(slot)
+        return Record.of(row, descriptions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,37 +237,39 @@ class Record:
 
     row: int
     state: np.ndarray
-    parts: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, row: int, found: Sequence[Description]) -> "Record":
-        parts = {
-            name: np.stack([getattr(one, name) for one in found]).astype(np.float16 if name in _HALF else np.float32)
+    def of(cls, row: int, descriptions: Sequence[Description]) -> "Record":
+        arrays = {
+            name: np.stack([getattr(description, name) for description in descriptions]).astype(
+                np.float16 if name in _HALF else np.float32
+            )
             for name in _PARTS
         }
-        return cls(row, np.array([one.state for one in found], np.int8), parts)
+        return cls(row, np.array([description.state for description in descriptions], np.int8), arrays)
 
     def serialized(self) -> bytes:
         feature = {
             "row": tf.train.Feature(int64_list=tf.train.Int64List(value=[self.row])),
             "state": tf.train.Feature(int64_list=tf.train.Int64List(value=self.state)),
         }
-        for name, part in self.parts.items():
-            little = part.astype(part.dtype.newbyteorder("<"))
+        for name, array in self.arrays.items():
+            little = array.astype(array.dtype.newbyteorder("<"))
             feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[little.tobytes()]))
-            feature[f"{name}_shape"] = tf.train.Feature(int64_list=tf.train.Int64List(value=part.shape))
+            feature[f"{name}_shape"] = tf.train.Feature(int64_list=tf.train.Int64List(value=array.shape))
         return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
     @classmethod
     def parsed(cls, text: bytes) -> "Record":
         feature = tf.train.Example.FromString(text).features.feature
-        parts = {}
+        arrays = {}
         for name in _PARTS:
             dtype = np.dtype("<f2" if name in _HALF else "<f4")
-            parts[name] = np.frombuffer(feature[name].bytes_list.value[0], dtype).reshape(
+            arrays[name] = np.frombuffer(feature[name].bytes_list.value[0], dtype).reshape(
                 feature[f"{name}_shape"].int64_list.value
             )
-        return cls(feature["row"].int64_list.value[0], np.array(feature["state"].int64_list.value, np.int8), parts)
+        return cls(feature["row"].int64_list.value[0], np.array(feature["state"].int64_list.value, np.int8), arrays)
 
 
 def _read_shard(path: pathlib.Path) -> Iterator[Record]:
@@ -297,5 +299,5 @@ def load(folder: artefacts.PathLike) -> JacobianCorpus:
         cells=read_table(folder / CELLS_NAME, space).cells,
         images=artefacts.read_npz(folder / IMAGES_NAME)["images"],
         state=np.stack([record.state for record in records]),
-        **{name: np.stack([record.parts[name] for record in records]) for name in _PARTS},
+        **{name: np.stack([record.arrays[name] for record in records]) for name in _PARTS},
     )

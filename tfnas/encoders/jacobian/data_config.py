@@ -11,14 +11,14 @@ PROJECTIONS = ("leading", "random")
 
 @dataclasses.dataclass(frozen=True)
 class JacobianConfig:
-    """What decides a corpus besides architectures, images and seed.
+    """Settings of a corpus besides architectures, images and seed.
 
     Attributes:
-      initializations: A, networks per architecture.
-      initialization: how weights are drawn: `pytorch` or `keras`.
-      outputs: `sum` for gradients of the sum of all logits, `classes` for those of every class.
+      initializations: number A of networks per architecture.
+      initialization: rule by which weights are drawn, `pytorch` or `keras`.
+      outputs: `sum` for gradients of the sum of all logits, `classes` for gradients of every class.
       projection: `leading` for a network's own leading directions, `random` for directions that all networks share.
-      components: k, directions that are kept.
+      components: number k of directions of a Jacobian.
       shard_size: architectures per file.
     """
 

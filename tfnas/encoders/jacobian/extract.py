@@ -17,18 +17,18 @@ from tfnas.spaces import get_space
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is extracted.
+    """Settings of an extraction.
 
     Attributes:
       space: name of the space.
-      count: M, architectures; on NAS-Bench-201 no two of them compute the same function.
-      data: images, see `benchmarks.trained.images.load_images`.
-      num_images: N.
-      seed: decides architectures, initial weights and images.
-      config: what is computed of each.
+      count: number M of architectures; no two cells of NAS-Bench-201 compute the same function.
+      data: path of the images, see `benchmarks.trained.images.load_images`.
+      num_images: number N of images.
+      seed: seed of architectures, initial weights and images.
+      config: settings of the computation.
 
     Raises:
-      ConfigurationError: there are no images at that path.
+      ConfigurationError: there is no file at the path of the images.
     """
 
     space: str

@@ -27,12 +27,12 @@ _CODES_PER_LAYER = 100
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What is kept of a network's Jacobian over N images.
+    """A network's Jacobian over N images, without what depends on the network's parametrisation.
 
     Attributes:
       directions: float32 `[N, k]`, columns of length 1: the left singular vectors of the k largest singular values in
         descending order, with a sign that makes the entry of largest magnitude positive; or a random projection.
-      scales: float32 `[k]`, the columns' lengths before: the singular values, or those of the random projection.
+      scales: float32 `[k]`, lengths of the columns before: the singular values, or the lengths of a random projection.
       correlations: float32 `[N]`, the eigenvalues of the correlations between the rows, descending.
       frequencies: float32 `[F]`, how the energy of the gradient images spreads over spatial frequencies, from constant
         to that of a checkerboard row; sums to 1.
@@ -60,11 +60,12 @@ class JacobianProgram:
 
     Args:
       model: a built model of Keras 3 or tf_keras from images to logits or probabilities.
-      rule: how fresh weights are drawn, of `jacobian_config.RULES`; None keeps the model's own weights.
+      rule: rule by which fresh weights are drawn, of `networks.rules.RULES`; None for the model's weights.
       outputs: `sum` for one gradient of all logits, `classes` for one gradient of every logit's sum over the batch.
-      call: how to call the model with images and the extra arguments of `jacobian`; by default with images alone.
-      shape: shape of a layer's fresh weight, given the layer, the attribute's name and the extra arguments.
-      compiled: trace the program once, which takes longer than running it once or twice without.
+      call: function from images and the extra arguments of `jacobian` to logits; by default the model of images.
+      shape: function from a layer, the name of an attribute and the extra arguments to the shape of the fresh weight;
+        by default the weight's shape.
+      compiled: whether the program is traced once, which takes longer than to run it once or twice without.
 
     Raises:
       ConfigurationError: an unknown rule, or a model without convolution and matrix product.
@@ -111,14 +112,14 @@ class JacobianProgram:
             inputs = getattr(self._model, "inputs", None)
             if inputs:
                 expected = tuple(inputs[0].shape[1:])
-                own = images.shape[1:]
+                image_shape = images.shape[1:]
                 if (
                     len(inputs) > 1
                     or len(expected) != 3
-                    or any(size not in (None, given) for size, given in zip(expected, own, strict=True))
+                    or any(size not in (None, given) for size, given in zip(expected, image_shape, strict=True))
                 ):
                     shapes = ", ".join(str(tuple(one.shape[1:])) for one in inputs)
-                    raise ConfigurationError(f"model {self._model.name!r} takes {shapes}, images are {own}")
+                    raise ConfigurationError(f"model {self._model.name!r} takes {shapes}, images are {image_shape}")
             images = tf.constant(images)
         return self._program(images, tf.constant(seed, tf.int32), *extra)
 
@@ -128,13 +129,13 @@ class JacobianProgram:
         def weights(layer: Layer) -> Mapping[str, tf.Tensor]:
             if self._rule is None:
                 names = [name for name in rewiring.weight_names(layer) if name not in rewiring.STATE_NAMES]
-                found = {name: tf.convert_to_tensor(getattr(layer, name)) for name in names}
+                values = {name: tf.convert_to_tensor(getattr(layer, name)) for name in names}
             else:
                 shape = None if self._shape is None else lambda owner, name: self._shape(owner, name, *extra)
-                own = self.seed + tf.constant([0, self._seed_of[id(layer)]])
-                found = fresh_weights(layer, own, self._rule, shape)
+                layer_seed = self.seed + tf.constant([0, self._seed_of[id(layer)]])
+                values = fresh_weights(layer, layer_seed, self._rule, shape)
             # Without this the gradients of branches would be computed for their weights too.
-            return {name: tf.stop_gradient(value) for name, value in found.items()}
+            return {name: tf.stop_gradient(value) for name, value in values.items()}
 
         with tf.GradientTape(persistent=self._outputs == "classes") as tape:
             tape.watch(images)
@@ -147,8 +148,8 @@ class JacobianProgram:
             ):
                 logits = self._call(images, *extra)
             if not tf.is_tensor(logits) or logits.shape.rank != 2:
-                found = logits.shape if tf.is_tensor(logits) else type(logits).__name__
-                raise ConfigurationError(f"the model returns {found}, expected logits [B, classes]")
+                returned = logits.shape if tf.is_tensor(logits) else type(logits).__name__
+                raise ConfigurationError(f"the model returns {returned}, expected logits [B, classes]")
             totals = tf.reduce_sum(logits, axis=0)
             sources = [tf.reduce_sum(totals)] if self._outputs == "sum" else tf.unstack(totals)
         gradients = [tape.gradient(source, images, unconnected_gradients="zero") for source in sources]
@@ -192,8 +193,8 @@ def description_tensors(
     correlations = tf.reverse(tf.linalg.eigvalsh(tf.matmul(scaled, scaled, transpose_b=True)), [0])
     frequencies = _frequencies(tf.cast(rows, tf.float32), height, width)
     valid = tf.cast(state == FINE, tf.float64)
-    parts = (directions * valid, scales * tf.cast(unit, tf.float64) * valid, correlations * valid)
-    return *(tf.cast(part, tf.float32) for part in parts), frequencies, state
+    arrays = (directions * valid, scales * tf.cast(unit, tf.float64) * valid, correlations * valid)
+    return *(tf.cast(array, tf.float32) for array in arrays), frequencies, state
 
 
 def _frequencies(rows: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
@@ -202,8 +203,8 @@ def _frequencies(rows: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Ten
     energy = tf.reduce_sum(tf.abs(tf.signal.fft2d(tf.cast(images, tf.complex64))) ** 2, axis=[0, 1])
 
     def distance(size: tf.Tensor) -> tf.Tensor:
-        place = tf.range(size)
-        return tf.cast(tf.minimum(place, size - place), tf.float32) / tf.cast(size, tf.float32)
+        index = tf.range(size)
+        return tf.cast(tf.minimum(index, size - index), tf.float32) / tf.cast(size, tf.float32)
 
     count = tf.minimum(height, width) // 2 + 1
     radius = tf.sqrt(distance(height)[:, None] ** 2 + distance(width)[None] ** 2)
@@ -219,7 +220,7 @@ def describe(
     projection: str = "leading",
     seed: int = 0,
 ) -> Description:
-    """What is kept of a Jacobian.
+    """The description of a Jacobian.
 
     Args:
       jacobian: float32 `[N, pixels]`, or `[N, classes, pixels]`, whose N * classes gradients are then the rows.
@@ -227,7 +228,7 @@ def describe(
       components: k.
       projection: `leading` for the leading right singular vectors (by the eigenvectors of J Jᵀ in float64, in a tenth
         of the time of a decomposition of J), `random` for k random directions that all networks share.
-      seed: of the random directions.
+      seed: seed of the random directions.
 
     Raises:
       ConfigurationError: other shapes, an unknown projection, or more leading directions than rows.
@@ -245,5 +246,5 @@ def describe(
     if projection == "random":
         basis = tf.random.stateless_normal([pixels, components], (seed, 0)) / np.sqrt(components)
     height, width, _ = image_shape
-    *parts, state = description_tensors(rows, tf.constant(height), tf.constant(width), tf.constant(components), basis)
-    return Description(*(part.numpy() for part in parts), int(state))
+    *arrays, state = description_tensors(rows, tf.constant(height), tf.constant(width), tf.constant(components), basis)
+    return Description(*(array.numpy() for array in arrays), int(state))

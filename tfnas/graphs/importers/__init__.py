@@ -17,7 +17,7 @@ class Format:
     """A row of `FORMATS`.
 
     Attributes:
-      words: what messages call a model of the format, with an article.
+      words: name of a model of the format in messages, with an article.
       read: function from a path, an input shape (with the batch first, or None) and facts by keyword to the graph.
       marker: name of a file that every folder of the format holds; "" for a format of files.
     """

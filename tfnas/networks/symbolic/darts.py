@@ -117,16 +117,16 @@ def _cell(
 ) -> Template:
     sketch = Sketch()
     before, now = sketch.port("size_before", "before"), sketch.port("size", "now")
-    part = _PredictorParts(sketch) if predictor_layout else CellParts(sketch)
+    cell = _PredictorParts(sketch) if predictor_layout else CellParts(sketch)
     values = [
-        part.halve(before, "size", "size_before_cut") if input_halves else part.project(before),
-        part.project(now),
+        cell.halve(before, "size", "size_before_cut") if input_halves else cell.project(before),
+        cell.project(now),
     ]
     for block in range(NUM_BLOCKS):
         pair = []
         for slot in (2 * block, 2 * block + 1):
             strided = reduces and states[slot] < len(INPUTS)
-            pair.append(part.operation(operations[slot], values[states[slot]], "after" if strided else None))
+            pair.append(cell.operation(operations[slot], values[states[slot]], "after" if strided else None))
         values.append(sketch.node("add", *pair))
     return sketch.template(sketch.node("concat", *values[len(INPUTS) :], channels="outputs"))
 
@@ -146,7 +146,7 @@ class CellParts:
         sketch = self.sketch
         value = sketch.node("relu", value)
         shifted = sketch.node("pad", value.resized(cut), size=value.size)
-        halves = [sketch.conv(part, "half_width", 1, size) for part in (value, shifted)]
+        halves = [sketch.conv(half, "half_width", 1, size) for half in (value, shifted)]
         return sketch.norm(sketch.node("concat", *halves, channels="width"))
 
     def operation(self, name: str, value: Value, after: str | None) -> Value:

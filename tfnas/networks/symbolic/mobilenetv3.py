@@ -17,12 +17,12 @@ def mobilenetv3(
       InvalidArchitectureError: not an architecture of the space.
     """
     skeleton = skeleton or MobileNetV3Skeleton()
-    found = blocks(skeleton, architecture)
+    listed = blocks(skeleton, architecture)
     assembly = Assembly()
     size = -(-image_size // 2)
     values = {"size": image_size, "half": size, "channels": 3, "width": skeleton.stem}
     (node,) = assembly.stamp(_stem(), (), values)
-    for block in found:
+    for block in listed:
         template = _block(
             block.middle != block.inputs, block.kernel, block.hard_swish, block.excitation > 0, block.residual
         )
@@ -32,7 +32,7 @@ def mobilenetv3(
         (node,) = assembly.stamp(template, (node,), values)
         size = after
     first, second = skeleton.head
-    values = {"size": size, "channels": found[-1].outputs, "first": first, "second": second}
+    values = {"size": size, "channels": listed[-1].outputs, "first": first, "second": second}
     assembly.stamp(_head(), (node,), {**values, "classes": skeleton.num_classes})
     return assembly.graph()
 

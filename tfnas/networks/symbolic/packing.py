@@ -27,9 +27,9 @@ def pack_cells(
       space: search space of the cells.
       cells: N architectures.
       labels: accuracies `[N]` as fractions.
-      layout: see `symbolic.build`.
-      num_workers: processes, -1 for one per processor; the result does not depend on it.
-      progress: show a bar.
+      layout: layout of the graphs, see `symbolic.build`.
+      num_workers: number of processes, which the result does not depend on; by default one per processor.
+      progress: whether a bar is shown.
 
     Raises:
       ConfigurationError: a space without networks, an unknown layout, or no cells.

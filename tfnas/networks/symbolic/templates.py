@@ -152,8 +152,8 @@ class Assembly:
 
         Args:
           template: the part.
-          inputs: the node behind each port.
-          values: what the template's names stand for.
+          inputs: nodes behind the ports.
+          values: numbers of the template's names.
 
         Returns:
           The nodes of the template's outputs.
