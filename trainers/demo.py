@@ -38,17 +38,16 @@ def main() -> None:
         "seed": _SEED.value,
         "config": dataclasses.asdict(PRESETS["tfnas"]),
     }
-    resume = flags.FLAGS.resume
-    output_dir = tfnas.artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=resume, overwrite=flags.FLAGS.overwrite
-    )
+    output_dir = tfnas_flags.output_folder(settings)
     for name in ("pretrain", "embed", "search", "digits201"):
         (output_dir / name).mkdir(exist_ok=True)
     space = NASBench201()
     cells = space.enumerate()
     print("1/4  Pretraining arch2vec on 15,625 NAS-Bench-201 cells, without any accuracy")
     pretraining = Arch2VecPretraining(PRESETS["tfnas"], space, cells)
-    summary = pretraining.run(output_dir / "pretrain", epochs=_EPOCHS.value, seed=_SEED.value, resume=resume)
+    summary = pretraining.run(
+        output_dir / "pretrain", epochs=_EPOCHS.value, seed=_SEED.value, resume=flags.FLAGS.resume
+    )
     accuracy, validity = summary["reconstruction_accuracy"], summary["validity"]
     print(f"     held-out cells reconstructed: {accuracy:.2%}; prior samples that are valid cells: {validity:.2%}")
     print("2/4  Embedding the whole space with the exported SavedModel")
