@@ -11,7 +11,9 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 
-_LIMIT = flags.DEFINE_integer("limit", None, "Train only so many cells, drawn at random.", lower_bound=1)
+_LIMIT = flags.DEFINE_integer(
+    "limit", None, "Number of cells to train, drawn at random; by default all cells.", lower_bound=1
+)
 _SAMPLE = flags.DEFINE_integer("sample", 512, "Cells trained a second time with another seed.", lower_bound=1)
 tfnas_flags.define_output()
 

@@ -18,7 +18,7 @@ from tfnas.spaces import NASBench201
 
 _SPACE = flags.DEFINE_enum("space", NASBench201.name, list(NETWORKS), "Random architectures of this space.")
 _COUNT = flags.DEFINE_integer(
-    "count", 2000, "How many; no two cells of nasbench201 compute the same function.", lower_bound=1
+    "count", 2000, "Number of architectures; no two cells of nasbench201 compute the same function.", lower_bound=1
 )
 _DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
 _IMAGES = flags.DEFINE_integer("num_images", 64, "N, images that Jacobians are taken of.", lower_bound=2)

@@ -18,8 +18,8 @@ from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
 
 _CELL = flags.DEFINE_string("cell", None, "arch2vec_bo, arch2vec_rl, or eight operation:state.", required=True)
 _DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Resize images of a folder to so many pixels.", lower_bound=1)
-_TASK = flags.DEFINE_enum("task", "final", tuple(TRAININGS), "Whose settings to start from.")
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Pixels that images of a folder are resized to.", lower_bound=1)
+_TASK = flags.DEFINE_enum("task", "final", tuple(TRAININGS), "Task whose settings are the defaults of the flags below.")
 _CHANNELS = flags.DEFINE_integer("channels", None, "Width of the first cells' operations.", lower_bound=2)
 _LAYERS = flags.DEFINE_integer("layers", None, "Number of cells.", lower_bound=3)
 _AUXILIARY = flags.DEFINE_boolean("auxiliary", None, "Train with a second classifier at two thirds of the depth.")
