@@ -114,6 +114,7 @@ def smallest_example() -> bytes:
     return to_example(operations, adjacency, 0).SerializeToString(deterministic=True)
 
 
+@tf.autograph.experimental.do_not_convert
 def parse_examples(serialized: tf.Tensor) -> tfgnn.GraphTensor:
     """Parses serialised tf.train.Examples, string `[B]`, to a GraphTensor of shape `[B]`."""
     return tfgnn.parse_example(cell_spec(), serialized)

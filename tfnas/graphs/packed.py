@@ -236,6 +236,7 @@ def flat_view(graph: tfgnn.GraphTensor) -> FlatBatch:
     )
 
 
+@tf.autograph.experimental.do_not_convert
 def parse_examples(examples: tf.Tensor) -> FlatBatch:
     """Serialised GraphTensor tf.Examples of computation graphs, string `[B]`, as a batch."""
     graphs = tfgnn.parse_example(training_spec(), examples)

@@ -40,7 +40,7 @@ class _ServingModule(tf.Module):
         self.mean, self.deviation = tf.Variable(mean, trainable=False), tf.Variable(deviation, trainable=False)
         self.scale = tf.Variable(np.float32(ensemble.scale[0]), trainable=False)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")])
         def predict_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             embedding = self.encoder.encode_examples(examples)["embedding"]
             inputs = (embedding - self.mean) / self.deviation

@@ -240,11 +240,12 @@ class _Searcher(tf.Module):
         size, width = embeddings.shape
 
         @tf.function(
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([None, width], tf.float32, "queries"),
                 tf.TensorSpec([size], tf.bool, "allowed"),
                 tf.TensorSpec([], tf.int32, "count"),
-            ]
+            ],
         )
         def search(queries: tf.Tensor, allowed: tf.Tensor, count: tf.Tensor) -> dict[str, tf.Tensor]:
             similarities = tf.matmul(queries, self.embeddings, transpose_b=True)

@@ -240,6 +240,7 @@ def compile_steps(
     rows = config.batch_size // replicas
     variables = task.model.trainable_variables
 
+    @tf.autograph.experimental.do_not_convert
     def replica_step(indices: tf.Tensor, weights: tf.Tensor, draws: Mapping[str, tf.Tensor]) -> tf.Tensor:
         total_weight = tf.reduce_sum(weights)
         context = tf.distribute.get_replica_context()

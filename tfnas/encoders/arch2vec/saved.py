@@ -36,19 +36,20 @@ class _ServingModule(tf.Module):
             return {"embedding": embedding, "mean": posterior.mean, "log_variance": 2.0 * posterior.log_stddev}
 
         @tf.function(
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([None, vertices, operations], tf.float32, "ops"),
                 tf.TensorSpec([None, vertices, vertices], tf.float32, "adjacency"),
-            ]
+            ],
         )
         def encode(ops: tf.Tensor, adjacency: tf.Tensor) -> dict[str, tf.Tensor]:
             return outputs(ops, adjacency)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")])
         def encode_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             return outputs(*cell_graphs.dense_view(cell_graphs.parse_examples(examples), vertices, operations))
 
-        @tf.function(input_signature=[tf.TensorSpec([None, vertices, size], tf.float32, "latent")])
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, vertices, size], tf.float32, "latent")])
         def decode(latent: tf.Tensor) -> dict[str, tf.Tensor]:
             operation_logits, edge_logits = model.decode(latent)
             if model.config.operation_likelihood == "softmax":

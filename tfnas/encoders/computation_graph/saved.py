@@ -26,20 +26,21 @@ class _ServingModule(tf.Module):
         graph_spec()  # read from its file now, not while tracing
 
         @tf.function(
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([None, NUM_FEATURES], tf.int32, "nodes"),
                 tf.TensorSpec([None], tf.int32, "node_graph"),
                 tf.TensorSpec([None], tf.int32, "sources"),
                 tf.TensorSpec([None], tf.int32, "targets"),
                 tf.TensorSpec([None], tf.int32, "sizes"),
-            ]
+            ],
         )
         def encode(
             nodes: tf.Tensor, node_graph: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, sizes: tf.Tensor
         ) -> dict[str, tf.Tensor]:
             return {"embedding": model.encode(FlatBatch(nodes, node_graph, sources, targets, sizes))}
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")])
         def encode_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"embedding": model.encode(parse_examples(examples))}
 

@@ -30,19 +30,23 @@ class _ServingModule(tf.Module):
         height, width, channels = image_shape
 
         @tf.function(
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([None, rows, components], tf.float32, "directions"),
                 tf.TensorSpec([None, components], tf.float32, "scales"),
                 tf.TensorSpec([None, rows], tf.float32, "correlations"),
                 tf.TensorSpec([None, frequencies], tf.float32, "frequencies"),
-            ]
+            ],
         )
         def embed_descriptions(
             directions: tf.Tensor, scales: tf.Tensor, correlations: tf.Tensor, frequencies: tf.Tensor
         ) -> dict[str, tf.Tensor]:
             return {"embedding": model.encode(Inputs(directions, scales, correlations, frequencies))}
 
-        @tf.function(input_signature=[tf.TensorSpec([None, rows, height * width * channels], tf.float32, "jacobians")])
+        @tf.function(
+            autograph=False,
+            input_signature=[tf.TensorSpec([None, rows, height * width * channels], tf.float32, "jacobians")],
+        )
         def embed(jacobians: tf.Tensor) -> dict[str, tf.Tensor]:
             kinds = (tf.float32, tf.float32, tf.float32, tf.float32, tf.int32)
             *descriptions, state = tf.map_fn(

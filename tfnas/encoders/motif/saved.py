@@ -36,6 +36,7 @@ class _ServingModule(tf.Module):
             return tf.TensorSpec([None, *shape], tf.int32, name)
 
         @tf.function(
+            autograph=False,
             input_signature=[
                 numbers("nodes", 3),
                 numbers("node_graph"),
@@ -49,7 +50,7 @@ class _ServingModule(tf.Module):
                 numbers("motif_sizes"),
                 tf.TensorSpec([None], tf.float32, "share"),
                 tf.TensorSpec([None, width], tf.float32, "neighbourhoods"),
-            ]
+            ],
         )
         def encode(
             nodes: tf.Tensor,
@@ -69,7 +70,7 @@ class _ServingModule(tf.Module):
             macro = FlatBatch(motif_graph, motif_graph, motif_sources, motif_targets, motif_sizes)
             return {"embedding": model.encode(TwoLevelBatch(ops, motif, macro, share, neighbourhoods))}
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")])
         def encode_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             graphs = tfgnn.parse_example(graph_spec(), examples).merge_batch_to_components()
             return {"embedding": model.encode(two_level_view(graphs, width))}
