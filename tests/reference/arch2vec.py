@@ -15,7 +15,7 @@ def batch_norm(layer, x, rows=None):
         mean, variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
     else:
         mean, variance = rows.mean(axis=0), rows.var(axis=0)
-    return (x - mean) / np.sqrt(variance + layer.epsilon) * layer.gamma.numpy() + layer.beta.numpy()
+    return (x - mean) / np.sqrt(variance + 1e-5) * layer.gamma.numpy() + layer.beta.numpy()
 
 
 def encode(model, ops, adjacency):

@@ -162,7 +162,7 @@ class SavedJacobianEncoder(SavedEncoder):
     def embed_records(self, records: tf.Tensor) -> np.ndarray:
         """Embeddings float32 `[B, D]` of the records of a corpus, means over initialisations."""
         parsed = [jacobian_corpus.Record.parsed(record) for record in records.numpy()]
-        arrays = [np.stack([record.parts[name] for record in parsed]) for name in Inputs._fields]
+        arrays = [np.stack([record.arrays[name] for record in parsed]) for name in Inputs._fields]
         return self._embed(arrays, np.stack([record.state for record in parsed])).mean(axis=1)
 
     def _embed(self, arrays: Sequence[np.ndarray], state: np.ndarray) -> np.ndarray:
