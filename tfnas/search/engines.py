@@ -157,7 +157,10 @@ class _ProcessWorker:
     """A pool of a single process: its death breaks no other worker's pool."""
 
     def __init__(self, make: Make):
-        self._pool = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        # Workers are forks of a process that has imported TensorFlow and not started it, so they start at once.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([TrainedEvaluator.__module__])
+        self._pool = concurrent.futures.ProcessPoolExecutor(1, context)
         try:
             self.pid = self._pool.submit(_begin, make).result()
         except BrokenProcessPool as error:
