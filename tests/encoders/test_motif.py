@@ -1,7 +1,8 @@
 """The motif encoder: NumPy oracles of its losses and layers, invariance, training, export."""
 
+import functools
 import itertools
-import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -201,27 +202,6 @@ def test_losses_stay_finite_for_equal_embeddings_and_single_families():
     assert np.isfinite(np.array(values)).all()
 
 
-@pytest.mark.parametrize("name", list(PRESETS))
-def test_trained_and_exported(name, tmp_path):
-    config = small(name, learning_rate=0.01)
-    graphs = packed()
-    first = MotifPretraining(config, graphs).run(tmp_path, epochs=2, seed=1)
-    assert np.isfinite(first["loss"])
-    encoder = SavedMotifEncoder(tmp_path / "encoder")
-    found = encoder.embed(graphs)
-    assert found.shape == (12, config.size)
-    assert (tmp_path / "map.png").exists()
-    again = encoder.module.signatures["serving_default"](
-        examples=tf.constant(
-            [
-                tfgnn.write_example(encoder.two_level(graphs)[np.array([row])].to_graph_tensor()).SerializeToString()
-                for row in range(3)
-            ]
-        )
-    )["embedding"]
-    np.testing.assert_allclose(again, found[:3], atol=1e-5)
-
-
 def families_of_chains():
     """Twelve graphs of three families, which differ in their operators, so large that every rule finds motifs."""
     parts = []
@@ -234,22 +214,55 @@ def families_of_chains():
     return graphs
 
 
-@pytest.mark.parametrize("name", ["tfnas", "paper", "gcn", "gat"])
-def test_training_separates_families(name, tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The pretraining, its summary and its folder for each preset, run once when a test first asks for a preset."""
+
+    @functools.cache
+    def run(name):
+        changes = {"memory_share": 0.0} if name == "tfnas" else {}
+        pretraining = MotifPretraining(small(name, learning_rate=0.01, batch_size=12, **changes), families_of_chains())
+        folder = tmp_path_factory.mktemp(name)
+        return pretraining, pretraining.run(folder, epochs=30, seed=1), folder
+
+    return run
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_trained_and_exported(name, trained):
+    pretraining, summary, folder = trained(name)
     graphs = families_of_chains()
-    config = small(name, learning_rate=0.01, batch_size=12, **({"memory_share": 0.0} if name == "tfnas" else {}))
-    pretraining = MotifPretraining(config, graphs)
+    assert np.isfinite(summary["loss"])
+    encoder = SavedMotifEncoder(folder / "encoder")
+    found = encoder.embed(graphs)
+    assert found.shape == (12, pretraining.config.size)
+    assert (folder / "map.png").exists()
+    again = encoder.module.signatures["serving_default"](
+        examples=tf.constant(
+            [
+                tfgnn.write_example(encoder.two_level(graphs)[np.array([row])].to_graph_tensor()).SerializeToString()
+                for row in range(3)
+            ]
+        )
+    )["embedding"]
+    np.testing.assert_allclose(again, found[:3], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_training_separates_families(name, trained):
+    pretraining, _, folder = trained(name)
+    graphs = families_of_chains()
     same = np.equal.outer(graphs.family, graphs.family)
 
-    def gap(model):
-        found = embed_two_level(model.encode, pretraining.levels)
+    def gap(found):
         cosines = found @ found.T
         return cosines[same].mean() - cosines[~same].mean()
 
-    before = gap(MotifEncoder(config, 3, 1))
-    model = pretraining.train(tmp_path, epochs=30, seed=1)
-    assert gap(model) > before + 0.1
-    assert gap(model) > 0.5
+    untrained = MotifEncoder(pretraining.config, 3, 1)
+    before = gap(embed_two_level(untrained.encode, pretraining.levels))
+    after = gap(SavedMotifEncoder(folder / "encoder").embed(graphs))
+    assert after > before + 0.1
+    assert after > 0.5
 
 
 def test_killed_between_stages_and_resumed(tmp_path, monkeypatch):
@@ -325,15 +338,14 @@ def test_two_replicas_learn_what_one_does(changes, two_replicas):
         assert np.mean(np.abs(one - two) > 1e-3) < 0.01
 
 
-def test_needs_only_tensorflow(tmp_path):
-    MotifPretraining(small(), packed()).run(tmp_path, epochs=1, seed=1)
+def test_needs_only_tensorflow(trained, tmp_path):
     script = (
         "import sys, tensorflow as tf\n"
         "model = tf.saved_model.load(sys.argv[1])\n"
         "assert sorted(model.signatures) == ['encode', 'encode_examples', 'serving_default']\n"
         "assert 'tfnas' not in sys.modules and 'tensorflow_gnn' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "encoder")], check=True, cwd=tmp_path)
+    subprocess.run([sys.executable, "-c", script, str(trained("tfnas")[2] / "encoder")], check=True, cwd=tmp_path)
 
 
 def test_one_node_many_nodes_disconnected_and_repeated():
@@ -365,14 +377,14 @@ def test_settings_that_make_no_sense(changes, message):
         MotifEncoderConfig(**changes)
 
 
-def test_wrong_input(tmp_path):
+def test_wrong_input(trained, tmp_path):
     with pytest.raises(ConfigurationError, match="unknown preset"):
         preset("mine")
     with pytest.raises(ConfigurationError, match="1 family, expected at least two"):
         MotifPretraining(small(), packed(families=1)).run(tmp_path, epochs=1, seed=1)
     with pytest.raises(ConfigurationError, match="epochs=0"):
         MotifPretraining(small(), packed()).run(tmp_path, epochs=0, seed=1)
-    MotifPretraining(small(), packed()).run(tmp_path, epochs=1, seed=1)
+    shutil.copytree(trained("tfnas")[2] / "encoder", tmp_path / "encoder")
     encoder = SavedMotifEncoder(tmp_path / "encoder")
     encoder.manifest["operators"] = encoder.manifest["operators"][:2]
     with pytest.raises(InvalidArchitectureError, match="trained before there was an operator"):
@@ -381,6 +393,6 @@ def test_wrong_input(tmp_path):
         Splitter.from_arrays(small(), {})
     with pytest.raises(ConfigurationError, match="no sequence of 2 operators or more"):
         Splitter.learned(small(), packed([([1], []), ([2], [])], 2))
-    (pathlib.Path(tmp_path) / "encoder" / "motifs.npz").write_bytes(b"")
+    (tmp_path / "encoder" / "motifs.npz").write_bytes(b"")
     with pytest.raises(CorruptArtefactError, match="0 bytes"):
         SavedMotifEncoder(tmp_path / "encoder")
