@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from multiprocessing import connection, context
-from typing import NoReturn
+from typing import Any, NoReturn
 
 ROOT = pathlib.Path(__file__).parents[1]
+_SECONDS = 300
 
 
 @functools.cache
@@ -41,10 +43,25 @@ def run_here(
     output: connection.Connection | pathlib.Path,
     errors: pathlib.Path | None = None,
 ) -> NoReturn:
-    """Runs a binary in this process, a fork, and ends it.
+    """Runs a binary in this process, a fork, and ends the process.
 
-    What it prints goes to `output`, errors elsewhere if a file is given. The end does not wait for other processes:
-    joblib's, which are told to go when an interpreter ends, are never told so in a fork.
+    Args:
+      program: program as `module_of` takes it.
+      arguments: flags.
+      output: pipe or file of the standard output.
+      errors: file of the standard error; by default the output.
+    """
+    module, *words = module_of(program)
+    sys.argv = [module, *words, *arguments]
+    call_here(functools.partial(runpy.run_module, module, run_name="__main__"), output, errors)
+
+
+def call_here(
+    function: Callable[[], Any], output: connection.Connection | pathlib.Path, errors: pathlib.Path | None = None
+) -> NoReturn:
+    """Calls a function in this process, a fork, and ends the process.
+
+    The end does not wait for other processes: joblib ends its workers when an interpreter ends, but not in a fork.
     """
     if isinstance(output, pathlib.Path):
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -58,11 +75,9 @@ def run_here(
     os.close(descriptor)
     os.setsid()
     os.chdir(ROOT)
-    module, *words = module_of(program)
-    sys.argv = [module, *words, *arguments]
     code = 1
     try:
-        runpy.run_module(module, run_name="__main__")
+        function()
         code = 0
     except SystemExit as stop:
         if isinstance(stop.code, str):
@@ -76,20 +91,24 @@ def run_here(
     os._exit(code)
 
 
-_SECONDS = 300
-
-
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess:
     """A binary's exit code and what it printed."""
+    return _finished(run_here, program, list(arguments))
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> subprocess.CompletedProcess:
+    """Exit code of a process that calls an importable function, and what it printed."""
+    return _finished(call_here, functools.partial(function, *arguments))
+
+
+def _finished(target: Callable[..., NoReturn], *arguments: Any) -> subprocess.CompletedProcess:
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        process = server().Process(
-            target=run_here, args=(program, list(arguments), folder / "output", folder / "errors")
-        )
+        process = server().Process(target=target, args=(*arguments, folder / "output", folder / "errors"))
         process.start()
         process.join(_SECONDS)
         with contextlib.suppress(ProcessLookupError):  # itself if it hangs, and joblib's workers that it left
             os.killpg(process.pid, signal.SIGKILL)
         process.join()
         output, errors = ((folder / name).read_text() for name in ("output", "errors"))
-    return subprocess.CompletedProcess([program, *arguments], process.exitcode, output, errors)
+    return subprocess.CompletedProcess(arguments, process.exitcode, output, errors)

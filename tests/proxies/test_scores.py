@@ -23,6 +23,7 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(4, 8, 8, 3)).astype(np.float32)
 LABELS = np.array([0, 2, 1, 2])
 SMALL = Skeleton(num_classes=3, channels=4, cells_per_stage=1, stages=2)
+TINY = Skeleton(num_classes=3, channels=4, cells_per_stage=1, stages=1)
 
 
 def small_model(library):
@@ -209,7 +210,7 @@ def test_a_network_that_ignores_its_input():
     """The cell of nothing but `none`: no gradient reaches the image, so scores that need one are not numbers."""
     space = NASBench201()
     nothing = space.from_string("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
-    supernet = NASBench201Supernet(SMALL, IMAGES.shape[1:])
+    supernet = NASBench201Supernet(TINY, IMAGES.shape[1:])
     found = SupernetProxies(supernet, IMAGES, LABELS, ("jacov", "snip")).score(nothing)
     assert np.isnan(found["jacov"])
     assert np.isfinite(found["snip"])
@@ -219,7 +220,7 @@ def test_same_seed_same_scores():
     space = NASBench201()
     architecture = space.architecture(space.sample(1, np.random.default_rng(2)), 0)
     one, same, other = (
-        SupernetProxies(NASBench201Supernet(SMALL, IMAGES.shape[1:]), IMAGES, LABELS, ("snip",), seed).score(
+        SupernetProxies(NASBench201Supernet(TINY, IMAGES.shape[1:]), IMAGES, LABELS, ("snip",), seed).score(
             architecture
         )["snip"]
         for seed in (4, 4, 5)

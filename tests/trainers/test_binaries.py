@@ -12,7 +12,7 @@ import tensorflow as tf
 from reproductions.registry import PAPERS
 from tests import fork
 from tests.fork import ROOT
-from tfnas import artefacts
+from tfnas import artefacts, runtime
 from tfnas.corpora import cells as cell_corpora
 from tfnas.corpora import graphs as graph_corpora
 from tfnas.search import STRATEGIES
@@ -37,6 +37,38 @@ def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus") / "cells"
     cell_corpora.write_cells(folder, NASBench201(), NASBench201().enumerate()[:600], num_shards=2)
     return folder
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory):
+    """The flag of a corpus of computation graphs."""
+    folder = tmp_path_factory.mktemp("graphs") / "out"
+    run("build_corpus", "--spaces=nasbench201:40,nasbench101:20", "--num_workers=1", f"--output_dir={folder}")
+    return f"--corpus={folder / 'corpus'}"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The file of a small Keras model."""
+    import keras
+
+    path = tmp_path_factory.mktemp("model") / "mine.keras"
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
+    keras.Model(inputs, keras.layers.Dense(10)(x)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """The flag of images of handwritten digits."""
+    from sklearn.datasets import load_digits
+
+    path = tmp_path_factory.mktemp("digits") / "images.npz"
+    data = load_digits()
+    images = np.repeat(data.images[:200, ..., None], 3, axis=3).astype(np.float32)
+    np.savez(path, images=images, labels=data.target[:200])
+    return f"--data={path}"
 
 
 def pretrain_flags(corpus, output_dir):
@@ -244,16 +276,17 @@ def test_conversion_and_check(tmp_path):
     assert "are pickles; allow them" in run("convert_benchmark", *flags, check=False).stderr
 
 
+def own_space(output_dir):
+    sys.path.insert(0, "examples")
+    import own_space
+
+    runtime.one_thread_per_operation()
+    own_space.main(output_dir, epochs=2, queries=4)
+
+
 def test_own_space_in_one_file(tmp_path):
     """The documented example, with fewer epochs and queries."""
-    program = f"""
-import sys
-sys.path.insert(0, "examples")
-import pathlib
-import own_space
-own_space.main(pathlib.Path({str(tmp_path)!r}) / "out", epochs=2, queries=4)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    done = fork.call(own_space, tmp_path / "out")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "| bo " in done.stdout
     # Five architectures with finite scores and predictions.
@@ -348,23 +381,16 @@ def test_a_corpus_of_search_spaces(tmp_path):
     assert not any("zero" in graph.operator_names for graph in graphs)
 
 
-def test_from_graphs_to_a_prediction(tmp_path):
+def test_from_graphs_to_a_prediction(graphs, model, tmp_path):
     """Corpus, encoder, predictor, and what it says of a model's file."""
-    import keras
-
-    run("build_corpus", "--spaces=nasbench201:40,nasbench101:20", f"--output_dir={tmp_path / 'corpus'}")
     small = ["--width=8", "--layers=2", "--embedding_dim=8", "--batch_size=16", "--epochs=1"]
     encoder = f"--encoder={tmp_path / 'encoder' / 'encoder'}"
-    corpus = f"--corpus={tmp_path / 'corpus' / 'corpus'}"
-    done = run("pretrain_cg_encoder", corpus, *small, f"--output_dir={tmp_path / 'encoder'}")
+    done = run("pretrain_cg_encoder", graphs, *small, f"--output_dir={tmp_path / 'encoder'}")
     assert "60 graphs of 2 families" in done.stdout
     learn = ["--benchmarks=digits201:60", encoder, "--epochs=2"]
     done = run("train_predictor", *learn, f"--output_dir={tmp_path / 'predictor'}")
     assert re.search(r"nasbench201 +Spearman's correlation on held-out networks -?0\.\d{3}", done.stdout)
-    inputs = keras.Input((8, 8, 1))
-    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
-    keras.Model(inputs, keras.layers.Dense(10)(x)).save(tmp_path / "mine.keras")
-    answer = [f"--predictor={tmp_path / 'predictor' / 'predictor'}", f"--model={tmp_path / 'mine.keras'}"]
+    answer = [f"--predictor={tmp_path / 'predictor' / 'predictor'}", f"--model={model}"]
     done = run("predict", *answer, f"--json={tmp_path / 'answer.json'}", f"--figure={tmp_path / 'map.png'}")
     assert "nearest family" in done.stdout
     assert (tmp_path / "map.svg").is_file()
@@ -379,18 +405,11 @@ def test_from_graphs_to_a_prediction(tmp_path):
     assert "target='nasbench201', expected one of nasbench201 and another family to learn from" in lone.stderr
 
 
-def test_scores_and_a_guided_search(tmp_path):
+def test_scores_and_a_guided_search(digits, model, tmp_path):
     import keras
-    from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    images = np.repeat(digits.images[:200, ..., None], 3, axis=3).astype(np.float32)
-    np.savez(tmp_path / "images.npz", images=images, labels=digits.target[:200])
-    data = [f"--data={tmp_path / 'images.npz'}", "--proxies=snip,grad_norm", "--batch_size=8"]
-    inputs = keras.Input((8, 8, 3))
-    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
-    keras.Model(inputs, keras.layers.Dense(10)(x)).save(tmp_path / "mine.keras")
-    done = run("score_proxies", *data, f"--model={tmp_path / 'mine.keras'}", f"--output_dir={tmp_path / 'one'}")
+    data = [digits, "--proxies=snip,grad_norm", "--batch_size=8"]
+    done = run("score_proxies", *data, f"--model={model}", f"--output_dir={tmp_path / 'one'}")
     assert re.search(r"snip +\| +0\.\d+", done.stdout)
     two = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
     keras.Model(two, keras.layers.Add()(two)).save(tmp_path / "two.keras")
@@ -407,14 +426,9 @@ def test_scores_and_a_guided_search(tmp_path):
     assert artefacts.read_npz(tmp_path / "search/strategies/evolution/history.npz")["rows"].shape == (2, 15)
 
 
-def test_from_images_to_an_encoder_of_jacobians(tmp_path):
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = np.repeat(digits.images[:200, ..., None], 3, axis=3).astype(np.float32)
-    np.savez(tmp_path / "images.npz", images=images, labels=digits.target[:200])
+def test_from_images_to_an_encoder_of_jacobians(digits, tmp_path):
     sizes = ["--space=nats_size", "--count=12", "--num_images=4", "--components=4", "--initializations=2"]
-    data = [*sizes, f"--data={tmp_path / 'images.npz'}", "--shard_size=5"]
+    data = [*sizes, digits, "--shard_size=5"]
     done = run("extract_jacobians", *data, f"--output_dir={tmp_path / 'jacobians'}", "--workers=2")
     assert re.search(r"fine +\| +24", done.stdout)
     again = run("extract_jacobians", *data, f"--output_dir={tmp_path / 'again'}", "--workers=1")
@@ -434,22 +448,15 @@ def test_from_images_to_an_encoder_of_jacobians(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_from_a_corpus_to_relatives(tmp_path):
+def test_from_a_corpus_to_relatives(graphs, model, tmp_path):
     """Corpus, encoder, index, and a model's relatives with their page."""
-    import keras
-
-    run("build_corpus", "--spaces=nasbench201:20,nasbench101:20", f"--output_dir={tmp_path / 'corpus'}")
-    corpus = f"--corpus={tmp_path / 'corpus' / 'corpus'}"
     small = ["--width=8", "--embedding_dim=8", "--neighbourhood_width=48", "--batch_size=8", "--epochs=1"]
-    done = run("train_retrieval", corpus, *small, f"--output_dir={tmp_path / 'encoder'}")
+    done = run("train_retrieval", graphs, *small, f"--output_dir={tmp_path / 'encoder'}")
     assert "models of 2 families" in done.stdout
     encoder = f"--encoder={tmp_path / 'encoder' / 'encoder'}"
-    assert "40 architectures" in run("build_index", corpus, encoder, f"--output_dir={tmp_path / 'index'}").stdout
-    inputs = keras.Input((8, 8, 1))
-    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
-    keras.Model(inputs, keras.layers.Dense(10)(x)).save(tmp_path / "mine.keras")
+    assert "60 architectures" in run("build_index", graphs, encoder, f"--output_dir={tmp_path / 'index'}").stdout
     where = [encoder, f"--index={tmp_path / 'index' / 'index'}", f"--page={tmp_path / 'page.html'}", "--top_k=3"]
-    done = run("retrieve", f"--model={tmp_path / 'mine.keras'}", *where, f"--json={tmp_path / 'answer.json'}")
+    done = run("retrieve", f"--model={model}", *where, f"--json={tmp_path / 'answer.json'}")
     assert "operators in shared motifs" in done.stdout
     assert "<svg" in (tmp_path / "page.html").read_text()
     assert len(json.loads((tmp_path / "answer.json").read_text())["relatives"]) == 3
@@ -458,7 +465,7 @@ def test_from_a_corpus_to_relatives(tmp_path):
     assert found.startswith(f"{name}: ")
     assert found.count("| nasbench101-") == 3
     less = [encoder, f"--add_to={tmp_path / 'index' / 'index'}", f"--remove={name}"]
-    assert "39 architectures" in run("build_index", *less, f"--output_dir={tmp_path / 'less'}").stdout
+    assert "59 architectures" in run("build_index", *less, f"--output_dir={tmp_path / 'less'}").stdout
     done = run("retrieve", "--model=nothing/known", *where, check=False)
     assert "nothing/known: no such file or folder" in done.stderr
     done = run(

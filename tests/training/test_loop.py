@@ -1,6 +1,7 @@
 """The loop: replicas equal one device, interrupted equals uninterrupted, threads don't matter."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -33,28 +34,40 @@ def run(folder, strategy=None, epochs=3, resume=False, **changes):
     return [v.numpy() for v in task.model.variables]
 
 
-def test_two_replicas_equal_one_device(tmp_path, two_replicas):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Folder and weights of a run of three epochs that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run(folder)
+
+
+@pytest.fixture(scope="module")
+def first_epoch(tmp_path_factory):
+    """Folder and weights of a run of one epoch; copy the folder to go on."""
+    folder = tmp_path_factory.mktemp("first")
+    return folder, run(folder, epochs=1)
+
+
+def test_two_replicas_equal_one_device(first_epoch, tmp_path, two_replicas):
     """The same global batches (the last one short) give the same losses and weights up to rounding."""
-    one = run(tmp_path / "one", epochs=1)
+    folder, one = first_epoch
     two = run(tmp_path / "two", two_replicas, epochs=1)
     for first, second in zip(one, two, strict=True):
         np.testing.assert_allclose(first, second, atol=1e-3)  # Adam magnifies the rounding of zero gradients
-    losses = [read_metrics(tmp_path / name / "metrics.jsonl")[0]["loss"] for name in ("one", "two")]
+    losses = [read_metrics(path / "metrics.jsonl")[0]["loss"] for path in (folder, tmp_path / "two")]
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
-def test_resumed_run_equals_uninterrupted_run(tmp_path):
-    whole = run(tmp_path / "whole")
-    run(tmp_path / "parts", epochs=1)
+def test_resumed_run_equals_uninterrupted_run(whole, first_epoch, tmp_path):
+    shutil.copytree(first_epoch[0], tmp_path / "parts")
     resumed = run(tmp_path / "parts", resume=True)
-    for first, second in zip(whole, resumed, strict=True):
+    for first, second in zip(whole[1], resumed, strict=True):
         np.testing.assert_array_equal(first, second)
-    assert read_metrics(tmp_path / "whole" / "metrics.jsonl") == read_metrics(tmp_path / "parts" / "metrics.jsonl")
+    assert read_metrics(whole[0] / "metrics.jsonl") == read_metrics(tmp_path / "parts" / "metrics.jsonl")
 
 
-def test_interrupted_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
+def test_interrupted_in_the_middle_of_an_epoch(whole, tmp_path, monkeypatch):
     """A checkpoint between two calls of one epoch carries order, noise and running sums."""
-    whole = run(tmp_path / "whole")
     save, saves = tf.train.CheckpointManager.save, []
 
     def interrupt(self, *arguments, **options):
@@ -70,9 +83,9 @@ def test_interrupted_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
     monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
     assert not read_metrics(tmp_path / "parts" / "metrics.jsonl")
     resumed = run(tmp_path / "parts", resume=True)
-    for first, second in zip(whole, resumed, strict=True):
+    for first, second in zip(whole[1], resumed, strict=True):
         np.testing.assert_array_equal(first, second)
-    assert read_metrics(tmp_path / "whole" / "metrics.jsonl") == read_metrics(tmp_path / "parts" / "metrics.jsonl")
+    assert read_metrics(whole[0] / "metrics.jsonl") == read_metrics(tmp_path / "parts" / "metrics.jsonl")
 
 
 def test_published_code_stops_its_noise_after_an_epoch(tmp_path):
@@ -89,14 +102,13 @@ def test_published_code_stops_its_noise_after_an_epoch(tmp_path):
     assert any((before != after).any() for before, after in zip(moving, later, strict=True))
 
 
-def test_training_learns(tmp_path):
-    run(tmp_path / "a")
-    losses = [record["loss"] for record in read_metrics(tmp_path / "a" / "metrics.jsonl")]
+def test_training_learns(whole):
+    losses = [record["loss"] for record in read_metrics(whole[0] / "metrics.jsonl")]
     assert losses[-1] < losses[1] < losses[0]
 
 
-def test_damaged_checkpoint(tmp_path):
-    run(tmp_path / "a", epochs=1)
+def test_damaged_checkpoint(first_epoch, tmp_path):
+    shutil.copytree(first_epoch[0], tmp_path / "a")
     index = next((tmp_path / "a" / "checkpoints").glob("*.index"))
     index.write_bytes(index.read_bytes()[:40])
     with pytest.raises(CorruptArtefactError, match="checkpoint"):
