@@ -22,14 +22,12 @@ class Paper:
       title: subject and reference.
       settings: frozen dataclass of sizes, whose fields are the flags.
       experiments: modules of the folder with a function `run(output_dir, settings)`, which writes `<experiment>.md`.
-      one_thread_per_operation: whether results count on TensorFlow's operations running on one thread each.
     """
 
     folder: str
     title: str
     settings: type
     experiments: tuple[str, ...]
-    one_thread_per_operation: bool = False
 
     def choose(self, names: Sequence[str]) -> list[str]:
         """The experiments that are meant; "all" means every experiment.
@@ -55,7 +53,6 @@ PAPERS = {
             "arch2vec (Yan et al. 2020)",
             Arch2VecSettings,
             ("table1", "table2", "table3", "table4", "figure2", "figure3", "figure4", "figure5"),
-            one_thread_per_operation=True,
         ),
         Paper(
             "jacobian",
