@@ -46,7 +46,8 @@ class SmallNASBench101(NASBench101):
 
         return nasbench101.unique_cells(largest=5)
 
-    def sample(self, count, rng):
+    def sample(self, count, seed):
+        rng = np.random.default_rng(seed)
         cells = self.enumerate()
         return cells[rng.choice(len(cells), count, replace=False)]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tfnas.errors import ConfigurationError
-from tfnas.spaces.base import ABSENT, NONE, Architecture, CellTable, Space
+from tfnas.spaces.base import ABSENT, NONE, Architecture, CellTable, Seed, Space
 from tfnas.spaces.darts import Darts
 from tfnas.spaces.finite import FiniteSpace
 from tfnas.spaces.mobilenetv3 import MobileNetV3
@@ -46,6 +46,7 @@ __all__ = [
     "NASBench201",
     "NASBench301",
     "NATSSize",
+    "Seed",
     "Space",
     "get_space",
 ]

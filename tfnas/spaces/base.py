@@ -16,6 +16,9 @@ ABSENT = 255
 NONE = "none"
 """Name of the operation that gives zeros, in spaces that have it."""
 
+Seed = int | np.random.Generator
+"""Decides random choices: an integer gives the same choices at every call, a generator goes on from call to call."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Architecture:
@@ -151,24 +154,29 @@ class Space(abc.ABC):
         """
 
     @abc.abstractmethod
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
-        """`count` architectures that are distinct up to isomorphism, drawn at random.
+    def sample(self, count: int, seed: Seed) -> CellTable:
+        """Random architectures, distinct up to isomorphism.
+
+        Args:
+          count: N, the number of architectures.
+          seed: seed, or a generator that goes on.
 
         Raises:
           ConfigurationError: the space holds fewer.
         """
 
-    def sample_without(self, operation: str, count: int, rng: np.random.Generator) -> CellTable:
+    def sample_without(self, operation: str, count: int, seed: Seed) -> CellTable:
         """Random architectures, distinct up to isomorphism, without an operation.
 
         Args:
           operation: name of an operation; of a space that lacks it, any architecture may be drawn.
           count: N.
-          rng: source of randomness.
+          seed: seed, or a generator that goes on.
 
         Raises:
           ConfigurationError: the space holds fewer such architectures.
         """
+        rng = np.random.default_rng(seed)
         if operation not in self.operations:
             return self.sample(count, rng)
         if self.enumerable:
@@ -189,13 +197,17 @@ class Space(abc.ABC):
             if len(first) >= count:
                 return cells[np.sort(first)[:count]]
 
-    def sample_functions(self, count: int, rng: np.random.Generator) -> CellTable:
+    def sample_functions(self, count: int, seed: Seed) -> CellTable:
         """Random architectures that compute distinct functions, as far as the space can tell functions apart.
+
+        Args:
+          count: N, the number of architectures.
+          seed: seed, or a generator that goes on.
 
         Raises:
           ConfigurationError: the space holds fewer.
         """
-        return self.sample(count, rng)
+        return self.sample(count, seed)
 
     def lacks(self, cells: CellTable, operation: str) -> np.ndarray:
         """bool `[N]`: which rows have an operation of the space on no vertex."""

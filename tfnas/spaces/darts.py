@@ -13,7 +13,7 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import NONE, Architecture, CellTable, Space
+from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
 
 INPUTS = ("c_k-2", "c_k-1")
 OUTPUT = "c_k"
@@ -60,8 +60,9 @@ class Darts(Space):
     def enumerate(self) -> CellTable:
         raise ConfigurationError("darts holds about 10^10 cells and can't be enumerated; sample it")
 
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+    def sample(self, count: int, seed: Seed) -> CellTable:
         """Operations uniform over all eight, the two states of a block uniform without replacement."""
+        rng = np.random.default_rng(seed)
         cells = self._draw(count, rng)
         hashes = self.canonical_hashes(cells)
         while True:

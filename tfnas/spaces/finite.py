@@ -7,7 +7,7 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
+from tfnas.spaces.base import ABSENT, Architecture, CellTable, Seed, Space
 
 
 class FiniteSpace(Space):
@@ -41,10 +41,10 @@ class FiniteSpace(Space):
     def enumerate(self) -> CellTable:
         return self._cells
 
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+    def sample(self, count: int, seed: Seed) -> CellTable:
         if count > len(self._cells):
             raise ConfigurationError(f"{self.name} holds {len(self._cells)} architectures, {count} were asked for")
-        return self._cells[rng.choice(len(self._cells), count, replace=False)]
+        return self._cells[np.random.default_rng(seed).choice(len(self._cells), count, replace=False)]
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """One of the other architectures that differ in the fewest entries of the encoding."""

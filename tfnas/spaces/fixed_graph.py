@@ -4,7 +4,7 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import Architecture, CellTable, Space
+from tfnas.spaces.base import Architecture, CellTable, Seed, Space
 
 
 class FixedGraphSpace(Space):
@@ -18,10 +18,10 @@ class FixedGraphSpace(Space):
     graph: np.ndarray
     size: int
 
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+    def sample(self, count: int, seed: Seed) -> CellTable:
         if count > self.size:
             raise ConfigurationError(f"{self.name} holds {self.size} architectures, {count} were asked for")
-        return self.enumerate()[rng.choice(self.size, count, replace=False)]
+        return self.enumerate()[np.random.default_rng(seed).choice(self.size, count, replace=False)]
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Replaces the operation of one inner vertex by another, both drawn uniformly."""

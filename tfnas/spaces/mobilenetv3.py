@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.spaces.base import Architecture, CellTable
+from tfnas.spaces.base import Architecture, CellTable, Seed
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 INPUT, OUTPUT, SKIP = "input", "output", "skip"
@@ -46,8 +46,9 @@ class MobileNetV3(FixedGraphSpace):
     def enumerate(self) -> CellTable:
         raise ConfigurationError(f"{self.name} holds {self.size:.0e} networks and can't be enumerated; sample it")
 
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+    def sample(self, count: int, seed: Seed) -> CellTable:
         """Depths, kernel sizes and expansion ratios drawn uniformly."""
+        rng = np.random.default_rng(seed)
         rows = np.zeros((0, NUM_STAGES * MAX_DEPTH), np.uint8)
         while len(rows) < count:
             blocks = rng.integers(1, SKIP_CODE, (count, NUM_STAGES, MAX_DEPTH))

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import ABSENT, Architecture, CellTable, Space
+from tfnas.spaces.base import ABSENT, Architecture, CellTable, Seed, Space
 
 INPUT, CONV1X1, CONV3X3, MAXPOOL3X3, OUTPUT = (
     "input",
@@ -73,10 +73,10 @@ class NASBench101(Space):
             raise CorruptArtefactError(f"{self._cache}: not the cache of {SIZE} cells; delete it to compute it again")
         return CellTable(stored["operations"], unpack_edges(stored["edge_bits"], self.max_vertices)), stored["md5"]
 
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+    def sample(self, count: int, seed: Seed) -> CellTable:
         if count > SIZE:
             raise ConfigurationError(f"{self.name} holds {SIZE} architectures, {count} were asked for")
-        return self.enumerate()[rng.choice(SIZE, count, replace=False)]
+        return self.enumerate()[np.random.default_rng(seed).choice(SIZE, count, replace=False)]
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Flips an edge, changes an interior operation, or puts a new vertex between two others.

@@ -18,7 +18,7 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import NONE, Architecture, CellTable
+from tfnas.spaces.base import NONE, Architecture, CellTable, Seed
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 INPUT, OUTPUT = "input", "output"
@@ -139,12 +139,12 @@ class NASBench201(FixedGraphSpace):
         positions[order] = inverse
         return order[first], positions
 
-    def sample_functions(self, count: int, rng: np.random.Generator) -> CellTable:
+    def sample_functions(self, count: int, seed: Seed) -> CellTable:
         """Random representatives of `distinct_functions`, in the benchmark's order."""
         numbers, _ = self.distinct_functions()
         if count > len(numbers):
             raise ConfigurationError(f"count={count}, but the cells of {self.name} compute {len(numbers)} functions")
-        return self.enumerate()[np.sort(rng.permutation(numbers)[:count])]
+        return self.enumerate()[np.sort(np.random.default_rng(seed).permutation(numbers)[:count])]
 
 
 @functools.cache

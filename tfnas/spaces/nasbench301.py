@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfnas.errors import ConfigurationError
-from tfnas.spaces.base import NONE, Architecture, CellTable, Space
+from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
 from tfnas.spaces.darts import CELL_OPERATIONS, Darts
 
 _HALF = Darts.max_vertices
@@ -41,8 +41,9 @@ class NASBench301(Space):
     def enumerate(self) -> CellTable:
         raise ConfigurationError("nasbench301 holds about 10^18 pairs of cells and can't be enumerated; sample it")
 
-    def sample(self, count: int, rng: np.random.Generator) -> CellTable:
+    def sample(self, count: int, seed: Seed) -> CellTable:
         """Every pair of two cells drawn by `Darts.sample`, `none` left out."""
+        rng = np.random.default_rng(seed)
         return _join(self._without_none(count, rng), self._without_none(count, rng))
 
     def _without_none(self, count: int, rng: np.random.Generator) -> CellTable:
