@@ -7,6 +7,7 @@ REQUIREMENTS ?= $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,req
 OUTPUT ?= demo_output
 CORPORA ?= reproduction_output/jacobian_corpora
 BIN := .venv/bin
+CPYTHON := platform_python_implementation == 'CPython' and sys_platform == 'linux'
 
 .PHONY: demo test test-all lint requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian reproduce-retrieval corpus-venv clean
 
@@ -33,12 +34,13 @@ lint: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The resolution is for CPython on Linux; its markers, which every line would bear, are left out.
 requirements: .venv
 	for extra in "" "--extra gpu --no-strip-extras"; do \
 		name=requirements$${extra:+-gpu}.txt; \
 		{ echo "# Made by \`make requirements\` from pyproject.toml, for Python 3.11 and 3.12 on Linux."; \
 		$(BIN)/uv pip compile --quiet --universal --only-binary :all: --no-annotate --no-header --extra dev $$extra \
-			pyproject.toml | sed -E "s/ ?(;|and) *(python_full_version < '3.13' and )?sys_platform == 'linux'$$//"; \
+			pyproject.toml | sed -E "s/ ?(;|and) *(python_full_version < '3.13' and )?$(CPYTHON)$$//"; \
 		} > $$name.new && mv $$name.new $$name; done
 
 perf: .venv
@@ -84,4 +86,4 @@ corpus-venv:
 	.venv-corpus/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 timm==1.0.31 transformers==5.23.0
 
 clean:
-	rm -rf .venv .venv-perf .venv-corpus demo_output reproduction_output .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-perf .venv-corpus demo_output reproduction_output .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -17,6 +17,7 @@ DISTRIBUTIONS = {
 }
 # Declared without an import of their own.
 INDIRECT = {
+    "pandas": "turns the trials of a search into a table",
     "tensorboard": "shows what tf.summary writes",
 }
 # Imported only if the user has it; never needed, and not to be had for every platform or Python.
@@ -54,8 +55,8 @@ def imported():
 
 
 def declared():
-    """Names of the dependencies and of every extra but that of the developers."""
-    extras = [extra for name, extra in project()["optional-dependencies"].items() if name != "dev"]
+    """Names of the dependencies and of every extra but the tools of developers and of the documents."""
+    extras = [extra for name, extra in project()["optional-dependencies"].items() if name not in ("dev", "docs")]
     return names(project()["dependencies"]).union(*map(names, extras))
 
 
