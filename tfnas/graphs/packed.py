@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import FLOW, OP, ComputationGraph, training_spec
+from tfnas.graphs.importers import Model, import_model, is_model
 from tfnas.graphs.structure import STRUCTURE, structure
 
 NUM_FEATURES = 10
@@ -138,19 +139,20 @@ class PackedGraphs:
         )
 
 
-Graphs = ComputationGraph | Iterable[ComputationGraph] | PackedGraphs
-"""A graph, several graphs or packed graphs, as encoders take them."""
+Graphs = Model | Iterable[Model] | PackedGraphs
+"""A model, several models or packed graphs, as encoders take them; see `importers.import_model`."""
 
 
 def pack(graphs: Graphs) -> PackedGraphs:
     """Packs graphs: the one way from graphs of any form to an encoder.
 
     Args:
-      graphs: a graph, several graphs, of which a generator is not kept, or packed graphs, which are returned as they
-        are.
+      graphs: a model or graph (see `importers.import_model`), several models, of which a generator is not kept, or
+        packed graphs, which are returned as they are.
 
     Raises:
-      ConfigurationError: no graphs.
+      ConfigurationError: no graphs, or an object that is no model.
+      CorruptArtefactError: a model file is damaged.
       InvalidArchitectureError: a graph is empty.
 
     Example:
@@ -161,11 +163,11 @@ def pack(graphs: Graphs) -> PackedGraphs:
     """
     if isinstance(graphs, PackedGraphs):
         return graphs
-    if isinstance(graphs, ComputationGraph):
+    if is_model(graphs):
         graphs = [graphs]
     rows, edges, facts, numbers = [], [], [], []
     families: dict[str, int] = collections.defaultdict(lambda: len(families))
-    for graph in graphs:
+    for graph in map(import_model, graphs):
         numbers.append(structure(graph))
         rows.append(node_features(graph))
         edges.append(graph.edges.astype(np.int32))

@@ -1,14 +1,14 @@
-"""ONNX files as computation graphs. Nothing is executed, and weights in files of their own are not opened.
+"""ONNX models as computation graphs. Nothing is executed, and weights in files of their own are not opened.
 
 Needs the package `onnx` (`pip install tfnas[onnx]`).
 """
 
+import copy
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.onnx_models import (
@@ -35,15 +35,15 @@ _FIRST_INPUT_ONLY = {"Resize", "Upsample", "Clip", "Pad", "CastLike", "Expand", 
 
 
 def from_onnx(
-    path: artefacts.PathLike,
+    model: Any,
     *,
     input_shapes: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
     **facts: object,
 ) -> ComputationGraph:
-    """The computation graph of an ONNX file.
+    """The computation graph of an ONNX model.
 
     Args:
-      path: ONNX file.
+      model: path of an ONNX file, or an `onnx.ModelProto`, which is not changed.
       input_shapes: shapes with the batch first, for inputs whose shapes the file leaves open: by name, or the shape of
         the only input. An open batch counts as 1.
       **facts: name, family, source and label.
@@ -61,15 +61,19 @@ def from_onnx(
         raise ConfigurationError("reading ONNX files needs the package onnx: pip install 'tfnas[onnx]'") from error
     from google.protobuf.message import DecodeError
 
-    path = pathlib.Path(path)
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except FileNotFoundError as error:
-        raise CorruptArtefactError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise CorruptArtefactError(f"{path}: a folder, expected an ONNX file") from error
-    except (DecodeError, ValueError) as error:
-        raise CorruptArtefactError(f"{path}: not an ONNX file, or cut short") from error
+    if isinstance(model, onnx.ModelProto):
+        path = pathlib.Path(model.graph.name or "ModelProto")  # names the model in messages
+        model = copy.deepcopy(model)
+    else:
+        path = pathlib.Path(model)
+        try:
+            model = onnx.load(str(path), load_external_data=False)
+        except FileNotFoundError as error:
+            raise CorruptArtefactError(f"{path}: no such file") from error
+        except IsADirectoryError as error:
+            raise CorruptArtefactError(f"{path}: a folder, expected an ONNX file") from error
+        except (DecodeError, ValueError) as error:
+            raise CorruptArtefactError(f"{path}: not an ONNX file, or cut short") from error
     if not model.ir_version or not model.graph.node:
         raise CorruptArtefactError(f"{path}: not an ONNX file, or one without operators")
     try:

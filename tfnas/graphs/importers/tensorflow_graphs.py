@@ -8,6 +8,7 @@ import collections
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +16,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfnas import artefacts
-from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.raw import RawGraph, RawNode, shapes_by_name, topological
 from tfnas.graphs.importers.simplify import simplify
@@ -68,6 +69,32 @@ def from_concrete_function(function: tf.types.experimental.ConcreteFunction, **f
     inputs = [tensor.op.name for tensor in graph.inputs if tensor.op.name not in inside]
     outputs = [tensor.name for tensor in graph.outputs if tensor is not None]
     return from_graph_def(graph.as_graph_def(), inputs, outputs, replaced=captured, **facts)
+
+
+def from_function(function: Any, *, input_shape: Sequence[int] | None = None, **facts: object) -> ComputationGraph:
+    """The computation graph of a `tf.function` or of a concrete function.
+
+    Args:
+      function: concrete function, or a `tf.function` that takes data alone, with the batch first.
+      input_shape: shape with the batch first, for a `tf.function` of one float32 input without input signature.
+      **facts: name, family, source and label; the name is the function's by default.
+
+    Raises:
+      ConfigurationError: an input shape is missing, or is given for a function whose inputs are known.
+      InvalidArchitectureError: see `from_concrete_function`; a function that can't be traced.
+    """
+    name = getattr(function, "__name__", "function")
+    traced = isinstance(function, tf.types.experimental.ConcreteFunction)
+    known = traced or function.input_signature is not None
+    if known == (input_shape is not None):
+        fault = "are known already, expected no input shape" if known else "are not known, expected an input shape"
+        raise ConfigurationError(f"tf.function {name!r}: its inputs {fault}")
+    if not traced:
+        try:
+            function = function.get_concrete_function(*([] if known else [tf.TensorSpec(input_shape)]))
+        except (TypeError, ValueError) as error:
+            raise refused(error) from error
+    return from_concrete_function(function, **{"name": name, "source": "tensorflow", **facts})
 
 
 def from_saved_model(
