@@ -26,7 +26,7 @@ FLOORS = (
     ("tfnas.training",),
     ("tfnas.spaces",),
     ("tfnas.flags",),
-    ("tfnas.artefacts",),
+    ("tfnas.artefacts", "tfnas.settings"),
     ("tfnas.errors", "tfnas.runtime", "tfnas.reports"),
 )
 

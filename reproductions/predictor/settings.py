@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from reproductions.settings import check_least
+from tfnas.settings import check_least
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from reproductions.settings import check_least
 from tfnas.errors import ConfigurationError
+from tfnas.settings import check_least
 
 SETS = ("realworld", "corpus", "nas")
 """Collections that retrieval is measured on."""

@@ -11,7 +11,6 @@ import pytest
 
 from tfnas import artefacts
 from tfnas.benchmarks import BENCHMARKS
-from tfnas.benchmarks.settings import fields
 from tfnas.benchmarks.table import (
     CompactTable,
     _with_checksum,
@@ -23,6 +22,7 @@ from tfnas.benchmarks.table import (
 )
 from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, TfnasError
+from tfnas.settings import fields
 from tfnas.spaces import Architecture, Darts, FiniteSpace, NASBench201
 
 SPACE = NASBench201()

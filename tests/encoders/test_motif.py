@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
 from tests.graphs.test_motifs import graphs_of, permuted, random_part
+from tfnas.corpora.graphs import write_graphs
 from tfnas.encoders.contrastive import Members
 from tfnas.encoders.motif import losses
 from tfnas.encoders.motif.config import PRESETS, MotifEncoderConfig, preset
@@ -19,7 +20,9 @@ from tfnas.encoders.motif.model import AttentionConvolution, MotifEncoder, Symme
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
 from tfnas.encoders.motif.task import MotifPretraining, RetrievalTask
+from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
+from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, embed_two_level, two_level_view
 from tfnas.graphs.packed import FlatBatch
 from tfnas.training import loop
@@ -375,6 +378,15 @@ def test_one_node_many_nodes_disconnected_and_repeated():
 def test_settings_that_make_no_sense(changes, message):
     with pytest.raises(ConfigurationError, match=message):
         MotifEncoderConfig(**changes)
+
+
+def test_two_networks_of_one_name(tmp_path):
+    graph = smallest_graph().replace(name="twin", source="mine")
+    write_graphs(tmp_path / "first", [graph])
+    write_graphs(tmp_path / "second", [graph.replace(family="other")])
+    inputs = Corpora((str(tmp_path / "first"), str(tmp_path / "second")))
+    with pytest.raises(ConfigurationError, match="two architectures are called 'mine/twin'; rename one of them"):
+        MotifPretraining.read(small(), inputs, seed=1)
 
 
 def test_wrong_input(trained, tmp_path):

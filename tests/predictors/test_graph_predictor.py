@@ -182,6 +182,6 @@ def test_labels_that_can_not_be_read(text, message):
 
 def test_a_family_has_one_label():
     with pytest.raises(ConfigurationError, match="other labels are of nasbench201 too"):
-        labelled.read([LabelSource("digits201", 3), LabelSource("digits201", 4)])
+        labelled.read([LabelSource.parse(text) for text in ("digits201:3", "digits201:4")])
     with pytest.raises(ConfigurationError, match="nothing to learn from; pass --benchmarks or --corpus"):
         labelled.read([])

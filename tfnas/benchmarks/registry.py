@@ -16,11 +16,11 @@ from tfnas.benchmarks.settings import (
     NoSettings,
     SurrogateSettings,
     TableSettings,
-    configured,
 )
 from tfnas.benchmarks.table import CompactTable, read_table
 from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.errors import ConfigurationError
+from tfnas.settings import configured
 from tfnas.spaces import Architecture, NASBench101, NASBench201, NASBench301, NATSSize, get_space
 
 SHIPPED = pathlib.Path(__file__).parent / "data"
@@ -64,12 +64,14 @@ class Table:
     """A table and the columns that make it a benchmark.
 
     Attributes:
+      name: name of the benchmark.
       file: name of the table, without suffix.
       validation: column that a search looks at.
       test: column that only the report looks at.
       seconds: column of training times; None if queries cost nothing.
     """
 
+    name: str
     file: str
     validation: str
     test: str
@@ -88,18 +90,26 @@ class Table:
 
 def _nasbench201(data_set: str) -> Table:
     columns = (f"{data_set}_{name}_200" for name in ("validation_accuracy", "test_accuracy", "training_seconds"))
-    return Table(NASBench201.name, *columns)
+    return Table(f"{NASBench201.name}_{data_set}", NASBench201.name, *columns)
+
+
+def _one_column(name: str, column: str) -> Table:
+    """A benchmark of one accuracy, which search and report share, and without times."""
+    return Table(name, name, column, column)
 
 
 TABLES: dict[str, Table] = {
-    "digits201": Table("digits201", "validation_accuracy_curve_12", "test_accuracy_curve_12", "training_seconds_12"),
-    # The file that holds every cell has one test accuracy, and hardly any validation accuracy or training time.
-    "nasbench101": Table(NASBench101.name, "test_accuracy_108", "test_accuracy_108"),
-    "nasbench201_cifar10": _nasbench201("cifar10"),
-    "nasbench201_cifar100": _nasbench201("cifar100"),
-    "nasbench201_imagenet16_120": _nasbench201("imagenet16_120"),
-    "nats_size": Table(NATSSize.name, "cifar10_test_accuracy", "cifar10_test_accuracy"),
-    "nasbench301": Table(NASBench301.name, "surrogate_validation_accuracy", "surrogate_validation_accuracy"),
+    table.name: table
+    for table in (
+        Table(
+            "digits201", "digits201", "validation_accuracy_curve_12", "test_accuracy_curve_12", "training_seconds_12"
+        ),
+        # The file that holds every cell has one test accuracy, and hardly any validation accuracy or training time.
+        _one_column(NASBench101.name, "test_accuracy_108"),
+        *map(_nasbench201, ("cifar10", "cifar100", "imagenet16_120")),
+        _one_column(NATSSize.name, "cifar10_test_accuracy"),
+        _one_column(NASBench301.name, "surrogate_validation_accuracy"),
+    )
 }
 """The benchmarks that a table answers."""
 
@@ -185,8 +195,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark("function", "a function of yours, in any space", FunctionSettings, _function),
         Benchmark("surrogates", "the official surrogates of NAS-Bench-301", SurrogateSettings, _surrogates),
         *(
-            Benchmark(name, f"columns of {table.file}.npz", ColumnSettings, table.evaluator)
-            for name, table in TABLES.items()
+            Benchmark(table.name, f"columns of {table.file}.npz", ColumnSettings, table.evaluator)
+            for table in TABLES.values()
         ),
     )
 }

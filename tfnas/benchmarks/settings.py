@@ -1,10 +1,8 @@
 """Settings of benchmarks; no TensorFlow, so that flags can be made from the classes before TensorFlow starts."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
-from tfnas.errors import ConfigurationError
+from tfnas.settings import check_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +61,7 @@ class CellSettings:
     time_limit_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, image_size=1, train_epochs=1, channels=1, cells_per_stage=1, time_limit_seconds=0)
+        check_least(self, image_size=1, train_epochs=1, channels=1, cells_per_stage=1, time_limit_seconds=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +85,7 @@ class DartsSettings:
     auxiliary: bool = True
 
     def __post_init__(self) -> None:
-        _check(self, image_size=1, train_epochs=1, channels=2, layers=3)
+        check_least(self, image_size=1, train_epochs=1, channels=2, layers=3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,39 +134,3 @@ class ArchiveSettings:
     """
 
     allow_pickle: bool = False
-
-
-def fields(config: type) -> dict[str, dataclasses.Field]:
-    """The fields of a dataclass by name."""
-    return {field.name: field for field in dataclasses.fields(config)}
-
-
-def configured(name: str, configs: Mapping[str, type], values: Mapping[str, Any]) -> Any:
-    """The configuration of a row of a registry.
-
-    Args:
-      name: name of the row.
-      configs: configuration class of every row of the registry, by name.
-      values: values of fields of the row's class; fields without default are required.
-
-    Raises:
-      ConfigurationError: a value is missing, is out of range, or belongs to another row.
-    """
-    known = fields(configs[name])
-    for field, value in values.items():
-        if field not in known:
-            owners = [row for row, config in configs.items() if field in fields(config)]
-            hint = f"; it belongs to {', '.join(owners)}" if owners else ""
-            raise ConfigurationError(f"{field}={value} is no setting of {name}{hint}")
-    missing = [field for field in known if known[field].default is dataclasses.MISSING and values.get(field) is None]
-    if missing:
-        raise ConfigurationError(f"{name} needs a value of {', '.join(missing)}")
-    return configs[name](**values)
-
-
-def _check(settings: object, **smallest: float) -> None:
-    """Raises ConfigurationError if a field of the settings is below its smallest value; None passes."""
-    for name, bound in smallest.items():
-        value = getattr(settings, name)
-        if value is not None and value < bound:
-            raise ConfigurationError(f"{name}={value}, expected at least {bound}")

@@ -110,6 +110,23 @@ def load_graphs(folders: Iterable[artefacts.PathLike]) -> PackedGraphs:
     return pack(graph for folder in folders for graph in read_graphs(folder))
 
 
+def by_name(graphs: Iterable[ComputationGraph]) -> dict[str, ComputationGraph]:
+    """Graphs by their names `source/name`, or `name` without a source.
+
+    Raises:
+      ConfigurationError: no graphs, or two graphs of the same name.
+    """
+    named: dict[str, ComputationGraph] = {}
+    for graph in graphs:
+        name = f"{graph.source}/{graph.name}" if graph.source else graph.name
+        if name in named:
+            raise ConfigurationError(f"two architectures are called {name!r}; rename one of them")
+        named[name] = graph
+    if not named:
+        raise ConfigurationError("no architectures, expected at least one")
+    return named
+
+
 def require_labels(graphs: PackedGraphs) -> None:
     """Raises ConfigurationError, with the family's name, if a graph has no label."""
     missing = np.flatnonzero(~np.isfinite(graphs.labels))

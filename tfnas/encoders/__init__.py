@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfnas import artefacts
-from tfnas.benchmarks.settings import configured
 from tfnas.encoders.arch2vec import config as arch2vec_config
 from tfnas.encoders.computation_graph import config as computation_graph_config
 from tfnas.encoders.jacobian import config as jacobian_config
 from tfnas.encoders.motif import config as motif_config
 from tfnas.encoders.settings import Corpora, EncoderConfig, changed_preset
 from tfnas.errors import CorruptArtefactError
+from tfnas.settings import configured
 
 if typing.TYPE_CHECKING:
     from tfnas.encoders.base import SavedEncoder

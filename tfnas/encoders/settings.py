@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from tfnas.errors import ConfigurationError
+from tfnas.settings import check_choices, check_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +30,11 @@ class EncoderConfig:
     SHARES: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        for field, allowed in self.CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(allowed)}")
+        check_choices(self, **self.CHOICES)
+        check_least(self, **dict.fromkeys(("embedding_dim", "batch_size", *self.AT_LEAST_ONE), 1))
+        check_least(self, **dict.fromkeys(("clip_norm", *self.NOT_NEGATIVE), 0))
         # Comparisons are negated, so that a NaN is refused as well.
         bounds = (
-            (("embedding_dim", "batch_size", *self.AT_LEAST_ONE), lambda value: value >= 1, "at least 1"),
-            (("clip_norm", *self.NOT_NEGATIVE), lambda value: value >= 0, "at least 0"),
             (("learning_rate", *self.POSITIVE), lambda value: value > 0, "more than 0"),
             (self.SHARES, lambda value: 0 <= value < 1, "in [0, 1)"),
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
+from tfnas.settings import check_choices
 
 INITIALIZATIONS = ("he_normal", "keras", "pytorch")
 
@@ -32,10 +33,7 @@ class LayerSettings:
     norm_affine: bool = True
 
     def __post_init__(self) -> None:
-        if self.initialization not in INITIALIZATIONS:
-            raise ConfigurationError(
-                f"initialization={self.initialization!r}, expected one of {', '.join(INITIALIZATIONS)}"
-            )
+        check_choices(self, initialization=INITIALIZATIONS)
         if not (0 <= self.norm_momentum < 1 and self.norm_epsilon > 0):
             raise ConfigurationError(
                 f"norm_momentum={self.norm_momentum}, norm_epsilon={self.norm_epsilon}, expected [0, 1) and above 0"

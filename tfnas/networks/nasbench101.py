@@ -10,8 +10,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tfnas.errors import ConfigurationError
 from tfnas.networks.layers import LayerSettings
+from tfnas.settings import check_least
 from tfnas.spaces import Architecture, NASBench101
 from tfnas.spaces.nasbench101 import CONV1X1, CONV3X3, prune
 
@@ -35,9 +35,7 @@ class NASBench101Skeleton:
     stacks: int = 3
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 1:
-                raise ConfigurationError(f"{field.name}={getattr(self, field.name)}, expected at least 1")
+        check_least(self, num_classes=1, channels=1, modules_per_stack=1, stacks=1)
 
     def modules(self) -> list[tuple[int, int]]:
         """Channels in and out of every module."""

@@ -9,9 +9,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfnas.errors import ConfigurationError
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.supernet import RunBlock, Supernet
+from tfnas.settings import check_least
 from tfnas.spaces import NONE, Architecture, NASBench201
 from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES, SKIP
 
@@ -36,9 +36,7 @@ class Skeleton:
     stages: int = 3
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 1:
-                raise ConfigurationError(f"{field.name}={getattr(self, field.name)}, expected at least 1")
+        check_least(self, num_classes=1, channels=1, cells_per_stage=1, stages=1)
 
 
 class _Edge(tf.keras.layers.Layer):

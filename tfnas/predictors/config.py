@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfnas.errors import ConfigurationError
+from tfnas.settings import check_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +34,7 @@ class MLPConfig:
     tune_learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
-        for field in ("epochs", "batch_size", "tune_epochs", "tune_batch_size"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
+        check_least(self, epochs=1, batch_size=1, tune_epochs=1, tune_batch_size=1)
         if self.members < 2:
             raise ConfigurationError(f"members={self.members}, expected at least 2, whose deviation is the uncertainty")
         if not self.hidden or min(self.hidden) < 1:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.benchmarks.registry import TABLES
+from tfnas.benchmarks.registry import TABLES, Table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.corpora.graphs import load_graphs
 from tfnas.errors import ConfigurationError
@@ -20,27 +20,18 @@ from tfnas.spaces import NONE
 class LabelSource:
     """A benchmark that gives labels.
 
-    >>> LabelSource.parse("digits201:60")
-    LabelSource(benchmark='digits201', count=60, column='test_accuracy_curve_12')
+    >>> LabelSource.parse("digits201:60").column
+    'test_accuracy_curve_12'
 
     Attributes:
-      benchmark: name of a benchmark with a table.
+      benchmark: benchmark with a table.
       count: number of random architectures; None for all.
       column: column of the table that holds the labels.
-
-    Raises:
-      ConfigurationError: no benchmark of that name has a table.
     """
 
-    benchmark: str
-    count: int | None = None
-    column: str = ""
-
-    def __post_init__(self) -> None:
-        if self.benchmark not in TABLES:
-            raise ConfigurationError(f"benchmark {self.benchmark!r}, expected one of {', '.join(TABLES)}")
-        if not self.column:
-            object.__setattr__(self, "column", TABLES[self.benchmark].test)
+    benchmark: Table
+    count: int | None
+    column: str
 
     @classmethod
     def parse(cls, text: str) -> "LabelSource":
@@ -54,7 +45,9 @@ class LabelSource:
             raise ConfigurationError(
                 f"--benchmarks={text}: expected a name, or a name and :COUNT, or a name and :COUNT:COLUMN"
             )
-        return cls(name, int(count) if count else None, column)
+        if name not in TABLES:
+            raise ConfigurationError(f"benchmark {name!r}, expected one of {', '.join(TABLES)}")
+        return cls(TABLES[name], int(count) if count else None, column or TABLES[name].test)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,13 +92,13 @@ def read(
         packed.append(load_graphs(corpora))
         origins |= dict.fromkeys(packed[0].families, "labels of the corpus")
     for source in sources:
-        table = TABLES[source.benchmark].load()
+        table, name = source.benchmark.load(), source.benchmark.name
         if table.space.name in origins:
             raise ConfigurationError(
-                f"benchmark {source.benchmark!r}: other labels are of {table.space.name} too; a family has one label"
+                f"benchmark {name!r}: other labels are of {table.space.name} too; a family has one label"
             )
         packed.append(_graphs(table, source, layout, seed))
-        origins[table.space.name] = f"{source.column} of {source.benchmark}"
+        origins[table.space.name] = f"{source.column} of {name}"
     return LabelledGraphs(PackedGraphs.concatenate(packed), origins)
 
 
@@ -116,7 +109,7 @@ def _graphs(table: CompactTable, source: LabelSource, layout: str, seed: int) ->
         usable &= table.space.lacks(table.cells, NONE)
     if source.count is not None and source.count > usable.sum():
         raise ConfigurationError(
-            f"benchmark {source.benchmark!r} has {usable.sum()} labelled graphs, {source.count} were asked for"
+            f"benchmark {source.benchmark.name!r} has {usable.sum()} labelled graphs, {source.count} were asked for"
         )
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(usable))[: source.count]
     return pack_cells(table.space, table.cells[rows], labels[rows], layout=layout, progress=True)
@@ -127,10 +120,10 @@ def _accuracies(table: CompactTable, source: LabelSource) -> np.ndarray:
     try:
         values = table.values(source.column)
     except ConfigurationError as error:
-        raise ConfigurationError(f"benchmark {source.benchmark!r}: {error}") from error
+        raise ConfigurationError(f"benchmark {source.benchmark.name!r}: {error}") from error
     measured = values[np.isfinite(values)]
     if "accuracy" not in source.column or (measured < 0).any() or (measured > 1).any():
         raise ConfigurationError(
-            f"benchmark {source.benchmark!r}: column {source.column!r} holds no accuracies in [0, 1]"
+            f"benchmark {source.benchmark.name!r}: column {source.column!r} holds no accuracies in [0, 1]"
         )
     return values

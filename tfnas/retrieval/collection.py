@@ -8,7 +8,7 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.corpora import graphs as graph_corpora
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.errors import CorruptArtefactError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.motifs.weisfeiler_lehman import distinct
 from tfnas.graphs.operators import CODES, OPERATORS, UNKNOWN
@@ -59,14 +59,7 @@ class Collection:
         Raises:
           ConfigurationError: no graphs, or two architectures of the same name.
         """
-        named: dict[str, ComputationGraph] = {}
-        for graph in graphs:
-            name = f"{graph.source}/{graph.name}" if graph.source else graph.name
-            if name in named:
-                raise ConfigurationError(f"two architectures are called {name!r}; rename one of them")
-            named[name] = graph
-        if not named:
-            raise ConfigurationError("no architectures, expected at least one")
+        named = graph_corpora.by_name(graphs)
         return cls(
             pack(named.values()),
             np.array(list(named), str),

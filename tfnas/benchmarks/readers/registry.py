@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tfnas import artefacts
-from tfnas.benchmarks.settings import ArchiveSettings, OfficialFileSettings, configured
+from tfnas.benchmarks.settings import ArchiveSettings, OfficialFileSettings
 from tfnas.benchmarks.table import CompactTable
+from tfnas.settings import configured
 from tfnas.spaces import NASBench101, NASBench201, NATSSize
 
 

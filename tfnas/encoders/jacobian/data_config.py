@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from tfnas.errors import ConfigurationError
 from tfnas.networks.rules import RULES
+from tfnas.settings import check_choices, check_least
 
 OUTPUTS = ("sum", "classes")
 PROJECTIONS = ("leading", "random")
@@ -30,10 +30,5 @@ class JacobianConfig:
     shard_size: int = 50
 
     def __post_init__(self) -> None:
-        for field in ("initializations", "components", "shard_size"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"{field}={getattr(self, field)}, expected at least 1")
-        choices = {"initialization": RULES, "outputs": OUTPUTS, "projection": PROJECTIONS}
-        for field, known in choices.items():
-            if getattr(self, field) not in known:
-                raise ConfigurationError(f"{field}={getattr(self, field)!r}, expected one of {', '.join(known)}")
+        check_least(self, initializations=1, components=1, shard_size=1)
+        check_choices(self, initialization=RULES, outputs=OUTPUTS, projection=PROJECTIONS)

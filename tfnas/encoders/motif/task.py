@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.corpora.graphs import load_graphs
+from tfnas.corpora.graphs import by_name, read_graphs
 from tfnas.encoders.contrastive import Members, contrastive_losses
 from tfnas.encoders.motif import saved
 from tfnas.encoders.motif.config import MotifEncoderConfig
@@ -19,7 +19,7 @@ from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, TwoLevelGraphs, embed_two_level
 from tfnas.graphs.motifs.weisfeiler_lehman import distinct
-from tfnas.graphs.packed import PackedGraphs
+from tfnas.graphs.packed import PackedGraphs, pack
 from tfnas.training.loop import Task
 
 
@@ -183,7 +183,7 @@ class MotifPretraining(Pretraining):
 
     @classmethod
     def read(cls, config: MotifEncoderConfig, inputs: Corpora, seed: int) -> "MotifPretraining":
-        graphs = load_graphs(inputs.corpus)
+        graphs = pack(by_name(graph for folder in inputs.corpus for graph in read_graphs(folder)).values())
         return cls(config, graphs[distinct(graphs)].with_own_families())
 
     def check(self) -> None:
