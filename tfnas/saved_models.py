@@ -1,5 +1,6 @@
 """SavedModels: the folder of the shipped models, and how a model is written, warmed up and opened."""
 
+import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,37 @@ from tensorflow.core.framework import tensor_pb2
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 
-SHIPPED = pathlib.Path(__file__).parents[1] / "saved_models"
+_INSTALLED, _CHECKOUT = pathlib.Path(__file__).with_name("shipped"), pathlib.Path(__file__).parents[1] / "saved_models"
+SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+
+
+def shipped_names() -> list[str]:
+    """Names of the models that ship with tfnas, in alphabetical order."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{artefacts.MANIFEST_NAME}"))
+
+
+def folder(name_or_folder: artefacts.PathLike) -> pathlib.Path:
+    """The folder of a model.
+
+    The name of a shipped model always means the shipped model; `./name` is a folder of the same name.
+
+    Args:
+      name_or_folder: name of a shipped model, or a folder, where `~` is the user's home.
+
+    Raises:
+      ConfigurationError: neither the name of a shipped model nor an existing folder.
+
+    Example:
+      >>> folder("cg_encoder") == SHIPPED / "cg_encoder"
+      True
+    """
+    name, path = os.fspath(name_or_folder), pathlib.Path(name_or_folder).expanduser()
+    if name in shipped_names():
+        return SHIPPED / name
+    if not name or not path.is_dir():
+        shipped = ", ".join(shipped_names())
+        raise ConfigurationError(f"{name!r}: neither an existing folder nor the name of a shipped model ({shipped})")
+    return path
 
 
 def load_module(folder: artefacts.PathLike) -> Any:
