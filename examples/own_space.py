@@ -85,7 +85,7 @@ def main(output_dir: pathlib.Path, epochs: int = 40, queries: int = 30) -> None:
     comparison = experiment.compare(
         makers, candidates, evaluator, queries=queries, runs=2, seed=1, folder=output_dir / "search"
     )
-    comparison.save(output_dir / "search", "digits")
+    comparison.save(output_dir / "search")
     print(comparison.table())
     print(scores_and_predictions(data, 5))
 

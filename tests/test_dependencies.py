@@ -17,7 +17,6 @@ DISTRIBUTIONS = {
 }
 # Declared without an import of their own.
 INDIRECT = {
-    "pandas": "turns the trials of a search into a table",
     "tensorboard": "shows what tf.summary writes",
 }
 # Imported only if the user has it; never needed, and not to be had for every platform or Python.

@@ -65,7 +65,7 @@ def main() -> None:
         seed=_SEED.value,
         folder=output_dir / "search",
     )
-    comparison.save(output_dir / "search", "digits")
+    comparison.save(output_dir / "search")
     print(comparison.table())
     print("4/4  The same comparison over 100 runs on Digits-201, where the trainings are in a table")
     comparison = experiment.compare(
@@ -77,7 +77,7 @@ def main() -> None:
         seed=_SEED.value,
         folder=output_dir / "digits201",
     )
-    comparison.save(output_dir / "digits201", "Digits-201")
+    comparison.save(output_dir / "digits201")
     print(comparison.table())
     seconds = time.monotonic() - started
     print(f"Tables and figures are in {output_dir}/search and {output_dir}/digits201. The demo took {seconds:.0f} s.")

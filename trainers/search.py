@@ -23,14 +23,14 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.benchmarks import BENCHMARKS
-from tfnas.search import STRATEGIES
+from tfnas.search import DEFAULT_STRATEGY, STRATEGIES
 from tfnas.search.settings import GuideSettings, WorkerSettings
 
 _STRATEGIES = "; ".join(f"{kind.name}: {kind.summary}" for kind in STRATEGIES.values())
 
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
 _EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
-_STRATEGY = flags.DEFINE_list("strategy", "bo", f"One or more strategies. {_STRATEGIES}.")
+_STRATEGY = flags.DEFINE_list("strategy", DEFAULT_STRATEGY, f"One or more strategies. {_STRATEGIES}.")
 _BENCHMARK = flags.DEFINE_enum("benchmark", "digits", list(BENCHMARKS), "What scores an architecture.")
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
@@ -80,7 +80,7 @@ def main() -> None:
             engine=engine,
             asynchronous=workers.asynchronous,
         )
-    comparison.save(output_dir, _BENCHMARK.value)
+    comparison.save(output_dir)
     print(comparison.table())
 
 

@@ -117,7 +117,7 @@ def test_a_finished_search_of_an_open_space_resumes(tmp_path):
         assert 10 <= found.met <= len(found)
     assert results[0] == results[1]
     assert "kernel_" in results[0]["evolution"]["best"][0]
-    comparison.save(tmp_path, "function")
+    comparison.save(tmp_path)
     assert (tmp_path / "search.png").exists()
     assert not (tmp_path / "map.png").exists()
 

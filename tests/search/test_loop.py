@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
+import tfnas
 from tests.search.test_strategies import SPACE
 from tfnas import artefacts
-from tfnas.benchmarks import Evaluator, Score
-from tfnas.errors import CorruptArtefactError
+from tfnas.benchmarks import BENCHMARKS, Evaluator, Score
+from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.search import STRATEGIES, experiment, loop, strategies
 
 
@@ -81,7 +82,7 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path):
         comparison = experiment.compare(
             strategies(["random", "bo"]), candidates, Counting(), queries=20, runs=2, seed=1, folder=tmp_path / name
         )
-        comparison.save(tmp_path / name, "counting")
+        comparison.save(tmp_path / name)
     summary = comparison.summary
     first, second = ((tmp_path / name / "results.json").read_bytes() for name in ("first", "second"))
     assert first == second
@@ -96,10 +97,36 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path):
         assert summary[name]["failed"] == history["failed"].sum()
         best = [SPACE.from_string(text) for text in result["best"]]
         assert [score.validation for score in Counting().query(best)] == result["validation"]
+    assert comparison.best.validation == max(max(result["validation"]) for result in results.values())
+    assert Counting().query([comparison.best.architecture])[0].validation == comparison.best.validation
+    frame = comparison.to_dataframe()
+    assert frame.groupby(["strategy", "seed"]).validation.max()["bo"].tolist() == results["bo"]["validation"]
+    assert frame["query"].tolist() == [*range(1, 21)] * 4
+    assert frame.architecture[frame.validation.argmax()] == str(comparison.best)
     for name in ("search.png", "search.svg", "map.png", "best_cell.png", "results.md", "summary.json", "metrics.jsonl"):
         assert (tmp_path / "first" / name).stat().st_size > 0
     assert "| random " in comparison.table()
     assert not list((tmp_path / "first").rglob("state.npz"))
+
+
+def test_the_package_is_the_function(tmp_path):
+    """`tfnas.search(...)` searches, and `tfnas.search` stays the package."""
+    benchmark = BENCHMARKS["digits201"].evaluator()
+    result = tfnas.search(benchmark, strategy=["random", "evolution"], queries=12, seed=3)
+    assert (result.benchmark, result.best.seed) == ("digits201", 3)
+    assert str(result) == result.table()
+    best = result.best
+    assert (
+        benchmark.query([best.architecture])[0].validation == best.validation == result.to_dataframe().validation.max()
+    )
+    assert best.graph.num_nodes > 10
+    assert best.network((8, 8, 1), 10)(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 10)
+    best.draw(tmp_path / "best.png")
+    assert (tmp_path / "best.png").stat().st_size > 0
+    with pytest.raises(ConfigurationError, match="queries=0, expected at least 1"):
+        tfnas.search(benchmark, queries=0)
+    with pytest.raises(ConfigurationError, match="unknown strategy 'grid'"):
+        tfnas.search(benchmark, strategy="grid")
 
 
 def test_finished_strategies_are_not_run_again(candidates, tmp_path):

@@ -64,11 +64,13 @@ class Evaluator(abc.ABC):
     """Scores architectures of one space.
 
     Attributes:
+      name: name of the benchmark in tables and titles; "" where nobody named it.
       space: search space of the architectures.
       batch: number of architectures worth asking for at once, which are lost if the process dies meanwhile; None if
         answers cost nothing.
     """
 
+    name: str = ""
     space: Space
     batch: int | None = 8
 

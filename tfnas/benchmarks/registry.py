@@ -56,7 +56,9 @@ class Benchmark:
           ConfigurationError: a setting is missing, has a value out of range, or belongs to another benchmark.
           CorruptArtefactError: a file is damaged.
         """
-        return self.make(configured(self.name, {row.name: row.config for row in BENCHMARKS.values()}, settings))
+        evaluator = self.make(configured(self.name, {row.name: row.config for row in BENCHMARKS.values()}, settings))
+        evaluator.name = self.name
+        return evaluator
 
 
 @dataclasses.dataclass(frozen=True)

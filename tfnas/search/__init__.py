@@ -6,7 +6,10 @@ Importing this package does not import TensorFlow: a row's strategy is imported 
 import dataclasses
 import inspect
 import pkgutil
+import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tfnas.errors import ConfigurationError
 from tfnas.search.base import RandomSearch, Strategy
@@ -86,6 +89,10 @@ STRATEGIES: dict[str, StrategyKind] = {
 }
 
 
+DEFAULT_STRATEGY = "forest"
+"""The strategy of a search that names none; docs/search.md compares all."""
+
+
 def strategies(names: Sequence[str]) -> Mapping[str, StrategyKind]:
     """The rows of some strategies, by name.
 
@@ -98,7 +105,18 @@ def strategies(names: Sequence[str]) -> Mapping[str, StrategyKind]:
     return {name: STRATEGIES[name] for name in names}
 
 
+class _Search(types.ModuleType):
+    """This package, which can be called: `tfnas.search(benchmark)` is `experiment.search(benchmark)`."""
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        """See `experiment.search`."""
+        return pkgutil.resolve_name(f"{__name__}.experiment:search")(*arguments, **settings)
+
+
+sys.modules[__name__].__class__ = _Search
+
 __all__ = [
+    "DEFAULT_STRATEGY",
     "STRATEGIES",
     "CandidateSet",
     "Candidates",

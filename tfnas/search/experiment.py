@@ -1,9 +1,9 @@
-"""A comparison of strategies with its table and figures."""
+"""A search by one or several strategies, with its table and figures."""
 
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,58 @@ from tfnas.benchmarks import Evaluator
 from tfnas.benchmarks.function import FunctionEvaluator
 from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table
+from tfnas.errors import ConfigurationError
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.networks.registry import build_network
 from tfnas.reports import figures, tables
-from tfnas.search import MakeStrategy, loop
+from tfnas.search import DEFAULT_STRATEGY, MakeStrategy, guided, loop
+from tfnas.search import strategies as strategies_of
 from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.engines import Engine
 from tfnas.search.open_candidates import OpenCandidates
+from tfnas.spaces import Architecture, Space
+
+
+def search(
+    benchmark: Evaluator,
+    *,
+    strategy: str | Sequence[str] = DEFAULT_STRATEGY,
+    queries: int = 100,
+    runs: int = 1,
+    seed: int = 1,
+    encoder: artefacts.PathLike | None = None,
+    folder: artefacts.PathLike | None = None,
+) -> "Comparison":
+    """Searches for the best architecture of a benchmark.
+
+    Args:
+      benchmark: evaluator of architectures; see `tfnas.benchmark`.
+      strategy: name in `STRATEGIES`, or several names to compare.
+      queries: architectures scored per run.
+      runs: independent runs per strategy.
+      seed: seed of the first run; later runs count up.
+      encoder: folder of an exported arch2vec encoder; None for the encoder that ships for the space.
+      folder: folder that holds the state of the search, so that a killed search continues; None writes nothing.
+
+    Returns:
+      All queries; `best` is the best of them.
+
+    Raises:
+      ConfigurationError: an unknown strategy, a number below 1, or a space for which no encoder ships.
+
+    Example:
+      >>> from tfnas.benchmarks import BENCHMARKS
+      >>> result = search(BENCHMARKS["digits201"].evaluator(), strategy="evolution", queries=30)
+      >>> len(result.to_dataframe()), result.best.validation > 0.8
+      (30, True)
+    """
+    for name, value in (("queries", queries), ("runs", runs)):
+        if value < 1:
+            raise ConfigurationError(f"{name}={value}, expected at least 1")
+    makers = strategies_of([strategy] if isinstance(strategy, str) else strategy)
+    candidates = candidates_of(benchmark, encoder_of(benchmark, encoder), capacity=guided.capacity(queries, runs))
+    home = None if folder is None else pathlib.Path(folder)
+    return compare(makers, candidates, benchmark, queries=queries, runs=runs, seed=seed, folder=home)
 
 
 def encoder_of(evaluator: Evaluator, folder: artefacts.PathLike | None) -> SavedCellEncoder | None:
@@ -108,22 +155,116 @@ def compare(
             if home is not None:
                 artefacts.write_npz(home / "history.npz", **histories[name].arrays(), **candidates.state())
                 (home / "state.npz").unlink(missing_ok=True)
-    return Comparison(candidates, histories, seed)
+    return Comparison(candidates, histories, seed, evaluator.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The best architecture of a search.
+
+    Attributes:
+      space: space of the architecture.
+      architecture: the architecture.
+      validation: validation accuracy, in [0, 1].
+      test: test accuracy, in [0, 1].
+      cost_seconds: training time of the query.
+      strategy: name of the strategy whose query the architecture was.
+      seed: seed of the run.
+    """
+
+    space: Space
+    architecture: Architecture
+    validation: float
+    test: float
+    cost_seconds: float
+    strategy: str
+    seed: int
+
+    def __str__(self) -> str:
+        """The architecture as its space writes it."""
+        return self.space.to_string(self.architecture)
+
+    @property
+    def graph(self) -> ComputationGraph:
+        """The computation graph of the architecture's network; raises ConfigurationError for a space without any."""
+        from tfnas.networks import symbolic
+
+        return symbolic.build(self.space, self.architecture)
+
+    def network(self, image_shape: Sequence[int], num_classes: int) -> Any:
+        """The Keras model of the architecture, with fresh weights; see `networks.registry.build_network`."""
+        return build_network(self.space, self.architecture, image_shape, num_classes)
+
+    def draw(self, path: artefacts.PathLike) -> None:
+        """Draws the cell to a PNG file and, beside the file, as SVG."""
+        self.space.draw(self.architecture, path)
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """All queries of several strategies.
+    """All queries of one or several strategies, in R runs.
 
     Attributes:
       candidates: architectures that were chosen from.
       histories: queries and answers of every strategy, by name.
       seed: seed of the first run.
+      benchmark: name of the benchmark; "" where nobody named it.
     """
 
     candidates: CandidateSet
     histories: Mapping[str, loop.History]
     seed: int
+    benchmark: str = ""
+
+    def __str__(self) -> str:
+        """The table."""
+        return self.table()
+
+    @property
+    def best(self) -> Best:
+        """The query with the highest validation accuracy of all strategies and runs, the first of equal queries."""
+        best_of_runs = [
+            (history.scores.validation[run, query], name, run, query)
+            for name, history in self.histories.items()
+            for run, query in enumerate(history.best.tolist())
+        ]
+        _, name, run, query = max(best_of_runs, key=lambda row: row[0])
+        history = self.histories[name]
+        return Best(
+            self.candidates.space,
+            self.candidates.architecture(int(history.rows[run, query])),
+            float(history.scores.validation[run, query]),
+            float(history.scores.test[run, query]),
+            float(history.scores.cost_seconds[run, query]),
+            name,
+            self.seed + run,
+        )
+
+    def to_dataframe(self) -> Any:
+        """All queries as a `pandas.DataFrame`, a row each, in the order in which a run asked them.
+
+        Returns:
+          Columns strategy, seed, query (from 1), architecture (text), validation, test, cost_seconds and failed.
+
+        Raises:
+          ConfigurationError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ConfigurationError("to_dataframe needs the package pandas: pip install 'tfnas[pandas]'") from error
+        frames = []
+        for name, history in self.histories.items():
+            runs, queries = history.rows.shape
+            columns = {
+                "strategy": name,
+                "seed": np.repeat(self.seed + np.arange(runs), queries),
+                "query": np.tile(1 + np.arange(queries), runs),
+                "architecture": [self._name(row) for row in history.rows.ravel().tolist()],
+            }
+            scores = {field: values.ravel() for field, values in vars(history.scores).items()}
+            frames.append(pandas.DataFrame(columns | scores))
+        return pandas.concat(frames, ignore_index=True)
 
     @property
     def summary(self) -> dict[str, dict[str, float]]:
@@ -174,7 +315,7 @@ class Comparison:
         columns = ["strategy", "runs", "queries per run", "best validation %", "its test %", "training seconds per run"]
         return tables.markdown(columns, rows)
 
-    def save(self, folder: pathlib.Path, benchmark: str) -> None:
+    def save(self, folder: artefacts.PathLike) -> None:
         """Writes tables and figures.
 
         `results.json` has the same bytes for the same seed; `metrics.jsonl` has a line per run; further files are
@@ -182,39 +323,36 @@ class Comparison:
         `map.png` (the queries in the embedding space).
 
         Args:
-          folder: an existing folder.
-          benchmark: name of the benchmark, for titles.
+          folder: folder, which is made if it does not exist.
         """
-        space, records = self.candidates.space, self.records
-        best = max(records, key=lambda record: record["validation"])
-        history, run = self.histories[best["strategy"]], best["seed"] - self.seed
-        best_row = int(history.at_best(history.rows)[run])
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        space, best = self.candidates.space, self.best
         artefacts.write_json(folder / "results.json", self.results)
-        artefacts.write_json_lines(folder / "metrics.jsonl", records)
+        artefacts.write_json_lines(folder / "metrics.jsonl", self.records)
         with artefacts.atomic_file(folder / "results.md") as file:
             file.write((self.table() + "\n").encode())
         artefacts.write_json(
             folder / "summary.json",
             {
                 "space": space.name,
-                "benchmark": benchmark,
+                "benchmark": self.benchmark,
                 "candidates": self.candidates.met,
                 "seed": self.seed,
                 "strategies": self.summary,
-                "best": {"architecture": self._name(best_row)}
-                | {key: best[key] for key in ("strategy", "validation", "test")},
+                "best": {"architecture": str(best)}
+                | {key: getattr(best, key) for key in ("strategy", "validation", "test")},
             },
         )
         curves = {name: history.scores.validation for name, history in self.histories.items()}
-        figures.search_curves(curves, folder / "search.png", title=f"{space.name} on {benchmark}")
+        figures.search_curves(curves, folder / "search.png", title=f"{space.name} on {self.benchmark}")
         if self.candidates.embedded:
             self._draw_map(folder / "map.png")
-        cell = self.candidates.architecture(best_row)
         figures.draw_architecture(
-            cell.operations,
-            cell.edges,
+            best.architecture.operations,
+            best.architecture.edges,
             folder / "best_cell.png",
-            title=f"{self._name(best_row)}\nvalidation {best['validation']:.2%}, test {best['test']:.2%}",
+            title=f"{best}\nvalidation {best.validation:.2%}, test {best.test:.2%}",
         )
 
     def _draw_map(self, path: pathlib.Path) -> None:
