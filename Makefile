@@ -9,7 +9,7 @@ CORPORA ?= reproduction_output/jacobian_corpora
 BIN := .venv/bin
 CPYTHON := platform_python_implementation == 'CPython' and sys_platform == 'linux'
 
-.PHONY: demo test test-all lint requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian reproduce-retrieval corpus-venv clean
+.PHONY: demo test test-all lint docs requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian reproduce-retrieval corpus-venv clean
 
 .venv: .venv/ready
 
@@ -34,6 +34,9 @@ lint: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+docs: .venv
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 # The resolution is for CPython on Linux; its markers, which every line would bear, are left out.
 requirements: .venv
 	for extra in "" "--extra gpu --no-strip-extras"; do \
@@ -56,13 +59,13 @@ perf: .venv
 	$(BIN)/python perf/binaries.py
 
 # DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, so that the
-# whole takes 159 minutes of processor time on two cores; docs/arch2vec.md has the command for all of it.
+# whole takes 159 minutes of processor time on two cores; docs/results/arch2vec.md has the command for all of it.
 reproduce-arch2vec: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions arch2vec \
 		--pretraining_seeds=1 --darts_cells=100000 --output_dir=reproduction_output/arch2vec --overwrite
 
-# DATA as above; docs/predictor.md explains the tables.
+# DATA as above; docs/results/predictor.md explains the tables.
 reproduce-predictor: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions predictor \
@@ -74,7 +77,7 @@ reproduce-jacobian: .venv
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions jacobian \
 		--output_dir=reproduction_output/jacobian --overwrite --corpora=$(CORPORA)
 
-# DATA as above; docs/retrieval.md explains the tables.
+# DATA as above; docs/results/retrieval.md explains the tables.
 reproduce-retrieval: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions retrieval \
@@ -86,4 +89,4 @@ corpus-venv:
 	.venv-corpus/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 timm==1.0.31 transformers==5.23.0
 
 clean:
-	rm -rf .venv .venv-perf .venv-corpus demo_output reproduction_output .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-perf .venv-corpus site demo_output reproduction_output .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -4,7 +4,7 @@
 
   curl localhost:8501/v1/models/arch2vec_nasbench201/metadata
 
-docs/serving.md has requests, and the command for TensorFlow Serving itself.
+docs/how_to/serving.md has requests, and the command for TensorFlow Serving itself.
 """
 
 import pathlib

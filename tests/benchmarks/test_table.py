@@ -238,7 +238,7 @@ def test_named_benchmarks(monkeypatch, tmp_path):
 
 
 def test_documents_list_every_benchmark():
-    text = (pathlib.Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "how_to" / "benchmarks.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
     settings = {name: ", ".join(f"`{field}`" for field in fields(row.config)) for name, row in BENCHMARKS.items()}
     expected = [(name, row.summary, settings[name]) for name, row in BENCHMARKS.items()]

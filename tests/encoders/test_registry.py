@@ -73,8 +73,8 @@ def test_unknown_presets_and_fields_out_of_range(kind):
 
 
 def test_the_table_of_encoders_is_the_registry():
-    text = (ROOT / "tfnas" / "encoders" / "README.md").read_text()
-    table = re.findall(r"^\| `(\w+)` \| (.+?) \| \[.+?\]\((\w+)/README.md\) \| (.+) \|$", text, re.MULTILINE)
+    text = (ROOT / "docs" / "encoders" / "index.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \| (.+?) \| \[.+?\]\((\w+)\.md\) \| (.+) \|$", text, re.MULTILINE)
     assert [(name, summary) for name, summary, *_ in table] == [(row.name, row.summary) for row in ENCODERS.values()]
     for name, _, folder, shipped in table:
         assert folder == name

@@ -196,7 +196,7 @@ def test_columns_and_rows_give_what_the_model_gives(client, cell):
 
 
 def test_the_client_of_the_documentation(client):
-    text = (pathlib.Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "how_to" / "serving.md").read_text()
     program = text.split("```python\n")[1].split("```")[0]
     assert "http://localhost:8501" in program
     program = program.replace("http://localhost:8501", client.address)

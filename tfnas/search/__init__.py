@@ -24,15 +24,16 @@ MakeStrategy = Callable[[CandidateSet, Sequence[int]], Strategy]
 class StrategyKind:
     """A row of `STRATEGIES`.
 
-    >>> from tfnas.spaces import MobileNetV3
-    >>> candidates = OpenCandidates(MobileNetV3(), capacity=100)
-    >>> STRATEGIES["evolution"](candidates, seeds=[1, 2], population_size=10).suggest(3).shape
-    (2, 3)
-
     Attributes:
       name: name in flags and results.
       summary: choice of the next architecture, in a few words.
       implementation: class or function in this package, as `module:name`.
+
+    Example:
+      >>> from tfnas.spaces import MobileNetV3
+      >>> candidates = OpenCandidates(MobileNetV3(), capacity=100)
+      >>> STRATEGIES["evolution"](candidates, seeds=[1, 2], population_size=10).suggest(3).shape
+      (2, 3)
     """
 
     name: str

@@ -14,7 +14,7 @@ from tfnas.graphs import importers
 from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.graphs.packed import pack
 
-DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "computation_graphs.md"
+DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "how_to" / "computation_graphs.md"
 
 
 def test_the_document_lists_every_format():
