@@ -10,10 +10,10 @@ import itertools
 import pathlib
 import sys
 
-import tfnas  # isort: skip (before TensorFlow, because it decides which Keras is loaded)
 import numpy as np
-import tensorflow as tf
+import tf_keras
 
+import tfnas
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.encoders.arch2vec.config import PRESETS
@@ -44,14 +44,14 @@ SPACE = FiniteSpace("mlp", architectures())
 
 def build(architecture, image_shape, num_classes):
     """The Keras model of an architecture: images to logits."""
-    inputs = tf.keras.Input(image_shape)
-    values = pixels = tf.keras.layers.Flatten()(inputs)
+    inputs = tf_keras.Input(image_shape)
+    values = pixels = tf_keras.layers.Flatten()(inputs)
     for name in architecture.operations[1:-1]:
         units, activation = LAYERS[name]
-        values = tf.keras.layers.Dense(units, activation)(values)
+        values = tf_keras.layers.Dense(units, activation)(values)
     if architecture.adjacency[0, -1]:
-        values = tf.keras.layers.Concatenate()([values, pixels])
-    return tf.keras.Model(inputs, tf.keras.layers.Dense(num_classes)(values))
+        values = tf_keras.layers.Concatenate()([values, pixels])
+    return tf_keras.Model(inputs, tf_keras.layers.Dense(num_classes)(values))
 
 
 NETWORKS[SPACE.name] = Network(build, image_shape=(8, 8, 1))

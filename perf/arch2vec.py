@@ -15,10 +15,10 @@ import sys
 import tempfile
 import time
 
-import tfnas  # isort: skip
 import numpy as np
 from absl import app, flags
 
+import tfnas
 from tfnas.spaces import CellTable
 
 _TORCH_PYTHON = flags.DEFINE_string("torch_python", None, "Python that can import torch.", required=True)

@@ -14,10 +14,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import tfnas  # isort: skip
 import numpy as np
 import tensorflow as tf
 
+import tfnas
 from tfnas.graphs.importers.keras_graphs import from_keras
 from tfnas.networks import symbolic
 from tfnas.networks.registry import NETWORKS

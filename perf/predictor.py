@@ -17,7 +17,6 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import tfnas  # isort: skip  # noqa: F401 (decides which Keras TensorFlow loads)
 import numpy as np
 import tensorflow as tf
 

@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import tfnas  # isort: skip  # noqa: F401 (decides which Keras TensorFlow loads)
 import numpy as np
 import tensorflow as tf
 

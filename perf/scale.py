@@ -24,8 +24,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import tfnas  # isort: skip  # noqa: F401
 import tensorflow as tf
+import tf_keras
 from sklearn.datasets import load_digits
 from tqdm import tqdm
 
@@ -186,7 +186,7 @@ def busy() -> TrainedEvaluator:
     return TrainedEvaluator(get_space("nasbench201"), small_network, ImageData(*parts, 10), config)
 
 
-def small_network(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> tf.keras.Model:
+def small_network(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> tf_keras.Model:
     """The smallest network of a cell."""
     return NASBench201Network(Skeleton(channels=4, cells_per_stage=1, num_classes=num_classes), architecture)
 

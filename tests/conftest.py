@@ -1,4 +1,4 @@
-"""Shared fixtures. tfnas comes first, because it decides which Keras TensorFlow loads."""
+"""Shared fixtures."""
 
 import os
 import pathlib
@@ -6,7 +6,6 @@ import pathlib
 # Small products gain nothing from the threads of BLAS and OpenMP, which wait for each other in busy loops.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 
-import tfnas  # isort: skip
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,7 +16,6 @@ from tfnas.spaces import SPACES, FiniteSpace, NASBench101, get_space
 
 def pytest_configure(config: pytest.Config) -> None:
     """Two logical CPUs, so that MirroredStrategy has replicas to talk to; threads as the binaries have them."""
-    assert tfnas.__version__
     runtime.one_thread_per_operation()
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

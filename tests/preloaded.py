@@ -3,9 +3,8 @@
 import matplotlib.pyplot
 import sklearn.ensemble
 import tensorflow_probability
+import tf_keras
 
-import tfnas  # isort: skip
-import tensorflow as tf
-import tensorflow_gnn
+from tfnas.graphs import gnn
 
-IMPORTED = (matplotlib.pyplot, sklearn.ensemble, tensorflow_probability, tfnas, tf.keras.Model, tensorflow_gnn)
+IMPORTED = (matplotlib.pyplot, sklearn.ensemble, tensorflow_probability, tf_keras, gnn.GraphTensor)

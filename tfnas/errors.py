@@ -19,3 +19,7 @@ class CorruptArtefactError(TfnasError):
 
 class MismatchError(TfnasError):
     """Two artefacts that are used together do not belong to each other."""
+
+
+class LegacyKerasError(TfnasError, ImportError):
+    """The process uses Keras 3 where Keras 2 is needed."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas.encoders.arch2vec import metrics
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
@@ -87,9 +88,9 @@ class _Regression(loop.Task):
         self.encoder = Arch2Vec(config, vertices, operations)
         self._head = linear(config.embedding_dim, 1, 0, "head")
         self._head.build((None, config.embedding_dim))
-        self.model = tf.keras.Model()  # the weights that are trained, without the decoder
+        self.model = tf_keras.Model()  # the weights that are trained, without the decoder
         self.model.trained_layers = [*self.encoder.graph_layers, self.encoder.mean_head, self._head]
-        self.optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=1e-8, jit_compile=False)
+        self.optimizer = tf_keras.optimizers.Adam(config.learning_rate, epsilon=1e-8, jit_compile=False)
         self.optimizer.build(self.model.trainable_variables)
         self.num_examples = count
         self.data = (

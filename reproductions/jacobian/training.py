@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from sklearn.decomposition import PCA
 
 from reproductions import plots, processes, report
@@ -96,12 +97,12 @@ def _trained(
 ) -> dict[str, np.ndarray]:
     one_thread_per_operation()
     processes.quiet(pathlib.Path(path).parent)
-    tf.keras.utils.set_random_seed(seed)
+    tf_keras.utils.set_random_seed(seed)
     network = NASBench201Network(Skeleton(), architecture, LayerSettings("pytorch"))
     network(images[:1])
     draw_weights(network, seed)
     program = JacobianProgram(network, rule=None, call=lambda batch: network(batch, training=False))
-    optimizer = tf.keras.optimizers.SGD(_RATE, _MOMENTUM)
+    optimizer = tf_keras.optimizers.SGD(_RATE, _MOMENTUM)
     count = _IMAGES + len(images)  # Jacobians are taken of the first images
     drawn = batch_of_images(find_table("cifar10_subset"), count, seed)
     pixels, labels = (tf.constant(array[len(images) :]) for array in drawn)

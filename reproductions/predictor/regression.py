@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas.corpora.graphs import require_labels
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
@@ -41,7 +42,7 @@ class RegressionConfig:
     clip_norm: float = 5.0
 
 
-class GraphRegressor(tf.keras.Model):
+class GraphRegressor(tf_keras.Model):
     """A `GraphEncoder` and three hidden layers.
 
     Args:
@@ -57,10 +58,10 @@ class GraphRegressor(tf.keras.Model):
         self.encoder.hidden.trainable = self.encoder.projection.trainable = False
         first = seed * 10_000 + 5000
         self.head = [
-            tf.keras.layers.Dense(
+            tf_keras.layers.Dense(
                 width,
                 activation,
-                kernel_initializer=tf.keras.initializers.HeNormal(first + layer),
+                kernel_initializer=tf_keras.initializers.HeNormal(first + layer),
                 name=f"head_{layer}",
             )
             for layer, (width, activation) in enumerate([*((width, "relu") for width in hidden), (1, None)])
@@ -106,8 +107,8 @@ class RegressionTask(loop.Task):
     ):
         require_labels(graphs)
         self.model = model
-        schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-        self.optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        self.optimizer = tf_keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
         self.num_examples = len(graphs)
         self._graphs = DeviceGraphs(graphs, batch_size // replicas)
         self.data = (tf.range(len(graphs)), tf.constant(graphs.labels))
@@ -166,8 +167,8 @@ class FineTuner:
         self._device = DeviceGraphs(graphs, config.tune_batch_size)
         self._batches = -(-labels_per_set // config.tune_batch_size)
         steps = config.tune_epochs * self._batches
-        schedule = tf.keras.optimizers.schedules.CosineDecay(config.tune_learning_rate, steps)
-        self._optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        schedule = tf_keras.optimizers.schedules.CosineDecay(config.tune_learning_rate, steps)
+        self._optimizer = tf_keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
         self._optimizer.build(model.trainable_variables)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from tqdm import tqdm
 
 from reproductions import report
@@ -79,7 +80,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     return values
 
 
-def _network(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> tf.keras.Model:
+def _network(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> tf_keras.Model:
     return MobileNetV3Network(MobileNetV3Skeleton(num_classes=num_classes, width=0.25), architecture)
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tfnas.benchmarks import BENCHMARKS
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
@@ -34,12 +35,12 @@ class Builder:
             return "a text"
         if kind == "keras3":
             return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
-        layers = [tf.keras.layers.Flatten(), tf.keras.layers.Dense(64, "relu"), tf.keras.layers.Dense(10)]
+        layers = [tf_keras.layers.Flatten(), tf_keras.layers.Dense(64, "relu"), tf_keras.layers.Dense(10)]
         if kind == "infinite":
-            layers.append(tf.keras.layers.Lambda(lambda values: values * 1e38 * 1e38))
+            layers.append(tf_keras.layers.Lambda(lambda values: values * 1e38 * 1e38))
         if kind == "slow":
-            layers.append(tf.keras.layers.Lambda(lambda values: tf.py_function(_wait, [values], tf.float32)))
-        return tf.keras.Sequential(layers[:1] + layers[2:] if kind == "linear" else layers)
+            layers.append(tf_keras.layers.Lambda(lambda values: tf.py_function(_wait, [values], tf.float32)))
+        return tf_keras.Sequential(layers[:1] + layers[2:] if kind == "linear" else layers)
 
 
 def _wait(values):

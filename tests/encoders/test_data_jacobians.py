@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tests.proxies.test_scores import IMAGES, gradient, layer_pairs, numpy_network, small_model
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
@@ -34,7 +35,7 @@ def cells_program(cells_network):
     return SupernetJacobians(cells_network, seed=3)
 
 
-@pytest.mark.parametrize("library", [tf.keras, keras], ids=["keras2", "keras3"])
+@pytest.mark.parametrize("library", [tf_keras, keras], ids=["keras2", "keras3"])
 def test_jacobian_equals_finite_differences(library):
     model = small_model(library)
     weights = [variable.numpy().astype(np.float64) for variable in model.trainable_variables]
@@ -47,11 +48,11 @@ def test_jacobian_equals_finite_differences(library):
 
 def test_jacobian_equals_a_loop_over_images():
     """Without norms over the batch, an image's row is the gradient of its own logits; classes add up to the sum."""
-    model = tf.keras.Sequential(
+    model = tf_keras.Sequential(
         [
-            tf.keras.layers.Conv2D(4, 3, activation="relu", input_shape=(8, 8, 3)),
-            tf.keras.layers.Flatten(),
-            tf.keras.layers.Dense(3),
+            tf_keras.layers.Conv2D(4, 3, activation="relu", input_shape=(8, 8, 3)),
+            tf_keras.layers.Flatten(),
+            tf_keras.layers.Dense(3),
         ]
     )
     found = JacobianProgram(model, rule=None, compiled=False).jacobian(IMAGES, (0, 0))
@@ -67,7 +68,7 @@ def test_jacobian_equals_a_loop_over_images():
 
 
 def test_fresh_weights_follow_the_rules():
-    layer = tf.keras.layers.Conv2D(64, 3)
+    layer = tf_keras.layers.Conv2D(64, 3)
     layer.build([None, 8, 8, 16])
     fan_in, fan_out = 9 * 16, 9 * 64
     for rule, bound in (("pytorch", fan_in**-0.5), ("keras", (6 / (fan_in + fan_out)) ** 0.5)):
@@ -76,7 +77,7 @@ def test_fresh_weights_follow_the_rules():
         assert np.std(values["kernel"]) == pytest.approx(bound / 3**0.5, rel=0.02)
     assert not np.any(values["bias"])
     assert np.abs(fresh_weights(layer, (1, 0), "pytorch")["bias"]).max() > 0.5 * fan_in**-0.5
-    model = tf.keras.Sequential([tf.keras.layers.Dense(4, input_shape=(3,)), tf.keras.layers.BatchNormalization()])
+    model = tf_keras.Sequential([tf_keras.layers.Dense(4, input_shape=(3,)), tf_keras.layers.BatchNormalization()])
     draw_weights(model, 5)
     first = model.layers[0].kernel.numpy()
     draw_weights(model, 5)
@@ -203,7 +204,7 @@ def test_unusable_jacobians_are_flagged():
 
 
 def test_refusals():
-    model = small_model(tf.keras)
+    model = small_model(tf_keras)
     with pytest.raises(ConfigurationError, match="initialization='he', expected one of pytorch, keras"):
         JacobianProgram(model, rule="he")
     with pytest.raises(ConfigurationError, match="outputs='max'"):
@@ -215,13 +216,13 @@ def test_refusals():
         program.jacobian(IMAGES * np.nan, (0, 0))
     with pytest.raises(ConfigurationError, match=r"takes \(8, 8, 3\), images are \(6, 8, 3\)"):
         program.jacobian(IMAGES[:, :6], (0, 0))
-    inputs = tf.keras.Input((8, 8, 3))
-    dense = tf.keras.Sequential([tf.keras.layers.Dense(3, input_shape=(5,))])
+    inputs = tf_keras.Input((8, 8, 3))
+    dense = tf_keras.Sequential([tf_keras.layers.Dense(3, input_shape=(5,))])
     with pytest.raises(ConfigurationError, match=r"takes \(5,\), images are"):
         JacobianProgram(dense, compiled=False).jacobian(IMAGES, (0, 0))
     with pytest.raises(ConfigurationError, match="no convolution and no matrix product"):
-        JacobianProgram(tf.keras.Model(inputs, tf.keras.layers.GlobalAveragePooling2D()(inputs)))
-    image = JacobianProgram(tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 3)(inputs)), compiled=False)
+        JacobianProgram(tf_keras.Model(inputs, tf_keras.layers.GlobalAveragePooling2D()(inputs)))
+    image = JacobianProgram(tf_keras.Model(inputs, tf_keras.layers.Conv2D(2, 3)(inputs)), compiled=False)
     with pytest.raises(ConfigurationError, match="expected logits"):
         image.jacobian(IMAGES, (0, 0))
     with pytest.raises(ConfigurationError, match="5 components of 4 rows"):

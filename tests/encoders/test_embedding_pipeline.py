@@ -15,6 +15,7 @@ from tfnas.encoders.jacobian import config as jacobian_config
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.encoders.jacobian import saved
 from tfnas.encoders.jacobian.data_config import JacobianConfig
+from tfnas.encoders.jacobian.export import export
 from tfnas.encoders.jacobian.model import JacobianEncoder
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
@@ -75,7 +76,7 @@ def test_jacobians_as_the_encoder_embeds_them(tmp_path):
     corpus = jacobian_corpus.load(tmp_path / "corpus")
     settings = jacobian_config.preset("tfnas", width=8, embedding_dim=8)
     model = JacobianEncoder(settings, 4, 3, corpus.frequencies.shape[-1], 0)
-    saved.export(model, tmp_path / "encoder", corpus)
+    export(model, tmp_path / "encoder", corpus)
     summary = embed_corpus(tmp_path / "encoder", tmp_path / "corpus", tmp_path, beam_options=IN_MEMORY)
     assert (summary["architectures"], summary["embedding_dim"]) == (6, 8)
     expected = saved.SavedJacobianEncoder(tmp_path / "encoder").embed(corpus).mean(axis=1)

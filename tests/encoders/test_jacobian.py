@@ -7,14 +7,15 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tests.proxies.test_scores import IMAGES, small_model
 from tfnas.encoders.jacobian import config as presets
-from tfnas.encoders.jacobian import saved
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
-from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder
-from tfnas.encoders.jacobian.program import describe
+from tfnas.encoders.jacobian.export import export
+from tfnas.encoders.jacobian.model import JacobianEncoder
+from tfnas.encoders.jacobian.program import Inputs, describe
 from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
 from tfnas.encoders.jacobian.task import InitializationTask, JacobianPretraining, flat_inputs, joined
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
@@ -131,7 +132,7 @@ np.savez(sys.argv[2], *[v.numpy() for v in model.trainable_variables])
 
 def test_export_embeds_jacobians_and_flags_the_unusable(corpus, tmp_path):
     model = model_for(corpus)
-    saved.export(model, tmp_path / "encoder", corpus)
+    export(model, tmp_path / "encoder", corpus)
     encoder = SavedJacobianEncoder(tmp_path / "encoder")
     jacobians = np.random.default_rng(2).normal(size=(3, ROWS, 48)).astype(np.float32)
     jacobians[1] = 0
@@ -158,16 +159,16 @@ def test_embedding_of_a_keras_model(tmp_path, corpus):
         frequencies=np.ones((COUNT, 3, 5), np.float32) / 5,
     )
     model = JacobianEncoder(presets.preset("tfnas", **SMALL), 4, 4, 5, 0)
-    saved.export(model, tmp_path / "encoder", fitting)
+    export(model, tmp_path / "encoder", fitting)
     encoder = SavedJacobianEncoder(tmp_path / "encoder")
-    network = small_model(tf.keras)
+    network = small_model(tf_keras)
     found = encoder.embed_model(network, IMAGES, initializations=2)
     assert found.shape == (2, 8)
     np.testing.assert_array_equal(found, encoder.embed_model(network, IMAGES, initializations=2))
     assert encoder.embed_model(network, IMAGES, rule=None).shape == (1, 8)
-    inputs = tf.keras.Input((8, 8, 3))
-    pooled = tf.keras.layers.GlobalAveragePooling2D()(inputs)
-    deaf = tf.keras.Model(inputs, tf.keras.layers.Dense(3)(0 * pooled))
+    inputs = tf_keras.Input((8, 8, 3))
+    pooled = tf_keras.layers.GlobalAveragePooling2D()(inputs)
+    deaf = tf_keras.Model(inputs, tf_keras.layers.Dense(3)(0 * pooled))
     with pytest.raises(ConfigurationError, match="output does not depend on the images"):
         encoder.embed_model(deaf, IMAGES)
     with pytest.raises(MismatchError, match=r"images \(3, 8, 8, 3\), expected \(4, 8, 8, 3\)"):
@@ -189,7 +190,7 @@ def test_refusals(corpus, tmp_path):
     random = dataclasses.replace(corpus, config=dataclasses.replace(corpus.config, projection="random"))
     with pytest.raises(MismatchError, match="projection='random'"):
         joined([corpus, random])
-    saved.export(model_for(corpus), tmp_path / "encoder", random)
+    export(model_for(corpus), tmp_path / "encoder", random)
     with pytest.raises(MismatchError, match="expected leading directions"):
         SavedJacobianEncoder(tmp_path / "encoder").embed_jacobians(np.zeros((1, ROWS, 48)))
     with pytest.raises(ConfigurationError, match="at least batch_size=256"):
@@ -199,9 +200,9 @@ def test_refusals(corpus, tmp_path):
 def test_shipped_encoder_embeds_a_model_whatever_the_order_of_images():
     encoder = SavedJacobianEncoder()
     images = np.random.default_rng(0).normal(size=(64, 32, 32, 3)).astype(np.float32)
-    convolutions = [tf.keras.layers.Conv2D(8, 3, padding="same", activation="relu") for _ in range(3)]
-    last = [tf.keras.layers.GlobalAveragePooling2D(), tf.keras.layers.Dense(10)]
-    network = tf.keras.Sequential([tf.keras.Input((32, 32, 3)), *convolutions, *last])
+    convolutions = [tf_keras.layers.Conv2D(8, 3, padding="same", activation="relu") for _ in range(3)]
+    last = [tf_keras.layers.GlobalAveragePooling2D(), tf_keras.layers.Dense(10)]
+    network = tf_keras.Sequential([tf_keras.Input((32, 32, 3)), *convolutions, *last])
     found = encoder.embed_model(network, images, initializations=2)
     assert found.shape == (2, 128)
     assert np.linalg.norm(found[0] - found[1]) > 0

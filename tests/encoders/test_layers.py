@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas.encoders.layers import FanInUniform, MaskedBatchNormalization
 
@@ -20,7 +21,7 @@ def test_masked_rows_do_not_count(rng):
 
 def test_agrees_with_keras_without_mask(rng):
     rows = rng.normal(size=(50, 3)).astype(np.float32)
-    ours, keras = MaskedBatchNormalization(), tf.keras.layers.BatchNormalization(epsilon=1e-5)
+    ours, keras = MaskedBatchNormalization(), tf_keras.layers.BatchNormalization(epsilon=1e-5)
     np.testing.assert_allclose(ours(rows, training=True), keras(rows, training=True), atol=1e-5)
 
 

@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
 
 from tests.graphs.test_motifs import graphs_of, permuted, random_part
 from tfnas.corpora.graphs import write_graphs
@@ -22,6 +21,7 @@ from tfnas.encoders.motif.splitting import Splitter
 from tfnas.encoders.motif.task import MotifPretraining, RetrievalTask
 from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
+from tfnas.graphs import gnn
 from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, embed_two_level, two_level_view
 from tfnas.graphs.packed import FlatBatch
@@ -243,7 +243,7 @@ def test_trained_and_exported(name, trained):
     again = encoder.module.signatures["serving_default"](
         examples=tf.constant(
             [
-                tfgnn.write_example(encoder.two_level(graphs)[np.array([row])].to_graph_tensor()).SerializeToString()
+                gnn.write_example(encoder.two_level(graphs)[np.array([row])].to_graph_tensor()).SerializeToString()
                 for row in range(3)
             ]
         )

@@ -14,6 +14,7 @@ from scipy.spatial.distance import pdist
 from tests.encoders.test_arch2vec import small_model
 from tfnas import artefacts
 from tfnas.encoders.arch2vec import saved
+from tfnas.encoders.arch2vec.export import export
 from tfnas.errors import CorruptArtefactError, MismatchError
 from tfnas.graphs import cells as cell_graphs
 from tfnas.spaces import Darts, NASBench201
@@ -25,7 +26,7 @@ SPACE = NASBench201()
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "encoder"
     model = small_model("tfnas", SPACE)
-    saved.export(model, SPACE, folder, seed=1)
+    export(model, SPACE, folder, seed=1)
     return folder, model
 
 
@@ -104,7 +105,7 @@ def test_table_belongs_to_its_encoder(exported, tmp_path, rng):
     np.testing.assert_array_equal(read_values, values)
     np.testing.assert_array_equal(read_cells.operations, cells.operations)
 
-    saved.export(small_model("tfnas", SPACE, seed=2), SPACE, tmp_path / "other")
+    export(small_model("tfnas", SPACE, seed=2), SPACE, tmp_path / "other")
     with pytest.raises(MismatchError, match=r"run trainers\.embed again"):
         saved.read_embedding_table(tmp_path / "table", saved.SavedCellEncoder(tmp_path / "other"))
     values[3, 1] = np.nan

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graphs.isomorphism import equivalent
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs import computation_graph as cg
+from tfnas.graphs import gnn
 from tfnas.graphs.operators import ATEN, CODES, DROP, ONNX, OPERATORS, SHAPE, TENSORFLOW
 
 
@@ -56,8 +56,8 @@ def test_records_give_graphs_back(original):
 
 def test_the_record_is_the_one_of_tfgnn():
     original = graph(("input", "odd", "conv", "output"), [(0, 1), (1, 2), (0, 3), (2, 3)], name="n", label=0.5)
-    tensor = tfgnn.parse_single_example(cg.graph_spec(), cg.to_example(original).SerializeToString())
-    assert tfgnn.write_example(tensor) == cg.to_example(original)
+    tensor = gnn.parse_single_example(cg.graph_spec(), cg.to_example(original).SerializeToString())
+    assert gnn.write_example(tensor) == cg.to_example(original)
     assert tensor.node_sets["op"]["shape"].shape == (4, 6)
     assert tensor.edge_sets["flow"].adjacency.target.numpy().tolist() == [1, 2, 3, 3]
 

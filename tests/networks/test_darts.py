@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tfnas.errors import ConfigurationError
 from tfnas.networks import darts
@@ -72,7 +73,7 @@ def test_a_pair_of_cells(rng):
 
 def test_dropping_paths():
     """Dropping changes what training computes, the same seed drops the same, and inference drops nothing."""
-    tf.keras.utils.set_random_seed(0)
+    tf_keras.utils.set_random_seed(0)
     network = DartsNetwork(SMALL, darts.cell(ARCH2VEC_BO))
     images = tf.random.stateless_normal([4, 16, 16, 3], [1, 2])
     before, plain = network(images, training=False), network(images, training=True)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tfnas.errors import ConfigurationError
 from tfnas.networks.layers import INITIALIZATIONS, LayerSettings
@@ -33,7 +34,7 @@ def test_pytorch_draws_biases_and_depthwise_kernels_too():
     convolution = settings.convolution2d(4000, 3, use_bias=True)
     convolution.build((None, 8, 8, 4))
     assert np.abs(convolution.bias).max() == pytest.approx(1 / 6, rel=0.01)
-    depthwise = tf.keras.layers.DepthwiseConv2D(5, depthwise_initializer=settings.depthwise_initializer(5))
+    depthwise = tf_keras.layers.DepthwiseConv2D(5, depthwise_initializer=settings.depthwise_initializer(5))
     depthwise.build((None, 8, 8, 500))
     assert np.abs(depthwise.depthwise_kernel).max() == pytest.approx(1 / 5, rel=0.01)
     assert not np.any(LayerSettings("keras").dense(4)(tf.zeros((1, 2))))

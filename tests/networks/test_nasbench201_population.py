@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tfnas.networks.nasbench201 import EDGE_OPERATIONS, NASBench201Network, Skeleton, work
 from tfnas.networks.nasbench201_population import Population
@@ -117,7 +118,7 @@ def test_size_equals_the_keras_network(number):
     assert parameters[0] == sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
     expected = network.classifier.kernel.shape.num_elements()
     for layer in network.submodules:
-        if isinstance(layer, tf.keras.layers.Conv2D):
+        if isinstance(layer, tf_keras.layers.Conv2D):
             pixels = 12 if layer.kernel.shape[-1] == 6 else 35  # 4 x 3 after the reduction
             expected += layer.kernel.shape.num_elements() * pixels
     assert multiply_adds[0] == expected

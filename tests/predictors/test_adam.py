@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas.predictors import adam
 
@@ -17,7 +18,7 @@ def test_updates_equal_those_of_keras(rng):
         lambda weights: adam.minimise(lambda weights, done: loss(weights), weights, tf.constant(30), lambda done: 0.03)
     )
     variables = [tf.Variable(weight) for weight in start]
-    optimizer = tf.keras.optimizers.Adam(0.03, epsilon=1e-7)
+    optimizer = tf_keras.optimizers.Adam(0.03, epsilon=1e-7)
     for _ in range(30):
         with tf.GradientTape() as tape:
             value = loss(variables)

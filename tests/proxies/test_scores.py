@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tests.fork import ROOT
 from tfnas.errors import ConfigurationError, CorruptArtefactError
@@ -80,7 +81,7 @@ def gradient(function, array, step=1e-5):
     return found
 
 
-@pytest.mark.parametrize("library", [tf.keras, keras], ids=["keras2", "keras3"])
+@pytest.mark.parametrize("library", [tf_keras, keras], ids=["keras2", "keras3"])
 def test_scores_equal_finite_differences(library):
     model = small_model(library)
     before = [variable.numpy() for variable in model.variables]
@@ -122,7 +123,7 @@ def test_scores_equal_finite_differences(library):
     assert found["synflow"] == pytest.approx(flow, rel=1e-5)
 
 
-@pytest.mark.parametrize("library", [tf.keras, keras], ids=["keras2", "keras3"])
+@pytest.mark.parametrize("library", [tf_keras, keras], ids=["keras2", "keras3"])
 def test_branches_without_weights_and_a_softmax_layer(library):
     """The image meets the output of a convolution, and a layer of its own makes the probabilities."""
     layers = library.layers
@@ -229,7 +230,7 @@ def test_same_seed_same_scores():
 
 
 def test_refusals():
-    model = small_model(tf.keras)
+    model = small_model(tf_keras)
     with pytest.raises(ConfigurationError, match="proxies naswot, expected some of synflow"):
         ProxyProgram(model, ["naswot"])
     program = ProxyProgram(model, ["snip"], compiled=False)
@@ -237,10 +238,10 @@ def test_refusals():
         program.scores(IMAGES[:1], LABELS[:1])
     with pytest.raises(ConfigurationError, match="NaN"):
         program.scores(IMAGES * np.nan, LABELS)
-    inputs = tf.keras.Input((8, 8, 3))
+    inputs = tf_keras.Input((8, 8, 3))
     with pytest.raises(ConfigurationError, match="no convolution and no matrix product"):
-        ProxyProgram(tf.keras.Model(inputs, tf.keras.layers.GlobalAveragePooling2D()(inputs)))
-    image = tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 3)(inputs))
+        ProxyProgram(tf_keras.Model(inputs, tf_keras.layers.GlobalAveragePooling2D()(inputs)))
+    image = tf_keras.Model(inputs, tf_keras.layers.Conv2D(2, 3)(inputs))
     with pytest.raises(ConfigurationError, match="expected logits"):
         ProxyProgram(image, ["snip"], compiled=False).scores(IMAGES, LABELS)
     unknown = FiniteSpace("digits", [Architecture(("in", "out"), np.eye(2, k=1))])

@@ -5,7 +5,7 @@ import sys
 
 import keras
 import pytest
-import tensorflow as tf
+import tf_keras
 
 from tests.graphs.isomorphism import equivalent
 from tfnas.encoders.motif.saved import SavedMotifEncoder
@@ -69,7 +69,7 @@ def test_drawn_architectures_have_their_parameters(retriever):
     for row in range(0, len(collection), 25):
         assert collection.graph(row).total_parameters == collection.parameters[row] > 0
     row = retriever.index.row("tf_keras/ResNet50")
-    model = tf.keras.applications.ResNet50(weights=None)
+    model = tf_keras.applications.ResNet50(weights=None)
     graph = collection.graph(row)
     assert graph.total_parameters == model.count_params()
     assert equivalent(graph, from_keras(model, name="ResNet50"))

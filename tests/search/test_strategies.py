@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tests.fork import ROOT
 from tfnas import artefacts
@@ -171,7 +172,7 @@ def test_reinforce_moves_towards_rewarded_actions(candidates):
 
 def test_policy_is_the_keras_lstm_cell(candidates):
     policies = Policies(3, 5, 1e-2, [7])
-    cell = tf.keras.layers.LSTMCell(5, unit_forget_bias=False)
+    cell = tf_keras.layers.LSTMCell(5, unit_forget_bias=False)
     cell.build([None, 3])
     gates, bias, mean, mean_bias = (np.asarray(part)[0] for part in policies._weights)
     forget = np.repeat([0.0, 1.0, 0.0, 0.0], 5)

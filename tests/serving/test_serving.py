@@ -19,6 +19,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tfnas import artefacts, saved_models
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.graphs import cells as cell_graphs
+from tfnas.graphs import gnn
 from tfnas.serving import http
 from tfnas.serving.requests import Servable
 from tfnas.spaces import NASBench201
@@ -98,8 +99,6 @@ def requests_of(folder, rng, count):
         shape = Servable(folder).metadata()["embed"]["inputs"]["jacobians"]["shape"]
         return {"embed": {"jacobians": rng.normal(size=(count, *shape[1:])).astype(np.float32)}}
     if folder.name == "motif_encoder":
-        import tensorflow_gnn as tfgnn
-
         from tfnas.encoders.motif.saved import SavedMotifEncoder
         from tfnas.retrieval.index import Index
 
@@ -107,8 +106,7 @@ def requests_of(folder, rng, count):
         small = np.argsort(graphs.num_nodes, kind="stable")[:count]
         two_level = SavedMotifEncoder(folder).two_level(graphs[small])
         examples = [
-            tfgnn.write_example(two_level[np.array([row])].to_graph_tensor()).SerializeToString()
-            for row in range(count)
+            gnn.write_example(two_level[np.array([row])].to_graph_tensor()).SerializeToString() for row in range(count)
         ]
         return {"encode_examples": {"examples": examples}}
     return {}

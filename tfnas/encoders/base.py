@@ -1,6 +1,5 @@
 """What every exported encoder shares: how an export is written, opened and checked."""
 
-import abc
 import pathlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -49,7 +48,7 @@ def export_module(
         return artefacts.write_manifest(staging, kind=kind, **facts)
 
 
-class SavedEncoder(abc.ABC):
+class SavedEncoder:
     """An exported encoder.
 
     Args:
@@ -89,9 +88,9 @@ class SavedEncoder(abc.ABC):
         """SHA-256 over the encoder's files."""
         return artefacts.fingerprint(self.manifest)
 
-    @abc.abstractmethod
     def embed_records(self, records: tf.Tensor) -> np.ndarray:
         """Embeddings float32 `[B, D]` of the records, string `[B]`, of a corpus that the encoder embeds."""
+        return self.module.signatures["encode_examples"](examples=records)["embedding"].numpy()
 
     @staticmethod
     def shard_rows(corpus: Mapping[str, Any]) -> list[range]:

@@ -3,11 +3,12 @@
 import math
 
 import tensorflow as tf
+import tf_keras
 
 _MOMENTUM, _EPSILON = 0.1, 1e-5
 
 
-class FanInUniform(tf.keras.initializers.Initializer):
+class FanInUniform(tf_keras.initializers.Initializer):
     """Uniform in +-1/sqrt(fan_in), PyTorch's default for the weights and biases of linear layers.
 
     Args:
@@ -24,9 +25,9 @@ class FanInUniform(tf.keras.initializers.Initializer):
         return tf.random.stateless_uniform(shape, (self.seed, 0), -limit, limit, dtype or tf.float32)
 
 
-def linear(inputs: int, units: int, seed: int, name: str) -> tf.keras.layers.Dense:
+def linear(inputs: int, units: int, seed: int, name: str) -> tf_keras.layers.Dense:
     """A fully connected layer without activation, initialised as PyTorch does."""
-    return tf.keras.layers.Dense(
+    return tf_keras.layers.Dense(
         units,
         kernel_initializer=FanInUniform(2 * seed, inputs),
         bias_initializer=FanInUniform(2 * seed + 1, inputs),
@@ -34,7 +35,7 @@ def linear(inputs: int, units: int, seed: int, name: str) -> tf.keras.layers.Den
     )
 
 
-class MaskedBatchNormalization(tf.keras.layers.Layer):
+class MaskedBatchNormalization(tf_keras.layers.Layer):
     """Batch normalisation over rows, some of which may not exist, with statistics shared by all replicas.
 
     Keras 2 has neither the mask nor, on the default strategy, equal statistics for equal global batches. Momentum,
@@ -99,7 +100,7 @@ def _sum_over_replicas(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
-class GraphIsomorphismLayer(tf.keras.layers.Layer):
+class GraphIsomorphismLayer(tf_keras.layers.Layer):
     """One message-passing step: `MLP((1 + epsilon) h + sum of the neighbours' h)` with a trainable epsilon.
 
     The MLP is a chain of linear, batch-norm, ReLU triplets.
@@ -125,7 +126,7 @@ class GraphIsomorphismLayer(tf.keras.layers.Layer):
         self.successor_weight: tf.Variable | float = 1.0
         if directed:  # here and not in `build`, because the neighbours are summed before the layer is called
             self.successor_weight = self.add_weight(
-                name="successor_weight", shape=(), initializer=tf.keras.initializers.Constant(0.5)
+                name="successor_weight", shape=(), initializer=tf_keras.initializers.Constant(0.5)
             )
         widths = [inputs] + [units] * (depth - 1)
         self.linears = [linear(width, units, seed + i, f"linear_{i}") for i, width in enumerate(widths)]

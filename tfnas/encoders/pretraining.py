@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
@@ -61,14 +62,14 @@ class Pretraining(abc.ABC):
 
     @abc.abstractmethod
     def check(self) -> None:
-        """Raises ConfigurationError if the data don't suffice."""
+        """Raises ConfigurationError if the data don't suffice, LegacyKerasError if the model could not be exported."""
 
     @abc.abstractmethod
-    def new_model(self) -> tf.keras.Model:
+    def new_model(self) -> tf_keras.Model:
         """A model whose weights a checkpoint can be restored to."""
 
     @abc.abstractmethod
-    def task(self, stage: str, model: tf.keras.Model | None, seed: int, epochs: int, replicas: int) -> loop.Task:
+    def task(self, stage: str, model: tf_keras.Model | None, seed: int, epochs: int, replicas: int) -> loop.Task:
         """The task of a stage; later stages continue with the model of earlier ones."""
 
     @abc.abstractmethod
@@ -76,7 +77,7 @@ class Pretraining(abc.ABC):
         """Entries of the summary on the data."""
 
     @abc.abstractmethod
-    def export(self, model: tf.keras.Model, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
+    def export(self, model: tf_keras.Model, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
         """Writes the SavedModel with a manifest, which is returned; `facts` are further entries of the manifest."""
 
     @abc.abstractmethod
@@ -87,11 +88,11 @@ class Pretraining(abc.ABC):
         """Entries on the data in the summary of an exported checkpoint; none by default."""
         return {}
 
-    def measure(self, model: tf.keras.Model, seed: int) -> dict[str, float]:
+    def measure(self, model: tf_keras.Model, seed: int) -> dict[str, float]:
         """Metrics of the trained model beyond those of the last epoch; none by default."""
         return {}
 
-    def mapped(self, model: tf.keras.Model, seed: int) -> tuple[np.ndarray, list[str]] | None:
+    def mapped(self, model: tf_keras.Model, seed: int) -> tuple[np.ndarray, list[str]] | None:
         """Embeddings `[n, D]` and names of families `[n]` that a map shows; no map by default."""
         return None
 
@@ -113,7 +114,7 @@ class Pretraining(abc.ABC):
         seed: int,
         strategy: tf.distribute.Strategy | None = None,
         resume: bool = False,
-    ) -> tf.keras.Model:
+    ) -> tf_keras.Model:
         """Trains a model; checkpoints and metrics go to a folder per stage.
 
         Args:
@@ -192,7 +193,7 @@ class Pretraining(abc.ABC):
         return summary
 
 
-def restore(model: tf.keras.Model, checkpoint: str) -> None:
+def restore(model: tf_keras.Model, checkpoint: str) -> None:
     """Gives a model the weights of a run's checkpoint.
 
     Raises:

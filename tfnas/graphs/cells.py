@@ -5,8 +5,8 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
 
+from tfnas.graphs import gnn
 from tfnas.spaces.base import ABSENT, CellTable
 
 VERTEX, FLOW, OPERATION, CELL_ID = "vertex", "flow", "operation", "cell_id"
@@ -14,12 +14,12 @@ SCHEMA_PATH = pathlib.Path(__file__).parent / "schemas" / "cell.pbtxt"
 
 
 @functools.cache
-def cell_spec() -> tfgnn.GraphTensorSpec:
+def cell_spec() -> "gnn.GraphTensorSpec":
     """The GraphTensorSpec of one cell, from the schema file."""
-    return tfgnn.create_graph_spec_from_schema_pb(tfgnn.read_schema(str(SCHEMA_PATH)))
+    return gnn.create_graph_spec_from_schema_pb(gnn.read_schema(str(SCHEMA_PATH)))
 
 
-def to_graph_tensor(cells: CellTable) -> tfgnn.GraphTensor:
+def to_graph_tensor(cells: CellTable) -> "gnn.GraphTensor":
     """N cells as a GraphTensor of shape `[N]` with ragged node and edge sets.
 
     Args:
@@ -38,20 +38,20 @@ def to_graph_tensor(cells: CellTable) -> tfgnn.GraphTensor:
     def ragged(values: np.ndarray, lengths: np.ndarray, dtype: tf.DType = tf.int32) -> tf.RaggedTensor:
         return tf.RaggedTensor.from_row_lengths(tf.constant(values, dtype), tf.constant(lengths, tf.int64))
 
-    return tfgnn.GraphTensor.from_pieces(
-        context=tfgnn.Context.from_fields(
+    return gnn.GraphTensor.from_pieces(
+        context=gnn.Context.from_fields(
             features={CELL_ID: tf.range(len(cells), dtype=tf.int64)[:, None]}, shape=[len(cells)]
         ),
         node_sets={
-            VERTEX: tfgnn.NodeSet.from_fields(
+            VERTEX: gnn.NodeSet.from_fields(
                 sizes=tf.constant(sizes[:, None], tf.int32),
                 features={OPERATION: ragged(cells.operations[mask], sizes, tf.int64)},
             )
         },
         edge_sets={
-            FLOW: tfgnn.EdgeSet.from_fields(
+            FLOW: gnn.EdgeSet.from_fields(
                 sizes=tf.constant(edge_counts[:, None], tf.int32),
-                adjacency=tfgnn.Adjacency.from_indices(
+                adjacency=gnn.Adjacency.from_indices(
                     source=(VERTEX, ragged(source, edge_counts)), target=(VERTEX, ragged(target, edge_counts))
                 ),
             )
@@ -59,7 +59,7 @@ def to_graph_tensor(cells: CellTable) -> tfgnn.GraphTensor:
     )
 
 
-def dense_view(graph: tfgnn.GraphTensor, num_vertices: int, num_operations: int) -> tuple[tf.Tensor, tf.Tensor]:
+def dense_view(graph: "gnn.GraphTensor", num_vertices: int, num_operations: int) -> tuple[tf.Tensor, tf.Tensor]:
     """A batch of cells as two dense tensors, padded at the end.
 
     Args:
@@ -85,7 +85,7 @@ def dense_view(graph: tfgnn.GraphTensor, num_vertices: int, num_operations: int)
 
 
 def to_example(operations: np.ndarray, adjacency: np.ndarray, cell_id: int) -> tf.train.Example:
-    """The tf.train.Example that `tfgnn.write_example` would make of one cell, written directly (much faster).
+    """The tf.train.Example that `tensorflow_gnn.write_example` makes of one cell, written directly (much faster).
 
     Args:
       operations: uint8 `[V]`, `ABSENT` where the vertex does not exist.
@@ -115,6 +115,6 @@ def smallest_example() -> bytes:
 
 
 @tf.autograph.experimental.do_not_convert
-def parse_examples(serialized: tf.Tensor) -> tfgnn.GraphTensor:
+def parse_examples(serialized: tf.Tensor) -> "gnn.GraphTensor":
     """Parses serialised tf.train.Examples, string `[B]`, to a GraphTensor of shape `[B]`."""
-    return tfgnn.parse_example(cell_spec(), serialized)
+    return gnn.parse_example(cell_spec(), serialized)

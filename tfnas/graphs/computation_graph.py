@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
 
 from tfnas.errors import InvalidArchitectureError
+from tfnas.graphs import gnn
 from tfnas.graphs.operators import CODES, CONV_TRANSPOSE, DEPTHWISE_CONV, INPUT, OPERATORS, OUTPUT, UNKNOWN, WEIGHTED
 
 OP, FLOW = "op", "flow"
@@ -131,18 +131,18 @@ class ComputationGraph:
 
 
 @functools.cache
-def graph_spec() -> tfgnn.GraphTensorSpec:
+def graph_spec() -> "gnn.GraphTensorSpec":
     """The GraphTensorSpec of one computation graph, from the schema file."""
-    return tfgnn.create_graph_spec_from_schema_pb(tfgnn.read_schema(str(SCHEMA_PATH)))
+    return gnn.create_graph_spec_from_schema_pb(gnn.read_schema(str(SCHEMA_PATH)))
 
 
 @functools.cache
-def training_spec() -> tfgnn.GraphTensorSpec:
+def training_spec() -> "gnn.GraphTensorSpec":
     """The GraphTensorSpec without the context features (name, source, unknown) that training does not need."""
-    schema = copy.deepcopy(tfgnn.read_schema(str(SCHEMA_PATH)))
+    schema = copy.deepcopy(gnn.read_schema(str(SCHEMA_PATH)))
     for name in ("name", "source", "unknown"):
         del schema.context.features[name]
-    return tfgnn.create_graph_spec_from_schema_pb(schema)
+    return gnn.create_graph_spec_from_schema_pb(schema)
 
 
 def smallest_graph() -> ComputationGraph:
@@ -153,7 +153,7 @@ def smallest_graph() -> ComputationGraph:
 
 
 def to_example(graph: ComputationGraph) -> tf.train.Example:
-    """The tf.train.Example that `tfgnn.write_example` would make of the graph, written directly (much faster)."""
+    """The tf.train.Example that `tensorflow_gnn.write_example` makes of the graph, written directly (much faster)."""
     example = tf.train.Example()
     feature = example.features.feature
     for name in ("name", "family", "source"):
@@ -216,11 +216,11 @@ def from_example(serialized: bytes) -> ComputationGraph:
     )
 
 
-def to_graph_tensor(graphs: Sequence[ComputationGraph]) -> tfgnn.GraphTensor:
+def to_graph_tensor(graphs: Sequence[ComputationGraph]) -> "gnn.GraphTensor":
     """N graphs as a GraphTensor of shape `[N]` with ragged node and edge sets.
 
     Example:
       >>> to_graph_tensor([smallest_graph()]).shape.as_list()
       [1]
     """
-    return tfgnn.parse_example(graph_spec(), tf.constant([to_example(graph).SerializeToString() for graph in graphs]))
+    return gnn.parse_example(graph_spec(), tf.constant([to_example(graph).SerializeToString() for graph in graphs]))

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
 from tqdm import tqdm
 
 from tfnas.errors import ConfigurationError
+from tfnas.graphs import gnn
 from tfnas.graphs.computation_graph import FLOW, OP, ComputationGraph, training_spec
 from tfnas.graphs.importers import Model, import_model, is_model
 from tfnas.graphs.structure import STRUCTURE, structure
@@ -222,7 +222,7 @@ class FlatBatch(NamedTuple):
     sizes: tf.Tensor
 
 
-def flat_view(graph: tfgnn.GraphTensor) -> FlatBatch:
+def flat_view(graph: "gnn.GraphTensor") -> FlatBatch:
     """A scalar GraphTensor of merged computation graphs as flat tensors, with one node and one edge of padding."""
     nodes, flow = graph.node_sets[OP], graph.edge_sets[FLOW]
     columns = (nodes["operator"][:, None], nodes["shape"], nodes["kernel"], nodes["bias"][:, None])
@@ -241,7 +241,7 @@ def flat_view(graph: tfgnn.GraphTensor) -> FlatBatch:
 @tf.autograph.experimental.do_not_convert
 def parse_examples(examples: tf.Tensor) -> FlatBatch:
     """Serialised GraphTensor tf.Examples of computation graphs, string `[B]`, as a batch."""
-    graphs = tfgnn.parse_example(training_spec(), examples)
+    graphs = gnn.parse_example(training_spec(), examples)
     return flat_view(graphs.merge_batch_to_components())
 
 

@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas.errors import ConfigurationError
 from tfnas.networks.layers import LayerSettings
@@ -117,7 +118,7 @@ def cell_pair(architecture: Architecture) -> list[Architecture]:
     return NASBench301().cells(architecture)
 
 
-class DartsNetwork(tf.keras.Model):
+class DartsNetwork(tf_keras.Model):
     """Classifier of images out of normal and reduction cells.
 
     Args:
@@ -165,7 +166,7 @@ class DartsNetwork(tf.keras.Model):
             self.cells.append(_Cell(channels, reduction if reduces else normal, reduces, after_reduction, settings))
             after_reduction = reduces
         self.auxiliary = _AuxiliaryHead(skeleton, settings) if skeleton.auxiliary else None
-        self.pool = tf.keras.layers.GlobalAveragePooling2D()
+        self.pool = tf_keras.layers.GlobalAveragePooling2D()
         self.classifier = settings.dense(skeleton.num_classes)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -206,7 +207,7 @@ def build_pair(architecture: Architecture, image_shape: tuple[int, int, int], nu
     return DartsNetwork(dataclasses.replace(NASBENCH301, num_classes=num_classes), architecture)
 
 
-class _Cell(tf.keras.layers.Layer):
+class _Cell(tf_keras.layers.Layer):
     def __init__(
         self,
         channels: int,
@@ -247,7 +248,7 @@ def _drop(value: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.Tenso
     return value * tf.cast(survives, value.dtype) / (1.0 - probability)
 
 
-def _operation(name: str, channels: int, strides: int, settings: LayerSettings) -> tf.keras.layers.Layer:
+def _operation(name: str, channels: int, strides: int, settings: LayerSettings) -> tf_keras.layers.Layer:
     if name == "none":
         return _Zero(strides)
     if name == "skip_connect":
@@ -259,12 +260,12 @@ def _operation(name: str, channels: int, strides: int, settings: LayerSettings) 
     return _Separable(channels, size, strides, repeats, dilation, settings)
 
 
-class _Identity(tf.keras.layers.Layer):
+class _Identity(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return tf.identity(inputs)
 
 
-class _Zero(tf.keras.layers.Layer):
+class _Zero(tf_keras.layers.Layer):
     def __init__(self, strides: int):
         super().__init__()
         self.strides = strides
@@ -273,19 +274,19 @@ class _Zero(tf.keras.layers.Layer):
         return tf.zeros_like(inputs[:, :: self.strides, :: self.strides])
 
 
-class _Pool(tf.keras.layers.Layer):
+class _Pool(tf_keras.layers.Layer):
     """3 x 3; averages count no padding."""
 
     def __init__(self, maximum: bool, strides: int):
         super().__init__()
         self.strides = strides
-        self.pool = (tf.keras.layers.MaxPooling2D if maximum else tf.keras.layers.AveragePooling2D)(3, 1, "same")
+        self.pool = (tf_keras.layers.MaxPooling2D if maximum else tf_keras.layers.AveragePooling2D)(3, 1, "same")
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return self.pool(inputs)[:, :: self.strides, :: self.strides]
 
 
-class _Projection(tf.keras.layers.Layer):
+class _Projection(tf_keras.layers.Layer):
     """ReLU, 1 x 1 convolution, norm."""
 
     def __init__(self, channels: int, settings: LayerSettings):
@@ -296,7 +297,7 @@ class _Projection(tf.keras.layers.Layer):
         return self.norm(self.convolution(tf.nn.relu(inputs)), training=training)
 
 
-class _Halving(tf.keras.layers.Layer):
+class _Halving(tf_keras.layers.Layer):
     """Half the size: two 1 x 1 convolutions with stride 2, one shifted by a pixel, give half of the channels each."""
 
     def __init__(self, channels: int, settings: LayerSettings):
@@ -313,7 +314,7 @@ class _Halving(tf.keras.layers.Layer):
         return self.norm(tf.concat([self.even(rectified), self.odd(shifted)], axis=-1), training=training)
 
 
-class _Separable(tf.keras.layers.Layer):
+class _Separable(tf_keras.layers.Layer):
     """ReLU, depthwise convolution, 1 x 1 convolution, norm; `repeats` times, the strides in the first."""
 
     def __init__(self, channels: int, size: int, strides: int, repeats: int, dilation: int, settings: LayerSettings):
@@ -329,7 +330,7 @@ class _Separable(tf.keras.layers.Layer):
         return inputs
 
 
-class _Depthwise(tf.keras.layers.Layer):
+class _Depthwise(tf_keras.layers.Layer):
     """Depthwise convolution. Strides take every second pixel, counted from the first, as PyTorch's padding does."""
 
     def __init__(self, size: int, strides: int, dilation: int, settings: LayerSettings):
@@ -346,10 +347,10 @@ class _Depthwise(tf.keras.layers.Layer):
         return outputs[:, :: self.strides, :: self.strides]
 
 
-class _AuxiliaryHead(tf.keras.layers.Layer):
+class _AuxiliaryHead(tf_keras.layers.Layer):
     def __init__(self, skeleton: DartsSkeleton, settings: LayerSettings):
         super().__init__()
-        self.pool = tf.keras.layers.AveragePooling2D(5, 2 if skeleton.large_images else 3, "valid")
+        self.pool = tf_keras.layers.AveragePooling2D(5, 2 if skeleton.large_images else 3, "valid")
         self.first, self.first_norm = settings.convolution2d(128, 1), settings.batch_norm()
         self.second = settings.convolution2d(768, 2, padding="valid")
         self.second_norm = None if skeleton.large_images else settings.batch_norm()

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 
 import tensorflow as tf
+import tf_keras
 
 from tfnas.errors import ConfigurationError
 from tfnas.settings import check_choices
@@ -39,48 +40,48 @@ class LayerSettings:
                 f"norm_momentum={self.norm_momentum}, norm_epsilon={self.norm_epsilon}, expected [0, 1) and above 0"
             )
 
-    def batch_norm(self) -> tf.keras.layers.BatchNormalization:
+    def batch_norm(self) -> tf_keras.layers.BatchNormalization:
         """Batch normalisation."""
-        return tf.keras.layers.BatchNormalization(
+        return tf_keras.layers.BatchNormalization(
             momentum=self.norm_momentum, epsilon=self.norm_epsilon, center=self.norm_affine, scale=self.norm_affine
         )
 
     def convolution2d(
         self, channels: int, size: int, strides: int = 1, *, use_bias: bool = False, padding: str = "same"
-    ) -> tf.keras.layers.Conv2D:
+    ) -> tf_keras.layers.Conv2D:
         """A convolution; by default it keeps the size of the image, but for its strides, and has no bias."""
-        layer = tf.keras.layers.Conv2D(
+        layer = tf_keras.layers.Conv2D(
             channels, size, strides, padding=padding, use_bias=use_bias, kernel_initializer=self.kernel_initializer()
         )
         return self._with_bias(layer, lambda shape: size * size * shape[-1])
 
-    def dense(self, units: int) -> tf.keras.layers.Dense:
+    def dense(self, units: int) -> tf_keras.layers.Dense:
         """A dense layer with bias. He's initialisation is for layers before a ReLU, so here it gives way to Keras's."""
         initializer = self.kernel_initializer() if self.initialization == "pytorch" else "glorot_uniform"
-        return self._with_bias(tf.keras.layers.Dense(units, kernel_initializer=initializer), lambda shape: shape[-1])
+        return self._with_bias(tf_keras.layers.Dense(units, kernel_initializer=initializer), lambda shape: shape[-1])
 
-    def kernel_initializer(self) -> str | tf.keras.initializers.Initializer:
+    def kernel_initializer(self) -> str | tf_keras.initializers.Initializer:
         """For kernels of convolutions."""
         if self.initialization == "pytorch":
-            return tf.keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+            return tf_keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
         return {"he_normal": "he_normal", "keras": "glorot_uniform"}[self.initialization]
 
-    def depthwise_initializer(self, size: int) -> str | tf.keras.initializers.Initializer:
+    def depthwise_initializer(self, size: int) -> str | tf_keras.initializers.Initializer:
         """For kernels of depthwise convolutions, where PyTorch counts one channel as fan-in and Keras all of them."""
         if self.initialization == "pytorch":
-            return tf.keras.initializers.RandomUniform(-1 / size, 1 / size)
+            return tf_keras.initializers.RandomUniform(-1 / size, 1 / size)
         return self.kernel_initializer()
 
     def _with_bias(
-        self, layer: tf.keras.layers.Layer, fan_in: Callable[[tf.TensorShape], int]
-    ) -> tf.keras.layers.Layer:
+        self, layer: tf_keras.layers.Layer, fan_in: Callable[[tf.TensorShape], int]
+    ) -> tf_keras.layers.Layer:
         """PyTorch draws biases as it draws kernels; their bound is known when the layer is built."""
         if self.initialization == "pytorch" and layer.use_bias:
             build = layer.build
 
             def build_with_bound(shape: tf.TensorShape) -> None:
                 bound = 1 / math.sqrt(fan_in(shape))
-                layer.bias_initializer = tf.keras.initializers.RandomUniform(-bound, bound)
+                layer.bias_initializer = tf_keras.initializers.RandomUniform(-bound, bound)
                 build(shape)
 
             layer.build = build_with_bound

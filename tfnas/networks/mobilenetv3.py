@@ -8,6 +8,7 @@ References:
 import dataclasses
 
 import tensorflow as tf
+import tf_keras
 
 from tfnas.errors import ConfigurationError
 from tfnas.networks.layers import LayerSettings
@@ -102,7 +103,7 @@ def blocks(skeleton: MobileNetV3Skeleton, architecture: Architecture) -> list[Bl
     return listed
 
 
-class _Activation(tf.keras.layers.Layer):
+class _Activation(tf_keras.layers.Layer):
     def __init__(self, hard_swish: bool):
         super().__init__()
         self.hard_swish = hard_swish
@@ -111,14 +112,14 @@ class _Activation(tf.keras.layers.Layer):
         return inputs * tf.nn.relu6(inputs + 3.0) / 6.0 if self.hard_swish else tf.nn.relu(inputs)
 
 
-class _Block(tf.keras.layers.Layer):
+class _Block(tf_keras.layers.Layer):
     def __init__(self, block: Block, settings: LayerSettings):
         super().__init__()
         self.block = block
         self.expand = None
         if block.middle != block.inputs:
             self.expand, self.expand_norm = settings.convolution2d(block.middle, 1), settings.batch_norm()
-        self.depthwise = tf.keras.layers.DepthwiseConv2D(
+        self.depthwise = tf_keras.layers.DepthwiseConv2D(
             block.kernel,
             block.strides,
             "same",
@@ -144,7 +145,7 @@ class _Block(tf.keras.layers.Layer):
         return features + inputs if self.block.residual else features
 
 
-class MobileNetV3Network(tf.keras.Model):
+class MobileNetV3Network(tf_keras.Model):
     """Classifier of images.
 
     Args:

@@ -9,6 +9,7 @@ import functools
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas.networks.layers import LayerSettings
 from tfnas.settings import check_least
@@ -71,7 +72,7 @@ def vertex_channels(input_channels: int, output_channels: int, adjacency: np.nda
     return _vertex_channels(input_channels, output_channels, adjacency.tobytes(), len(adjacency))
 
 
-class _ConvBnRelu(tf.keras.layers.Layer):
+class _ConvBnRelu(tf_keras.layers.Layer):
     def __init__(self, channels: int, size: int, settings: LayerSettings):
         super().__init__()
         self.convolution, self.norm = settings.convolution2d(channels, size), settings.batch_norm()
@@ -80,7 +81,7 @@ class _ConvBnRelu(tf.keras.layers.Layer):
         return tf.nn.relu(self.norm(self.convolution(inputs), training=training))
 
 
-class _Module(tf.keras.layers.Layer):
+class _Module(tf_keras.layers.Layer):
     def __init__(self, cell: Architecture, channels: tuple[int, ...], settings: LayerSettings):
         super().__init__()
         self.matrix, self.channels = cell.adjacency, channels
@@ -89,7 +90,7 @@ class _Module(tf.keras.layers.Layer):
         }
         sizes = {CONV1X1: 1, CONV3X3: 3}
         self.operations = [
-            _ConvBnRelu(width, sizes[name], settings) if name in sizes else tf.keras.layers.MaxPooling2D(3, 1, "same")
+            _ConvBnRelu(width, sizes[name], settings) if name in sizes else tf_keras.layers.MaxPooling2D(3, 1, "same")
             for name, width in zip(cell.operations[1:-1], channels[1:-1], strict=True)
         ]
 
@@ -113,7 +114,7 @@ class _Module(tf.keras.layers.Layer):
         return [self.projections[str(vertex)](inputs, training=training)] if self.matrix[0, vertex] else []
 
 
-class NASBench101Network(tf.keras.Model):
+class NASBench101Network(tf_keras.Model):
     """Classifier of images with one cell repeated in every module.
 
     Args:
@@ -135,9 +136,9 @@ class NASBench101Network(tf.keras.Model):
         self.blocks = []
         for number, (before, width) in enumerate(skeleton.modules()):
             if number and number % skeleton.modules_per_stack == 0:
-                self.blocks.append(tf.keras.layers.MaxPooling2D(2, 2, "same"))
+                self.blocks.append(tf_keras.layers.MaxPooling2D(2, 2, "same"))
             self.blocks.append(_Module(cell, vertex_channels(before, width, cell.adjacency), settings))
-        self.pool = tf.keras.layers.GlobalAveragePooling2D()
+        self.pool = tf_keras.layers.GlobalAveragePooling2D()
         self.classifier = settings.dense(skeleton.num_classes)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:

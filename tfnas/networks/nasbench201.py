@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.supernet import RunBlock, Supernet
@@ -39,7 +40,7 @@ class Skeleton:
         check_least(self, num_classes=1, channels=1, cells_per_stage=1, stages=1)
 
 
-class _Edge(tf.keras.layers.Layer):
+class _Edge(tf_keras.layers.Layer):
     """One edge of the cell: its fixed operation, or all five with the choice left to `call`.
 
     Where it changes the number of channels, a skip is a 1 x 1 convolution and a norm; the code of such an edge, if
@@ -59,7 +60,7 @@ class _Edge(tf.keras.layers.Layer):
         for name, (convolution, norm) in self.convolutions.items():
             setattr(self, f"{name}_convolution", convolution)
             setattr(self, f"{name}_norm", norm)
-        self.pool = tf.keras.layers.AveragePooling2D(3, 1, "same")
+        self.pool = tf_keras.layers.AveragePooling2D(3, 1, "same")
 
     def build(self, input_shape: tf.TensorShape) -> None:
         # Without this, only the branch that runs first would get its weights.
@@ -85,7 +86,7 @@ class _Edge(tf.keras.layers.Layer):
         return tf.identity(inputs) if name == SKIP else tf.zeros_like(inputs)
 
 
-class Cell(tf.keras.layers.Layer):
+class Cell(tf_keras.layers.Layer):
     """Six operations between four nodes; None leaves an operation to `call`, `widens` says that channels change."""
 
     def __init__(
@@ -106,14 +107,14 @@ class Cell(tf.keras.layers.Layer):
         return nodes[-1]
 
 
-class Reduction(tf.keras.layers.Layer):
+class Reduction(tf_keras.layers.Layer):
     """Residual block that halves the image and changes the number of channels."""
 
     def __init__(self, channels: int, settings: LayerSettings):
         super().__init__()
         self.first, self.first_norm = settings.convolution2d(channels, 3, strides=2), settings.batch_norm()
         self.second, self.second_norm = settings.convolution2d(channels, 3), settings.batch_norm()
-        self.pool, self.shortcut = tf.keras.layers.AveragePooling2D(2, 2, "same"), settings.convolution2d(channels, 1)
+        self.pool, self.shortcut = tf_keras.layers.AveragePooling2D(2, 2, "same"), settings.convolution2d(channels, 1)
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         outputs = self.first_norm(self.first(tf.nn.relu(inputs)), training=training)
@@ -121,7 +122,7 @@ class Reduction(tf.keras.layers.Layer):
         return outputs + self.shortcut(self.pool(inputs))
 
 
-class NASBench201Network(tf.keras.Model):
+class NASBench201Network(tf_keras.Model):
     """Classifier of images with one cell repeated in every stage.
 
     Args:
@@ -152,7 +153,7 @@ class NASBench201Network(tf.keras.Model):
                 self.blocks.append(Reduction(channels, settings))
             self.blocks.extend(Cell(channels, operations, settings) for _ in range(skeleton.cells_per_stage))
         self.last_norm = settings.batch_norm()
-        self.pool = tf.keras.layers.GlobalAveragePooling2D()
+        self.pool = tf_keras.layers.GlobalAveragePooling2D()
         self.classifier = settings.dense(skeleton.num_classes)
 
     def call(self, images: tf.Tensor, codes: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:

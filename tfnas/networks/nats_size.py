@@ -5,6 +5,7 @@ References:
 """
 
 import tensorflow as tf
+import tf_keras
 
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.nasbench201 import Cell, Reduction
@@ -19,7 +20,7 @@ CELL = (CONV3X3, CONV3X3, CONV3X3, SKIP, CONV3X3, CONV3X3)
 """Operations of the cell, on the edges in NAS-Bench-201's order."""
 
 
-class NATSSizeNetwork(tf.keras.Model):
+class NATSSizeNetwork(tf_keras.Model):
     """Classifier of images: cell, reduction, cell, reduction, cell.
 
     Args:
@@ -52,7 +53,7 @@ class NATSSizeNetwork(tf.keras.Model):
             for stage, (before, width) in enumerate(zip([channels[0], *channels], channels, strict=False))
         ]
         self.last_norm = settings.batch_norm()
-        self.pool = tf.keras.layers.GlobalAveragePooling2D()
+        self.pool = tf_keras.layers.GlobalAveragePooling2D()
         self.classifier = settings.dense(num_classes)
 
     def call(self, images: tf.Tensor, widths: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:

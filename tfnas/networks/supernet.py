@@ -22,7 +22,7 @@ class Supernet(abc.ABC):
       cuts: whether an architecture's weights are cut out of the network's, as `shape` says.
     """
 
-    network: tf.keras.Model
+    network: Layer
     cuts: bool = False
 
     @abc.abstractmethod

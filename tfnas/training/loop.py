@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from tqdm import tqdm
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError
@@ -34,8 +35,8 @@ class Task(abc.ABC):
         a network that gathers and scatters along edges is faster without.
     """
 
-    model: tf.keras.Model
-    optimizer: tf.keras.optimizers.Optimizer
+    model: tf_keras.Model
+    optimizer: tf_keras.optimizers.Optimizer
     num_examples: int
     data: tuple[tf.Tensor, ...]
     metric_names: tuple[str, ...]

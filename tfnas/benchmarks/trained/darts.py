@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from tqdm import tqdm
 
 from tfnas import artefacts
@@ -57,9 +58,9 @@ def fit(
     """
     images, labels = (tf.constant(array) for array in train)
     steps = -(-len(labels) // config.batch_size)
-    tf.keras.utils.set_random_seed(config.seed)
+    tf_keras.utils.set_random_seed(config.seed)
     network.with_auxiliary(images[:1], training=True)  # creates every variable
-    optimizer = tf.keras.optimizers.SGD(
+    optimizer = tf_keras.optimizers.SGD(
         config.learning_rate, momentum=0.9, global_clipnorm=config.clip_norm or None, jit_compile=False
     )
     optimizer.build(network.trainable_variables)
@@ -166,12 +167,12 @@ def _learning_rate(config: DartsTraining, epoch: int) -> float:
 
 
 def _update_program(
-    network: DartsNetwork, optimizer: tf.keras.optimizers.Optimizer, config: DartsTraining
+    network: DartsNetwork, optimizer: tf_keras.optimizers.Optimizer, config: DartsTraining
 ) -> tf.types.experimental.GenericFunction:
     """One update on a batch; returns its loss and how many images were classified correctly."""
     weights = network.trainable_variables
     classes = network.skeleton.num_classes
-    entropy = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
+    entropy = tf_keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
 
     @tf.function(reduce_retracing=True)
     def update(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

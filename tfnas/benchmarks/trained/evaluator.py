@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+import tf_keras
 
 from tfnas import artefacts
 from tfnas.benchmarks.base import Evaluator, Score
@@ -58,7 +58,7 @@ class TrainedEvaluator(Evaluator):
     def __init__(
         self,
         space: Space,
-        build: Callable[[Architecture, tuple[int, int, int], int], tf.keras.Model],
+        build: Callable[[Architecture, tuple[int, int, int], int], tf_keras.Model],
         data: ImageData,
         config: TrainedConfig | None = None,
         cache: artefacts.PathLike | None = None,
@@ -111,7 +111,7 @@ class TrainedEvaluator(Evaluator):
 
     def _fit(self, architecture: Architecture, started: float) -> tuple[float, float]:
         config, data = self.config, self.data
-        tf.keras.utils.set_random_seed(config.seed)
+        tf_keras.utils.set_random_seed(config.seed)
         model = self._build(architecture, data.train[0].shape[1:], data.num_classes)
         keras = _keras_of(model)
         steps = config.epochs * math.ceil(len(data.train[1]) / config.batch_size)
@@ -152,8 +152,8 @@ class TrainedEvaluator(Evaluator):
 
 def _keras_of(model: object):
     """The Keras that made a model: version 2 inside tfnas, maybe version 3 outside."""
-    if isinstance(model, tf.keras.Model):
-        return tf.keras
+    if isinstance(model, tf_keras.Model):
+        return tf_keras
     import keras
 
     if isinstance(model, keras.Model):

@@ -15,7 +15,8 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from tfnas.encoders.arch2vec.model import Arch2Vec, in_chunks
+from tfnas.encoders.arch2vec.model import Arch2Vec
+from tfnas.encoders.arch2vec.saved import in_chunks
 from tfnas.spaces import Space
 from tfnas.spaces.base import ABSENT, CellTable
 

@@ -5,19 +5,16 @@ References:
 """
 
 import itertools
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
-from tqdm.contrib.concurrent import thread_map
+import tf_keras
 
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
 from tfnas.encoders.layers import GraphIsomorphismLayer, linear
 from tfnas.graphs import cells as cell_graphs
-from tfnas.spaces.base import CellTable
+from tfnas.graphs import gnn
 
 MEAN, LOG_STDDEV, EMBEDDING = "mean", "log_stddev", "embedding"
 
@@ -29,7 +26,7 @@ class Posterior(NamedTuple):
     log_stddev: tf.Tensor
 
 
-class Arch2Vec(tf.keras.Model):
+class Arch2Vec(tf_keras.Model):
     """Encoder q(Z | X, A) and decoder p(X, A | Z) of cells with up to V vertices and O operations.
 
     Calling the model on a GraphTensor of cells gives the same GraphTensor with the features `mean` and `log_stddev`
@@ -71,7 +68,7 @@ class Arch2Vec(tf.keras.Model):
         zeros = tf.zeros([1, num_vertices, num_operations]), tf.zeros([1, num_vertices, num_vertices])
         self.decode(self.encode(*zeros).mean)  # creates every variable
 
-    def call(self, graph: tfgnn.GraphTensor, training: bool = False) -> tfgnn.GraphTensor:
+    def call(self, graph: "gnn.GraphTensor", training: bool = False) -> "gnn.GraphTensor":
         """Encodes cells.
 
         Args:
@@ -93,16 +90,16 @@ class Arch2Vec(tf.keras.Model):
 
         def neighbour_sum(features: tf.Tensor, successor_weight: tf.Tensor | float) -> tf.Tensor:
             total = 0.0
-            ways = ((tfgnn.SOURCE, tfgnn.TARGET, 1.0), (tfgnn.TARGET, tfgnn.SOURCE, successor_weight))
+            ways = ((gnn.SOURCE, gnn.TARGET, 1.0), (gnn.TARGET, gnn.SOURCE, successor_weight))
             for sender, receiver, weight in ways:
-                messages = tfgnn.broadcast_node_to_edges(graph, cell_graphs.FLOW, sender, feature_value=features)
-                total += weight * tfgnn.pool_edges_to_node(
+                messages = gnn.broadcast_node_to_edges(graph, cell_graphs.FLOW, sender, feature_value=features)
+                total += weight * gnn.pool_edges_to_node(
                     graph, cell_graphs.FLOW, receiver, reduce_type="sum", feature_value=messages
                 )
             return total
 
         posterior = self._posterior(ops, neighbour_sum, None, training)
-        embedding = tfgnn.pool_nodes_to_context(
+        embedding = gnn.pool_nodes_to_context(
             graph, cell_graphs.VERTEX, reduce_type=self.config.pooling, feature_value=posterior.mean
         )
         features = dict(vertices.features) | {MEAN: posterior.mean, LOG_STDDEV: posterior.log_stddev}
@@ -266,35 +263,3 @@ def batch_loss(config: Arch2VecConfig, terms: Terms, row_weights: tf.Tensor, tot
         kl_weight /= total_weight
     per_cell = terms.operations + terms.edges + kl_weight * terms.divergence
     return tf.reduce_sum(per_cell * row_weights) / total_weight
-
-
-def in_chunks(
-    encode: Callable[[tf.Tensor, tf.Tensor], Sequence[tf.Tensor]],
-    cells: CellTable,
-    output: int,
-    size: int,
-    *,
-    progress: bool = False,
-) -> np.ndarray:
-    """One output of a compiled encoder for N cells, computed on all processors.
-
-    Args:
-      encode: function of operation codes uint8 `[size, V]` and adjacencies uint8 `[size, V, V]`.
-      cells: N cells, at least one.
-      output: position of the output among those that `encode` returns.
-      size: cells in a chunk; the last chunk is filled up, or XLA would compile a second program.
-      progress: show a bar; no bar by default.
-
-    Returns:
-      The output's rows for the N cells.
-    """
-
-    def run(start: int) -> np.ndarray:
-        rows = np.minimum(np.arange(start, start + size), len(cells) - 1)
-        outputs = encode(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
-        return outputs[output].numpy()[: len(cells) - start]
-
-    starts = range(0, len(cells), size)
-    return np.concatenate(
-        thread_map(run, starts, max_workers=os.cpu_count(), desc="Embedding", unit="chunk", disable=not progress)
-    )

@@ -1,18 +1,19 @@
-"""Exports of arch2vec, which need nothing but TensorFlow, and tables of the embeddings of cells."""
+"""Exported encoders of arch2vec, which need nothing but TensorFlow, and tables of the embeddings of cells."""
 
+import os
 import pathlib
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tqdm.contrib.concurrent import thread_map
 
 from tfnas import artefacts
 from tfnas.corpora import cells as cell_corpora
-from tfnas.encoders.arch2vec.model import Arch2Vec, in_chunks
-from tfnas.encoders.base import KIND_PREFIX, SavedEncoder, export_module
+from tfnas.encoders.base import KIND_PREFIX, SavedEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
-from tfnas.graphs import cells as cell_graphs
 from tfnas.reports import figures
 from tfnas.saved_models import SHIPPED
 from tfnas.spaces import Space
@@ -21,84 +22,6 @@ from tfnas.spaces.base import CellTable
 KIND = KIND_PREFIX + "arch2vec"
 TABLE_KIND = "embedding_table"
 _CHUNK = 1024
-
-
-class _ServingModule(tf.Module):
-    """`encode`, `encode_examples` and `decode` over the model's variables."""
-
-    def __init__(self, model: Arch2Vec):
-        super().__init__(name="arch2vec")
-        self.weights = list(model.variables)
-        vertices, operations, size = model.num_vertices, model.num_operations, model.config.embedding_dim
-
-        def outputs(ops: tf.Tensor, adjacency: tf.Tensor) -> dict[str, tf.Tensor]:
-            embedding, posterior = model.embed(ops, adjacency)
-            return {"embedding": embedding, "mean": posterior.mean, "log_variance": 2.0 * posterior.log_stddev}
-
-        @tf.function(
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([None, vertices, operations], tf.float32, "ops"),
-                tf.TensorSpec([None, vertices, vertices], tf.float32, "adjacency"),
-            ],
-        )
-        def encode(ops: tf.Tensor, adjacency: tf.Tensor) -> dict[str, tf.Tensor]:
-            return outputs(ops, adjacency)
-
-        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")])
-        def encode_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            return outputs(*cell_graphs.dense_view(cell_graphs.parse_examples(examples), vertices, operations))
-
-        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, vertices, size], tf.float32, "latent")])
-        def decode(latent: tf.Tensor) -> dict[str, tf.Tensor]:
-            operation_logits, edge_logits = model.decode(latent)
-            if model.config.operation_likelihood == "softmax":
-                probabilities = tf.nn.softmax(operation_logits)
-            else:
-                probabilities = tf.sigmoid(operation_logits)
-            upper = tf.linalg.band_part(tf.ones([vertices, vertices]), 0, -1) - tf.eye(vertices)
-            return {"operations": probabilities, "adjacency": tf.sigmoid(edge_logits) * upper}
-
-        self.encode = encode
-        self.encode_examples = encode_examples
-        self.decode = decode
-
-
-def export(model: Arch2Vec, space: Space, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
-    """Writes the SavedModel and its manifest; replaces `folder` as a whole once everything is written.
-
-    Signatures: `encode` and `serving_default` (`ops` float32 `[B, V, O]`, `adjacency` float32 `[B, V, V]` ->
-    `embedding` `[B, D]`, `mean` and `log_variance` `[B, V, D]`), `encode_examples` (string `[B]`, serialised
-    GraphTensor tf.Examples, same outputs), `decode` (`latent` `[B, V, D]` -> probabilities `operations` `[B, V, O]`
-    and `adjacency` `[B, V, V]`).
-
-    Args:
-      model: the trained model.
-      space: the space it was trained on.
-      folder: folder of the export.
-      **facts: JSON values for the manifest, such as configuration, seed and metrics.
-
-    Returns:
-      The manifest.
-    """
-    module = _ServingModule(model)
-    return export_module(
-        module,
-        folder,
-        kind=KIND,
-        signatures={
-            "serving_default": module.encode,
-            "encode": module.encode,
-            "encode_examples": module.encode_examples,
-            "decode": module.decode,
-        },
-        example=cell_graphs.smallest_example(),
-        space=space.name,
-        operations=list(space.operations),
-        num_vertices=model.num_vertices,
-        embedding_dim=model.config.embedding_dim,
-        **facts,
-    )
 
 
 class SavedCellEncoder(SavedEncoder):
@@ -155,13 +78,42 @@ class SavedCellEncoder(SavedEncoder):
         """
         return self._run(cells, 1, self.manifest["num_vertices"] * self.manifest["embedding_dim"], progress)
 
-    def embed_records(self, records: tf.Tensor) -> np.ndarray:
-        return self.module.signatures["encode_examples"](examples=records)["embedding"].numpy()
-
     def _run(self, cells: CellTable, output: int, width: int, progress: bool) -> np.ndarray:
         if not len(cells):
             return np.empty((0, width), np.float32)
         return in_chunks(self._encode, cells, output, min(_CHUNK, len(cells)), progress=progress)
+
+
+def in_chunks(
+    encode: Callable[[tf.Tensor, tf.Tensor], Sequence[tf.Tensor]],
+    cells: CellTable,
+    output: int,
+    size: int,
+    *,
+    progress: bool = False,
+) -> np.ndarray:
+    """One output of a compiled encoder for N cells, computed on all processors.
+
+    Args:
+      encode: function of operation codes uint8 `[size, V]` and adjacencies uint8 `[size, V, V]`.
+      cells: N cells, at least one.
+      output: position of the output among those that `encode` returns.
+      size: cells in a chunk; the last chunk is filled up, or XLA would compile a second program.
+      progress: show a bar; no bar by default.
+
+    Returns:
+      The output's rows for the N cells.
+    """
+
+    def run(start: int) -> np.ndarray:
+        rows = np.minimum(np.arange(start, start + size), len(cells) - 1)
+        outputs = encode(tf.constant(cells.operations[rows]), tf.constant(cells.adjacency[rows]))
+        return outputs[output].numpy()[: len(cells) - start]
+
+    starts = range(0, len(cells), size)
+    return np.concatenate(
+        thread_map(run, starts, max_workers=os.cpu_count(), desc="Embedding", unit="chunk", disable=not progress)
+    )
 
 
 def open_encoder(folder: artefacts.PathLike | None, space: Space) -> SavedCellEncoder:

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas import artefacts
 from tfnas.corpora import cell_sources
-from tfnas.encoders.arch2vec import metrics, saved
+from tfnas.encoders.arch2vec import metrics
 from tfnas.encoders.arch2vec.config import Arch2VecConfig, Arch2VecInputs
+from tfnas.encoders.arch2vec.export import export
 from tfnas.encoders.arch2vec.model import Arch2Vec, batch_loss, loss_terms
 from tfnas.encoders.pretraining import Pretraining
 from tfnas.errors import ConfigurationError
+from tfnas.graphs import gnn
 from tfnas.spaces import Space, get_space
 from tfnas.spaces.base import CellTable
 from tfnas.training.loop import Task, TrainingConfig
@@ -52,9 +55,9 @@ class Arch2VecTask(Task):
         learning_rate = config.learning_rate
         if config.decay_learning_rate:
             steps = epochs * -(-len(train_cells) // config.batch_size)
-            learning_rate = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+            learning_rate = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         # The loop compiles the update together with everything else; a jitted optimizer inside would be a second one.
-        self.optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-8, jit_compile=False)
+        self.optimizer = tf_keras.optimizers.Adam(learning_rate, epsilon=1e-8, jit_compile=False)
         self.num_examples = len(train_cells)
         self.data = (tf.constant(train_cells.operations), tf.constant(train_cells.adjacency))
         self._train_cells, self._test_cells = train_cells, test_cells
@@ -151,6 +154,7 @@ class Arch2VecPretraining(Pretraining):
         return dataclasses.asdict(inputs) | {"num_cells": len(self.cells)}
 
     def check(self) -> None:
+        gnn.load()  # which the export needs
         if len(self.train_cells) < self.config.batch_size or not len(self.test_cells):
             raise ConfigurationError(f"{len(self.cells)} cells, expected more than {max(self.config.batch_size, 10)}")
 
@@ -174,7 +178,7 @@ class Arch2VecPretraining(Pretraining):
         return metrics.evaluate_mixture(model, self.space, self.train_cells, NUM_SAMPLES, seed)
 
     def export(self, model: Arch2Vec, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
-        return saved.export(model, self.space, folder, **facts)
+        return export(model, self.space, folder, **facts)
 
     def headline(self, summary: Mapping[str, Any]) -> str:
         return "\n".join(f"{name:24s} {summary[name]:.4f}" for name in self.shares)

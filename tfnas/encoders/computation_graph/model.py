@@ -6,9 +6,10 @@ References:
 """
 
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
+import tf_keras
 
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
+from tfnas.graphs import gnn
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch, flat_view
 
@@ -16,7 +17,7 @@ _LARGEST_KERNEL = 15
 _OPERATOR_DIM, _SHAPE_DIM, _KERNEL_DIM = 24, 16, 4
 
 
-class GraphEncoder(tf.keras.Model):
+class GraphEncoder(tf_keras.Model):
     """Embeds computation graphs.
 
     Args:
@@ -29,13 +30,13 @@ class GraphEncoder(tf.keras.Model):
         self.config = config
         seeds = iter(range(seed * 10_000, (seed + 1) * 10_000))
 
-        def dense(units: int, activation: str | None = None, use_bias: bool = True) -> tf.keras.layers.Dense:
-            initializer = tf.keras.initializers.GlorotUniform(next(seeds))
-            return tf.keras.layers.Dense(units, activation, use_bias=use_bias, kernel_initializer=initializer)
+        def dense(units: int, activation: str | None = None, use_bias: bool = True) -> tf_keras.layers.Dense:
+            initializer = tf_keras.initializers.GlorotUniform(next(seeds))
+            return tf_keras.layers.Dense(units, activation, use_bias=use_bias, kernel_initializer=initializer)
 
-        def table(rows: int, size: int) -> tf.keras.layers.Embedding:
-            initializer = tf.keras.initializers.RandomNormal(stddev=0.5, seed=next(seeds))
-            return tf.keras.layers.Embedding(rows, size, embeddings_initializer=initializer)
+        def table(rows: int, size: int) -> tf_keras.layers.Embedding:
+            initializer = tf_keras.initializers.RandomNormal(stddev=0.5, seed=next(seeds))
+            return tf_keras.layers.Embedding(rows, size, embeddings_initializer=initializer)
 
         self.operator_table = table(len(OPERATORS), _OPERATOR_DIM)
         self.kernel_tables = [table(_LARGEST_KERNEL + 1, _KERNEL_DIM) for _ in range(2)]
@@ -55,7 +56,7 @@ class GraphEncoder(tf.keras.Model):
         empty = tf.zeros([1], tf.int32)
         self.project(self.encode(FlatBatch(nodes, tf.constant([0, 1]), empty + 1, empty + 1, empty + 1)))
 
-    def call(self, graph: tfgnn.GraphTensor) -> tf.Tensor:
+    def call(self, graph: "gnn.GraphTensor") -> tf.Tensor:
         """Embeddings float32 `[B, D]` of the B components of a scalar GraphTensor of computation graphs."""
         return self.encode(flat_view(graph))
 

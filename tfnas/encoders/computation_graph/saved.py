@@ -1,82 +1,14 @@
-"""Exports of the computation-graph encoder, which need nothing but TensorFlow."""
-
-from typing import Any
+"""Exported encoders of computation graphs, which need nothing but TensorFlow."""
 
 import numpy as np
-import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.corpora import graphs as graph_corpora
-from tfnas.encoders.base import KIND_PREFIX, SavedEncoder, check_operators, check_vocabulary, export_module
-from tfnas.encoders.computation_graph.model import GraphEncoder
-from tfnas.graphs.computation_graph import graph_spec, smallest_graph, to_example
-from tfnas.graphs.operators import OPERATORS
-from tfnas.graphs.packed import NUM_FEATURES, FlatBatch, Graphs, embed_packed, pack, parse_examples
+from tfnas.encoders.base import KIND_PREFIX, SavedEncoder, check_operators, check_vocabulary
+from tfnas.graphs.packed import Graphs, embed_packed, pack
 from tfnas.saved_models import SHIPPED
 
 KIND = KIND_PREFIX + "computation_graph"
-
-
-class _ServingModule(tf.Module):
-    """`encode` and `encode_examples` over the model's variables."""
-
-    def __init__(self, model: GraphEncoder):
-        super().__init__(name="computation_graph_encoder")
-        self.weights = list(model.variables)
-        graph_spec()  # read from its file now, not while tracing
-
-        @tf.function(
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([None, NUM_FEATURES], tf.int32, "nodes"),
-                tf.TensorSpec([None], tf.int32, "node_graph"),
-                tf.TensorSpec([None], tf.int32, "sources"),
-                tf.TensorSpec([None], tf.int32, "targets"),
-                tf.TensorSpec([None], tf.int32, "sizes"),
-            ],
-        )
-        def encode(
-            nodes: tf.Tensor, node_graph: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, sizes: tf.Tensor
-        ) -> dict[str, tf.Tensor]:
-            return {"embedding": model.encode(FlatBatch(nodes, node_graph, sources, targets, sizes))}
-
-        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")])
-        def encode_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"embedding": model.encode(parse_examples(examples))}
-
-        self.encode = encode
-        self.encode_examples = encode_examples
-
-
-def export(model: GraphEncoder, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
-    """Writes the SavedModel and its manifest; replaces `folder` as a whole once everything is written.
-
-    Signatures: `encode_examples` and `serving_default` (string `[B]`, serialised GraphTensor tf.Examples of
-    computation graphs -> `embedding` float32 `[B, D]`), `encode` (the fields of `graphs.packed.FlatBatch` -> the same).
-
-    Args:
-      model: the trained model.
-      folder: folder of the export.
-      **facts: JSON values for the manifest, such as configuration, seed and metrics.
-
-    Returns:
-      The manifest.
-    """
-    module = _ServingModule(model)
-    return export_module(
-        module,
-        folder,
-        kind=KIND,
-        signatures={
-            "serving_default": module.encode_examples,
-            "encode_examples": module.encode_examples,
-            "encode": module.encode,
-        },
-        example=to_example(smallest_graph()).SerializeToString(deterministic=True),
-        operators=list(OPERATORS),
-        embedding_dim=model.config.embedding_dim,
-        **facts,
-    )
 
 
 class SavedGraphEncoder(SavedEncoder):
@@ -125,6 +57,3 @@ class SavedGraphEncoder(SavedEncoder):
         check_operators(self, packed)
         encode = self.module.encode
         return embed_packed(lambda batch: encode(*batch)["embedding"], packed, progress=progress)
-
-    def embed_records(self, records: tf.Tensor) -> np.ndarray:
-        return self.module.signatures["encode_examples"](examples=records)["embedding"].numpy()

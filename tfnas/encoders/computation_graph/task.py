@@ -5,16 +5,19 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas import artefacts
 from tfnas.corpora.graphs import load_graphs
-from tfnas.encoders.computation_graph import saved, similarity
+from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
+from tfnas.encoders.computation_graph.export import export
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.encoders.contrastive import Members, contrastive_losses
 from tfnas.encoders.pretraining import Pretraining
 from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError
+from tfnas.graphs import gnn
 from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.graphs.packed import DeviceGraphs, PackedGraphs, embed_packed, pack
 from tfnas.training.loop import Task
@@ -53,8 +56,8 @@ class ContrastiveTask(Task):
             points = similarity.descriptors(graphs, config.similarity)
         self.model = GraphEncoder(config, seed)
         steps = epochs * -(-len(graphs) // config.batch_size)
-        schedule = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-        self.optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        schedule = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        self.optimizer = tf_keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
         self.num_examples = len(graphs)
         self._neighbours = tf.constant(similarity.nearest(points, graphs, config.num_neighbours))
         self._graphs = DeviceGraphs(graphs, 2 * config.batch_size // replicas)
@@ -131,6 +134,7 @@ class GraphPretraining(Pretraining):
         return cls(config, pack([smallest_graph()]))
 
     def check(self) -> None:
+        gnn.load()  # which the export needs
         if len(self.graphs) < self.config.batch_size:
             raise ConfigurationError(
                 f"{len(self.graphs)} graphs, expected at least batch_size={self.config.batch_size}"
@@ -150,7 +154,7 @@ class GraphPretraining(Pretraining):
         }
 
     def export(self, model: GraphEncoder, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
-        return saved.export(model, folder, **facts)
+        return export(model, folder, **facts)
 
     def mapped(self, model: GraphEncoder, seed: int) -> tuple[np.ndarray, list[str]]:
         rows = np.random.default_rng(seed).permutation(len(self.graphs))[:_IN_MAP]

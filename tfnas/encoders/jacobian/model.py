@@ -6,33 +6,18 @@ References:
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas.encoders.jacobian.config import GLOBAL_INPUTS, ROW_INPUTS, JacobianEncoderConfig
+from tfnas.encoders.jacobian.program import Inputs
 
 _FLOOR = 1e-7
 
 
-class Inputs(NamedTuple):
-    """B Jacobians in the terms of `encoders.jacobian.program.Description`.
-
-    Attributes:
-      directions: float `[B, N, k]`.
-      scales: float32 `[B, k]`.
-      correlations: float32 `[B, N]`.
-      frequencies: float32 `[B, F]`.
-    """
-
-    directions: tf.Tensor
-    scales: tf.Tensor
-    correlations: tf.Tensor
-    frequencies: tf.Tensor
-
-
-class JacobianEncoder(tf.keras.Model):
+class JacobianEncoder(tf_keras.Model):
     """Embeds Jacobians; the order of the images makes no difference.
 
     Args:
@@ -62,16 +47,16 @@ class JacobianEncoder(tf.keras.Model):
         self.network = self._network(width, config.layers, config.embedding_dim)
         self.head = self._dense(config.embedding_dim, config.projection_dim)
 
-    def _network(self, inputs: int, layers: int, outputs: int) -> list[tf.keras.layers.Dense]:
+    def _network(self, inputs: int, layers: int, outputs: int) -> list[tf_keras.layers.Dense]:
         widths = [inputs, *[self.config.width] * (layers - 1), outputs]
         return [self._dense(before, after) for before, after in itertools.pairwise(widths)]
 
-    def _dense(self, inputs: int, outputs: int) -> tf.keras.layers.Dense:
+    def _dense(self, inputs: int, outputs: int) -> tf_keras.layers.Dense:
         bound = inputs**-0.5
         initializers = [
-            tf.keras.initializers.RandomUniform(-bound, bound, seed=int(next(self._seeds)) >> 1) for _ in range(2)
+            tf_keras.initializers.RandomUniform(-bound, bound, seed=int(next(self._seeds)) >> 1) for _ in range(2)
         ]
-        layer = tf.keras.layers.Dense(outputs, kernel_initializer=initializers[0], bias_initializer=initializers[1])
+        layer = tf_keras.layers.Dense(outputs, kernel_initializer=initializers[0], bias_initializer=initializers[1])
         layer.build([None, inputs])
         return layer
 
@@ -114,12 +99,7 @@ class JacobianEncoder(tf.keras.Model):
         )
 
 
-def _apply(layers: Sequence[tf.keras.layers.Dense], states: tf.Tensor) -> tf.Tensor:
+def _apply(layers: Sequence[tf_keras.layers.Dense], states: tf.Tensor) -> tf.Tensor:
     for number, layer in enumerate(layers):
         states = layer(tf.nn.relu(states) if number else states)
     return states
-
-
-def mask(embeddings: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """Embeddings `[B, D]` with NaN where the state of `[B]` is not fine."""
-    return np.where((state == 0)[:, None], embeddings, np.nan)

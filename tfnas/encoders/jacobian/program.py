@@ -7,7 +7,7 @@ References:
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -49,6 +49,27 @@ class Description:
     def projection(self) -> np.ndarray:
         """float32 `[N, k]`: the Jacobian in the coordinates of k directions."""
         return self.directions * self.scales
+
+
+class Inputs(NamedTuple):
+    """The descriptions of B Jacobians side by side.
+
+    Attributes:
+      directions: float `[B, N, k]`.
+      scales: float32 `[B, k]`.
+      correlations: float32 `[B, N]`.
+      frequencies: float32 `[B, F]`.
+    """
+
+    directions: tf.Tensor
+    scales: tf.Tensor
+    correlations: tf.Tensor
+    frequencies: tf.Tensor
+
+
+def mask(embeddings: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """Embeddings `[B, D]` with NaN where the state of `[B]` is not fine."""
+    return np.where((state == FINE)[:, None], embeddings, np.nan)
 
 
 class JacobianProgram:

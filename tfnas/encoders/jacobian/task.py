@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas import artefacts
 from tfnas.encoders.contrastive import Members, contrastive_losses
-from tfnas.encoders.jacobian import saved
 from tfnas.encoders.jacobian.config import JacobianEncoderConfig
 from tfnas.encoders.jacobian.corpus import JacobianCorpus, load
-from tfnas.encoders.jacobian.model import Inputs, JacobianEncoder, mask
+from tfnas.encoders.jacobian.export import export
+from tfnas.encoders.jacobian.model import JacobianEncoder
+from tfnas.encoders.jacobian.program import Inputs, mask
 from tfnas.encoders.pretraining import Pretraining
 from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError, MismatchError
@@ -50,15 +52,15 @@ class InitializationTask(Task):
         self.model.adapt(flat_inputs(corpus))
         steps = -(-len(corpus) // config.batch_size)
         if config.schedule == "epoch":
-            rate = tf.keras.optimizers.schedules.ExponentialDecay(config.learning_rate, steps, 0.95, staircase=True)
+            rate = tf_keras.optimizers.schedules.ExponentialDecay(config.learning_rate, steps, 0.95, staircase=True)
         else:
-            rate = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * epochs)
+            rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * epochs)
         if config.weight_decay:
-            self.optimizer = tf.keras.optimizers.AdamW(
+            self.optimizer = tf_keras.optimizers.AdamW(
                 rate, weight_decay=config.weight_decay, epsilon=1e-8, jit_compile=False
             )
         else:
-            self.optimizer = tf.keras.optimizers.Adam(rate, epsilon=1e-8, jit_compile=False)
+            self.optimizer = tf_keras.optimizers.Adam(rate, epsilon=1e-8, jit_compile=False)
         self.num_examples = len(corpus)
         arrays = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
         self.data = tuple(tf.constant(array) for array in arrays)
@@ -199,7 +201,7 @@ class JacobianPretraining(Pretraining):
         }
 
     def export(self, model: JacobianEncoder, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
-        return saved.export(model, folder, self.everything, **facts)
+        return export(model, folder, self.everything, **facts)
 
     def mapped(self, model: JacobianEncoder, seed: int) -> tuple[np.ndarray, list[str]]:
         names = [corpus.space.name for corpus in self.usable for _ in range(len(corpus))]

@@ -6,6 +6,7 @@ References:
 """
 
 import tensorflow as tf
+import tf_keras
 
 from tfnas.encoders.contrastive import Members
 from tfnas.graphs.motifs.two_level import TwoLevelBatch
@@ -70,7 +71,7 @@ def motif_discriminator(
     contexts: tf.Tensor,
     known: tf.Tensor,
     batch: TwoLevelBatch,
-    discriminator: tf.keras.layers.Layer,
+    discriminator: tf_keras.layers.Layer,
 ) -> tf.Tensor:
     """Binary cross entropies of (motif, its context) and (motif, context of another motif of the graph), summed.
 

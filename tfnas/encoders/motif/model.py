@@ -11,9 +11,10 @@ import itertools
 from collections.abc import Iterator
 
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
+import tf_keras
 
 from tfnas.encoders.motif.config import MotifEncoderConfig
+from tfnas.graphs import gnn
 from tfnas.graphs.motifs.two_level import TwoLevelBatch, two_level_view
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch
@@ -23,12 +24,12 @@ _OPERATOR_DIM, _KERNEL_DIM = 32, 4
 _HEADS = 4
 
 
-def _dense(units: int, seeds: Iterator[int], use_bias: bool = True) -> tf.keras.layers.Dense:
-    initializer = tf.keras.initializers.GlorotUniform(next(seeds))
-    return tf.keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer)
+def _dense(units: int, seeds: Iterator[int], use_bias: bool = True) -> tf_keras.layers.Dense:
+    initializer = tf_keras.initializers.GlorotUniform(next(seeds))
+    return tf_keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer)
 
 
-class SumConvolution(tf.keras.layers.Layer):
+class SumConvolution(tf_keras.layers.Layer):
     """A node's state and the sum of the states that it hears, each through a matrix.
 
     Args:
@@ -53,7 +54,7 @@ class SumConvolution(tf.keras.layers.Layer):
         return total
 
 
-class SymmetricConvolution(tf.keras.layers.Layer):
+class SymmetricConvolution(tf_keras.layers.Layer):
     """The graph convolutional network's sum of neighbours and the node itself, divided by the roots of in-degrees.
 
     Args:
@@ -86,7 +87,7 @@ class SymmetricConvolution(tf.keras.layers.Layer):
         return scale * (heard + states) + self.bias
 
 
-class AttentionConvolution(tf.keras.layers.Layer):
+class AttentionConvolution(tf_keras.layers.Layer):
     """Graph attention, version 2, over a node's neighbours and itself, heads side by side.
 
     Args:
@@ -106,7 +107,7 @@ class AttentionConvolution(tf.keras.layers.Layer):
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Creates the vectors of attention."""
-        initializer = tf.keras.initializers.GlorotUniform(self._seed)
+        initializer = tf_keras.initializers.GlorotUniform(self._seed)
         self.attention = self.add_weight(name="attention", shape=(_HEADS, self.size), initializer=initializer)
 
     def call(self, states: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -134,7 +135,7 @@ class AttentionConvolution(tf.keras.layers.Layer):
 CONVOLUTIONS = {"sum": SumConvolution, "gcn": SymmetricConvolution, "gat": AttentionConvolution}
 
 
-class GraphNetwork(tf.keras.layers.Layer):
+class GraphNetwork(tf_keras.layers.Layer):
     """Some convolutions in a row, with exponential linear units between them (after every `sum`: tanh)."""
 
     def __init__(self, config: MotifEncoderConfig, layers: int, seed: int):
@@ -154,21 +155,21 @@ class GraphNetwork(tf.keras.layers.Layer):
         return states
 
 
-class OperatorTable(tf.keras.layers.Layer):
+class OperatorTable(tf_keras.layers.Layer):
     """First states of operators, from what they are and the size of their kernels."""
 
     def __init__(self, config: MotifEncoderConfig, seed: int):
         super().__init__()
         seeds = itertools.count(seed * 1000)
 
-        def table(rows: int, size: int) -> tf.keras.layers.Embedding:
-            initializer = tf.keras.initializers.RandomNormal(stddev=0.5, seed=next(seeds))
-            return tf.keras.layers.Embedding(rows, size, embeddings_initializer=initializer)
+        def table(rows: int, size: int) -> tf_keras.layers.Embedding:
+            initializer = tf_keras.initializers.RandomNormal(stddev=0.5, seed=next(seeds))
+            return tf_keras.layers.Embedding(rows, size, embeddings_initializer=initializer)
 
         self.operators = table(len(OPERATORS), _OPERATOR_DIM)
         self.kernels = [table(_LARGEST_KERNEL + 1, _KERNEL_DIM) for _ in range(2)]
-        self.first = tf.keras.layers.Dense(
-            config.width, "tanh", kernel_initializer=tf.keras.initializers.GlorotUniform(next(seeds))
+        self.first = tf_keras.layers.Dense(
+            config.width, "tanh", kernel_initializer=tf_keras.initializers.GlorotUniform(next(seeds))
         )
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
@@ -177,7 +178,7 @@ class OperatorTable(tf.keras.layers.Layer):
         return self.first(tf.concat(columns, axis=1))
 
 
-class MotifEncoder(tf.keras.Model):
+class MotifEncoder(tf_keras.Model):
     """Embeds two-level graphs.
 
     Args:
@@ -194,8 +195,8 @@ class MotifEncoder(tf.keras.Model):
         self.motif_network = GraphNetwork(config, config.motif_layers, next(seeds))
         self.macro_network = GraphNetwork(config, config.macro_layers, next(seeds)) if config.macro_layers else None
 
-        def dense(units: int) -> tf.keras.layers.Dense:
-            return tf.keras.layers.Dense(units, kernel_initializer=tf.keras.initializers.GlorotUniform(next(seeds)))
+        def dense(units: int) -> tf_keras.layers.Dense:
+            return tf_keras.layers.Dense(units, kernel_initializer=tf_keras.initializers.GlorotUniform(next(seeds)))
 
         self.colour_layer = dense(config.embedding_dim) if config.neighbourhood_width else None
         self.readout = dense(config.embedding_dim)
@@ -224,7 +225,7 @@ class MotifEncoder(tf.keras.Model):
         if self.classifier is not None:
             self.classifier(embeddings)
 
-    def call(self, graph: tfgnn.GraphTensor) -> tf.Tensor:
+    def call(self, graph: "gnn.GraphTensor") -> tf.Tensor:
         """Embeddings float32 `[B, D]` of the B components of a scalar GraphTensor of the schema `macro_graph.pbtxt`."""
         return self.encode(two_level_view(graph, self.config.neighbourhood_width))
 

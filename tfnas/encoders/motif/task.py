@@ -5,18 +5,20 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tfnas import artefacts
 from tfnas.corpora.graphs import by_name, read_graphs
 from tfnas.encoders.contrastive import Members, contrastive_losses
-from tfnas.encoders.motif import saved
 from tfnas.encoders.motif.config import MotifEncoderConfig
+from tfnas.encoders.motif.export import export
 from tfnas.encoders.motif.losses import geometry, motif_discriminator, motif_infonce, pooled_contrast
 from tfnas.encoders.motif.model import MotifEncoder
 from tfnas.encoders.motif.splitting import Splitter
 from tfnas.encoders.pretraining import Pretraining
 from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError
+from tfnas.graphs import gnn
 from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, TwoLevelGraphs, embed_two_level
 from tfnas.graphs.motifs.weisfeiler_lehman import distinct
 from tfnas.graphs.packed import PackedGraphs, pack
@@ -57,8 +59,8 @@ class RetrievalTask(Task):
         self.config, self.stage = config, stage
         self.model = model or MotifEncoder(config, len(graphs.graphs.families), seed)
         steps = epochs * -(-len(graphs) // config.batch_size)
-        schedule = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-        self.optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        schedule = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        self.optimizer = tf_keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
         self.num_examples = len(graphs)
         self._graphs = DeviceTwoLevel(graphs, 2 * config.batch_size // replicas)
         family = graphs.graphs.family
@@ -187,6 +189,7 @@ class MotifPretraining(Pretraining):
         return cls(config, graphs[distinct(graphs)].with_own_families())
 
     def check(self) -> None:
+        gnn.load()  # which the export needs
         if len(self.graphs.families) < 2:
             raise ConfigurationError(f"{len(self.graphs.families)} family, expected at least two to tell apart")
 
@@ -204,7 +207,7 @@ class MotifPretraining(Pretraining):
         }
 
     def export(self, model: MotifEncoder, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
-        return saved.export(model, self.splitter, folder, **facts)
+        return export(model, self.splitter, folder, **facts)
 
     def mapped(self, model: MotifEncoder, seed: int) -> tuple[np.ndarray, list[str]]:
         embeddings = embed_two_level(tf.function(model.encode, reduce_retracing=True), self.levels)

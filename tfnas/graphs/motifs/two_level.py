@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_gnn as tfgnn
 
 from tfnas.errors import ConfigurationError
+from tfnas.graphs import gnn
 from tfnas.graphs.computation_graph import FLOW, OP
 from tfnas.graphs.motifs.mining import MacroGraphs
 from tfnas.graphs.packed import NUM_FEATURES, DeviceGraphs, FlatBatch, PackedGraphs, chunks
@@ -85,7 +85,7 @@ class TwoLevelGraphs:
             tf.constant(self.neighbourhoods),
         )
 
-    def to_graph_tensor(self) -> tfgnn.GraphTensor:
+    def to_graph_tensor(self) -> "gnn.GraphTensor":
         """The N graphs as the components of one scalar GraphTensor of the schema `macro_graph.pbtxt`."""
         starts = {OP: self.graphs.node_offsets[:-1], MOTIF: self.macro.node_offsets[:-1]}
         features = self.graphs.features[self.graphs.codes][:, _COLUMNS].astype(np.int64)
@@ -94,13 +94,13 @@ class TwoLevelGraphs:
         member = self.motif + np.repeat(starts[MOTIF], self.graphs.num_nodes)
 
         def edges(name: str, ends: tuple[str, str], source: np.ndarray, target: np.ndarray, sizes: np.ndarray):
-            adjacency = tfgnn.Adjacency.from_indices(
+            adjacency = gnn.Adjacency.from_indices(
                 (ends[0], tf.constant(source, tf.int64)), (ends[1], tf.constant(target, tf.int64))
             )
-            return {name: tfgnn.EdgeSet.from_fields(sizes=tf.constant(sizes), adjacency=adjacency)}
+            return {name: gnn.EdgeSet.from_fields(sizes=tf.constant(sizes), adjacency=adjacency)}
 
-        return tfgnn.GraphTensor.from_pieces(
-            context=tfgnn.Context.from_fields(
+        return gnn.GraphTensor.from_pieces(
+            context=gnn.Context.from_fields(
                 features={
                     "neighbourhoods": tf.RaggedTensor.from_row_lengths(
                         self.neighbourhoods.ravel(), np.full(len(self), self.neighbourhoods.shape[1], np.int64)
@@ -108,11 +108,11 @@ class TwoLevelGraphs:
                 }
             ),
             node_sets={
-                OP: tfgnn.NodeSet.from_fields(
+                OP: gnn.NodeSet.from_fields(
                     sizes=tf.constant(self.graphs.num_nodes),
                     features={"operator": tf.constant(features[:, 0]), "kernel": tf.constant(features[:, 1:])},
                 ),
-                MOTIF: tfgnn.NodeSet.from_fields(
+                MOTIF: gnn.NodeSet.from_fields(
                     sizes=tf.constant(self.macro.num_nodes), features={"share": tf.constant(self.share)}
                 ),
             },
@@ -213,12 +213,12 @@ class DeviceTwoLevel:
 
 
 @functools.cache
-def graph_spec() -> tfgnn.GraphTensorSpec:
+def graph_spec() -> "gnn.GraphTensorSpec":
     """The GraphTensorSpec of one network at two levels, from the schema file."""
-    return tfgnn.create_graph_spec_from_schema_pb(copy.deepcopy(tfgnn.read_schema(str(SCHEMA_PATH))))
+    return gnn.create_graph_spec_from_schema_pb(copy.deepcopy(gnn.read_schema(str(SCHEMA_PATH))))
 
 
-def two_level_view(graph: tfgnn.GraphTensor, width: int) -> TwoLevelBatch:
+def two_level_view(graph: "gnn.GraphTensor", width: int) -> TwoLevelBatch:
     """A scalar GraphTensor of the schema as flat tensors.
 
     Args:
@@ -247,7 +247,7 @@ def two_level_view(graph: tfgnn.GraphTensor, width: int) -> TwoLevelBatch:
     )
 
 
-def _flat(graph: tfgnn.GraphTensor, nodes: str, edges: str, features: tf.Tensor) -> FlatBatch:
+def _flat(graph: "gnn.GraphTensor", nodes: str, edges: str, features: tf.Tensor) -> FlatBatch:
     sizes = tf.cast(graph.node_sets[nodes].sizes, tf.int32)
     last = tf.reduce_sum(sizes)
     adjacency = graph.edge_sets[edges].adjacency
