@@ -13,11 +13,21 @@ def test_spaces_do_not_import_tensorflow():
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
-def test_import_after_tensorflow_says_what_to_do():
-    program = "import os; os.environ.pop('TF_USE_LEGACY_KERAS', None); import tensorflow; import tfnas"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode != 0
-    assert "import tfnas before tensorflow" in done.stderr
+def test_one_door_to_gnn():
+    """Users' `tf.keras` is their choice: tfnas imports `tf_keras` or `keras` by name, and TF-GNN through one module."""
+    door = ROOT / "tfnas" / "graphs" / "gnn.py"
+    for path in [
+        path
+        for top in ("tfnas", "trainers", "reproductions", "perf", "examples")
+        for path in (ROOT / top).rglob("*.py")
+    ]:
+        if path == door:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.partition(".")[0] == "tensorflow_gnn" for name in imported), path
+            assert not (isinstance(node, ast.Attribute) and ast.unparse(node).startswith("tf.keras")), path
 
 
 def names_that_hide_imports(source: str) -> list[str]:
