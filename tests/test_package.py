@@ -15,14 +15,9 @@ def test_spaces_do_not_import_tensorflow():
 
 def test_one_door_to_gnn():
     """Users' `tf.keras` is their choice: tfnas imports `tf_keras` or `keras` by name, and TF-GNN through one module."""
+    tops = ("tfnas", "trainers", "reproductions", "perf", "examples")
     door = ROOT / "tfnas" / "graphs" / "gnn.py"
-    for path in [
-        path
-        for top in ("tfnas", "trainers", "reproductions", "perf", "examples")
-        for path in (ROOT / top).rglob("*.py")
-    ]:
-        if path == door:
-            continue
+    for path in {path for top in tops for path in (ROOT / top).rglob("*.py")} - {door}:
         for node in ast.walk(ast.parse(path.read_text())):
             imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             imported += [node.module] if isinstance(node, ast.ImportFrom) else []
