@@ -25,7 +25,7 @@ from tfnas.spaces import NASBench101
 
 def synthetic(path: pathlib.Path, cells: int) -> None:
     """Writes `3 * cells` records in random order."""
-    from tfnas.benchmarks.readers.nasbench101 import write_official
+    from tests.reference.nasbench101 import write_official
 
     space = NASBench101()
     table, md5 = space.enumerate_with_hashes()

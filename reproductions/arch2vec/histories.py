@@ -16,8 +16,7 @@ def joined(histories: Sequence[History]) -> History:
     def join(arrays: Iterable[np.ndarray]) -> np.ndarray:
         return np.concatenate([np.pad(array, ((0, 0), (0, queries - array.shape[1])), "edge") for array in arrays])
 
-    names = [field.name for field in dataclasses.fields(Scores)]
-    scores = Scores(*(join(getattr(history.scores, name) for history in histories) for name in names))
+    scores = Scores.combined(join, [history.scores for history in histories])
     return History(join(history.rows for history in histories), scores)
 
 

@@ -1,20 +1,23 @@
 """The official API's way of reading NAS-Bench-101: record by record, with json and a compiled protobuf."""
 
 import base64
+import functools
 import json
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+EVALUATION = ("current_epoch", "training_time", "train_accuracy", "validation_accuracy", "test_accuracy")
 
+
+@functools.cache
 def model_metrics_class():
     """The `ModelMetrics` message of nasbench's model_metrics.proto."""
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="model_metrics.proto", package="nasbench", syntax="proto2")
     evaluation = file.message_type.add(name="EvaluationData")
-    names = ("current_epoch", "training_time", "train_accuracy", "validation_accuracy", "test_accuracy")
-    for number, name in enumerate(names, start=1):
+    for number, name in enumerate(EVALUATION, start=1):
         evaluation.field.add(name=name, number=number, type=field.TYPE_DOUBLE, label=field.LABEL_OPTIONAL)
     evaluation.field.add(name="checkpoint_path", number=6, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
     metrics = file.message_type.add(name="ModelMetrics")
@@ -30,6 +33,33 @@ def model_metrics_class():
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("nasbench.ModelMetrics"))
+
+
+def write_official(path, records):
+    """Writes a file of the official format; returns the number of records.
+
+    A record is a hash (32 hexadecimal digits), epochs, a cell, its number of parameters, and three evaluations of
+    (epoch, training time in seconds, accuracy on training, validation and test images).
+    """
+    count = 0
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for module_hash, epochs, cell, parameters, evaluations in records:
+            adjacency = "".join(map(str, cell.adjacency.ravel().tolist()))
+            metrics = encode_metrics(parameters, evaluations)
+            row = [module_hash, epochs, adjacency, ",".join(cell.operations), base64.b64encode(metrics).decode()]
+            writer.write(json.dumps(row).encode())
+            count += 1
+    return count
+
+
+def encode_metrics(parameters, evaluations):
+    """A serialised `ModelMetrics`."""
+    metrics = model_metrics_class()(
+        evaluation_data=[dict(zip(EVALUATION, values, strict=True)) for values in evaluations],
+        trainable_parameters=parameters,
+        total_time=evaluations[-1][1],
+    )
+    return metrics.SerializeToString(deterministic=True)
 
 
 def read_rows(path):

@@ -256,7 +256,7 @@ def test_conversion_and_check(tmp_path):
     """An official file through the binaries; a pickle is not opened unasked."""
     from tests.benchmarks.readers.test_nasbench101 import CELLS
     from tests.benchmarks.readers.test_nasbench101 import records as official_records
-    from tfnas.benchmarks.readers.nasbench101 import write_official
+    from tests.reference.nasbench101 import write_official
 
     source = tmp_path / "small.tfrecord"
     count = write_official(source, official_records(np.random.default_rng(0), CELLS))

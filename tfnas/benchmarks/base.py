@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -50,6 +50,11 @@ class Scores:
         return Scores(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
 
     @classmethod
+    def combined(cls, combine: Callable[[list[np.ndarray]], np.ndarray], scores: Sequence["Scores"]) -> "Scores":
+        """Scores whose every array a function makes from the same array of several scores."""
+        return cls(*(combine([getattr(one, field.name) for one in scores]) for field in dataclasses.fields(cls)))
+
+    @classmethod
     def of(cls, scores: Sequence[Score]) -> "Scores":
         """Arrays of single scores."""
         return cls(
@@ -68,11 +73,21 @@ class Evaluator(abc.ABC):
       space: search space of the architectures.
       batch: number of architectures worth asking for at once, which are lost if the process dies meanwhile; None if
         answers cost nothing.
+      lists: whether a search chooses from a list of architectures, `cells`.
     """
 
     name: str = ""
     space: Space
     batch: int | None = 8
+    lists: bool = True
+
+    def cells(self) -> CellTable:
+        """The architectures that a search chooses from, by default the whole space.
+
+        Raises:
+          ConfigurationError: the space is too large to enumerate.
+        """
+        return self.space.enumerate()
 
     def check_space(self, space: Space) -> None:
         """Raises MismatchError unless the benchmark scores architectures of that space."""

@@ -27,6 +27,7 @@ class FunctionEvaluator(Evaluator):
     """
 
     batch = 1
+    lists = False
 
     def __init__(self, space: Space, function: Callable[[Architecture], float]):
         self.space, self._function = space, function

@@ -46,6 +46,9 @@ class TableEvaluator(Evaluator):
             raise ConfigurationError(f"row {row} has an accuracy but no time in {seconds!r}; leave the times out")
         self.scores = Scores(np.where(failed, 0.0, validations), np.where(failed, 0.0, tests), cost, failed)
 
+    def cells(self) -> CellTable:
+        return self.table.cells
+
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
         scores = []
         for architecture in architectures:

@@ -16,7 +16,6 @@ from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.keras_graphs import KERAS_LIBRARIES
 
 TORCH_LIBRARIES = ("timm", "transformers")
-SOURCES = (*KERAS_LIBRARIES, "keras_hub", *TORCH_LIBRARIES)
 DEFAULT_IMAGE = (1, 224, 224, 3)
 HUB_TEXT_LENGTH = 64
 PARAMETER_TOLERANCE = 0.01
@@ -62,7 +61,7 @@ def list_jobs(sources: Sequence[str], folder: artefacts.PathLike | None = None, 
     for source in sources:
         if source not in SOURCES:
             raise ConfigurationError(f"source {source!r}, expected one of {', '.join(SOURCES)}")
-        jobs += _LISTS[source](source, torch_python)
+        jobs += SOURCES[source].jobs(source, torch_python)
     if folder is not None:
         jobs += _files(pathlib.Path(folder))
     return jobs
@@ -92,15 +91,6 @@ def _torch_jobs(source: str, torch_python: str) -> list[Job]:
         return [Job(source, name, family) for name, family in worker.list_models(source)]
     finally:
         worker.close()
-
-
-_LISTS: dict[str, Callable[[str, str], list[Job]]] = {
-    "keras": _keras_jobs,
-    "tf_keras": _keras_jobs,
-    "keras_hub": _hub_jobs,
-    "timm": _torch_jobs,
-    "transformers": _torch_jobs,
-}
 
 
 def _files(folder: pathlib.Path) -> list[Job]:
@@ -133,12 +123,8 @@ class Converter:
         facts = {"family": job.family, "source": job.source, "name": job.model}
         parameters = None
         try:
-            if job.source in KERAS_LIBRARIES:
-                graph, parameters = self._keras(job, facts)
-            elif job.source == "keras_hub":
-                graph, parameters = self._hub(job, facts)
-            elif job.source in TORCH_LIBRARIES:
-                graph, parameters = self._torch(job, facts)
+            if job.source in SOURCES:
+                graph, parameters = SOURCES[job.source].convert(self, job, facts)
             else:
                 from tfnas.graphs.importers import from_file
 
@@ -159,7 +145,8 @@ class Converter:
         if self._worker is not None:
             self._worker.close()
 
-    def _keras(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+    def keras(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+        """Graph and number of parameters of a model of `keras.applications`."""
         from tfnas.graphs.importers import keras_graphs
 
         constructor = getattr(importlib.import_module(job.source).applications, job.model)
@@ -167,7 +154,8 @@ class Converter:
         read = keras_graphs.from_tf_keras_constructor if second else keras_graphs.from_constructor
         return read(lambda: constructor(weights=None), default_input_shape=DEFAULT_IMAGE, **facts)
 
-    def _hub(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+    def hub(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+        """Graph and number of parameters of a backbone of Keras Hub."""
         import keras_hub
 
         from tfnas.corpora.keras_hub_configurations import CONFIGURATIONS
@@ -178,9 +166,31 @@ class Converter:
             lambda: backbone(**CONFIGURATIONS[job.model]), default_input_shape=(1, HUB_TEXT_LENGTH), **facts
         )
 
-    def _torch(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+    def torch(self, job: Job, facts: dict[str, str]) -> tuple[ComputationGraph, int]:
+        """Graph and number of parameters of a PyTorch model, exported by another process."""
         from tfnas.graphs.importers.torch_graphs import TorchWorker
 
         if self._worker is None:
             self._worker = TorchWorker(self._torch_python, self._timeout)
         return self._worker.graph(job.source, job.model, family=job.family)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A row of `SOURCES`.
+
+    Attributes:
+      jobs: function from the row's name and an interpreter with torch to the source's models.
+      convert: method of `Converter` that gives a model's graph and its number of parameters.
+    """
+
+    jobs: Callable[[str, str], list[Job]]
+    convert: Callable[[Converter, Job, dict[str, str]], tuple[ComputationGraph, int]]
+
+
+SOURCES: dict[str, Source] = {
+    **dict.fromkeys(KERAS_LIBRARIES, Source(_keras_jobs, Converter.keras)),
+    "keras_hub": Source(_hub_jobs, Converter.hub),
+    **dict.fromkeys(TORCH_LIBRARIES, Source(_torch_jobs, Converter.torch)),
+}
+"""The packages that models are taken from, by name."""

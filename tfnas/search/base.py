@@ -28,9 +28,11 @@ class Strategy(abc.ABC):
       rows: int64 `[R, n]`, scored rows in the order of their scores.
       scores: float64 `[R, n]`, validation accuracies.
       suggested: bool `[R, N]`, True for rows that a run was given.
+      state_names: names of a subclass's private attributes on which later suggestions depend, without the underscore.
     """
 
     name: str
+    state_names: tuple[str, ...] = ()
 
     def __init__(self, candidates: CandidateSet, seeds: Sequence[int]):
         self.candidates = candidates
@@ -109,6 +111,7 @@ class Strategy(abc.ABC):
             "scores": self.scores,
             "suggested": np.nonzero(self.suggested)[1].reshape(self.runs, self._count),
             **self.candidates.state(),
+            **{name: np.asarray(getattr(self, f"_{name}")) for name in self.state_names},
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -126,6 +129,8 @@ class Strategy(abc.ABC):
             self.suggested[:] = False
             np.put_along_axis(self.suggested, state["suggested"], True, axis=1)
             self._count = state["suggested"].shape[1]
+            for name in self.state_names:
+                setattr(self, f"_{name}", state[name])
         except (KeyError, IndexError, ValueError) as error:
             raise CorruptArtefactError(f"not a state of the strategy {self.name!r} ({error})") from error
 

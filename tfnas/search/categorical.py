@@ -1,12 +1,11 @@
 """REINFORCE on the architectures themselves: one categorical distribution for every choice that makes a cell."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.special
 
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.errors import ConfigurationError
 from tfnas.search.base import Strategy
 from tfnas.search.candidates import CandidateSet
 from tfnas.spaces import ABSENT, CellTable, NASBench101
@@ -35,6 +34,7 @@ class CategoricalReinforce(Strategy):
     """
 
     name = "categorical_reinforce"
+    state_names = ("drawn_rows", "drawn_choices", "logits", "baseline")
 
     def __init__(self, candidates: CandidateSet, seeds: Sequence[int]):
         super().__init__(candidates, seeds)
@@ -84,18 +84,6 @@ class CategoricalReinforce(Strategy):
             gradient = np.eye(self._logits.shape[2])[chosen] - scipy.special.softmax(self._logits, axis=2)
             self._logits = self._logits + _LEARNING_RATE * (score - before)[:, None, None] * gradient
             self._baseline = _BASELINE_MOMENTUM * before + (1 - _BASELINE_MOMENTUM) * score
-
-    def state(self) -> dict[str, np.ndarray]:
-        drawn = {"drawn_rows": self._drawn_rows, "drawn_choices": self._drawn_choices}
-        return super().state() | drawn | {"logits": self._logits, "baseline": self._baseline}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        super().load_state(state)
-        try:
-            self._logits, self._baseline = state["logits"], state["baseline"]
-            self._drawn_rows, self._drawn_choices = state["drawn_rows"], state["drawn_choices"]
-        except KeyError as error:
-            raise CorruptArtefactError(f"not a state of the strategy {self.name!r} ({error})") from error
 
 
 class _FixedGraph:

@@ -11,8 +11,6 @@ from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
-from tfnas.benchmarks.function import FunctionEvaluator
-from tfnas.benchmarks.tabular import TableEvaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph
@@ -80,7 +78,7 @@ def encoder_of(evaluator: Evaluator, folder: artefacts.PathLike | None) -> Saved
       CorruptArtefactError: the encoder is damaged.
       MismatchError: the encoder is of another space.
     """
-    return None if isinstance(evaluator, FunctionEvaluator) else open_encoder(folder, evaluator.space)
+    return open_encoder(folder, evaluator.space) if evaluator.lists else None
 
 
 def candidates_of(
@@ -107,7 +105,7 @@ def candidates_of(
     if embeddings is not None:
         cells, points = read_embedding_table(embeddings, encoder)
     else:
-        cells = evaluator.table.cells if isinstance(evaluator, TableEvaluator) else evaluator.space.enumerate()
+        cells = evaluator.cells()
         points = encoder.embed(cells)
     return Candidates(evaluator.space, cells, points, functools.partial(encoder.latents, cells))
 

@@ -63,7 +63,7 @@ class _Question:
         answers = self.answers
         if not isinstance(answers, Scores):
             answers = Scores.of([answer.result() for answer in answers])
-        return Scores(*(getattr(answers, field.name).reshape(self.rows.shape) for field in dataclasses.fields(Scores)))
+        return answers[np.arange(self.rows.size).reshape(self.rows.shape)]
 
 
 def run_search(
@@ -182,8 +182,7 @@ def _save(path: pathlib.Path, strategy: Strategy, answers: list[Scores], pending
 
 
 def _joined(answers: list[Scores]) -> Scores:
-    names = [field.name for field in dataclasses.fields(Scores)]
-    return Scores(*(np.concatenate([getattr(scores, name) for scores in answers], axis=1) for name in names))
+    return Scores.combined(lambda arrays: np.concatenate(arrays, axis=1), answers)
 
 
 def _outcome(path: pathlib.Path, state: Mapping[str, Any], strategy: Strategy) -> Scores:

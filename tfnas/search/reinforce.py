@@ -37,6 +37,7 @@ class Reinforce(Strategy):
     """
 
     name = "reinforce"
+    state_names = ("position", "memory", "baseline", "states", "actions", "episode", "rewards")
 
     def __init__(
         self,
@@ -125,23 +126,11 @@ class Reinforce(Strategy):
         return before
 
     def state(self) -> dict[str, np.ndarray]:
-        arrays = {
-            "position": self._position,
-            "memory": self._memory,
-            "baseline": self._baseline,
-            "states": self._states,
-            "actions": self._actions,
-            "episode": self._episode,
-            "rewards": self._rewards,
-        }
-        return super().state() | arrays | self._policy.state()
+        return super().state() | self._policy.state()
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
         try:
-            self._position, self._memory, self._baseline = state["position"], state["memory"], state["baseline"]
-            self._states, self._actions = state["states"], state["actions"]
-            self._episode, self._rewards = state["episode"], state["rewards"]
             self._policy.load_state(state)
         except KeyError as error:
             raise CorruptArtefactError(f"not a state of the strategy {self.name!r} ({error})") from error

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.errors import ConfigurationError
 from tfnas.predictors.base import BatchedSurrogate
 from tfnas.runtime import in_threads
 from tfnas.search.acquisition import Acquisition
@@ -34,6 +34,7 @@ class SurrogateSearch(Strategy):
     """
 
     name = "surrogate"
+    state_names = ("learned",)
 
     def __init__(
         self,
@@ -84,15 +85,10 @@ class SurrogateSearch(Strategy):
         new = np.flatnonzero(~self.suggested[run, rows])
         return rows[new[_largest(merit[new], size)]].tolist()
 
-    def state(self) -> dict[str, np.ndarray]:
-        return super().state() | {"learned": np.array(self._learned)}
-
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
-        if "learned" not in state:
-            raise CorruptArtefactError(f"not a state of the strategy {self.name!r} (learned is missing)")
-        if self.refit_every and state["learned"]:
-            self._fit(int(state["learned"]))
+        if self.refit_every and self._learned:
+            self._fit(int(self._learned))
 
 
 def _largest(merit: np.ndarray, count: int) -> np.ndarray:

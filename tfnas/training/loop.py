@@ -143,7 +143,7 @@ def train(
     checkpoint = tf.train.Checkpoint(model=task.model, optimizer=task.optimizer, progress=progress)
     manager = tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), max_to_keep=2)
     if resume:
-        _restore(checkpoint, manager)
+        restore(checkpoint, manager)
     log = None
     if chief:
         log = MetricsLog(folder, resume_after=int(progress.epoch) if resume else None)
@@ -198,7 +198,12 @@ def train(
         saved_at = time.monotonic()
 
 
-def _restore(checkpoint: tf.train.Checkpoint, manager: tf.train.CheckpointManager) -> None:
+def restore(checkpoint: tf.train.Checkpoint, manager: tf.train.CheckpointManager) -> None:
+    """Continues from the last checkpoint of a run, if there is a checkpoint.
+
+    Raises:
+      CorruptArtefactError: the checkpoint is damaged, or of another run.
+    """
     if manager.latest_checkpoint is None:
         return
     try:

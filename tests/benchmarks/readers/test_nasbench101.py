@@ -10,9 +10,9 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.reference.nasbench101 import model_metrics_class, read_rows
+from tests.reference.nasbench101 import encode_metrics, model_metrics_class, read_rows, write_official
 from tfnas.benchmarks.readers import nasbench101
-from tfnas.benchmarks.readers.nasbench101 import NASBench101Data, convert, encode_metrics, write_official
+from tfnas.benchmarks.readers.nasbench101 import NASBench101Data, convert
 from tfnas.benchmarks.readers.nasbench101_rows import RowError, parse_rows
 from tfnas.benchmarks.table import check_table, read_table
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
@@ -42,17 +42,6 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(source):
     return NASBench101Data(convert(source, source.with_suffix(".npz"), records=len(CELLS) * 12))
-
-
-def test_encoded_metrics_are_the_protobuf(rng):
-    values = rng.random((3, 5)).tolist()
-    message = model_metrics_class().FromString(encode_metrics(3_456_789, values))
-    assert message.trainable_parameters == 3_456_789
-    assert message.total_time == values[2][1]
-    for evaluation, expected in zip(message.evaluation_data, values, strict=True):
-        assert evaluation.current_epoch == expected[0]
-        assert evaluation.training_time == expected[1]
-        assert evaluation.test_accuracy == expected[4]
 
 
 def test_answers_of_the_official_api(source, data):

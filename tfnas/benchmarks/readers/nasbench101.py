@@ -8,12 +8,9 @@ References:
   https://github.com/google-research/nasbench (api.py, lib/model_metrics.proto).
 """
 
-import base64
-import json
 import pathlib
 import re
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -266,45 +263,3 @@ def _official_name(quantity: str) -> str:
     halfway = quantity.startswith("halfway_")
     name = quantity.removeprefix("halfway_").replace("training_seconds", "training_time")
     return ("halfway_" if halfway else "final_") + name
-
-
-def write_official(path: artefacts.PathLike, records: Iterable[tuple[str, int, Architecture, int, Sequence]]) -> int:
-    """Writes a file of the official format: for tests, benchmarks, and results of one's own.
-
-    Args:
-      path: the TFRecord file.
-      records: hash (32 hexadecimal digits), epochs, cell, trainable parameters, and three evaluations of (epoch,
-        training time in seconds, accuracy on training, validation and test images).
-
-    Returns:
-      The number of records.
-    """
-    count = 0
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for module_hash, epochs, cell, parameters, evaluations in records:
-            adjacency = "".join(map(str, cell.adjacency.ravel().tolist()))
-            metrics = base64.b64encode(encode_metrics(parameters, evaluations)).decode()
-            row = [module_hash, epochs, adjacency, ",".join(cell.operations), metrics]
-            writer.write(json.dumps(row).encode())
-            count += 1
-    return count
-
-
-def encode_metrics(parameters: int, evaluations: Sequence[Sequence[float]]) -> bytes:
-    """The `ModelMetrics` message: three `EvaluationData` (field 1), parameters (field 2), total time (field 3)."""
-    fields_of_message = []
-    for evaluation in evaluations:
-        fields = b"".join(struct.pack("<Bd", field << 3 | 1, value) for field, value in enumerate(evaluation, start=1))
-        fields_of_message.append(bytes([1 << 3 | 2, len(fields)]) + fields)
-    fields_of_message.append(bytes([2 << 3]) + _varint(parameters))
-    fields_of_message.append(struct.pack("<Bd", 3 << 3 | 1, evaluations[-1][1]))
-    return b"".join(fields_of_message)
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)

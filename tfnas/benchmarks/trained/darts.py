@@ -20,11 +20,11 @@ from tfnas import artefacts
 from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
 from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData, Labelled
-from tfnas.errors import CorruptArtefactError
 from tfnas.networks.darts import CIFAR10, DartsNetwork, DartsSkeleton
 from tfnas.reports import figures
 from tfnas.spaces import Architecture, Darts
 from tfnas.training.log import MetricsLog, read_metrics
+from tfnas.training.loop import restore
 
 _EVALUATION_BATCH = 256
 _PADDING = 4
@@ -67,13 +67,8 @@ def fit(
     epoch_done = tf.Variable(0, trainable=False, dtype=tf.int64)
     checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer, epoch=epoch_done)
     manager = tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), max_to_keep=1)
-    if resume and manager.latest_checkpoint is not None:
-        try:
-            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            path = manager.latest_checkpoint
-            raise CorruptArtefactError(f"{path}: not a checkpoint of this run ({reason})") from error
+    if resume:
+        restore(checkpoint, manager)
     log = MetricsLog(folder, resume_after=int(epoch_done) if resume else None)
     update = _update_program(network, optimizer, config)
     for epoch in range(int(epoch_done) + 1, config.epochs + 1):
