@@ -249,8 +249,8 @@ def test_refusals():
         network_scores(unknown, None, IMAGES, LABELS)
 
 
-def test_the_readme_lists_every_score():
-    assert f"| **Proxies** | {', '.join(PROXIES)} of any Keras model" in (ROOT / "README.md").read_text()
+def test_the_documents_list_every_score():
+    assert f"| **Proxies** | {', '.join(PROXIES)} of any Keras model" in (ROOT / "docs" / "index.md").read_text()
 
 
 def test_table_of_scores_goes_on_where_it_was_cut(tmp_path):

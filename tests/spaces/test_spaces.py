@@ -110,8 +110,8 @@ def test_bad_encodings_are_refused(space, rng):
         space.decode(ops, adjacency.T)
 
 
-def test_the_readme_lists_every_space():
-    (row,) = re.findall(r"^\| \*\*Spaces\*\* \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_the_documents_list_every_space():
+    (row,) = re.findall(r"^\| \*\*Spaces\*\* \| (.*) \|$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", row)) == SPACES.keys()
     assert all(get_space(name).name == name for name in SPACES)
 

@@ -1,0 +1,106 @@
+"""What the documents name exists: links, files, programs, flags, targets, numbers; their Python blocks run."""
+
+import functools
+import re
+
+import pytest
+
+from reproductions.registry import PAPERS
+from tests import fork
+from tests.documents import PAGES, TABLES, blocks, commands, name_of, run_block, write_files_of_a_user
+from tests.fork import ROOT
+
+# Flags of other programs: TensorFlow Serving, Apache Beam.
+FOREIGN = {"enable_batching", "batching_parameters_file", "runner"}
+# The client of a server; tests/serving/test_serving.py runs it against one.
+NEEDS_SERVER = "http://localhost"
+PYTHON = [(page, text) for page in PAGES for text in blocks(page, "python") if NEEDS_SERVER not in text]
+
+
+@functools.cache
+def flags_of(program: str, kind: str) -> set[str]:
+    """Names of the flags in a program's help; the kind is the word that decides on more flags, or empty."""
+    done = fork.run(program, *filter(None, [kind, "--help"]))
+    return set(re.findall(r"^ {2}--(?:\[no\])?(\w+)", done.stdout, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("user")
+    write_files_of_a_user(path)
+    return path
+
+
+@pytest.mark.parametrize(("page", "text"), PYTHON, ids=[name_of(page) for page, _ in PYTHON])
+def test_python(page, text, folder):
+    done = fork.call(run_block, text, folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "print(" not in text or done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_files(page):
+    text = re.sub(r"^```.*?^```$|`[^`]+`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+    assert all(alt for alt in re.findall(r"!\[(.*?)\]", text)), "a picture without words"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_exist(page):
+    named = re.findall(r"`((?:tests|examples|tfnas|perf|reproductions|trainers|docs)/[\w./]+)`", page.read_text())
+    named += re.findall(r"python ((?:examples|perf)/\w+\.py)", page.read_text())
+    placeholders = re.compile(r"/x\b|PAPER")
+    assert not [name for name in named if not placeholders.search(name) and not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_programs_have_the_flags(page):
+    for program, flags in commands(page):
+        kind = next((flag for flag in flags if program == "pretrain" and flag.startswith("--encoder=")), "")
+        known = flags_of(program, "" if "KIND" in kind else kind)
+        assert known, f"{program} is no program"
+        assert {re.match(r"--(\w+)", flag)[1] for flag in flags} <= known | {"help"}, program
+        for experiments in (flag.partition("=")[2].split(",") for flag in flags if flag.startswith("--experiment=")):
+            assert set(experiments) <= {*PAPERS[program.split()[1]].experiments, "EXPERIMENT", "all"}
+
+
+def test_flags_in_sentences_exist():
+    sources = [*ROOT.glob("trainers/*.py"), *ROOT.glob("tfnas/**/*.py"), *ROOT.glob("reproductions/**/*.py")]
+    text = "\n".join(path.read_text() for path in sources)
+    known = set(re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', text)) | set(
+        re.findall(r"^ {4}(\w+): \w", text, re.MULTILINE)
+    )
+    for page in PAGES:
+        assert set(re.findall(r"`--(\w+)", page.read_text())) <= known | FOREIGN | {"help"}, page
+
+
+def test_targets_of_make_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for page in PAGES:
+        for words in re.findall(r"^make (.*)$|`make\s([^`]+)`", page.read_text(), re.MULTILINE):
+            for target in "".join(words).split():
+                assert "=" in target or re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), (page, target)
+
+
+def test_every_table_is_shown():
+    shown = {name for page in PAGES for name in re.findall(r'--8<-- "(\w+/\w+\.md)', page.read_text())}
+    assert shown == {str(path.relative_to(TABLES)) for path in TABLES.rglob("*.md")}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_tables_belong_to_experiments(paper):
+    for path in (TABLES / paper).iterdir():
+        assert path.stem.split("_")[0] in PAPERS[paper].experiments
+        assert re.match(r"# .+\n\n\|", path.read_text())
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_numbers_in_sentences_are_in_the_tables(paper):
+    page = (ROOT / "docs" / "results" / f"{paper}.md").read_text()
+    tables = "".join(path.read_text() for path in (TABLES / paper).iterdir())
+    # Sentences on published numbers, which no table of ours has, begin with the authors.
+    paragraphs = [text for text in page.split("\n\n") if not text.startswith(("|", "```", "Pei et al. report"))]
+    numbers = set(re.findall(r"(?<![\w.])0\.\d{3}(?!\d)", "\n".join(paragraphs)))
+    assert not {number for number in numbers if number not in tables}
