@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tfnas.reports.figures import COLOURS, STYLES, cell_depth, draw_cell, save_figure, tidy
-from tfnas.spaces import Architecture
+from tfnas.reports.figures import COLOURS, STYLES, save_figure, tidy
 
 
 def regret_curves(
@@ -215,22 +214,3 @@ def paths_in_map(
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
     figure.colorbar(dots, label=label)
     save_figure(figure, file)
-
-
-def draw_architectures(architectures: Sequence[Architecture], path: pathlib.Path, *, title: str) -> None:
-    """Some cells side by side, in order."""
-    figure, panels = plt.subplots(
-        1,
-        len(architectures),
-        figsize=(
-            2.2 * len(architectures),
-            0.7 * max(cell_depth(architecture.edges) for architecture in architectures) + 0.8,
-        ),
-        squeeze=False,
-    )
-    kinds = sorted({name for architecture in architectures for name in architecture.operations})
-    for number, (axes, architecture) in enumerate(zip(panels[0], architectures, strict=True)):
-        draw_cell(axes, architecture.operations, architecture.edges, kinds, 6)
-        axes.set_title(str(number), fontsize=8)
-    figure.suptitle(title)
-    save_figure(figure, path)

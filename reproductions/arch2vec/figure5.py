@@ -4,6 +4,7 @@ References:
   Yan et al. 2020 (arch2vec), section 4.1, observation (5), figures 5 and 11 to 13.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
-from reproductions import plots, report
+from reproductions import report
 from reproductions.arch2vec.edit_distance import edit_distances
 from reproductions.arch2vec.figure2 import COLUMN
 from reproductions.arch2vec.inputs import shipped
@@ -21,6 +22,7 @@ from reproductions.arch2vec.supervised import SupervisedEncoder
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
+from tfnas.reports import diagrams
 from tfnas.spaces import CellTable, Space
 
 _DRAWN = 6
@@ -125,6 +127,6 @@ def nearest_walk(points: np.ndarray, start: int, steps: int) -> np.ndarray:
 
 
 def _draw(space: Space, cells: CellTable, walk: np.ndarray, path: pathlib.Path, name: str) -> None:
-    plots.draw_architectures(
-        [space.architecture(cells, int(row)) for row in walk[:_DRAWN]], path, title=f"{space.name}, {name}: one walk"
-    )
+    pictures = [picture for row in walk[:_DRAWN] for picture in space.diagrams(space.architecture(cells, int(row)))]
+    steps = [dataclasses.replace(picture, title=f"step {step}") for step, picture in enumerate(pictures)]
+    diagrams.draw(steps, path, title=f"{space.name}, {name}: one walk", columns=3)

@@ -23,7 +23,6 @@ from tfnas.benchmarks.trained.darts_config import TRAININGS, query
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.networks import darts
-from tfnas.reports import figures
 from tfnas.search import Candidates, loop
 from tfnas.search.bayesian import BayesianOptimization
 from tfnas.search.reinforce import Reinforce
@@ -83,9 +82,7 @@ def reproduce(
         best = pool.architecture(int(history.at_best(history.rows)[0]))
         (folder / "final").mkdir(exist_ok=True)
         summary = train_cell(best, data, _SKELETON, final, folder / "final", hold_out=False, resume=True)
-        figures.draw_architecture(
-            best.operations, best.edges, output_dir / f"table4_{name}.png", title=f"{name}: best of {queries} cells"
-        )
+        space.draw(best, output_dir / f"table4_{name}.png", title=f"{name}: best of {queries} cells")
         values[name] = {
             "genotype": ",".join(
                 f"{operation}:{state}" for operation, state in zip(*space.to_genotype(best), strict=True)

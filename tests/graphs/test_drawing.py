@@ -1,11 +1,57 @@
 """Drawings of computation graphs."""
 
-import numpy as np
+import pathlib
 
-from tests.graphs.test_computation_graph import graph
-from tfnas.graphs.drawing import draw_computation_graph
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from tests.graphs.test_computation_graph import graph, graphs
+from tests.reports import geometry
+from tfnas.graphs import drawing
+from tfnas.graphs.drawing import Boxes, draw_computation_graph
 from tfnas.networks import symbolic
-from tfnas.spaces import NASBench201
+from tfnas.spaces import NASBench201, get_space
+
+TIMES = "\u00d7"
+
+
+def check(network, monkeypatch, tmp_path):
+    """The geometry of the figure that is drawn, with a line per edge between two boxes."""
+    figures = []
+    monkeypatch.setattr(drawing, "save_figure", lambda figure, path: figures.append(figure))
+    draw_computation_graph(network, tmp_path / "network.png")
+    geometry.check(figures[0].axes[0], Boxes(network).edges)
+    plt.close(figures[0])
+
+
+@pytest.mark.parametrize(("name", "count"), [("nasbench101", 2), ("nasbench201", 3), ("mobilenetv3", 1)])
+def test_edges_of_networks_can_be_seen(name, count, rng, monkeypatch, tmp_path, small_nasbench101):
+    space = small_nasbench101 if name == "nasbench101" else get_space(name)
+    cells = space.sample(count, rng)
+    for row in range(count):
+        check(symbolic.build(space, space.architecture(cells, row), name="x"), monkeypatch, tmp_path)
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(graphs())
+def test_edges_of_any_graph_can_be_seen(network):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        check(network, monkeypatch, pathlib.Path("unused"))
+
+
+def test_every_edge_is_drawn_once(rng):
+    """Edges between boxes are those of the graph, up to repetitions."""
+    space = NASBench201()
+    network = symbolic.build(space, space.architecture(space.sample(1, rng), 0), name="x")
+    boxes = Boxes(network)
+    assert len(boxes.texts) < network.num_nodes / 2
+    assert len(boxes.edges) == len(set(boxes.edges))
+    names = [text.split("\n")[0] for text in boxes.texts]
+    assert names.count("add") == sum(name == "add" for name in network.operator_names) - sum(
+        (repeats - 1) * sum(names[item] == "add" for item in items) for items, repeats in boxes.frames
+    )
 
 
 def test_repeated_cells_are_drawn_once(tmp_path):
@@ -13,9 +59,9 @@ def test_repeated_cells_are_drawn_once(tmp_path):
     network = symbolic.build(NASBench201(), cell, name="mine")
     draw_computation_graph(network, tmp_path / "net.png")
     text = (tmp_path / "net.svg").read_text()
-    assert text.count("<!-- x 5 -->") == 3
+    assert text.count(f"<!-- {TIMES} 5 -->") == 3
     assert f"<!-- mine: {network.num_nodes} operators" in text
-    assert text.count("<!-- conv 3x3 -->") < network.counts()["conv"] / 3
+    assert text.count(f"<!-- conv 3{TIMES}3 -->") < network.counts()["conv"] / 3
     assert (tmp_path / "net.png").stat().st_size > 10_000
     draw_computation_graph(network, tmp_path / "again.png")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "net.svg").read_bytes()

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import collections
+import functools
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import matplotlib.patches
 import matplotlib.pyplot as plt
-from matplotlib.path import Path as MplPath
+import numpy as np
 
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.folding import Group, depths, fold
-from tfnas.reports import tables
+from tfnas.reports import diagrams, palette, tables
+from tfnas.reports import layout as layouts
 from tfnas.reports.figures import save_figure
 
-_KINDS = {
-    "convolution": ("#9ecae1", {"conv", "depthwise_conv", "conv_transpose"}),
-    "matrix product": ("#fdae6b", {"matmul", "embedding"}),
-    "norm": ("#c7e9c0", {"batch_norm", "layer_norm", "group_norm", "rms_norm", "l2_norm", "lrn"}),
-    "activation": (
-        "#fcbba1",
-        {"relu", "relu6", "sigmoid", "tanh", "swish", "gelu", "softmax", "leaky_relu", "prelu", "elu", "clip"},
-    ),
-    "pooling": ("#dadaeb", {"max_pool", "avg_pool", "mean", "sum", "max", "global"}),
-    "joining": ("#fff7bc", {"add", "mul", "concat", "sub", "div"}),
-    "input, output": ("#d9d9d9", {"input", "output"}),
-}
-_OTHER = "#f7f7f7"
 _LARGE_BLOCK = 60
-_ROWS_PER_COLUMN = 34
-_WIDTH, _HEIGHT = 2.1, 0.42
+_TALLNESS = 3.2
+_FONT_SIZE, _LINE_HEIGHT = 6.5, 0.105
+_PADDING, _PORT, _FRAME = 0.18, 0.07, 0.08
+_COLUMN_GAP = 0.75
+_FRAME_COLOUR = "#4269d0"
 
 
 def draw_computation_graph(graph: ComputationGraph, path: pathlib.Path, *, title: str | None = None) -> None:
@@ -43,153 +36,145 @@ def draw_computation_graph(graph: ComputationGraph, path: pathlib.Path, *, title
       path: file of the picture; the suffix is replaced.
       title: text above the picture; None for the graph's name and size.
     """
-    layout = _Layout(graph)
-    figure, axes = plt.subplots(figsize=(1 + _WIDTH * layout.width, 1 + _HEIGHT * layout.height))
-    layout.draw(axes)
-    axes.set(xlim=(-0.2, layout.width + 0.2), ylim=(layout.height + 0.3, -0.8))
-    axes.axis("off")
+    boxes = Boxes(graph)
+    layout = boxes.layout
+    figure, axes = diagrams.canvas(*layout.extent)
+    for items, repeats in boxes.frames:
+        _draw_frame(axes, boxes, items, repeats)
+    for curve in layout.curves:
+        diagrams.draw_edge(axes, curve)
+    for centre, size, text, colour in zip(layout.centres, boxes.sizes, boxes.texts, boxes.colours, strict=True):
+        diagrams.draw_box(axes, centre, size, text, colour, font_size=_FONT_SIZE)
     default = f"{graph.name}: {graph.num_nodes} operators, {graph.total_parameters / 1e6:.2f} M parameters"
-    axes.set_title(title or default, fontsize=10, parse_math=False)
-    present = {_kind(name) for name in graph.operator_names}
+    axes.set_title(title or default, fontsize=9, parse_math=False, pad=10)
+    families = [family for family in palette.FAMILIES if family in boxes.families]
     handles = [
-        matplotlib.patches.Patch(facecolor=colour, edgecolor="#666666", label=kind)
-        for kind, (colour, _) in _KINDS.items()
-        if kind in present
+        matplotlib.patches.Patch(facecolor=palette.FAMILIES[family][0], edgecolor=palette.LINE, label=family)
+        for family in families
     ]
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False, fontsize=8)
+    columns = max(int(layout.extent[0] / 1.5), 2)
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, frameon=False, fontsize=7)
     save_figure(figure, path)
 
 
-def _kind(name: str) -> str:
-    return next((kind for kind, (_, names) in _KINDS.items() if name in names), "other")
+class Boxes:
+    """The boxes and edges of a picture: operators, and blocks too large to be drawn, each repetition once.
 
+    Args:
+      graph: graph to draw.
 
-class _Layout:
-    """Positions of boxes in units of a box: columns of the page from left to right, rows from top to bottom."""
+    Attributes:
+      texts: labels.
+      colours: colours.
+      sizes: width and height in inches, float `[boxes, 2]`.
+      edges: pairs (source, target) of boxes.
+      columns: column of every box on the page.
+      frames: boxes of a repeated group, and the number of its repetitions.
+      families: families of operations that have a box.
+    """
 
     def __init__(self, graph: ComputationGraph):
-        self.graph = graph
-        self.names = graph.operator_names
-        self.position: dict[int, tuple[float, float]] = {}
-        self.boxes: list[tuple[float, float, str, str]] = []
-        self.frames: list[tuple[float, float, float, float, int]] = []
-        self.sources: dict[int, list[int]] = collections.defaultdict(list)
+        self.texts: list[str] = []
+        self.colours: list[str | tuple[float, ...]] = []
+        self.columns: list[int] = []
+        self.frames: list[tuple[list[int], int]] = []
+        self.families: set[str] = set()
+        self._graph, self._names = graph, graph.operator_names
+        sources: dict[int, list[int]] = collections.defaultdict(list)
         for source, target in graph.edges.tolist():
-            self.sources[target].append(source)
-        self.width = self.height = 0.0
-        columns: list[list[tuple[Group, float, float]]] = [[]]
-        row = 0.0
-        for group in fold(graph):
-            rows, width = self._extent(group)
-            if row and row + rows > _ROWS_PER_COLUMN:
-                columns.append([])
-                row = 0.0
-            gap = 0.4 if group.repeats > 1 else 0.0
-            columns[-1].append((group, row + gap, width))
-            row += rows + 2 * gap
-            self.height = max(self.height, row)
-        left = 0.0
-        for column in columns:
-            widest = max((width for _, _, width in column), default=1.0)
-            for group, top, width in column:
-                self._arrange(group, left + (widest - width) / 2, top, width)
-            left += widest + 0.5
-        self.width = left - 0.5
+            sources[target].append(source)
+        self._box: dict[int, int] = {}
+        column = filled = 0
+        groups = [(group, self._rows(group, sources)) for group in fold(graph)]
+        limit = _TALLNESS * sum(rows for _, rows in groups) ** 0.5
+        for group, rows in groups:
+            if filled and filled + rows > limit:
+                column, filled = column + 1, 0
+            filled += rows
+            for node in self._add(group):
+                sources.pop(node, None)
+            self.columns += [column] * (len(self.texts) - len(self.columns))
+        pairs = ((self._box[a], self._box[b]) for b, before in sources.items() for a in before)
+        self.edges = list(dict.fromkeys((a, b) for a, b in pairs if a != b))
+        self.sizes = self._measured()
 
-    def _extent(self, group: Group) -> tuple[float, float]:
-        rows, width = 0.0, 1.0
+    @functools.cached_property
+    def layout(self) -> layouts.Layout:
+        """Positions of boxes and curves of edges, in inches."""
+        return layouts.in_columns(self.sizes, self.edges, self.columns, gap=_COLUMN_GAP)
+
+    @staticmethod
+    def _rows(group: Group, sources: Mapping[int, Sequence[int]]) -> int:
+        return sum(1 if len(block) > _LARGE_BLOCK else max(depths(sources, block)) + 1 for block in group.blocks)
+
+    def _add(self, group: Group) -> list[int]:
+        """Adds the boxes of a group; returns the nodes of its repetitions, whose own inputs are not drawn."""
+        first = len(self.texts)
         for block in group.blocks:
             if len(block) > _LARGE_BLOCK:
-                rows += 2
+                counts = collections.Counter(self._names[node] for node in block).most_common(3)
+                self._box.update(dict.fromkeys(block, len(self.texts)))
+                self.texts.append(
+                    f"{len(block)} operators\n" + ", ".join(f"{count} {palette.label(name)}" for name, count in counts)
+                )
+                self.colours.append(palette.FAMILIES["other"][0])
                 continue
-            depth = depths(self.sources, block)
-            rows += max(depth) + 1
-            width = max(width, collections.Counter(depth).most_common(1)[0][1])
-        return float(rows), float(width)
-
-    def _arrange(self, group: Group, left: float, row: float, width: float) -> None:
-        top = row
-        for block in group.blocks:
-            if len(block) > _LARGE_BLOCK:
-                counts = collections.Counter(self.names[node] for node in block).most_common(3)
-                text = f"{len(block)} operators\n" + ", ".join(f"{count} {name}" for name, count in counts)
-                self.boxes.append((left, row + 0.5, text, _OTHER))
-                self.position.update(dict.fromkeys(block, (left, row + 0.5)))
-                row += 2
-                continue
-            levels = collections.defaultdict(list)
-            for node, depth in zip(block, depths(self.sources, block), strict=True):
-                levels[depth].append(node)
-            for depth, nodes in sorted(levels.items()):
-                nodes.sort(key=self._mean_of_sources)
-                for number, node in enumerate(nodes):
-                    x = left + (width - len(nodes)) / 2 + number
-                    self.position[node] = (x, row + depth)
-                    self.boxes.append((x, row + depth, self._label(node), self._colour(node)))
-            row += len(levels)
-        length = sum(len(block) for block in group.blocks)
-        for node in (node for block in group.blocks for node in block):
-            for repeat in range(1, group.repeats):  # readers of the last repetition are drawn as readers of the first
-                self.position[node + repeat * length] = self.position[node]
-                self.sources.pop(node + repeat * length, None)
+            for node in block:
+                self._box[node] = len(self.texts)
+                self.texts.append(self._label(node))
+                self.families.add(palette.family(self._names[node]))
+                width = int(self._graph.kernels[node].max())
+                self.colours.append(palette.colour(self._names[node], width or None))
         if group.repeats > 1:
-            self.frames.append((left, top, width, row - top, group.repeats))
-
-    def _mean_of_sources(self, node: int) -> float:
-        """The mean column of a node's sources."""
-        columns = [self.position[source][0] for source in self.sources[node] if source in self.position]
-        return sum(columns) / len(columns) if columns else 0.0
+            self.frames.append((list(range(first, len(self.texts))), group.repeats))
+        nodes = [node for block in group.blocks for node in block]
+        repeated = [(node, node + number * len(nodes)) for number in range(1, group.repeats) for node in nodes]
+        # Readers of the last repetition are drawn as readers of the first.
+        self._box.update((twin, self._box[node]) for node, twin in repeated)
+        return [twin for _, twin in repeated]
 
     def _label(self, node: int) -> str:
-        height, width = self.graph.kernels[node].tolist()
-        kernel = f" {height}x{width}" if height and width else ""
-        rows, columns, channels = self.graph.shapes[node, [1, 3, 5]].tolist()
-        return f"{self.names[node]}{kernel}\n{rows}x{columns}x{channels}"
+        height, width = self._graph.kernels[node].tolist()
+        kernel = f" {height}{palette.TIMES}{width}" if height and width else ""
+        shape = self._graph.shapes[node, [1, 3, 5]].tolist()
+        return f"{palette.label(self._names[node])}{kernel}\n{palette.TIMES.join(map(str, shape))}"
 
-    def _colour(self, node: int) -> str:
-        return _KINDS.get(_kind(self.names[node]), (_OTHER,))[0]
-
-    def draw(self, axes: plt.Axes) -> None:
-        for x, y, width, rows, repeats in self.frames:
-            frame = matplotlib.patches.FancyBboxPatch(
-                (x - 0.02, y - 0.42), width + 0.04, rows - 0.12, boxstyle="round,pad=0,rounding_size=0.1",
-                facecolor="#fafafa", edgecolor="#4269d0", linestyle="--", linewidth=0.9, zorder=0,
-            )  # fmt: skip
-            axes.add_patch(frame)
-            axes.text(x + width, y - 0.46, f"x {repeats}", ha="right", va="bottom", fontsize=9, color="#4269d0")
-        drawn = set()
-        for target, sources in self.sources.items():
-            for source in sources:
-                if source in self.position and target in self.position:
-                    ends = (*self.position[source], *self.position[target])
-                    if ends[:2] != ends[2:] and ends not in drawn:
-                        drawn.add(ends)
-                        _arrow(axes, *ends)
-        for x, y, text, colour in self.boxes:
-            box = matplotlib.patches.FancyBboxPatch(
-                (x + 0.04, y - 0.36), 0.92, 0.72, boxstyle="round,pad=0,rounding_size=0.08",
-                facecolor=colour, edgecolor="#666666", linewidth=0.6, zorder=2,
-            )  # fmt: skip
-            axes.add_patch(box)
-            axes.text(x + 0.5, y, text, ha="center", va="center", fontsize=6.5, linespacing=0.95, zorder=3)
+    def _measured(self) -> np.ndarray:
+        """Sizes that hold the texts and the arrows; operators are equally wide unless many arrows meet at a box."""
+        sizes = np.zeros((len(self.texts), 2))
+        degrees = np.zeros((len(self.texts), 2), int)
+        for source, target in self.edges:
+            degrees[source, 0] += 1
+            degrees[target, 1] += 1
+        for number, text in enumerate(self.texts):
+            sizes[number] = diagrams.text_width(text, _FONT_SIZE) + _PADDING, 2 * _LINE_HEIGHT + 0.1
+        single = np.array([text.count(",") == 0 for text in self.texts], bool)
+        if single.any():
+            sizes[single, 0] = sizes[single, 0].max()
+        sizes[:, 0] = np.maximum(sizes[:, 0], _PORT * (degrees.max(axis=1, initial=0) + 1))
+        return sizes
 
 
-def _arrow(axes: plt.Axes, x: float, y: float, to_x: float, to_y: float) -> None:
-    """An arrow straight down to the next row, otherwise around the boxes between."""
-    if 0 < to_y - y <= 1.5:
-        points = [(x + 0.5, y + 0.36), (to_x + 0.5, to_y - 0.36)]
-        path = MplPath(points)
-    elif abs(to_x - x) < 2 and to_y > y:
-        bulge = max(x, to_x) + 1.25
-        points = [(x + 0.96, y), (bulge, y), (bulge, to_y), (to_x + 0.96, to_y)]
-        path = MplPath(points, [MplPath.MOVETO, *[MplPath.CURVE4] * 3])
-    else:
-        points = [(x + 0.5, y + 0.36), (x + 0.5, y + 3), (to_x + 0.5, to_y - 3), (to_x + 0.5, to_y - 0.36)]
-        path = MplPath(points, [MplPath.MOVETO, *[MplPath.CURVE4] * 3])
-    axes.add_patch(
-        matplotlib.patches.FancyArrowPatch(
-            path=path, arrowstyle="-|>", mutation_scale=5, color="#888888", linewidth=0.7, zorder=1
-        )
+def _draw_frame(axes: plt.Axes, boxes: Boxes, items: list[int], repeats: int) -> None:
+    """A dashed frame around boxes and the lines between them, with the number of repetitions at its right."""
+    centres, halves = boxes.layout.centres[items], boxes.sizes[items] / 2
+    corners = [centres - halves, centres + halves]
+    inner, top = set(items), corners[0][:, 1].min()
+    for (_, target), curve in zip(boxes.edges, boxes.layout.curves, strict=True):
+        if target in inner:
+            points = layouts.sampled(curve)
+            # The end of a line that comes from elsewhere: from where it last passes the upper border.
+            above = np.flatnonzero(points[:, 1] < top)
+            corners.append(points[above[-1] + 1 if len(above) else 0 :])
+    corners = np.concatenate(corners)
+    low, high = corners.min(axis=0) - _FRAME, corners.max(axis=0) + _FRAME
+    frame = matplotlib.patches.FancyBboxPatch(
+        low, *(high - low), boxstyle="round,pad=0,rounding_size=0.08", facecolor="#f7f8fb", edgecolor=_FRAME_COLOUR,
+        linestyle=(0, (4, 2)), linewidth=0.8, zorder=-1, clip_on=False,
+    )  # fmt: skip
+    axes.add_patch(frame)
+    axes.text(
+        high[0] + 0.04, low[1], f"{palette.TIMES} {repeats}", ha="left", va="top", fontsize=9, color=_FRAME_COLOUR
     )
 
 

@@ -12,19 +12,19 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import networkx as nx
 import numpy as np
 
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2")
 STYLES = ("-", "--", ":")
 
 
-def save_figure(figure: plt.Figure, path: pathlib.Path) -> None:
+def save_figure(figure: plt.Figure, path: pathlib.Path, *, dots_per_inch: int = 150) -> None:
     """Writes a figure as PNG and SVG and closes it; files appear only once both are whole.
 
     Args:
       figure: figure to write.
       path: file of the figure; the suffix is replaced.
+      dots_per_inch: resolution of the PNG file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -32,7 +32,7 @@ def save_figure(figure: plt.Figure, path: pathlib.Path) -> None:
         # Without dates and random ids the same data give the same file.
         with plt.rc_context({"svg.hashsalt": "tfnas"}):
             figure.savefig(svg, bbox_inches="tight", metadata={"Date": None})
-        figure.savefig(png, dpi=150, bbox_inches="tight")
+        figure.savefig(png, dpi=dots_per_inch, bbox_inches="tight")
         os.replace(svg, path.with_suffix(".svg"))
         os.replace(png, path.with_suffix(".png"))
     plt.close(figure)
@@ -184,62 +184,6 @@ def family_map(
     axes.legend(frameon=False)
     axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
     save_figure(figure, path)
-
-
-def draw_architecture(
-    operations: Sequence[str], edges: Sequence[tuple[int, int]], path: pathlib.Path, *, title: str
-) -> None:
-    """A cell as a graph from input to output, operations as labelled boxes.
-
-    Args:
-      operations: operations of the V vertices.
-      edges: pairs (source, target) of vertices.
-      path: file of the figure; the suffix is replaced.
-      title: text above the figure.
-    """
-    figure, axes = plt.subplots(figsize=(7, cell_depth(edges) + 0.6))
-    draw_cell(axes, operations, edges, sorted(set(operations)), 9)
-    axes.set_title(title, fontsize=9)
-    save_figure(figure, path)
-
-
-def cell_depth(edges: Sequence[tuple[int, int]]) -> int:
-    """Vertices on the longest path of a cell, at least 1."""
-    return len(list(nx.topological_generations(nx.DiGraph(edges)))) or 1
-
-
-def draw_cell(
-    axes: plt.Axes,
-    operations: Sequence[str],
-    edges: Sequence[tuple[int, int]],
-    kinds: Sequence[str],
-    fontsize: int,
-) -> None:
-    """Draws a cell into axes.
-
-    Args:
-      axes: axes to draw into.
-      operations: operations of the V vertices.
-      edges: pairs (source, target) of vertices.
-      kinds: all operations of the figure, which decide the colours.
-      fontsize: size of the text, in points.
-    """
-    graph = nx.DiGraph()
-    graph.add_nodes_from(range(len(operations)))
-    graph.add_edges_from(edges)
-    for layer, vertices in enumerate(nx.topological_generations(graph)):
-        for vertex in vertices:
-            graph.nodes[vertex]["layer"] = layer
-    positions = nx.multipartite_layout(graph, subset_key="layer", align="horizontal")
-    positions = {vertex: (x, -y) for vertex, (x, y) in positions.items()}
-    nx.draw_networkx_edges(graph, positions, ax=axes, edge_color="#7a7f87", arrowsize=14, node_size=1500)
-    for vertex, (x, y) in positions.items():
-        name = operations[vertex]
-        colour = COLOURS[kinds.index(name) % len(COLOURS)]
-        box = {"boxstyle": "round,pad=0.4", "facecolor": colour, "alpha": 0.9, "edgecolor": "white"}
-        axes.text(x, y, name, ha="center", va="center", fontsize=fontsize, color="white", bbox=box)
-    axes.margins(0.25, 0.12)
-    axes.axis("off")
 
 
 def corpus_statistics(graphs: Sequence[Any], path: pathlib.Path) -> None:

@@ -346,9 +346,8 @@ class Comparison:
         figures.search_curves(curves, folder / "search.png", title=f"{space.name} on {self.benchmark}")
         if self.candidates.embedded:
             self._draw_map(folder / "map.png")
-        figures.draw_architecture(
-            best.architecture.operations,
-            best.architecture.edges,
+        space.draw(
+            best.architecture,
             folder / "best_cell.png",
             title=f"{best}\nvalidation {best.validation:.2%}, test {best.test:.2%}",
         )

@@ -5,10 +5,14 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
+
+if TYPE_CHECKING:
+    from tfnas.reports import diagrams
 
 ABSENT = 255
 """Operation code of a vertex that a smaller cell does not have."""
@@ -325,18 +329,41 @@ class Space(abc.ABC):
             tuple(self.operations[code] for code in codes[:count]), cells.adjacency[row, :count, :count]
         )
 
-    def draw(self, architecture: Architecture, path: str | os.PathLike[str]) -> None:
-        """Draws the cell as a graph, from input to output, to `path` as PNG and, beside it, as SVG.
+    def diagrams(self, architecture: Architecture) -> "list[diagrams.Diagram]":
+        """The pictures that show a valid architecture, one per cell; operations stand on vertices by default."""
+        from tfnas.reports import diagrams  # matplotlib takes a second to import
+
+        return [diagrams.operations_on_vertices(architecture.operations, architecture.edges)]
+
+    def draw(
+        self,
+        architecture: Architecture,
+        path: str | os.PathLike[str],
+        *,
+        title: str | None = None,
+        encoded: bool = False,
+    ) -> None:
+        """Draws the architecture from input to output to `path` as PNG and, beside it, as SVG.
+
+        Whatever contributes nothing to the output is faint and dashed.
+
+        Args:
+          architecture: a valid architecture.
+          path: file of the picture; the suffix is replaced.
+          title: text above the picture; by default the standard notation of the architecture, if the space has any.
+          encoded: whether operations stand on vertices, as encoders see the graph, even where the paper of the space
+            draws the operations on edges.
 
         Raises:
           InvalidArchitectureError: the architecture is not valid in this space.
         """
-        from tfnas.reports import figures  # matplotlib takes a second to import
+        from tfnas.reports import diagrams
 
         self.require_valid(architecture)
-        figures.draw_architecture(
-            architecture.operations, architecture.edges, pathlib.Path(path), title=self.to_string(architecture)
-        )
+        pictures = Space.diagrams(self, architecture) if encoded else self.diagrams(architecture)
+        if title is None and type(self).to_string is not Space.to_string:
+            title = self.to_string(architecture)
+        diagrams.draw(pictures, pathlib.Path(path), title=title)
 
     def to_string(self, architecture: Architecture) -> str:
         """A short text that names the architecture to people; spaces with a standard notation use that."""

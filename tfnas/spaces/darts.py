@@ -8,12 +8,16 @@ References:
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
 from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
+
+if TYPE_CHECKING:
+    from tfnas.reports import diagrams
 
 INPUTS = ("c_k-2", "c_k-1")
 OUTPUT = "c_k"
@@ -140,6 +144,18 @@ class Darts(Space):
                 read.append(match.argmax(axis=1))
             valid &= read[0] != read[1]
         return valid
+
+    def diagrams(self, architecture: Architecture) -> "list[diagrams.Diagram]":
+        """The inputs and the four blocks with the operations on the edges between them, as in Liu et al. 2019."""
+        from tfnas.reports import diagrams
+
+        edges: list[tuple[int, int, str | None]] = [
+            (state, 2 + slot // 2, operation)
+            for slot, (operation, state) in enumerate(zip(*self.to_genotype(architecture), strict=True))
+        ]
+        nodes = (*INPUTS, *map(str, range(NUM_BLOCKS)), OUTPUT)
+        output = [(2 + block, len(nodes) - 1, None) for block in range(NUM_BLOCKS)]
+        return [diagrams.operations_on_edges(nodes, [*edges, *output])]
 
     def canonical_hash(self, architecture: Architecture) -> str:
         self.require_valid(architecture)

@@ -10,12 +10,16 @@ References:
 
 import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces.base import Architecture, CellTable, Seed
 from tfnas.spaces.fixed_graph import FixedGraphSpace
+
+if TYPE_CHECKING:
+    from tfnas.reports import diagrams
 
 INPUT, OUTPUT, SKIP = "input", "output", "skip"
 KERNELS, EXPANSIONS, DEPTHS = (3, 5, 7), (3, 4, 6), (2, 3, 4)
@@ -83,6 +87,16 @@ class MobileNetV3(FixedGraphSpace):
             if child != first:
                 return child
         return self.mutate(first, rng)
+
+    def diagrams(self, architecture: Architecture) -> "list[diagrams.Diagram]":
+        """The blocks of each stage in a column; empty places are left out."""
+        from tfnas.reports import diagrams
+
+        columns = [min(max(slot - 1, 0) // MAX_DEPTH, NUM_STAGES - 1) for slot in range(self.max_vertices)]
+        blocks = [(name, stage) for name, stage in zip(architecture.operations, columns, strict=True) if name != SKIP]
+        names, stages = zip(*blocks, strict=True)
+        chain = [(block, block + 1) for block in range(len(names) - 1)]
+        return [diagrams.operations_on_vertices(names, chain, columns=stages)]
 
     def validate(self, architecture: Architecture) -> str | None:
         reason = super().validate(architecture)

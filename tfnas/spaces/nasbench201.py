@@ -13,6 +13,7 @@ import itertools
 import random
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
 from tfnas.spaces.base import NONE, Architecture, CellTable, Seed
 from tfnas.spaces.fixed_graph import FixedGraphSpace
+
+if TYPE_CHECKING:
+    from tfnas.reports import diagrams
 
 INPUT, OUTPUT = "input", "output"
 CONV1X1, CONV3X3, AVERAGE_POOL, SKIP = "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip_connect"
@@ -65,6 +69,13 @@ class NASBench201(FixedGraphSpace):
 
     def enumerate(self) -> CellTable:
         return self._table(np.array(_cell_codes(), np.uint8))
+
+    def diagrams(self, architecture: Architecture) -> "list[diagrams.Diagram]":
+        """The four nodes with the operations on the edges between them, as in figure 1 of Dong and Yang 2020."""
+        from tfnas.reports import diagrams
+
+        edges = zip(NODE_EDGES, architecture.operations[1:-1], strict=True)
+        return [diagrams.operations_on_edges((INPUT, "1", "2", OUTPUT), [(*ends, name) for ends, name in edges])]
 
     def to_string(self, architecture: Architecture) -> str:
         """The benchmark's notation, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""

@@ -6,13 +6,18 @@ References:
   Siems et al. 2020, "NAS-Bench-301 and the Case for Surrogate Benchmarks for Neural Architecture Search", section 3.
 """
 
+import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError
 from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
 from tfnas.spaces.darts import CELL_OPERATIONS, Darts
+
+if TYPE_CHECKING:
+    from tfnas.reports import diagrams
 
 _HALF = Darts.max_vertices
 _NONE_CODE = Darts.operations.index(NONE)
@@ -92,6 +97,11 @@ class NASBench301(Space):
         for half in _split(cells):
             valid &= self._darts.validate_many(half)
         return valid
+
+    def diagrams(self, architecture: Architecture) -> "list[diagrams.Diagram]":
+        """The normal and the reduction cell, each with its operations on edges."""
+        cells = zip(("normal cell", "reduction cell"), self.cells(architecture), strict=True)
+        return [dataclasses.replace(self._darts.diagrams(cell)[0], title=title) for title, cell in cells]
 
     def canonical_hash(self, architecture: Architecture) -> str:
         self.require_valid(architecture)
