@@ -63,7 +63,7 @@ def scores_and_predictions(data: ImageData, count: int) -> str:
     score = scorer(SPACE, images, labels, ("snip", "jacov"))
     cells = SPACE.sample(count, np.random.default_rng(1))
     architectures = [SPACE.architecture(cells, row) for row in range(count)]
-    predictions = SavedPredictor().predict([symbolic.build(SPACE, architecture) for architecture in architectures])
+    predictions = SavedPredictor().predict_all([symbolic.build(SPACE, architecture) for architecture in architectures])
     rows = [
         [" ".join(architecture.operations[1:-1]), *score(architecture).values(), prediction.score, prediction.distance]
         for architecture, prediction in zip(architectures, predictions, strict=True)

@@ -12,6 +12,7 @@ from tests.fork import ROOT
 FLOORS = (
     ("reproductions",),
     ("trainers",),
+    ("tfnas.api",),
     ("tfnas.search",),
     ("tfnas.predictors",),
     ("tfnas.retrieval",),

@@ -32,8 +32,8 @@ graph = importers.from_file(sys.argv[1])
 cells = tfnas.spaces.NASBench201().sample(2, rng)
 assert SavedCellEncoder("saved_models/arch2vec_nasbench201").embed(cells).shape == (2, 16)
 assert SavedGraphEncoder().embed(graph).shape == (1, 128)
-assert Retriever(Index.load(), SavedMotifEncoder()).ask(graph, 2).relatives
-assert np.isfinite(SavedPredictor().predict([graph])[0].score)
+assert len(Retriever(Index.load(), SavedMotifEncoder()).relatives(graph, 2)) == 2
+assert np.isfinite(SavedPredictor().predict(graph).score)
 images = rng.normal(size=(64, 32, 32, 3))
 assert SavedJacobianEncoder().embed_model(model, images, initializations=1).shape == (1, 128)
 assert not {"tf_keras", "tensorflow_gnn"} & set(sys.modules), "imported"

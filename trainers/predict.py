@@ -34,8 +34,8 @@ def main() -> None:
 
     predictor = saved.SavedPredictor(_PREDICTOR.value)
     graph = importers.from_file(_MODEL.value, input_shape=shape)
-    answer = predictor.predict([graph])[0]
-    print(saved.prediction_table(answer))
+    answer = predictor.predict(graph)
+    print(answer)
     if _JSON.value:
         fields = dataclasses.asdict(answer) | {"embedding": answer.embedding.tolist(), "model": str(_MODEL.value)}
         artefacts.write_json(_JSON.value, fields)

@@ -35,18 +35,16 @@ def main() -> None:
         raise ConfigurationError(f"--page={_PAGE.value}, expected a file in a folder that exists")
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas.encoders.motif.saved import SavedMotifEncoder
-    from tfnas.retrieval import relatives
-    from tfnas.retrieval.index import Index
     from tfnas.retrieval.page import write_page
+    from tfnas.retrieval.relatives import Retriever, relatives_record
 
-    retriever = relatives.Retriever(Index.load(_INDEX.value), SavedMotifEncoder(_ENCODER.value))
-    answer = retriever.ask(
+    retriever = Retriever.load(_INDEX.value, _ENCODER.value)
+    answer = retriever.relatives(
         _MODEL.value, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value, input_shape=shape
     )
-    print(relatives.relatives_table(answer))
+    print(answer)
     if _JSON.value:
-        record = {"model": _MODEL.value, "relatives": relatives.relatives_record(answer)}
+        record = {"model": _MODEL.value, "relatives": relatives_record(answer)}
         artefacts.write_json(_JSON.value, record)
     if _PAGE.value:
         write_page(answer, retriever.index, pathlib.Path(_PAGE.value))

@@ -9,8 +9,8 @@ import pytest
 
 from tests.graphs.test_packed import sample
 from tfnas.benchmarks import BENCHMARKS
-from tfnas.encoders.computation_graph import saved
 from tfnas.encoders.computation_graph.config import preset
+from tfnas.encoders.computation_graph.export import export
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError
@@ -28,7 +28,7 @@ CONFIG = MLPConfig(hidden=(16,), members=3, epochs=40, batch_size=16, tune_epoch
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder") / "encoder"
-    saved.export(GraphEncoder(preset("tfnas", width=16, layers=2, embedding_dim=16), 1), folder)
+    export(GraphEncoder(preset("tfnas", width=16, layers=2, embedding_dim=16), 1), folder)
     return SavedGraphEncoder(folder)
 
 
@@ -62,7 +62,7 @@ def test_held_out_networks_are_ranked(trained):
 def test_answers(trained, graphs):
     predictor = SavedPredictor(trained[0])
     known = sample("nats_size", 30)
-    answers = predictor.predict(known)
+    answers = predictor.predict_all(known)
     assert {answer.family for answer in answers} == {"nats_size"}
     parameters = [graph.total_parameters for graph in known]
     scores = [answer.score for answer in answers]
@@ -72,7 +72,7 @@ def test_answers(trained, graphs):
     assert best.accuracy == pytest.approx(facts["label_mean"] + best.score * facts["label_stddev"])
     assert best.percentile > 80 > 20 > answers[int(np.argmin(scores))].percentile
     assert all(answer.stddev > 0 for answer in answers)
-    stranger = predictor.predict(sample("mobilenetv3", 1))[0]
+    stranger = predictor.predict(sample("mobilenetv3", 1)[0])
     assert stranger.distance > 3 > np.median([answer.distance for answer in answers])
     assert "do not rely" in prediction_table(stranger)
     assert "do not rely" not in prediction_table(min(answers, key=lambda answer: answer.distance))
@@ -97,7 +97,7 @@ assert not {"tfnas", "tensorflow_gnn"} & set(sys.modules)
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    expected = SavedPredictor(trained[0]).predict([graph])[0].score
+    expected = SavedPredictor(trained[0]).predict(graph).score
     np.testing.assert_allclose(eval(done.stdout), [expected] * 3, atol=1e-5)
 
 
@@ -129,7 +129,7 @@ def test_refusals(encoder, graphs):
 def test_a_fitted_predictor_and_its_export_agree(trained):
     graphs = sample("nats_size", 5)
     mean, stddev = trained[1].predict(pack(graphs))
-    answers = SavedPredictor(trained[0]).predict(graphs)
+    answers = SavedPredictor(trained[0]).predict_all(graphs)
     np.testing.assert_allclose(mean, [answer.score for answer in answers], atol=1e-5)
     np.testing.assert_allclose(stddev, [answer.stddev for answer in answers], atol=1e-5)
 
@@ -137,7 +137,7 @@ def test_a_fitted_predictor_and_its_export_agree(trained):
 def test_an_empty_graph(trained):
     empty = ComputationGraph(*(np.zeros(shape) for shape in ((0,), (0, 6), (0, 2), (0,), (0,), (0, 2))), name="void")
     with pytest.raises(ConfigurationError, match="void has no operators"):
-        SavedPredictor(trained[0]).predict([empty])
+        SavedPredictor(trained[0]).predict(empty)
 
 
 def test_damage(trained, tmp_path):

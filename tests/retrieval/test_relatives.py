@@ -49,23 +49,21 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def retriever(folder):
-    return Retriever(Index.load(folder / "index"), SavedMotifEncoder(folder / "encoder"))
+    return Retriever.load(folder / "index", folder / "encoder")
 
 
 def test_a_graph_finds_itself_and_a_name_does_not(retriever):
     graph = networks()[3]
-    answer = retriever.ask(graph, 5)
+    answer = retriever.relatives(graph, 5)
     assert answer.relatives[0].match.name == "101/net<3>"
     assert answer.relatives[0].match.similarity == pytest.approx(1, abs=1e-5)
     assert answer.relatives[0].covered == 1
-    named = retriever.ask("101/net<3>", 5)
-    assert [relative.match.name for relative in named.relatives][:4] == [
-        relative.match.name for relative in answer.relatives
-    ][1:]
+    named = retriever.relatives("101/net<3>", 5)
+    assert [relative.name for relative in named.relatives][:4] == [relative.name for relative in answer.relatives][1:]
 
 
 def test_shared_motifs_are_in_both(retriever):
-    answer = retriever.ask(networks()[3], 20)
+    answer = retriever.relatives(networks()[3], 20)
     assert answer.sizes.sum() == networks()[3].num_nodes
     for relative in answer.relatives:
         assert relative.sizes.sum() == relative.operators
@@ -85,12 +83,12 @@ def test_shared_motifs_are_in_both(retriever):
 
 
 def test_filters_and_wrong_questions(retriever, folder):
-    answer = retriever.ask(networks()[3], 20, families=["nasbench201"])
-    assert {relative.match.family for relative in answer.relatives} == {"nasbench201"}
+    answer = retriever.relatives(networks()[3], 20, families=["nasbench201"])
+    assert {relative.family for relative in answer.relatives} == {"nasbench201"}
     with pytest.raises(ConfigurationError, match="other: no such file or folder"):
-        retriever.ask("other")
+        retriever.relatives("other")
     with pytest.raises(ConfigurationError, match=r"goes with a file, and 101/net<3> is an indexed"):
-        retriever.ask("101/net<3>", input_shape=(1, 8, 8, 3))
+        retriever.relatives("101/net<3>", input_shape=(1, 8, 8, 3))
     index = Index.load(folder / "index")
     index.manifest["encoder"] = "another"
     with pytest.raises(MismatchError, match="not made with the encoder"):
@@ -123,7 +121,7 @@ class Checker(html.parser.HTMLParser):
 
 
 def test_page_and_table(retriever, tmp_path):
-    answer = retriever.ask(networks()[3], 4)
+    answer = retriever.relatives(networks()[3], 4)
     write_page(answer, retriever.index, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     checker = Checker()
@@ -135,7 +133,7 @@ def test_page_and_table(retriever, tmp_path):
     assert page.count("data:image/svg+xml") == 4
     for relative in answer.relatives[:3]:
         size = f"{relative.operators:,} operators, {relative.parameters / 1e6:.1f} M parameters"
-        assert f"{relative.match.name}: {size}" in words
+        assert f"{relative.name}: {size}" in words
     kinds = json.loads(page.partition("const kinds = ")[2].partition(";")[0])
     assert len(kinds) == len(answer.kinds)
     table = relatives.relatives_table(answer)
@@ -187,5 +185,5 @@ def test_a_query_is_cut_into_motifs_once(retriever, monkeypatch):
     monkeypatch.setattr(Splitter, "macro", lambda self, graphs: cuts.append(len(graphs)) or cut(self, graphs))
     for query in (networks()[3], "101/net<3>"):
         cuts.clear()
-        retriever.ask(query, 5)
+        retriever.relatives(query, 5)
         assert cuts == [1]

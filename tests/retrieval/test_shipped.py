@@ -8,7 +8,6 @@ import pytest
 import tf_keras
 
 from tests.graphs.isomorphism import equivalent
-from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.graphs.importers.keras_graphs import from_keras
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.relatives import Retriever
@@ -17,7 +16,7 @@ from tfnas.saved_models import SHIPPED
 
 @pytest.fixture(scope="module")
 def retriever():
-    return Retriever(Index.load(), SavedMotifEncoder())
+    return Retriever.load()
 
 
 def bert(layers=3, width=64, heads=4, length=32):
@@ -34,8 +33,8 @@ def bert(layers=3, width=64, heads=4, length=32):
 
 
 def families(retriever, model, count, **facts):
-    answer = retriever.ask(from_keras(model, **facts), count)
-    return [relative.match.family for relative in answer.relatives]
+    answer = retriever.relatives(from_keras(model, **facts), count)
+    return [relative.family for relative in answer.relatives]
 
 
 def test_size():

@@ -162,3 +162,6 @@ def load(folder: artefacts.PathLike) -> "SavedEncoder":
       'SavedMotifEncoder'
     """
     return kind_of(folder).saved(folder)
+
+
+__all__ = ["ENCODERS", "EncoderKind", "kind_of", "load"]

@@ -1,1 +1,5 @@
 """Architectures and models as graphs: of operators, packed, as GraphTensors, cut into motifs."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

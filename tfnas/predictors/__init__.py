@@ -1,1 +1,5 @@
 """Embeddings in, mean and standard deviation of the score out."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

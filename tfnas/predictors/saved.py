@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import scipy.spatial
@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.computation_graph import ComputationGraph, to_example
+from tfnas.graphs.computation_graph import to_example
+from tfnas.graphs.importers import Model, import_model
 from tfnas.reports import tables
 from tfnas.saved_models import SHIPPED, load_module
 
@@ -42,6 +43,10 @@ class Prediction:
     distance: float
     embedding: np.ndarray
 
+    def __str__(self) -> str:
+        """The prediction as a table; see `prediction_table`."""
+        return prediction_table(self)
+
 
 class SavedPredictor:
     """An exported predictor.
@@ -50,7 +55,7 @@ class SavedPredictor:
     >>> from tfnas.spaces import NASBench201
     >>> space = NASBench201()
     >>> cell = space.from_string("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|")
-    >>> SavedPredictor().predict([symbolic.build(space, cell)])[0].family
+    >>> SavedPredictor().predict(symbolic.build(space, cell)).family
     'nasbench201'
 
     Args:
@@ -84,12 +89,21 @@ class SavedPredictor:
             for tree in self._trees
         ]
 
-    def predict(self, graphs: Sequence[ComputationGraph]) -> list[Prediction]:
-        """Predictions for graphs.
+    def predict(self, model: Model) -> Prediction:
+        """The prediction for a model.
+
+        Args:
+          model: path, model in memory or computation graph; see `importers.import_model`.
 
         Raises:
-          ConfigurationError: a graph is empty.
+          ConfigurationError: no such file, no model, or an empty graph.
+          CorruptArtefactError, InvalidArchitectureError: the model can't be read.
         """
+        return self.predict_all([model])[0]
+
+    def predict_all(self, models: Iterable[Model]) -> list[Prediction]:
+        """Predictions for several models in one pass; see `predict`."""
+        graphs = [import_model(model) for model in models]
         if not graphs:
             return []
         for graph in graphs:

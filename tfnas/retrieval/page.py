@@ -98,7 +98,7 @@ def write_page(answer: Answer, index: Index, path: artefacts.PathLike) -> None:
         "<p>The query's motifs from input to output, and where the relatives hold them; grey is what lies between.</p>"
         "<div id='told'>Point at a motif or at a dot of the map.</div>",
         _strip(name, answer.pieces, answer.sizes),
-        *(_strip(relative.match.name, relative.pieces, relative.sizes) for relative in answer.relatives),
+        *(_strip(relative.name, relative.pieces, relative.sizes) for relative in answer.relatives),
         "<h2>Drawings</h2>",
         *_drawings(answer, index),
         f"<script>const kinds = {json.dumps(kinds).replace('<', chr(92) + 'u003c')};{_SCRIPT}</script>",

@@ -10,8 +10,7 @@ from sklearn.decomposition import PCA
 from tfnas import artefacts
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.errors import ConfigurationError, MismatchError
-from tfnas.graphs import importers
-from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers import Model, import_model
 from tfnas.graphs.motifs.mining import sequences, windows
 from tfnas.graphs.motifs.two_level import TwoLevelGraphs
 from tfnas.graphs.operators import OPERATORS
@@ -63,10 +62,25 @@ class Relative:
     pieces: np.ndarray
     sizes: np.ndarray
 
+    @property
+    def name(self) -> str:
+        """Name in the index."""
+        return self.match.name
+
+    @property
+    def family(self) -> str:
+        """Family of the architecture; empty if the family is not known."""
+        return self.match.family
+
+    @property
+    def similarity(self) -> float:
+        """Cosine of the angle between the embeddings, -1 to 1."""
+        return self.match.similarity
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Answer:
-    """The relatives of a query.
+class Answer(Sequence[Relative]):
+    """The relatives of a query, best first: a sequence.
 
     Attributes:
       query: collection of the query alone.
@@ -86,6 +100,17 @@ class Answer:
     points: np.ndarray
     neighbours: tuple[Match, ...]
 
+    def __len__(self) -> int:
+        return len(self.relatives)
+
+    def __getitem__(self, number: Any) -> Any:
+        """The relative of a rank, from 0, or a tuple of the relatives of a slice."""
+        return self.relatives[number]
+
+    def __str__(self) -> str:
+        """The relatives as a table; see `relatives_table`."""
+        return relatives_table(self)
+
 
 class Retriever:
     """Answers queries from an index and the encoder that the index was made with.
@@ -100,8 +125,7 @@ class Retriever:
 
     Example:
       >>> retriever = Retriever(Index.load(), SavedMotifEncoder())
-      >>> answer = retriever.ask("timm/resnet50", count=3)
-      >>> [relative.match.family for relative in answer.relatives]
+      >>> [relative.family for relative in retriever.relatives("timm/resnet50", count=3)]
       ['resnet', 'resnet', 'resnet']
     """
 
@@ -114,9 +138,23 @@ class Retriever:
             raise ConfigurationError(f"{encoder.folder}: cuts graphs into communities, which no sequence describes")
         self.index, self.encoder = index, encoder
 
-    def ask(
+    @classmethod
+    def load(cls, index: artefacts.PathLike | None = None, encoder: artefacts.PathLike | None = None) -> "Retriever":
+        """Reads an index and its encoder.
+
+        Args:
+          index: folder of an index; the index that ships with tfnas by default.
+          encoder: folder of the encoder of the index; the motif encoder that ships with tfnas by default.
+
+        Raises:
+          CorruptArtefactError: a file is missing, truncated or changed.
+          MismatchError: the index was made with another encoder.
+        """
+        return cls(Index.load(index), SavedMotifEncoder(encoder))
+
+    def relatives(
         self,
-        query: ComputationGraph | artefacts.PathLike,
+        query: Model,
         count: int = 10,
         *,
         sources: Sequence[str] | None = None,
@@ -126,7 +164,7 @@ class Retriever:
         """The relatives of a model.
 
         Args:
-          query: computation graph, name of an indexed architecture, which does not find itself, or model file.
+          query: model (see `importers.import_model`), or name of an indexed architecture, which does not find itself.
           count: k, the number of relatives.
           sources: sources that are allowed; None allows every source.
           families: families that are allowed; None allows every family.
@@ -136,18 +174,13 @@ class Retriever:
           ConfigurationError: no such file, source or family, or a shape for an indexed architecture.
           InvalidArchitectureError: the graph is empty or has operators that the encoder does not know.
         """
-        row = None
-        if not isinstance(query, ComputationGraph):
-            if str(query) in self.index.names:
-                row = self.index.row(str(query))
-            else:
-                query = importers.from_file(query, input_shape=input_shape)
+        row = self.index.row(query) if isinstance(query, str) and query in self.index.names else None
         if row is None:
-            collection, without = Collection.from_graphs([query]), []
+            collection, without = Collection.from_graphs([import_model(query, input_shape=input_shape)]), []
         else:
             if input_shape is not None:
                 raise ConfigurationError(f"--input_shape goes with a file, and {query} is an indexed architecture")
-            collection, without = self.index.collection[np.array([row])], [str(query)]
+            collection, without = self.index.collection[np.array([row])], [query]
         # The encoder and the explanation see the same motifs.
         motifs = self.encoder.two_level(collection.graphs)
         embedding = self.encoder.embed(motifs) if row is None else self.index.embeddings[row : row + 1]

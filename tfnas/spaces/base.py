@@ -124,6 +124,35 @@ class CellTable:
         return (self.operations[..., None] == np.arange(num_operations, dtype=np.uint8)).astype(np.float32)
 
     @classmethod
+    def of(cls, architectures: Sequence[Architecture], operations: Sequence[str], max_vertices: int) -> "CellTable":
+        """The table of some architectures.
+
+        Args:
+          architectures: N architectures.
+          operations: the O operation names, in the order of their codes.
+          max_vertices: V, the width of the table.
+
+        Raises:
+          InvalidArchitectureError: an operation that is not listed, or more than V vertices.
+        """
+        table = cls(
+            np.full((len(architectures), max_vertices), ABSENT, np.uint8),
+            np.zeros((len(architectures), max_vertices, max_vertices), np.uint8),
+        )
+        codes = {name: code for code, name in enumerate(operations)}
+        for row, architecture in enumerate(architectures):
+            count = architecture.num_vertices
+            unknown = [name for name in architecture.operations if name not in codes]
+            if unknown or count > max_vertices:
+                fault = f"unknown operation {unknown[0]!r}" if unknown else f"{count} vertices"
+                raise InvalidArchitectureError(
+                    f"architecture {row}: {fault}, expected at most {max_vertices} vertices of {', '.join(operations)}"
+                )
+            table.operations[row, :count] = [codes[name] for name in architecture.operations]
+            table.adjacency[row, :count, :count] = architecture.adjacency
+        return table
+
+    @classmethod
     def concatenate(cls, tables: Sequence["CellTable"]) -> "CellTable":
         """One table out of several of the same width."""
         return cls(
@@ -311,15 +340,9 @@ class Space(abc.ABC):
         Raises:
           InvalidArchitectureError: one of them is not valid in this space.
         """
-        operations = np.full((len(architectures), self.max_vertices), ABSENT, np.uint8)
-        adjacency = np.zeros((len(architectures), self.max_vertices, self.max_vertices), np.uint8)
-        codes = {name: code for code, name in enumerate(self.operations)}
-        for row, architecture in enumerate(architectures):
+        for architecture in architectures:
             self.require_valid(architecture)
-            count = architecture.num_vertices
-            operations[row, :count] = [codes[name] for name in architecture.operations]
-            adjacency[row, :count, :count] = architecture.adjacency
-        return CellTable(operations, adjacency)
+        return CellTable.of(architectures, self.operations, self.max_vertices)
 
     def architecture(self, cells: CellTable, row: int) -> Architecture:
         """One row of a table as an object."""

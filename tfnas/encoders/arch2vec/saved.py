@@ -16,8 +16,7 @@ from tfnas.encoders.base import KIND_PREFIX, SavedEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.reports import figures
 from tfnas.saved_models import SHIPPED
-from tfnas.spaces import Space
-from tfnas.spaces.base import CellTable
+from tfnas.spaces import Architecture, CellTable, Space
 
 KIND = KIND_PREFIX + "arch2vec"
 TABLE_KIND = "embedding_table"
@@ -62,12 +61,22 @@ class SavedCellEncoder(SavedEncoder):
         if self.manifest["space"] != space.name or tuple(self.manifest["operations"]) != space.operations:
             raise MismatchError(f"{self.folder}: an encoder of {self.manifest['space']}, expected one of {space.name}")
 
-    def embed(self, cells: CellTable, *, progress: bool = False) -> np.ndarray:
+    def embed(self, cells: CellTable | Architecture | Sequence[Architecture], *, progress: bool = False) -> np.ndarray:
         """Embeds N cells on all processors.
+
+        Args:
+          cells: N cells as a table, as a list of architectures, or one architecture.
+          progress: show a bar; no bar by default.
 
         Returns:
           float32 `[N, D]`.
+
+        Raises:
+          InvalidArchitectureError: an operation that the encoder does not know, or too many vertices.
         """
+        if not isinstance(cells, CellTable):
+            architectures = [cells] if isinstance(cells, Architecture) else list(cells)
+            cells = CellTable.of(architectures, self.manifest["operations"], self.manifest["num_vertices"])
         return self._run(cells, 0, self.manifest["embedding_dim"], progress)
 
     def latents(self, cells: CellTable, *, progress: bool = False) -> np.ndarray:

@@ -1,0 +1,12 @@
+from .additive_gp import AdditiveGP as AdditiveGP
+from .base import BatchedSurrogate as BatchedSurrogate
+from .base import Surrogate as Surrogate
+from .dngo import DNGO as DNGO
+from .exact_gp import GrowingProcess as GrowingProcess
+from .exact_gp import MaternProcess as MaternProcess
+from .features import GraphFeatures as GraphFeatures
+from .forest import Forest as Forest
+from .graph_predictor import GraphPredictor as GraphPredictor
+from .mlp import MLPEnsemble as MLPEnsemble
+from .saved import Prediction as Prediction
+from .saved import SavedPredictor as SavedPredictor

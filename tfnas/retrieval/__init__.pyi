@@ -1,0 +1,12 @@
+from .builder import build_index as build_index
+from .builder import gather as gather
+from .collection import Collection as Collection
+from .index import Index as Index
+from .index import Match as Match
+from .metrics import evaluate as evaluate
+from .metrics import ranking as ranking
+from .page import write_page as write_page
+from .relatives import Answer as Answer
+from .relatives import Relative as Relative
+from .relatives import Retriever as Retriever
+from .relatives import SharedMotif as SharedMotif

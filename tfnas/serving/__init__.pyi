@@ -1,0 +1,3 @@
+from .http import application as application
+from .http import serve as serve
+from .requests import Servable as Servable
