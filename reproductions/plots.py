@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tfnas.reports.figures import COLOURS, STYLES, save_figure, tidy
+from tfnas.reports.figures import COLOURS, look, save_figure, tidy
 
 
 def regret_curves(
@@ -29,12 +29,11 @@ def regret_curves(
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), sharey=True)
     times = np.linspace(budget_seconds / 50, budget_seconds, 50)
     for number, (name, regret) in enumerate(regrets.items()):
-        look = {"color": COLOURS[number % len(COLOURS)], "linestyle": STYLES[number // len(COLOURS)]}
-        left.plot(np.arange(1, regret.shape[1] + 1), regret.mean(axis=0), label=name, **look)
+        left.plot(np.arange(1, regret.shape[1] + 1), regret.mean(axis=0), label=name, **look(number))
         done = np.stack([np.searchsorted(spent, times, side="right") for spent in seconds[name]])
         started = (done > 0).all(axis=0)
         at_time = np.take_along_axis(regret, np.maximum(done - 1, 0), axis=1).mean(axis=0)
-        right.plot(times[started], at_time[started], **look)
+        right.plot(times[started], at_time[started], **look(number))
     left.set(xlabel="architectures queried", ylabel="mean test regret", yscale="log", title=title)
     right.set(xlabel="simulated training time in seconds", title=f"{regret.shape[0]} runs")
     left.legend(frameon=False, fontsize=8)
@@ -47,7 +46,7 @@ def distributions(values: Mapping[str, np.ndarray], path: pathlib.Path, *, label
     """Empirical cumulative distributions of `values` `[runs]` per method."""
     figure, axes = plt.subplots(figsize=(6.4, 4.2))
     for number, (name, results) in enumerate(values.items()):
-        axes.ecdf(results, label=name, color=COLOURS[number % len(COLOURS)], linestyle=STYLES[number // len(COLOURS)])
+        axes.ecdf(results, label=name, **look(number))
     axes.set(xlabel=label, ylabel="share of runs", title=title)
     axes.legend(frameon=False, fontsize=8)
     tidy(axes)
@@ -178,8 +177,7 @@ def label_curves(
     figure, axes_row = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 5), sharey=True, squeeze=False)
     for axes, (group, methods) in zip(axes_row[0], panels.items(), strict=True):
         for number, (name, values) in enumerate(methods.items()):
-            colour, style = COLOURS[number % len(COLOURS)], STYLES[number // len(COLOURS) % len(STYLES)]
-            axes.plot(labels, values, color=colour, linestyle=style, marker="o", markersize=3, label=name)
+            axes.plot(labels, values, marker="o", markersize=3, label=name, **look(number))
         axes.set(xscale="log", xticks=labels, xticklabels=labels, xlabel="labels", title=group)
         axes.minorticks_off()
         tidy(axes)

@@ -13,9 +13,11 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2")
-STYLES = ("-", "--", ":")
+STYLES = ("-", "--", "-.", ":")
+_GREY = "#8b93a1"
 
 
 def save_figure(figure: plt.Figure, path: pathlib.Path, *, dots_per_inch: int = 150) -> None:
@@ -36,6 +38,17 @@ def save_figure(figure: plt.Figure, path: pathlib.Path, *, dots_per_inch: int = 
         os.replace(svg, path.with_suffix(".svg"))
         os.replace(png, path.with_suffix(".png"))
     plt.close(figure)
+
+
+def look(number: int) -> dict[str, str]:
+    """Colour and style of a line; 24 lines differ, and neighbours differ in both.
+
+    Example:
+      >>> look(0), look(1)
+      ({'color': '#4269d0', 'linestyle': '-'}, {'color': '#efb118', 'linestyle': '--'})
+    """
+    style = number + number // len(COLOURS)
+    return {"color": COLOURS[number % len(COLOURS)], "linestyle": STYLES[style % len(STYLES)]}
 
 
 def tidy(axes: plt.Axes) -> None:
@@ -80,23 +93,60 @@ def training_curves(
 def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title: str) -> None:
     """Best validation accuracy so far against queries: mean over runs, with a band of one standard deviation.
 
+    Names stand at the ends of the curves. The first twentieth of the queries may lie below the figure, so that the end
+    of the search fills it.
+
     Args:
       scores: validation accuracies `[runs, queries]` by strategy.
       path: file of the figure; the suffix is replaced.
       title: text above the figure.
     """
     figure, axes = plt.subplots(figsize=(6.4, 4))
+    runs = {len(values) for values in scores.values()}
+    lows, highs, ends = [], [], []
     for number, (name, values) in enumerate(scores.items()):
-        colour, style = COLOURS[number % len(COLOURS)], STYLES[number // len(COLOURS) % len(STYLES)]
         traces = np.maximum.accumulate(values, axis=1)
         queries = np.arange(1, traces.shape[1] + 1)
         mean, spread = traces.mean(axis=0), traces.std(axis=0)
-        axes.plot(queries, mean, color=colour, linestyle=style, label=f"{name} ({len(traces)} runs)")
-        axes.fill_between(queries, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel="architectures queried", ylabel="best validation accuracy", title=title)
-    axes.legend(frameon=False, loc="lower right")
+        label = name if len(runs) == 1 else f"{name} ({len(traces)} runs)"
+        axes.plot(queries, mean, **look(number), linewidth=1.8, label=label)
+        axes.fill_between(queries, mean - spread, mean + spread, color=look(number)["color"], alpha=0.1, linewidth=0)
+        lows.append(mean[len(mean) // 20])
+        highs.append((mean + spread).max())
+        ends.append((queries[-1], mean[-1]))
+    margin = 0.05 * (max(highs) - min(lows)) or 0.01
+    of_runs = f"mean and standard deviation of {runs.pop()} runs" if len(runs) == 1 else "mean and standard deviation"
+    axes.set(
+        xlabel=f"architectures queried ({of_runs})",
+        ylabel="best validation accuracy",
+        title=title,
+        ylim=(min(lows) - margin, max(highs) + margin),
+    )
+    _name_ends(axes, ends)
     tidy(axes)
     save_figure(figure, path)
+
+
+def _name_ends(axes: plt.Axes, ends: Sequence[tuple[float, float]]) -> None:
+    """Writes the labels of the lines of axes to the right, level with their ends where there is room.
+
+    Args:
+      axes: axes with a line per end.
+      ends: x and y of the last point of every line.
+    """
+    low, high = axes.get_ylim()
+    order = np.argsort([y for _, y in ends])
+    # Labels keep a line's height from each other and stay as near to their ends as that allows.
+    room = np.arange(len(order)) * 0.05 * (high - low)
+    heights = isotonic_regression(np.array(ends)[order, 1] - room).x + room
+    heights -= max(heights[-1] - high, 0)
+    for number, height in zip(order, heights, strict=True):
+        line = axes.get_lines()[number]
+        leader = {"arrowstyle": "-", "color": line.get_color(), "linestyle": line.get_linestyle(), "linewidth": 1.2}
+        axes.annotate(
+            line.get_label(), ends[number], (1.08, height), textcoords=axes.get_yaxis_transform(), va="center",
+            fontsize=9, annotation_clip=False, arrowprops=leader | {"shrinkA": 2, "shrinkB": 0, "relpos": (0, 0.5)},
+        )  # fmt: skip
 
 
 def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *, title: str) -> None:
@@ -135,19 +185,35 @@ def embedding_map(
 
     points = PCA(2, random_state=0).fit_transform(embeddings)
     figure, axes = plt.subplots(figsize=(6.4, 5))
-    axes.scatter(*points.T, s=3, color="#c9ccd1", linewidths=0, rasterized=True, label=f"all {len(points):,} cells")
+    axes.scatter(
+        *points.T, s=4, color=_GREY, alpha=_opacity(len(points), 3000), linewidths=0, rasterized=True,
+        label=f"all {len(points):,} cells",
+    )  # fmt: skip
     if len(rows):
         order = np.argsort(scores)
-        chosen = points[np.asarray(rows)[order]]
+        chosen, values = points[np.asarray(rows)[order]], np.asarray(scores)[order]
+        few = len(rows) <= 500
+        # The colours are for the upper scores: a few failed trainings would leave a single colour to the rest.
+        low = np.quantile(values, 0.05)
         dots = axes.scatter(
-            *chosen.T, c=np.asarray(scores)[order], s=26, cmap="viridis", edgecolors="white", linewidths=0.4
-        )
-        figure.colorbar(dots, label="validation accuracy")
+            *chosen.T, c=values, s=26 if few else 9, cmap="viridis", vmin=low, alpha=_opacity(len(rows), 300),
+            edgecolors="white" if few else "none", linewidths=0.4, rasterized=not few,
+        )  # fmt: skip
+        figure.colorbar(
+            matplotlib.cm.ScalarMappable(dots.norm, dots.cmap), ax=axes, label="validation accuracy",
+            extend="min" if values[0] < low else "neither",
+        )  # fmt: skip
         best = points[rows[int(np.argmax(scores))]]
-        axes.scatter(*best, s=160, facecolors="none", edgecolors=COLOURS[2], linewidths=1.8, label="best found")
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2)
-    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
+        axes.scatter(*best, s=160, facecolors="none", edgecolors=COLOURS[2], linewidths=1.8, label="best queried cell")
+    legend = axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2)
+    legend.legend_handles[0].set(alpha=1, sizes=[16])
+    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second principal component", title=title)
     save_figure(figure, path)
+
+
+def _opacity(count: int, opaque: int) -> float:
+    """Opacity of a dot: 0.9 for up to `opaque` dots, then less, so that what lies below many dots shows through."""
+    return float(np.clip(0.9 * (opaque / max(count, 1)) ** 0.5, 0.15, 0.9))
 
 
 def family_map(
@@ -175,14 +241,17 @@ def family_map(
     largest = [name for name, _ in collections.Counter(families).most_common(len(COLOURS))]
     names = np.array(families)
     rest = ~np.isin(names, largest)
-    axes.scatter(*points[rest].T, s=6, color="#c9ccd1", linewidths=0, label="other families" if rest.any() else None)
+    shape = {"s": 9, "linewidths": 0, "alpha": _opacity(len(points), 1000), "rasterized": True}
+    axes.scatter(*points[rest].T, color=_GREY, label="other families" if rest.any() else None, **shape)
     for colour, name in zip(COLOURS, largest, strict=False):
-        axes.scatter(*points[names == name].T, s=6, color=colour, linewidths=0, label=name, rasterized=True)
+        axes.scatter(*points[names == name].T, color=colour, label=name, **shape)
     if marked is not None:
         point = plane.transform(marked[None])[0]
         axes.scatter(*point, s=160, facecolors="none", edgecolors="black", linewidths=1.8, label="this network")
-    axes.legend(frameon=False)
-    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=title)
+    legend = axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    for handle in legend.legend_handles:
+        handle.set(alpha=1)
+    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second principal component", title=title)
     save_figure(figure, path)
 
 
