@@ -1,5 +1,6 @@
 """Training as a benchmark, and the images it trains on."""
 
+import dataclasses
 import json
 
 import keras
@@ -53,6 +54,19 @@ def _wait(values):
 @pytest.fixture(scope="module")
 def digits():
     return ImageData.digits()
+
+
+def test_a_trained_model_comes_with_its_score(digits):
+    evaluator = TrainedEvaluator(SPACE, Builder(), digits)
+    for name in ("wide", "keras3"):
+        model, score = evaluator.train(CELLS[name])
+        images, labels = digits.test
+        assert score.test == np.mean(np.argmax(model(images), axis=-1) == labels)
+        assert dataclasses.replace(score, cost_seconds=0) == dataclasses.replace(
+            evaluator.query([CELLS[name]])[0], cost_seconds=0
+        )
+    with pytest.raises(ValueError, match="no such\nlayer"):
+        evaluator.train(CELLS["broken"])
 
 
 def test_trains(digits):

@@ -9,7 +9,7 @@ from tqdm import tqdm
 import tfnas
 from tests.search.test_strategies import SPACE
 from tfnas import artefacts
-from tfnas.benchmarks import BENCHMARKS, Evaluator, Score
+from tfnas.benchmarks import BENCHMARKS, Evaluator, Score, Scores
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.search import STRATEGIES, experiment, loop, strategies
 
@@ -107,6 +107,26 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path):
         assert (tmp_path / "first" / name).stat().st_size > 0
     assert "| random " in comparison.table()
     assert not list((tmp_path / "first").rglob("state.npz"))
+
+
+def test_the_conclusion_tells_strategies_apart_or_says_that_it_can_not(candidates):
+    def comparison(**means):
+        """Two runs per strategy, one query each, with a mean and a deviation of 0.01."""
+        histories = {
+            name: loop.History(
+                np.zeros((2, 1), np.int64),
+                Scores(*[np.array([[mean - 0.01], [mean + 0.01]])] * 3, np.zeros((2, 1), bool)),
+            )
+            for name, mean in means.items()
+        }
+        return experiment.Comparison(candidates, histories, 1).conclusion()
+
+    # The standard error of a difference is sqrt(0.01^2 + 0.01^2) / sqrt(2) = 0.01.
+    assert comparison(random=0.5, bo=0.53) == (
+        "Best validation accuracy with 1 queries, 2 runs: bo 53.00%, random 50.00%; search with --strategy=bo."
+    )
+    assert comparison(random=0.5, bo=0.515).endswith("; bo and random can't be told apart.")
+    assert comparison(bo=0.5).endswith("2 runs: bo 50.00%.")
 
 
 def test_the_package_is_the_function(tmp_path):

@@ -297,6 +297,23 @@ class Comparison:
             for name, history in self.histories.items()
         }
 
+    def conclusion(self) -> str:
+        """One sentence: the strategies in the order of their mean validation accuracy, and which strategy to use.
+
+        A strategy is recommended if its mean is more than two standard errors of the difference above the next mean.
+        """
+        names = sorted(self.histories, key=lambda name: -self.summary[name]["validation_mean"])
+        rows = [self.summary[name] for name in names]
+        means = ", ".join(f"{name} {row['validation_mean']:.2%}" for name, row in zip(names, rows, strict=True))
+        text = f"Best validation accuracy with {rows[0]['queries']:.0f} queries, {rows[0]['runs']:.0f} runs: {means}"
+        if len(names) == 1:
+            return f"{text}."
+        deviations = np.hypot(rows[0]["validation_std"], rows[1]["validation_std"])
+        lead = rows[0]["validation_mean"] - rows[1]["validation_mean"]
+        if rows[0]["runs"] > 1 and lead > 2 * deviations / np.sqrt(rows[0]["runs"]):
+            return f"{text}; search with --strategy={names[0]}."
+        return f"{text}; {names[0]} and {names[1]} can't be told apart."
+
     def table(self) -> str:
         """Accuracies in percent, mean and deviation over runs, as Markdown."""
         rows = [

@@ -237,9 +237,9 @@ class DartsEvaluator(TrainedEvaluator):
         around = dataclasses.replace(skeleton, num_classes=data.num_classes)
         super().__init__(Darts(), lambda cell, *_: DartsNetwork(around, cell), data, training, cache)
 
-    def _fit(self, architecture: Architecture, started: float) -> tuple[float, float]:
+    def _fit(self, architecture: Architecture) -> tuple[DartsNetwork, float, float]:
         network = self._build(architecture, self.data.train[0].shape[1:], self.data.num_classes)
         with tempfile.TemporaryDirectory() as folder:
             history = fit(network, self.data.train, self.data.validation, self.config, pathlib.Path(folder))
         last = [record["validation_accuracy"] for record in history[-self.config.averaged_epochs :]]
-        return float(np.mean(last)), accuracy(network, self.data.test)
+        return network, float(np.mean(last)), accuracy(network, self.data.test)

@@ -73,7 +73,7 @@ class TrainedEvaluator(Evaluator):
 
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
         return [
-            self.known(architecture) or self.remember(architecture, self._train(architecture))
+            self.known(architecture) or self.remember(architecture, self._score_of(architecture))
             for architecture in architectures
         ]
 
@@ -99,17 +99,28 @@ class TrainedEvaluator(Evaluator):
         except TypeError as error:
             raise CorruptArtefactError(f"{self._log.path}: {record} is not a score") from error
 
-    def _train(self, architecture: Architecture) -> Score:
+    def _score_of(self, architecture: Architecture) -> Score:
         started = time.perf_counter()
         try:
-            validation, test = self._fit(architecture, started)
-            failure = ""
+            return self.train(architecture)[1]
         except Exception as error:  # whatever a user's model raises is its own failure, not the search's
-            validation = test = 0.0
             failure = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        return Score(validation, test, time.perf_counter() - started, failure)
+        return Score(0.0, 0.0, time.perf_counter() - started, failure)
 
-    def _fit(self, architecture: Architecture, started: float) -> tuple[float, float]:
+    def train(self, architecture: Architecture) -> tuple[Any, Score]:
+        """The Keras model of an architecture, trained as a query trains it, and its score.
+
+        Raises:
+          FloatingPointError: the loss is not finite.
+          TimeoutError: the training takes longer than the limit.
+        """
+        started = time.perf_counter()
+        model, validation, test = self._fit(architecture)
+        return model, Score(validation, test, time.perf_counter() - started)
+
+    def _fit(self, architecture: Architecture) -> tuple[Any, float, float]:
+        """The trained model, its validation accuracy and its test accuracy."""
+        started = time.perf_counter()
         config, data = self.config, self.data
         tf_keras.utils.set_random_seed(config.seed)
         model = self._build(architecture, data.train[0].shape[1:], data.num_classes)
@@ -131,7 +142,7 @@ class TrainedEvaluator(Evaluator):
         loss = history.history["loss"][-1]
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
-        return _accuracy(model, *data.validation), _accuracy(model, *data.test)
+        return model, _accuracy(model, *data.validation), _accuracy(model, *data.test)
 
     def keep_in(self, cache: artefacts.PathLike) -> None:
         """Takes the answers in a `TrialLog`, and adds every new answer to it from now on.
