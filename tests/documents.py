@@ -22,9 +22,8 @@ def name_of(page: pathlib.Path) -> str:
 
 
 def blocks(page: pathlib.Path, kind: str) -> list[str]:
-    """Fenced blocks of a kind, such as "python", without those that are included from files."""
-    found = re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [text for text in found if "--8<--" not in text]
+    """Fenced blocks of a kind, such as "python"."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def commands(page: pathlib.Path) -> list[tuple[str, list[str]]]:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import tfnas
 from reproductions.registry import PAPERS
 from tests import fork
 from tests.documents import PAGES, TABLES, blocks, commands, name_of, run_block, write_files_of_a_user
@@ -104,3 +105,24 @@ def test_numbers_in_sentences_are_in_the_tables(paper):
     paragraphs = [text for text in page.split("\n\n") if not text.startswith(("|", "```", "Pei et al. report"))]
     numbers = set(re.findall(r"(?<![\w.])0\.\d{3}(?!\d)", "\n".join(paragraphs)))
     assert not {number for number in numbers if number not in tables}
+
+
+def test_numbers_of_the_readme_are_in_the_tables():
+    rows = re.findall(
+        r"^\| (.*) \| \[\w+\]\((docs/results/tables/.*?)\) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) == 5
+    for text, table in rows:
+        numbers = re.findall(r"(?<![-\w])\d+(?:\.\d+)?", text)
+        assert numbers
+        assert not [number for number in numbers if number not in (ROOT / table).read_text()], text
+
+
+def test_the_check_of_the_installation(capfd):
+    (program,) = re.findall(r'^\.venv/bin/python -c "(.*)"$', (ROOT / "README.md").read_text(), re.MULTILINE)
+    exec(program)
+    assert capfd.readouterr().out == "(5, 16)\n"
+
+
+def test_the_citation_has_the_version():
+    assert f"\nversion: {tfnas.__version__}\n" in (ROOT / "CITATION.cff").read_text()

@@ -91,7 +91,7 @@ STRATEGIES: dict[str, StrategyKind] = {
 
 
 DEFAULT_STRATEGY = "forest"
-"""The strategy of a search that names none; docs/search.md compares all."""
+"""The strategy of a search that names none; docs/how_to/search.md compares all."""
 
 
 def strategies(names: Sequence[str]) -> Mapping[str, StrategyKind]:
