@@ -19,10 +19,10 @@ from tfnas.reports.figures import save_figure
 
 _LARGE_BLOCK = 60
 _TALLNESS = 3.2
-_FONT_SIZE, _LINE_HEIGHT = 6.5, 0.105
+FONT_SIZE, _LINE_HEIGHT = 6.5, 0.105
 _PADDING, _PORT, _FRAME = 0.18, 0.07, 0.08
 _COLUMN_GAP = 0.75
-_FRAME_COLOUR = "#4269d0"
+FRAME_COLOUR = "#4269d0"
 
 
 def draw_computation_graph(graph: ComputationGraph, path: pathlib.Path, *, title: str | None = None) -> None:
@@ -44,7 +44,7 @@ def draw_computation_graph(graph: ComputationGraph, path: pathlib.Path, *, title
     for curve in layout.curves:
         diagrams.draw_edge(axes, curve)
     for centre, size, text, colour in zip(layout.centres, boxes.sizes, boxes.texts, boxes.colours, strict=True):
-        diagrams.draw_box(axes, centre, size, text, colour, font_size=_FONT_SIZE)
+        diagrams.draw_box(axes, centre, size, text, colour, font_size=FONT_SIZE)
     default = f"{graph.name}: {graph.num_nodes} operators, {graph.total_parameters / 1e6:.2f} M parameters"
     axes.set_title(title or default, fontsize=9, parse_math=False, pad=10)
     families = [family for family in palette.FAMILIES if family in boxes.families]
@@ -147,7 +147,7 @@ class Boxes:
             degrees[source, 0] += 1
             degrees[target, 1] += 1
         for number, text in enumerate(self.texts):
-            sizes[number] = diagrams.text_width(text, _FONT_SIZE) + _PADDING, 2 * _LINE_HEIGHT + 0.1
+            sizes[number] = diagrams.text_width(text, FONT_SIZE) + _PADDING, 2 * _LINE_HEIGHT + 0.1
         single = np.array([text.count(",") == 0 for text in self.texts], bool)
         if single.any():
             sizes[single, 0] = sizes[single, 0].max()
@@ -155,8 +155,8 @@ class Boxes:
         return sizes
 
 
-def _draw_frame(axes: plt.Axes, boxes: Boxes, items: list[int], repeats: int) -> None:
-    """A dashed frame around boxes and the lines between them, with the number of repetitions at its right."""
+def frame_corners(boxes: Boxes, items: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The upper left and the lower right corner of a frame around some boxes and the lines between them, in inches."""
     centres, halves = boxes.layout.centres[items], boxes.sizes[items] / 2
     corners = [centres - halves, centres + halves]
     inner, top = set(items), corners[0][:, 1].min()
@@ -167,15 +167,18 @@ def _draw_frame(axes: plt.Axes, boxes: Boxes, items: list[int], repeats: int) ->
             above = np.flatnonzero(points[:, 1] < top)
             corners.append(points[above[-1] + 1 if len(above) else 0 :])
     corners = np.concatenate(corners)
-    low, high = corners.min(axis=0) - _FRAME, corners.max(axis=0) + _FRAME
+    return corners.min(axis=0) - _FRAME, corners.max(axis=0) + _FRAME
+
+
+def _draw_frame(axes: plt.Axes, boxes: Boxes, items: list[int], repeats: int) -> None:
+    """A dashed frame, with the number of repetitions at its right."""
+    low, high = frame_corners(boxes, items)
     frame = matplotlib.patches.FancyBboxPatch(
-        low, *(high - low), boxstyle="round,pad=0,rounding_size=0.08", facecolor="#f7f8fb", edgecolor=_FRAME_COLOUR,
+        low, *(high - low), boxstyle="round,pad=0,rounding_size=0.08", facecolor="#f7f8fb", edgecolor=FRAME_COLOUR,
         linestyle=(0, (4, 2)), linewidth=0.8, zorder=-1, clip_on=False,
     )  # fmt: skip
     axes.add_patch(frame)
-    axes.text(
-        high[0] + 0.04, low[1], f"{palette.TIMES} {repeats}", ha="left", va="top", fontsize=9, color=_FRAME_COLOUR
-    )
+    axes.text(high[0] + 0.04, low[1], f"{palette.TIMES} {repeats}", ha="left", va="top", fontsize=9, color=FRAME_COLOUR)
 
 
 def operator_table(graph: ComputationGraph) -> str:

@@ -25,7 +25,7 @@ from tfnas.reports.figures import save_figure
 
 _FONT_SIZE = 8.0
 _BOX_HEIGHT, _PADDING, _PORT = 0.235, 0.17, 0.09
-_ARROW_WIDTH = 0.062
+ARROW_WIDTH = 0.062
 _WIDEST_ROW = 3.7
 _PANEL_GAP, _TITLE_HEIGHT = 0.45, 0.3
 _LINE_WIDTH = 1.0
@@ -240,7 +240,7 @@ def draw_edge(axes: plt.Axes, curve: np.ndarray, *, dead: bool = False, head: bo
     if head:
         direction = (tip - curve[-2]) / np.linalg.norm(tip - curve[-2])
         base = tip - layouts.ARROW_LENGTH * direction
-        side = _ARROW_WIDTH / 2 * np.array([-direction[1], direction[0]])
+        side = ARROW_WIDTH / 2 * np.array([-direction[1], direction[0]])
         axes.add_patch(
             matplotlib.patches.Polygon(
                 [tip, base + side, base - side], color=colour, linewidth=0, zorder=2, clip_on=False

@@ -3,14 +3,12 @@
 import base64
 import html
 import json
-import pathlib
-import tempfile
 from collections.abc import Sequence
 
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.graphs.drawing import draw_computation_graph
+from tfnas.graphs.vector import svg
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.relatives import Answer, Relative
@@ -165,16 +163,13 @@ def _drawings(answer: Answer, index: Index) -> list[str]:
     shown: list[tuple[Collection, int]] = [(answer.query, 0)]
     shown += [(index.collection, relative.match.row) for relative in relatives]
     drawings = []
-    with tempfile.TemporaryDirectory() as folder:
-        for number, (collection, row) in enumerate(shown):
-            path = pathlib.Path(folder) / f"{number}.png"
-            graph = collection.graph(row)
-            size = f"{graph.num_nodes:,} operators, {_millions(graph.total_parameters)} parameters"
-            title = f"{collection.names[row]}: {size}"
-            draw_computation_graph(graph, path, title=title)
-            picture = base64.b64encode(path.with_suffix(".svg").read_bytes()).decode()
-            drawings.append(
-                f"<details{' open' if number == 0 else ''}><summary>{html.escape(title)}</summary><div class='scroll'>"
-                f"<img alt='{html.escape(title)}' src='data:image/svg+xml;base64,{picture}'></div></details>"
-            )
+    for number, (collection, row) in enumerate(shown):
+        graph = collection.graph(row)
+        size = f"{graph.num_nodes:,} operators, {_millions(graph.total_parameters)} parameters"
+        title = html.escape(f"{collection.names[row]}: {size}")
+        picture = base64.b64encode(svg(graph).encode()).decode()
+        drawings.append(
+            f"<details{' open' if number == 0 else ''}><summary>{title}</summary><div class='scroll'>"
+            f"<img alt='{title}' src='data:image/svg+xml;base64,{picture}'></div></details>"
+        )
     return drawings

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from tfnas import artefacts
 from tfnas.encoders.motif.saved import SavedMotifEncoder
@@ -241,8 +240,24 @@ class Retriever:
                 )
             )
         embeddings = np.concatenate([embedding, self.index.embeddings[[match.row for match in neighbours]]])
-        points = PCA(2, random_state=0).fit_transform(embeddings)
-        return Answer(query, tuple(explained), pieces, sizes, kinds, points, tuple(neighbours))
+        return Answer(query, tuple(explained), pieces, sizes, kinds, principal_plane(embeddings), tuple(neighbours))
+
+
+def principal_plane(vectors: np.ndarray) -> np.ndarray:
+    """The first two principal components of vectors.
+
+    Args:
+      vectors: `[n, D]`, n and D at least 2.
+
+    Returns:
+      float64 `[n, 2]`; the largest entry of each component's direction is positive.
+    """
+    centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, dtype=np.float64)
+    values, rows = np.linalg.eigh(centred @ centred.T)
+    points = rows[:, :-3:-1] * np.sqrt(np.maximum(values[:-3:-1], 0))
+    directions = centred.T @ points
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
+    return points * np.where(largest < 0, -1, 1)
 
 
 def _operators(graphs: PackedGraphs, nodes: np.ndarray) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """From packed graphs to two-level graphs, by the rule that a configuration names."""
 
-import networkx as nx
 import numpy as np
 
 from tfnas.encoders.motif.config import MotifEncoderConfig
@@ -94,6 +93,8 @@ def _communities(graphs: PackedGraphs) -> mining.MacroGraphs:
     References:
       Blondel et al. 2008, "Fast unfolding of communities in large networks".
     """
+    import networkx as nx  # slow to import, for a baseline
+
     motif = np.zeros(len(graphs.codes), np.int64)
     count = 0
     for row, start in enumerate(graphs.node_offsets[:-1]):
