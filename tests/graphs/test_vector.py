@@ -34,10 +34,11 @@ def test_boxes_lines_and_frames_are_those_of_the_layout():
     assert len(rectangles) == len(boxes.texts) + len(families)
     lines = [element for element in root.iter(f"{SVG}path") if element.get("class") == "line"]
     for line, curve in zip(lines, boxes.layout.curves, strict=True):
-        points = np.array(re.findall(r"[-\d.]+", line.get("d")), float).reshape(-1, 2)
-        np.testing.assert_allclose(points[:-1], 72 * curve[:-1], atol=0.06)
-        # The line ends within its arrowhead.
-        np.testing.assert_allclose(72 * curve[-1] - points[-1], [0, 72 * 0.8 * layout.ARROW_LENGTH], atol=0.06)
+        *points, end = map(float, re.findall(r"[-\d.]+", line.get("d")))
+        np.testing.assert_allclose(np.reshape(points, (-1, 2)), 72 * curve[:-3], atol=0.06)
+        # The line runs down into its arrowhead, whose tip is the end of the curve.
+        assert points[-1] < end
+        np.testing.assert_allclose(end, 72 * (curve[-1, 1] - 0.8 * layout.ARROW_LENGTH), atol=0.06)
     repeats = [element.text for element in root.iter(f"{SVG}text") if element.get("class") == "repeats"]
     assert repeats == [f"{palette.TIMES} {count}" for _, count in boxes.frames]
     assert len(repeats) == 3

@@ -12,7 +12,7 @@ from tfnas.reports.diagrams import ARROW_WIDTH, text_width
 from tfnas.reports.layout import ARROW_LENGTH
 
 _POINTS = 72
-_MARGIN = 8.0
+_MARGIN, _REPEATS_WIDTH = 8.0, 22.0
 _LEGEND_SIZE, _SWATCH = 7.0, 9.0
 _STYLE = (
     f"text{{font:{FONT_SIZE}px 'DejaVu Sans',Verdana,sans-serif;fill:{palette.INK};text-anchor:middle}}"
@@ -36,14 +36,16 @@ def svg(graph: ComputationGraph) -> str:
     """
     boxes = Boxes(graph)
     layout = boxes.layout
-    elements = [element for items, repeats in boxes.frames for element in _frame(boxes, items, repeats)]
+    frames = [(*(corner * _POINTS for corner in frame_corners(boxes, items)), count) for items, count in boxes.frames]
+    elements = [element for frame in frames for element in _frame(*frame)]
     elements += [_line(curve) for curve in layout.curves]
     for centre, size, text, colour in zip(layout.centres, boxes.sizes, boxes.texts, boxes.colours, strict=True):
         elements += _box(centre * _POINTS, size * _POINTS, text, colour)
     width, height = (extent * _POINTS for extent in layout.extent)
     legend, legend_width, legend_height = _legend(boxes, width)
     elements += [f"<g transform='translate(0 {height + _MARGIN:.1f})'>{''.join(legend)}</g>"]
-    width, height = max(width, legend_width) + 2 * _MARGIN, height + legend_height + 3 * _MARGIN
+    width = max(width, legend_width, *(high[0] + _REPEATS_WIDTH for _, high, _ in frames)) + 2 * _MARGIN
+    height += legend_height + 3 * _MARGIN
     length, side = ARROW_LENGTH * _POINTS, ARROW_WIDTH * _POINTS
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width:.0f}pt' height='{height:.0f}pt' "
@@ -66,15 +68,14 @@ def _box(centre: np.ndarray, size: np.ndarray, text: str, colour: str | tuple[fl
 
 def _line(curve: np.ndarray) -> str:
     """A line with an arrowhead that ends where the curve ends; the line itself ends within the arrowhead."""
-    points = curve * _POINTS
-    points[-1, 1] -= 0.8 * ARROW_LENGTH * _POINTS
-    text = " ".join(f"{x:.1f},{y:.1f}" for x, y in points[1:])
-    return f"<path class='line' d='M{points[0, 0]:.1f},{points[0, 1]:.1f}C{text}'/>"
+    start, *controls = [f"{x:.1f},{y:.1f}" for x, y in curve[:-3] * _POINTS]
+    curves = f"C{' '.join(controls)}" if controls else ""
+    end = (curve[-1, 1] - 0.8 * ARROW_LENGTH) * _POINTS
+    return f"<path class='line' d='M{start}{curves}V{end:.1f}'/>"
 
 
-def _frame(boxes: Boxes, items: list[int], repeats: int) -> Iterator[str]:
-    """A dashed frame around boxes, with the number of repetitions at its right."""
-    low, high = (corner * _POINTS for corner in frame_corners(boxes, items))
+def _frame(low: np.ndarray, high: np.ndarray, repeats: int) -> Iterator[str]:
+    """A dashed frame between two corners in points, with the number of repetitions at its right."""
     yield _rectangle(low, high - low, "class='frame' rx='5.8'")
     yield f"<text class='repeats' x='{high[0] + 3:.1f}' y='{low[1] + 8:.1f}'>{palette.TIMES} {repeats}</text>"
 
