@@ -44,7 +44,7 @@ def reproduce(paper: Paper) -> None:
 
 def main() -> None:
     """Takes the paper off the command line, and makes flags of the paper's settings."""
-    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name.lstrip("-") in ("h", "help", "helpshort", "helpfull"):
         print(f"{__doc__}\nPapers and experiments:\n{listing()}")
         sys.exit()
@@ -54,6 +54,7 @@ def main() -> None:
             "python -m reproductions PAPER --experiment=... --output_dir=..."
         )
     paper = PAPERS[name]
+    sys.argv[:2] = [f"python -m reproductions {name}"]
     experiments = f"Comma-separated list of {', '.join(paper.experiments)}, or all."
     flags.DEFINE_list("experiment", "all", experiments)
     tfnas_flags.define_from_rows({name: paper.settings})

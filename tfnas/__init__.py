@@ -11,6 +11,7 @@ embeddings. Importing this package does not import TensorFlow; the subpackages d
 """
 
 import importlib as _importlib
+import os as _os
 import pkgutil as _pkgutil
 import typing as _typing
 
@@ -22,6 +23,9 @@ if _typing.TYPE_CHECKING:
     from tfnas.search.experiment import search as search
 
 __version__ = "0.1.0"
+
+if "TFNAS_QUIET_WORKERS" in _os.environ:  # a process that a binary started; see tfnas.runtime
+    _importlib.import_module("tfnas.runtime").quiet_import()
 
 _FUNCTIONS = {"benchmark": "api", "import_model": "graphs.importers", "load": "api", "space": "api"}
 _MODULES = tuple(module.name for module in _pkgutil.iter_modules(__path__) if module.name != "api")

@@ -8,14 +8,47 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
-from tfnas import artefacts
+from tfnas import artefacts, runtime
 from tfnas.errors import ConfigurationError, TfnasError
 
 flags.disclaim_key_flags()  # the flags that are defined here belong to the binary, whose --help shows them
+
+_HELP = {"--help", "-help", "--helpshort", "-h"}
+
+
+class _PathParser(flags.ArgumentParser[str]):
+    """Takes any text; `~` at its start is the user's home."""
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+
+class _PathListParser(flags.ListParser):
+    """Takes a list separated by commas; `~` at the start of an item is the user's home."""
+
+    def parse(self, argument: str | list[str]) -> list[str]:
+        return [os.path.expanduser(item) for item in super().parse(argument)]
+
+
+def define_path(name: str, default: str | None, text: str, *, required: bool = False) -> flags.FlagHolder[str | None]:
+    """Defines a flag for a file or a folder, in which `~` is the user's home.
+
+    Args:
+      name: name of the flag.
+      default: value of a flag that is not set.
+      text: help of the flag.
+      required: True for a flag that must be set.
+    """
+    return flags.DEFINE(_PathParser(), name, default, text, serializer=flags.ArgumentSerializer(), required=required)
+
+
+def define_paths(name: str, default: list[str] | None, text: str) -> flags.FlagHolder[list[str]]:
+    """Defines a flag for files or folders, separated by commas; its arguments are those of `define_path`."""
+    return flags.DEFINE(_PathListParser(), name, default, text, serializer=flags.CsvListSerializer(","))
 
 
 def define_from_config(config: type) -> None:
@@ -74,14 +107,14 @@ def _default_text(config: type, name: str) -> str:
 
 
 def _define(name: str, kind: Any, text: str) -> None:
-    """Defines a flag without default for values of a type; tuples are lists."""
-    define = {
+    """Defines a flag without default for values of a type; tuples are lists, and any text may be a path."""
+    define: dict[Any, Callable[..., Any]] = {
         bool: flags.DEFINE_boolean,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
-        str: flags.DEFINE_string,
+        str: define_path,
     }
-    define.get(kind, flags.DEFINE_list)(name, None, text)
+    define.get(kind, define_paths)(name, None, text)
 
 
 def overrides(*configs: type) -> dict[str, Any]:
@@ -134,7 +167,7 @@ def input_shape() -> tuple[int, ...] | None:
 
 def define_output() -> None:
     """Defines `--output_dir`, `--resume` and `--overwrite`."""
-    flags.DEFINE_string("output_dir", None, "Folder for results; must be empty or new.", required=True)
+    define_path("output_dir", None, "Folder for results; must be empty or new.", required=True)
     flags.DEFINE_boolean("resume", False, "Continue the run that --output_dir holds.")
     flags.DEFINE_boolean("overwrite", False, "Delete the run that --output_dir holds.")
 
@@ -171,11 +204,24 @@ def chosen(name: str, choices: Sequence[str], text: str) -> str | None:
     try:
         lookahead(sys.argv, known_only=True)
     except flags.Error as error:
-        sys.exit(f"error: {error}")
+        _stop(str(error))
     value = lookahead[name].value
-    if value is None and not any(argument.lstrip("-").startswith("help") for argument in sys.argv[1:]):
-        sys.exit(f"error: --{name} is missing, expected one of {', '.join(choices)}; --help lists the flags")
+    if value is None and not any(argument.lstrip("-").startswith("h") for argument in sys.argv[1:]):
+        _stop(f"--{name} is missing, expected one of {', '.join(choices)}")
     return value
+
+
+def program() -> str:
+    """How the running binary is started, such as `tfnas search` or `python -m trainers.search`."""
+    if not sys.argv[0].endswith(".py"):
+        return sys.argv[0]
+    path = pathlib.Path(sys.argv[0])
+    return f"python -m {path.parent.name}.{path.stem}"
+
+
+def _stop(mistake: str) -> NoReturn:
+    """Ends the program, in one line that says how to see the flags."""
+    sys.exit(f"error: {' '.join(mistake.split())}; {program()} --help lists the flags")
 
 
 def _parsed(arguments: list[str]) -> list[str]:
@@ -183,7 +229,13 @@ def _parsed(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
     except flags.Error as error:
-        sys.exit(f"error: {' '.join(str(error).split())}; --help lists the flags")
+        _stop(re.sub(r"^flag (--\w+)=None: Flag \1 must have a value other than None\.$", r"\1 is missing", str(error)))
+
+
+def _help(main: Callable[[], None]) -> str:
+    """Docstring of the module of a binary's `main`, and its flags."""
+    listed = flags.FLAGS.main_module_help().partition(":\n")[2]
+    return f"{main.__globals__['__doc__']}\nflags:\n{listed}\n\n--helpfull also lists the flags of absl."
 
 
 def run(main: Callable[[], None]) -> None:
@@ -192,10 +244,14 @@ def run(main: Callable[[], None]) -> None:
     Args:
       main: function of the binary; TfnasError and OSError are mistakes of the user.
     """
+    if _HELP.intersection(sys.argv[1:]):
+        print(_help(main))
+        return
+    runtime.prepare_tensorflow()
 
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:
-            raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags start with --")
+            _stop(f"unexpected argument {arguments[1]!r}, expected flags that start with --")
         logging.set_verbosity(logging.WARNING)
         try:
             main()

@@ -1,11 +1,126 @@
 """Settings of the TensorFlow runtime that must be made before it starts, and work on all processors."""
 
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
 import os
-from collections.abc import Callable, Iterable
+import re
+import signal
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+# Lines that TensorFlow prints on a healthy machine whenever it starts, after a prefix with level, time and source file.
+_PREFIX = rb"([IWE]\d{4} [\d:.]+ +\d+ |\d{4}-\d\d-\d\d [\d:.]+: [IWE] )(\S+/)?"
+_NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR$"
+    rb"|To enable the following instructions: [\w ]+, in other operations, rebuild TensorFlow with the appropriate"
+    rb"|" + _PREFIX + rb"(port\.cc:\d+\] oneDNN custom operations are on\."
+    rb"|cudart_stub\.cc:\d+\] Could not find cuda drivers on your machine, GPU will not be used\.$"
+    rb"|cpu_feature_guard\.cc:\d+\] This TensorFlow binary is optimized to use available CPU instructions"
+    # 303 says that the library of the driver is not there, 100 that no device is.
+    rb"|cuda_\w+\.cc:\d+\] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: .*\((303|100)\)$"
+    rb"|cuda_\w+\.cc:\d+\] Unable to register cu(FFT|DNN|BLAS) factory: Attempting to register factory for plugin"
+    rb"|computation_placer\.cc:\d+\] computation placer already registered\.)"
+)
+
+
+@contextlib.contextmanager
+def without_noise() -> Iterator[None]:
+    """Leaves lines out of the standard error that TensorFlow prints on every machine when it starts.
+
+    All other lines pass, also of libraries that write to file descriptor 2 and of a process that dies meanwhile: a
+    process of its own reads the lines.
+    """
+    sys.stderr.flush()
+    original = os.dup(2)
+    reader, writer = os.pipe()
+    filter_process = os.fork()
+    if not filter_process:
+        os.close(writer)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of the lines is the end of this process
+        with os.fdopen(reader, "rb") as lines:
+            for line in lines:
+                if not _NOISE.match(line):
+                    os.write(original, line)
+        os._exit(0)
+    os.close(reader)
+    os.dup2(writer, 2)
+    os.close(writer)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(original, 2)
+        os.close(original)
+        os.waitpid(filter_process, 0)
+
+
+class _QuietLoader(importlib.abc.Loader):
+    """Loads TensorFlow `without_noise`, and looks for devices if told to."""
+
+    def __init__(self, loader: importlib.abc.Loader, look_for_devices: bool):
+        self._loader = loader
+        self._look_for_devices = look_for_devices
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__loader__ = module.__spec__.loader = self._loader
+        with without_noise():
+            self._loader.exec_module(module)
+            if self._look_for_devices and not module.config.list_physical_devices("GPU"):
+                os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # no process that this process starts looks again
+
+
+class _QuietFinder(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow once, for a `_QuietLoader`."""
+
+    def __init__(self, look_for_devices: bool):
+        self._look_for_devices = look_for_devices
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _QuietLoader(spec.loader, self._look_for_devices)
+        return spec
+
+
+QUIET_WORKERS = "TFNAS_QUIET_WORKERS"
+"""Variable in the environment of processes that a binary starts; tfnas calls `quiet_import` there."""
+
+
+def quiet_import(look_for_devices: bool = False) -> None:
+    """Lets TensorFlow, when it is imported, start `without_noise`.
+
+    Args:
+      look_for_devices: True to look for devices at once; not in a process that is to be forked.
+    """
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _QuietFinder(look_for_devices))
+
+
+def prepare_tensorflow() -> None:
+    """Lets TensorFlow start without noise and with Keras 2 alone, in a binary and in the processes that it starts.
+
+    TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all that TensorFlow prints.
+    """
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0":
+        os.environ[QUIET_WORKERS] = "1"
+        quiet_import(look_for_devices=True)
 
 
 def one_thread_per_operation() -> None:

@@ -1,1 +1,1 @@
-"""Command-line programs: `python -m trainers.NAME --help`."""
+"""Command-line programs: `tfnas NAME --help`."""

@@ -1,10 +1,11 @@
-"""Builds a corpus of computation graphs, of real models that need no download or of architectures of search spaces.
+"""Builds a corpus of computation graphs, from real models or from search spaces.
 
-  python -m trainers.build_corpus --sources=keras,tf_keras --output_dir=OUT
-  python -m trainers.build_corpus --sources=timm --torch_python=.venv-corpus/bin/python --output_dir=OUT
-  python -m trainers.build_corpus --spaces=nasbench101:50000,nasbench201:4096,darts:10000 --output_dir=OUT
+  tfnas build_corpus --sources=keras,tf_keras --output_dir=OUT
+  tfnas build_corpus --sources=timm --torch_python=.venv-corpus/bin/python --output_dir=OUT
+  tfnas build_corpus --spaces=nasbench101:50000,nasbench201:4096,darts:10000 --output_dir=OUT
 
-OUT gets the corpus; of real models also summary.json, failures.json with reasons, families.md and statistics.png.
+The real models need no download. OUT gets the corpus; of real models also summary.json, failures.json with reasons,
+families.md and statistics.png.
 """
 
 from absl import flags
@@ -17,8 +18,8 @@ from tfnas.spaces import get_space
 _SOURCES = flags.DEFINE_list(
     "sources", ["keras", "tf_keras"], "Packages to take models from: keras, tf_keras, keras_hub, timm, transformers."
 )
-_FOLDER = flags.DEFINE_string("folder", None, "Folder whose .keras and .onnx files and SavedModels are taken too.")
-_TORCH_PYTHON = flags.DEFINE_string("torch_python", "", "Interpreter with torch, for timm and transformers.")
+_FOLDER = tfnas_flags.define_path("folder", None, "Folder whose .keras and .onnx files and SavedModels are taken too.")
+_TORCH_PYTHON = tfnas_flags.define_path("torch_python", "", "Interpreter with torch, for timm and transformers.")
 _TIMEOUT = flags.DEFINE_float("timeout_seconds", 120.0, "Longest export of one PyTorch model.", lower_bound=1.0)
 _NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine.", lower_bound=1)
 _LIMIT = flags.DEFINE_integer("limit", None, "Take only the first models of the list.", lower_bound=1)

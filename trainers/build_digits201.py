@@ -1,9 +1,9 @@
-"""Makes the Digits-201 table: trains every functionally distinct NAS-Bench-201 cell on scikit-learn's digits.
+"""Makes the Digits-201 table: trains every NAS-Bench-201 cell on scikit-learn's digits.
 
-  python -m trainers.build_digits201 --output_dir=OUT
+  tfnas build_digits201 --output_dir=OUT
 
-Takes about 40 minutes on two cores; killed, it goes on with --resume. OUT gets digits201.npz, digits201.png and
-summary.json.
+Of cells that compute the same function the first is trained. Takes about 40 minutes on two cores; killed, it goes on
+with --resume. OUT gets digits201.npz, digits201.png and summary.json.
 """
 
 from absl import flags

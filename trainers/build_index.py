@@ -1,8 +1,8 @@
-"""Embeds known architectures and writes the index that `trainers.retrieve` searches.
+"""Embeds known architectures and writes the index that `tfnas retrieve` searches.
 
-  python -m trainers.build_index --corpus=OUT/corpus --output_dir=INDEX
+  tfnas build_index --corpus=OUT/corpus --output_dir=INDEX
 
-A corpus is a folder that `trainers.build_corpus` wrote; several corpora are joined. --add_to starts from an existing
+A corpus is a folder that `tfnas build_corpus` wrote; several corpora are joined. --add_to starts from an existing
 index of the same encoder; --remove takes architectures out of it.
 """
 
@@ -11,9 +11,9 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 
-_CORPUS = flags.DEFINE_list("corpus", [], "Folders of graph corpora.")
-_ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported motif encoder; by default the shipped one.")
-_ADD_TO = flags.DEFINE_string("add_to", None, "Folder of an index that is copied and added to.")
+_CORPUS = tfnas_flags.define_paths("corpus", [], "Folders of graph corpora.")
+_ENCODER = tfnas_flags.define_path("encoder", "motif_encoder", "Motif encoder: a shipped name or a folder.")
+_ADD_TO = tfnas_flags.define_path("add_to", None, "Index that is copied and added to: a shipped name or a folder.")
 _REMOVE = flags.DEFINE_list("remove", [], "Names that are left out of the index of --add_to.")
 tfnas_flags.define_output()
 
@@ -22,11 +22,13 @@ def main() -> None:
     """Flags -> `tfnas.retrieval.builder`."""
     tfnas.runtime.one_thread_per_operation()
 
+    from tfnas import saved_models
     from tfnas.encoders.motif.saved import SavedMotifEncoder
     from tfnas.retrieval import builder
 
-    encoder = SavedMotifEncoder(_ENCODER.value)
-    collection = builder.gather(_CORPUS.value, encoder, add_to=_ADD_TO.value, remove=_REMOVE.value)
+    encoder = SavedMotifEncoder(saved_models.folder(_ENCODER.value))
+    add_to = saved_models.folder(_ADD_TO.value) if _ADD_TO.value else None
+    collection = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value)
     settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value}
     settings |= {"add_to": _ADD_TO.value, "remove": _REMOVE.value}
     # Everything is in memory by now: the folder that is overwritten may be the folder that was read.

@@ -1,18 +1,16 @@
-"""Checks a compact table, or a published file that tfnas can read as one, and says what it holds.
+"""Checks a compact table, or a published file that is read as a table, and says what it holds.
 
-  python -m trainers.check_table --table=digits201
-  python -m trainers.check_table --table=FILE.npz
+  tfnas check_table --table=digits201
+  tfnas check_table --table=FILE.npz
 
 Every architecture must be valid and present once, every hash right, every value in its range.
 """
 
 import pathlib
 
-from absl import flags
-
 from tfnas import flags as tfnas_flags
 
-_TABLE = flags.DEFINE_string("table", None, "An .npz file, or the name of a table that tfnas knows.", required=True)
+_TABLE = tfnas_flags.define_path("table", None, "An .npz file, or the name of a table that tfnas knows.", required=True)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Converts official benchmark files to compact tables.
 
-  python -m trainers.convert_benchmark --kind=nasbench101 --source=nasbench_only108.tfrecord --output_dir=OUT
-  python -m trainers.convert_benchmark --kind=nats_tss --source=NATS-tss-v1_0-3ffb9-simple --output_dir=OUT \
+  tfnas convert_benchmark --kind=nasbench101 --source=nasbench_only108.tfrecord --output_dir=OUT
+  tfnas convert_benchmark --kind=nats_tss --source=NATS-tss-v1_0-3ffb9-simple --output_dir=OUT \
       --allow_pickle
 
 OUT gets nasbench101.npz, nasbench201.npz or nats_size.npz; make it your TFNAS_DATA_DIR. NATS-Bench archives are
@@ -14,7 +14,9 @@ from tfnas import flags as tfnas_flags
 from tfnas.benchmarks.readers.registry import READERS
 
 _KIND = flags.DEFINE_enum("kind", None, list(READERS), "Official file to convert.", required=True)
-_SOURCE = flags.DEFINE_string("source", None, "The TFRecord file, or the folder of an unpacked archive.", required=True)
+_SOURCE = tfnas_flags.define_path(
+    "source", None, "The TFRecord file, or the folder of an unpacked archive.", required=True
+)
 tfnas_flags.define_from_rows({name: reader.config for name, reader in READERS.items()})
 tfnas_flags.define_output()
 

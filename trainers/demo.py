@@ -1,6 +1,6 @@
-"""The whole chain in one command: pretrain, export, embed, search, each query training a real network.
+"""Pretrains, exports, embeds and searches; each query trains a real network.
 
-python -m trainers.demo --output_dir=demo_output
+tfnas demo --output_dir=demo_output
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Embeds every cell of a search space with an exported encoder.
 
-  python -m trainers.embed --encoder=saved_models/arch2vec_nasbench201 --output_dir=OUT
+  tfnas embed --encoder=arch2vec_nasbench201 --output_dir=OUT
 
 OUT gets the table OUT/embeddings, map.png, metrics.jsonl and summary.json.
 """
@@ -10,8 +10,8 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 
-_ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder.", required=True)
-_CORPUS = flags.DEFINE_string("corpus", None, "Folder of TFRecord shards to embed, instead of the whole space.")
+_ENCODER = tfnas_flags.define_path("encoder", None, "Encoder of cells: a shipped name or a folder.", required=True)
+_CORPUS = tfnas_flags.define_path("corpus", None, "Folder of TFRecord shards to embed, instead of the whole space.")
 _NUM_CELLS = flags.DEFINE_integer("num_cells", 600_000, "Cells to sample from a space that can't be enumerated.")
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of that sample.", lower_bound=0)
 tfnas_flags.define_output()
@@ -21,11 +21,12 @@ def main() -> None:
     """Flags -> `tfnas.encoders.arch2vec.saved.embed_cells`."""
     tfnas.runtime.one_thread_per_operation()
 
+    from tfnas import saved_models
     from tfnas.corpora import cell_sources
     from tfnas.encoders.arch2vec import saved
     from tfnas.spaces import get_space
 
-    encoder = saved.SavedCellEncoder(_ENCODER.value)
+    encoder = saved.SavedCellEncoder(saved_models.folder(_ENCODER.value))
     space = get_space(encoder.manifest["space"])
     cells = cell_sources.cells_of(space, _CORPUS.value, _NUM_CELLS.value, _SEED.value)
     settings = {

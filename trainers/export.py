@@ -1,15 +1,15 @@
 """Exports the encoder of a pretraining run from its last checkpoint, finished or not.
 
-  python -m trainers.export --run_dir=RUN --output_dir=OUT
+  tfnas export --run_dir=RUN --output_dir=OUT
 
 OUT gets the SavedModel OUT/encoder, training.png, metrics.jsonl and summary.json.
 """
 
-from absl import flags
-
 from tfnas import flags as tfnas_flags
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Output folder of trainers.pretrain, for any encoder.", required=True)
+_RUN_DIR = tfnas_flags.define_path(
+    "run_dir", None, "Output folder of `tfnas pretrain`, for any encoder.", required=True
+)
 tfnas_flags.define_output()
 
 

@@ -1,6 +1,6 @@
 """Extracts data Jacobians of random architectures at initialisation.
 
-  python -m trainers.extract_jacobians --space=nasbench201 --count=2000 --data=cifar10.npz --output_dir=OUT
+  tfnas extract_jacobians --space=nasbench201 --count=2000 --data=cifar10.npz --output_dir=OUT
 
 OUT/corpus gets sharded TFRecords with a manifest, the architectures and the images. All cells of NAS-Bench-201, and all
 widths of NATS-Bench, share one compiled program; networks of other spaces are built one after the other. Networks run
@@ -20,7 +20,7 @@ _SPACE = flags.DEFINE_enum("space", NASBench201.name, list(NETWORKS), "Random ar
 _COUNT = flags.DEFINE_integer(
     "count", 2000, "Number of architectures; no two cells of nasbench201 compute the same function.", lower_bound=1
 )
-_DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
+_DATA = tfnas_flags.define_path("data", None, "Images as .npz, or a folder per class.", required=True)
 _IMAGES = flags.DEFINE_integer("num_images", 64, "N, images that Jacobians are taken of.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)
 _WORKERS = flags.DEFINE_integer(

@@ -1,6 +1,6 @@
 """Shows the computation graph of a model: a table of its operators, and a drawing.
 
-  python -m trainers.inspect_model --model=my_model.keras
+  tfnas inspect --model=my_model.keras
 
 The model is a .keras file, the folder of a SavedModel or an .onnx file. Its weights are not read and nothing in it is
 executed.
@@ -8,12 +8,10 @@ executed.
 
 import pathlib
 
-from absl import flags
-
 from tfnas import flags as tfnas_flags
 
-_MODEL = flags.DEFINE_string("model", None, "The model's file or folder.", required=True)
-_DRAWING = flags.DEFINE_string("drawing", None, "File of the drawing; <model>_graph.png in this folder by default.")
+_MODEL = tfnas_flags.define_path("model", None, "The model's file or folder.", required=True)
+_DRAWING = tfnas_flags.define_path("drawing", None, "File of the drawing; <model>_graph.png in this folder by default.")
 tfnas_flags.define_input_shape()
 
 

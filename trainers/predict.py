@@ -1,6 +1,8 @@
-"""Predicts how good a network is from its file: a score, how sure it is, and how it compares with known networks.
+"""Predicts from a network's file how good the network is, and how sure that is.
 
-  python -m trainers.predict --model=my_model.keras
+  tfnas predict --model=my_model.keras
+
+The answer is a score, its uncertainty, and a comparison with known networks.
 
 The model is a .keras file, the folder of a SavedModel or an .onnx file. Its weights are not read and nothing in it is
 executed. The shipped predictor learned from CIFAR-10 accuracies of benchmark networks: far from them (a distance well
@@ -10,16 +12,14 @@ above 1), its score means little, and the answer says so.
 import dataclasses
 import pathlib
 
-from absl import flags
-
 import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 
-_MODEL = flags.DEFINE_string("model", None, "The model's file or folder.", required=True)
-_PREDICTOR = flags.DEFINE_string("predictor", None, "Folder of an exported predictor; by default the shipped one.")
-_FIGURE = flags.DEFINE_string("figure", None, "Where the map of known networks goes; none by default.")
-_JSON = flags.DEFINE_string("json", None, "Where the answer goes as JSON; none by default.")
+_MODEL = tfnas_flags.define_path("model", None, "The model's file or folder.", required=True)
+_PREDICTOR = tfnas_flags.define_path("predictor", "cg_predictor", "Predictor: a shipped name or a folder.")
+_FIGURE = tfnas_flags.define_path("figure", None, "Where the map of known networks goes; none by default.")
+_JSON = tfnas_flags.define_path("json", None, "Where the answer goes as JSON; none by default.")
 tfnas_flags.define_input_shape()
 
 
@@ -28,11 +28,12 @@ def main() -> None:
     shape = tfnas_flags.input_shape()
     tfnas.runtime.one_thread_per_operation()
 
+    from tfnas import saved_models
     from tfnas.graphs import importers
     from tfnas.predictors import saved
     from tfnas.reports import figures
 
-    predictor = saved.SavedPredictor(_PREDICTOR.value)
+    predictor = saved.SavedPredictor(saved_models.folder(_PREDICTOR.value))
     graph = importers.from_file(_MODEL.value, input_shape=shape)
     answer = predictor.predict(graph)
     print(answer)

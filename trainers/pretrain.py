@@ -1,18 +1,17 @@
 """Pretrains an encoder and exports it; no labels are needed.
 
-  python -m trainers.pretrain --encoder=arch2vec --space=nasbench201 --output_dir=OUT
-  python -m trainers.pretrain --encoder=computation_graph --corpus=GRAPHS/corpus --output_dir=OUT
-  python -m trainers.pretrain --encoder=jacobian --corpus=JACOBIANS/corpus --output_dir=OUT
-  python -m trainers.pretrain --encoder=motif --corpus=GRAPHS/corpus --output_dir=OUT
-  python -m trainers.pretrain --encoder=motif --help
+  tfnas pretrain --encoder=arch2vec --space=nasbench201 --output_dir=OUT
+  tfnas pretrain --encoder=computation_graph --corpus=GRAPHS/corpus --output_dir=OUT
+  tfnas pretrain --encoder=jacobian --corpus=JACOBIANS/corpus --output_dir=OUT
+  tfnas pretrain --encoder=motif --corpus=GRAPHS/corpus --output_dir=OUT
+  tfnas pretrain --encoder=motif --help
 
-The last command lists the flags of one encoder. trainers.build_corpus makes GRAPHS and trainers.extract_jacobians makes
-JACOBIANS. OUT gets the SavedModel OUT/encoder, summary.json, metrics.jsonl, training.png, map.png, TensorBoard events
-and checkpoints; the motif encoder has metrics, events and checkpoints by stage.
+The last command lists the flags of one encoder. `tfnas build_corpus` makes GRAPHS and `tfnas extract_jacobians`
+makes JACOBIANS. OUT gets the SavedModel OUT/encoder, summary.json, metrics.jsonl, training.png, map.png, TensorBoard
+events and checkpoints; the motif encoder has metrics, events and checkpoints by stage.
 """
 
 import dataclasses
-import functools
 
 from absl import flags
 
@@ -65,7 +64,7 @@ def run(name: str | None) -> None:
     if name is not None:
         define(ENCODERS[name])
     tfnas_flags.define_output()
-    tfnas_flags.run(functools.partial(main, ENCODERS.get(name)))
+    tfnas_flags.run(lambda: main(ENCODERS[name]))
 
 
 if __name__ == "__main__":

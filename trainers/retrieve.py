@@ -1,7 +1,7 @@
 """Finds known architectures that are like a model, says what they share, and draws it.
 
-  python -m trainers.retrieve --model=my_model.keras --top_k=10
-  python -m trainers.retrieve --model=timm/resnet50
+  tfnas retrieve --model=my_model.keras --top_k=10
+  tfnas retrieve --model=timm/resnet50
 
 The model is a .keras file, the folder of a SavedModel, an .onnx file, or the name of an indexed architecture. Its
 weights are not read and nothing in it is executed. The answer is printed, and goes to a web page that needs no other
@@ -17,14 +17,14 @@ from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 from tfnas.errors import ConfigurationError
 
-_MODEL = flags.DEFINE_string("model", None, "The model's file or folder, or an indexed name.", required=True)
-_INDEX = flags.DEFINE_string("index", None, "Folder of an index; by default the shipped one.")
-_ENCODER = flags.DEFINE_string("encoder", None, "Folder of the encoder of the index; by default the shipped one.")
+_MODEL = tfnas_flags.define_path("model", None, "The model's file or folder, or an indexed name.", required=True)
+_INDEX = tfnas_flags.define_path("index", "architecture_index", "Index: a shipped name or a folder.")
+_ENCODER = tfnas_flags.define_path("encoder", "motif_encoder", "Encoder of the index: a shipped name or a folder.")
 _TOP_K = flags.DEFINE_integer("top_k", 10, "Number of relatives.", lower_bound=1)
 _SOURCES = flags.DEFINE_list("sources", None, "Allow architectures of these sources alone.")
 _FAMILIES = flags.DEFINE_list("families", None, "Allow architectures of these families alone.")
-_PAGE = flags.DEFINE_string("page", "relatives.html", "File of the web page; empty for no page.")
-_JSON = flags.DEFINE_string("json", None, "File of the answer as JSON; no file by default.")
+_PAGE = tfnas_flags.define_path("page", "relatives.html", "File of the web page; empty for no page.")
+_JSON = tfnas_flags.define_path("json", None, "File of the answer as JSON; no file by default.")
 tfnas_flags.define_input_shape()
 
 
@@ -35,10 +35,11 @@ def main() -> None:
         raise ConfigurationError(f"--page={_PAGE.value}, expected a file in a folder that exists")
     tfnas.runtime.one_thread_per_operation()
 
+    from tfnas import saved_models
     from tfnas.retrieval.page import write_page
     from tfnas.retrieval.relatives import Retriever, relatives_record
 
-    retriever = Retriever.load(_INDEX.value, _ENCODER.value)
+    retriever = Retriever.load(saved_models.folder(_INDEX.value), saved_models.folder(_ENCODER.value))
     answer = retriever.relatives(
         _MODEL.value, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value, input_shape=shape
     )

@@ -1,7 +1,7 @@
 """Zero-cost scores of architectures of a space, or of a .keras file.
 
-  python -m trainers.score_proxies --space=nasbench201 --count=500 --data=cifar10.npz --output_dir=OUT
-  python -m trainers.score_proxies --model=my_model.keras --data=images.npz --output_dir=OUT
+  tfnas score_proxies --space=nasbench201 --count=500 --data=cifar10.npz --output_dir=OUT
+  tfnas score_proxies --model=my_model.keras --data=images.npz --output_dir=OUT
 
 OUT gets scores.npz (a compact table), scores.jsonl, scores.md and summary.json. All cells of NAS-Bench-201, and all
 widths of NATS-Bench, share one compiled program; networks of other spaces are built one after the other. A run that was
@@ -18,8 +18,8 @@ from tfnas.proxies import PROXIES
 _SPACE = flags.DEFINE_enum("space", None, list(NETWORKS), "Score random architectures of this space.")
 _COUNT = flags.DEFINE_integer("count", 500, "Number of architectures.", lower_bound=1)
 _WITHOUT_NONE = flags.DEFINE_boolean("without_none", False, "Leave out cells with the operation none.")
-_MODEL = flags.DEFINE_string("model", None, ".keras file to score instead of a space.")
-_DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
+_MODEL = tfnas_flags.define_path("model", None, ".keras file to score instead of a space.")
+_DATA = tfnas_flags.define_path("data", None, "Images as .npz, or a folder per class.", required=True)
 _BATCH = flags.DEFINE_integer("batch_size", 64, "Images that a score is taken of.", lower_bound=2)
 _PROXY = flags.DEFINE_list("proxies", list(PROXIES), f"Some of {', '.join(PROXIES)}.")
 _SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)

@@ -1,18 +1,18 @@
 """Searches for good architectures in the embedding space of an exported encoder.
 
-  python -m trainers.search --strategy=random,evolution,reinforce,bo --benchmark=digits201 --runs=500 --queries=150 \
+  tfnas search --strategy=random,evolution,reinforce,bo --benchmark=digits201 --runs=500 --queries=150 \
       --output_dir=OUT
-  python -m trainers.search --benchmark=trained --data=images.npz --queries=40 --output_dir=OUT
-  python -m trainers.search --benchmark=darts --data=cifar10.npz --embeddings=TABLE --queries=100 --output_dir=OUT
-  python -m trainers.search --strategy=evolution --guide=predictor --benchmark=nasbench201_cifar10 --output_dir=OUT
-  python -m trainers.search --strategy=evolution --guide=predictor --benchmark=function --space=mobilenetv3 \
+  tfnas search --benchmark=trained --data=images.npz --queries=40 --output_dir=OUT
+  tfnas search --benchmark=darts --data=cifar10.npz --embeddings=TABLE --queries=100 --output_dir=OUT
+  tfnas search --strategy=evolution --guide=predictor --benchmark=nasbench201_cifar10 --output_dir=OUT
+  tfnas search --strategy=evolution --guide=predictor --benchmark=function --space=mobilenetv3 \
       --accuracy=my_module:accuracy --output_dir=OUT
 
 Benchmarks: `digits201` ships with tfnas; `digits` trains the same networks when asked; `trained` and `darts` train
 NAS-Bench-201 and DARTS cells on your images, the latter by default as arch2vec does; the others look for their table
 in the folder TFNAS_DATA_DIR; `table` takes any compact table; `function` asks a function of yours, in any space, by
 guided evolution. With --guide, `evolution` picks its children by a predictor fitted to the run's own queries, or by a
-proxy: parameters, multiply_adds, or a score of a file that trainers.score_proxies wrote. OUT gets results.json,
+proxy: parameters, multiply_adds, or a score of a file that `tfnas score_proxies` wrote. OUT gets results.json,
 results.md, summary.json, metrics.jsonl, every query under OUT/strategies, and three figures.
 """
 
@@ -28,9 +28,17 @@ from tfnas.search.settings import GuideSettings, WorkerSettings
 
 _STRATEGIES = "; ".join(f"{kind.name}: {kind.summary}" for kind in STRATEGIES.values())
 
+<<<<<<< HEAD
 _ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
 _EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
 _STRATEGY = flags.DEFINE_list("strategy", DEFAULT_STRATEGY, f"One or more strategies. {_STRATEGIES}.")
+=======
+_ENCODER = tfnas_flags.define_path(
+    "encoder", None, "Encoder of cells: a shipped name or a folder; by default the shipped arch2vec of the space."
+)
+_EMBEDDINGS = tfnas_flags.define_path("embeddings", None, "Table made by `tfnas embed`; by default computed here.")
+_STRATEGY = flags.DEFINE_list("strategy", "bo", f"One or more strategies. {_STRATEGIES}.")
+>>>>>>> d0d4f4a (One command, tfnas; binaries are quiet, take shipped models by name and expand ~ in paths)
 _BENCHMARK = flags.DEFINE_enum("benchmark", "digits", list(BENCHMARKS), "What scores an architecture.")
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
@@ -47,6 +55,7 @@ def main() -> None:
 
     import functools
 
+    from tfnas import saved_models
     from tfnas.search import engines, experiment, guided, guides, strategies
 
     guide, workers = (config(**tfnas_flags.overrides(config)) for config in (GuideSettings, WorkerSettings))
@@ -55,7 +64,8 @@ def main() -> None:
     make_evaluator = functools.partial(BENCHMARKS[_BENCHMARK.value].evaluator, **benchmark)
     evaluator = make_evaluator()
     engines.check(workers, evaluator)
-    encoder = experiment.encoder_of(evaluator, _ENCODER.value)
+    folder = saved_models.folder(_ENCODER.value) if _ENCODER.value else None
+    encoder = experiment.encoder_of(evaluator, folder)
     settings = {
         "program": "search",
         "encoder": encoder and encoder.fingerprint,

@@ -1,7 +1,7 @@
-"""Trains the network of one DARTS cell: arch2vec's final training on CIFAR-10 (table 4), its ImageNet transfer (5).
+"""Trains the network of one DARTS cell on CIFAR-10 or ImageNet, as arch2vec's tables 4 and 5.
 
-  python -m trainers.train_darts --cell=arch2vec_bo --data=cifar10.npz --output_dir=OUT
-  python -m trainers.train_darts --cell=arch2vec_bo --task=imagenet --data=imagenet.npz --output_dir=OUT
+  tfnas train_darts --cell=arch2vec_bo --data=cifar10.npz --output_dir=OUT
+  tfnas train_darts --cell=arch2vec_bo --task=imagenet --data=imagenet.npz --output_dir=OUT
 
 The task decides network and training as the paper has them, every flag below changes one of their settings. `final` and
 `imagenet` learn from training and validation images; `query` leaves the latter out, as a search does. OUT gets
@@ -17,7 +17,7 @@ from tfnas import flags as tfnas_flags
 from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
 
 _CELL = flags.DEFINE_string("cell", None, "arch2vec_bo, arch2vec_rl, or eight operation:state.", required=True)
-_DATA = flags.DEFINE_string("data", None, "Images as .npz, or a folder per class.", required=True)
+_DATA = tfnas_flags.define_path("data", None, "Images as .npz, or a folder per class.", required=True)
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Pixels that images of a folder are resized to.", lower_bound=1)
 _TASK = flags.DEFINE_enum("task", "final", tuple(TRAININGS), "Task whose settings are the defaults of the flags below.")
 _CHANNELS = flags.DEFINE_integer("channels", None, "Width of the first cells' operations.", lower_bound=2)

@@ -1,4 +1,4 @@
-"""The former name of `python -m trainers.pretrain --encoder=motif`, with the same flags."""
+"""The former name of `tfnas pretrain --encoder=motif`, with the same flags."""
 
 from trainers import pretrain
 

@@ -44,7 +44,7 @@ def read_run(run_dir: artefacts.PathLike) -> Run:
     settings = artefacts.read_json(run_dir / artefacts.RUN_NAME).get("settings", {})
     rows = [row for row in ENCODERS.values() if row.program == settings.get("program")]
     if not rows:
-        raise CorruptArtefactError(f"{run_dir}: not an output folder of trainers.pretrain")
+        raise CorruptArtefactError(f"{run_dir}: not an output folder of `tfnas pretrain`")
     pretraining = _pretraining(rows[0], settings)
     folder = run_dir / pretraining.stages[-1]
     checkpoint = tf.train.latest_checkpoint(str(folder / "checkpoints"))

@@ -68,7 +68,7 @@ class Corpora:
     """Training data of encoders that learn from corpora on disk.
 
     Attributes:
-      corpus: folders of the corpora, as trainers.build_corpus (graphs) or trainers.extract_jacobians wrote them.
+      corpus: folders of the corpora, as `tfnas build_corpus` (graphs) or `tfnas extract_jacobians` wrote them.
     """
 
     corpus: tuple[str, ...]

@@ -19,7 +19,7 @@ class GuideSettings:
         for a size of the network or a score in a file.
       labels: random queries before the predictor's first fit.
       proxy: parameters, multiply_adds, or the name of a score in the file.
-      proxy_scores: file of trainers.score_proxies with the score of --proxy.
+      proxy_scores: file of `tfnas score_proxies` with the score of --proxy.
 
     Raises:
       ConfigurationError: an unknown guide, too few labels, a proxy without its guide, or the guide without a proxy.

@@ -171,7 +171,7 @@ def read_embedding_table(folder: artefacts.PathLike, encoder: SavedCellEncoder) 
     if manifest["encoder"] != encoder.fingerprint:
         raise MismatchError(
             f"{folder}: made by the encoder {manifest['encoder'][:12]}, expected {encoder.fingerprint[:12]} "
-            f"({encoder.folder}); run trainers.embed again"
+            f"({encoder.folder}); run `tfnas embed` again"
         )
     stored = artefacts.read_npz(pathlib.Path(folder) / "embeddings.npz")
     values = stored["embeddings"]
