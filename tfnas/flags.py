@@ -17,6 +17,7 @@ from tfnas.errors import ConfigurationError, TfnasError
 
 flags.disclaim_key_flags()  # the flags that are defined here belong to the binary, whose --help shows them
 
+_BEAM_WARNING = "apitools not found"  # Beam's, about Google's cloud, in every process that imports Beam
 _HELP = {"--help", "-help", "--helpshort", "-h"}
 
 
@@ -253,6 +254,7 @@ def run(main: Callable[[], None]) -> None:
         if len(arguments) > 1:
             _stop(f"unexpected argument {arguments[1]!r}, expected flags that start with --")
         logging.set_verbosity(logging.WARNING)
+        logging.get_absl_handler().addFilter(lambda record: not record.getMessage().startswith(_BEAM_WARNING))
         try:
             main()
         except TfnasError as error:

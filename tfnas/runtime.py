@@ -108,17 +108,20 @@ def quiet_import(look_for_devices: bool = False) -> None:
     Args:
       look_for_devices: True to look for devices at once; not in a process that is to be forked.
     """
-    if "tensorflow" not in sys.modules:
-        sys.meta_path.insert(0, _QuietFinder(look_for_devices))
+    sys.meta_path.insert(0, _QuietFinder(look_for_devices))
 
 
 def prepare_tensorflow() -> None:
     """Lets TensorFlow start without noise and with Keras 2 alone, in a binary and in the processes that it starts.
 
-    TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all that TensorFlow prints.
+    TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all that TensorFlow prints. Nothing changes if TensorFlow has been
+    imported.
     """
+    if "tensorflow" in sys.modules:
+        return
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0":
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         os.environ[QUIET_WORKERS] = "1"
         quiet_import(look_for_devices=True)
 

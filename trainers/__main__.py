@@ -34,7 +34,7 @@ def module_of(command: str) -> str:
 def summary(command: str) -> str:
     """First sentence of a command's docstring, which is read and not imported."""
     file = pathlib.Path(__file__).with_name(f"{_MODULES.get(command, command)}.py")
-    docstring = ast.get_docstring(ast.parse(file.read_text())) or ""
+    docstring = ast.get_docstring(ast.parse(file.read_bytes())) or ""
     return docstring.partition("\n")[0]
 
 

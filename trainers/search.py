@@ -28,17 +28,11 @@ from tfnas.search.settings import GuideSettings, WorkerSettings
 
 _STRATEGIES = "; ".join(f"{kind.name}: {kind.summary}" for kind in STRATEGIES.values())
 
-<<<<<<< HEAD
-_ENCODER = flags.DEFINE_string("encoder", None, "Folder of an exported encoder; by default the shipped arch2vec.")
-_EMBEDDINGS = flags.DEFINE_string("embeddings", None, "Table made by trainers.embed; by default computed here.")
-_STRATEGY = flags.DEFINE_list("strategy", DEFAULT_STRATEGY, f"One or more strategies. {_STRATEGIES}.")
-=======
 _ENCODER = tfnas_flags.define_path(
     "encoder", None, "Encoder of cells: a shipped name or a folder; by default the shipped arch2vec of the space."
 )
 _EMBEDDINGS = tfnas_flags.define_path("embeddings", None, "Table made by `tfnas embed`; by default computed here.")
-_STRATEGY = flags.DEFINE_list("strategy", "bo", f"One or more strategies. {_STRATEGIES}.")
->>>>>>> d0d4f4a (One command, tfnas; binaries are quiet, take shipped models by name and expand ~ in paths)
+_STRATEGY = flags.DEFINE_list("strategy", DEFAULT_STRATEGY, f"One or more strategies. {_STRATEGIES}.")
 _BENCHMARK = flags.DEFINE_enum("benchmark", "digits", list(BENCHMARKS), "What scores an architecture.")
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
