@@ -31,6 +31,8 @@ def commands(page: pathlib.Path) -> list[tuple[str, list[str]]]:
     text = page.read_text().replace("\\\n", " ")
     lines = re.findall(r"python -m (?:trainers\.(\w+)|(reproductions \w+)|(reproductions\.\w+))([^\n`#]*)", text)
     named = [(trainer or paper, flags) for trainer, paper, module, flags in lines if not module]
+    named += re.findall(r"(?:^|`)tfnas (?!COMMAND)(\w+)([^\n`#]*)", text, re.MULTILINE)
+    named = [("inspect_model" if name == "inspect" else name, flags) for name, flags in named]
     named += re.findall(r"`(reproductions \w+)( --[^`]*)`", text)
     return [(name, re.findall(r"(?<!\S)--[^\s)]+", flags)) for name, flags in named if "PAPER" not in name]
 

@@ -70,7 +70,7 @@ def test_programs_have_the_flags(page):
 def test_flags_in_sentences_exist():
     sources = [*ROOT.glob("trainers/*.py"), *ROOT.glob("tfnas/**/*.py"), *ROOT.glob("reproductions/**/*.py")]
     text = "\n".join(path.read_text() for path in sources)
-    known = set(re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', text)) | set(
+    known = set(re.findall(r'(?:flags\.DEFINE_\w+|define_paths?)\(\s*"(\w+)"', text)) | set(
         re.findall(r"^ {4}(\w+): \w", text, re.MULTILINE)
     )
     for page in PAGES:
