@@ -9,7 +9,7 @@ CORPORA ?= reproduction_output/jacobian_corpora
 BIN := .venv/bin
 CPYTHON := platform_python_implementation == 'CPython' and sys_platform == 'linux'
 
-.PHONY: demo test test-all lint docs requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian reproduce-retrieval corpus-venv clean
+.PHONY: demo test test-all test-wheel lint docs requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian reproduce-retrieval corpus-venv clean
 
 .venv: .venv/ready
 
@@ -29,6 +29,9 @@ test: .venv
 
 test-all: .venv
 	$(BIN)/python -m pytest -n 2 --dist=worksteal -m ""
+
+test-wheel: .venv
+	$(BIN)/python -m pytest -m wheel
 
 lint: .venv
 	$(BIN)/ruff check .
