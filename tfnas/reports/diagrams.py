@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import pathlib
 import re
 from collections.abc import Sequence
 
 import matplotlib
 
-matplotlib.use("Agg")
+if "MPLBACKEND" not in os.environ:  # a notebook has decided where its figures appear
+    matplotlib.use("Agg")
 
 import matplotlib.patches
 import matplotlib.pyplot as plt

@@ -9,7 +9,8 @@ from typing import Any
 
 import matplotlib
 
-matplotlib.use("Agg")
+if "MPLBACKEND" not in os.environ:  # a notebook has decided where its figures appear
+    matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np

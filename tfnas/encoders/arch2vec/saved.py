@@ -4,11 +4,12 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm.contrib.concurrent import thread_map
+from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.corpora import cells as cell_corpora
@@ -120,9 +121,9 @@ def in_chunks(
         return outputs[output].numpy()[: len(cells) - start]
 
     starts = range(0, len(cells), size)
-    return np.concatenate(
-        thread_map(run, starts, max_workers=os.cpu_count(), desc="Embedding", unit="chunk", disable=not progress)
-    )
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        chunks = tqdm(pool.map(run, starts), "Embedding", len(starts), unit="chunk", disable=not progress)
+        return np.concatenate(list(chunks))
 
 
 def open_encoder(folder: artefacts.PathLike | None, space: Space) -> SavedCellEncoder:
