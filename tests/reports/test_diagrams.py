@@ -40,6 +40,18 @@ def test_edges_of_any_graph_can_be_seen(data):
     check(diagrams.operations_on_vertices(names, edges))
 
 
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(st.data())
+def test_edges_between_columns_can_be_seen(data):
+    """Edges may pass whole columns."""
+    count = data.draw(st.integers(2, 9))
+    pairs = [(i, j) for j in range(count) for i in range(j)]
+    edges = sorted(data.draw(st.sets(st.sampled_from(pairs), max_size=12)))
+    steps = data.draw(st.lists(st.booleans(), min_size=count - 1, max_size=count - 1))
+    columns = (0, *np.cumsum(steps).tolist())
+    check(diagrams.operations_on_vertices(["x"] * count, edges, columns=columns))
+
+
 def test_a_skip_goes_around_the_chain():
     """Four vertices in a row; the skip from first to last leaves the straight line between them."""
     chain = [(0, 1), (1, 2), (2, 3)]

@@ -15,10 +15,11 @@ from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.folding import Group, depths, fold
 from tfnas.reports import diagrams, palette, tables
 from tfnas.reports import layout as layouts
+from tfnas.reports.columns import in_columns
 from tfnas.reports.figures import save_figure
 
 _LARGE_BLOCK = 60
-_TALLNESS = 3.2
+_TALLNESS = 3.6
 FONT_SIZE, _LINE_HEIGHT = 6.5, 0.105
 _PADDING, _PORT, _FRAME = 0.18, 0.07, 0.08
 _COLUMN_GAP = 0.75
@@ -84,13 +85,8 @@ class Boxes:
         for source, target in graph.edges.tolist():
             sources[target].append(source)
         self._box: dict[int, int] = {}
-        column = filled = 0
-        groups = [(group, self._rows(group, sources)) for group in fold(graph)]
-        limit = _TALLNESS * sum(rows for _, rows in groups) ** 0.5
-        for group, rows in groups:
-            if filled and filled + rows > limit:
-                column, filled = column + 1, 0
-            filled += rows
+        groups = fold(graph)
+        for group, column in zip(groups, _columns([self._rows(group, sources) for group in groups]), strict=True):
             for node in self._add(group):
                 sources.pop(node, None)
             self.columns += [column] * (len(self.texts) - len(self.columns))
@@ -101,7 +97,7 @@ class Boxes:
     @functools.cached_property
     def layout(self) -> layouts.Layout:
         """Positions of boxes and curves of edges, in inches."""
-        return layouts.in_columns(self.sizes, self.edges, self.columns, gap=_COLUMN_GAP)
+        return in_columns(self.sizes, self.edges, self.columns, gap=_COLUMN_GAP)
 
     @staticmethod
     def _rows(group: Group, sources: Mapping[int, Sequence[int]]) -> int:
@@ -153,6 +149,28 @@ class Boxes:
             sizes[single, 0] = sizes[single, 0].max()
         sizes[:, 0] = np.maximum(sizes[:, 0], _PORT * (degrees.max(axis=1, initial=0) + 1))
         return sizes
+
+
+def _columns(rows: Sequence[int]) -> list[int]:
+    """The column of every group: as many columns as make a page, of nearly the same height.
+
+    Args:
+      rows: number of rows of every group.
+    """
+
+    def split(limit: float) -> list[int]:
+        columns, column, filled = [], 0, 0
+        for count in rows:
+            if filled and filled + count > limit:
+                column, filled = column + 1, 0
+            filled += count
+            columns.append(column)
+        return columns
+
+    if not rows:
+        return []
+    most = split(_TALLNESS * sum(rows) ** 0.5)[-1]
+    return next(columns for columns in map(split, range(max(rows), sum(rows) + 1)) if columns[-1] <= most)
 
 
 def frame_corners(boxes: Boxes, items: list[int]) -> tuple[np.ndarray, np.ndarray]:

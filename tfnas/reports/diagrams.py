@@ -23,6 +23,7 @@ from matplotlib.textpath import TextPath
 
 from tfnas.reports import layout as layouts
 from tfnas.reports import palette
+from tfnas.reports.columns import in_columns
 from tfnas.reports.figures import save_figure
 
 _FONT_SIZE = 8.0
@@ -74,7 +75,7 @@ class Diagram:
     def layout(self) -> layouts.Layout:
         """Positions of boxes and curves of edges, in inches."""
         if self.columns:
-            return layouts.in_columns(self.sizes, self.edges, self.columns)
+            return in_columns(self.sizes, self.edges, self.columns)
         return layouts.layered(self.sizes, self.edges, widest=_WIDEST_ROW)
 
 

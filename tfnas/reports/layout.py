@@ -22,12 +22,9 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import isotonic_regression, linprog
 
-MARGIN = 0.14
-"""Height above the first and below the last row in which lines between columns run, in inches."""
 ARROW_LENGTH = 0.075
-_BOX_GAP, _LINE_GAP = 0.16, 0.13
+_BOX_GAP, _LINE_GAP, _LEAST_GAP = 0.16, 0.13, 0.08
 _ROW_GAP, _SLOPE, _CROWD, _LARGEST_GAP = 0.17, 0.12, 0.03, 0.9
-_TRACK_GAP = 0.07
 _PORT_GAP, _REACH = 0.11, 0.38
 _SWEEPS, _RESTARTS = 8, 4
 _SMALL = 150
@@ -90,6 +87,7 @@ def layered(
     x = _abscissae(order, np.array(widths), segments, len(sizes))
     heights = np.array([max(sizes[row, 1] for row in line if row < len(sizes)) if line else 0.0 for line in order])
     starts, ends = _ports(order, x, sizes, segments)
+    _straighten(chains, order, x, np.array(widths), starts, ends)
     gaps = _gaps(np.array(rows)[segments[:, 0]], np.abs(ends - starts), len(order))
     tops = np.concatenate([[0.0], np.cumsum(heights + gaps)[:-1]])
     y = (tops + heights / 2)[rows]
@@ -100,93 +98,13 @@ def layered(
         for vertex in chain[1:]:
             above, below = tops[rows[vertex] - 1] + heights[rows[vertex] - 1], tops[rows[vertex]]
             real = vertex < len(sizes)
-            _line_to(points, [points[-1][0], above])
+            line_to(points, [points[-1][0], above])
             _bend_to(points, [ends[number], below - ARROW_LENGTH * real])
-            _line_to(
-                points, [ends[number], y[vertex] - sizes[vertex, 1] / 2 if real else below + heights[rows[vertex]]]
-            )
+            line_to(points, [ends[number], y[vertex] - sizes[vertex, 1] / 2 if real else below + heights[rows[vertex]]])
             number += 1
         curves.append(np.array(points))
     centres = np.stack([x, y], axis=1)[: len(sizes)]
     return _shifted(Layout(centres, tuple(curves), layers, (0.0, float(tops[-1] + heights[-1]))), sizes)
-
-
-def in_columns(
-    sizes: np.ndarray, edges: Sequence[tuple[int, int]], columns: Sequence[int], *, gap: float = 0.34
-) -> Layout:
-    """A layout in several columns side by side, each of them layered.
-
-    A vertex that feeds later columns has a line that leaves its column at the bottom, rises between two columns and
-    enters the later column at the top.
-
-    Args:
-      sizes: width and height of every box in inches, `[V, 2]`.
-      edges: distinct pairs (source, target); a target never stands in an earlier column than its source.
-      columns: column of every vertex, from 0 on without gaps.
-      gap: distance of two columns without lines between them, in inches.
-    """
-    sizes, columns = np.asarray(sizes, float).reshape(-1, 2), np.asarray(columns, int)
-    count = int(columns.max(initial=0)) + 1
-    links = sorted({(source, int(columns[target])) for source, target in edges if columns[source] != columns[target]})
-    leaving = sorted({source for source, _ in links})
-    layouts, members, rows = [], [], []
-    for column in range(count):
-        vertices = np.flatnonzero(columns == column).tolist()
-        ways_in = [("in", source) for source, target in links if target == column]
-        ways_out = [("out", source) for source in leaving if columns[source] == column]
-        row = {vertex: number for number, vertex in enumerate([*ways_in, *vertices, *ways_out])}
-        inside = [(row[a], row[b]) for a, b in edges if columns[a] == columns[b] == column]
-        inside += [(row["in", a], row[b]) for a, b in edges if columns[a] != columns[b] == column]
-        inside += [(row[source], row["out", source]) for _, source in ways_out]
-        points = np.zeros((len(ways_in), 2)), sizes[vertices], np.zeros((len(ways_out), 2))
-        layouts.append(layered(np.concatenate(points), inside, last=[row[way] for way in ways_out]))
-        members.append(dict(zip(inside, layouts[-1].curves, strict=True)))
-        rows.append(row)
-    gutters = [sum(1 for _, target in links if target == column) for column in range(count)]
-    lefts, x = [], 0.0
-    for column, layout in enumerate(layouts):
-        x += (gap + gutters[column] * _TRACK_GAP) if column else 0.0
-        lefts.append(x)
-        x += layout.extent[0]
-    tracks = _tracks([(int(columns[source]), target) for source, target in links])
-    margin = MARGIN + (max(tracks) + 1) * _TRACK_GAP if links else 0.0
-    top = margin
-    bottom = top + max(layout.extent[1] for layout in layouts)
-    offsets = [np.array([left, top]) for left in lefts]
-    centres, layers = np.zeros((len(sizes), 2)), np.zeros(len(sizes), int)
-    for vertex, column in enumerate(columns):
-        centres[vertex] = layouts[column].centres[rows[column][vertex]] + offsets[column]
-        layers[vertex] = layouts[column].layers[rows[column][vertex]]
-    used = collections.Counter()
-    ways = {}
-    for track, (source, target) in zip(tracks, links, strict=True):
-        column = int(columns[source])
-        start = layouts[column].centres[rows[column]["out", source]] + offsets[column]
-        end = layouts[target].centres[rows[target]["in", source]] + offsets[target]
-        used[target] += 1
-        gutter = lefts[target] - gap / 2 - (used[target] - 1) * _TRACK_GAP
-        low, high = bottom + MARGIN + track * _TRACK_GAP, top - MARGIN - track * _TRACK_GAP
-        ways[source, target] = [start, (start[0], low), (gutter, low), (gutter, high), (end[0], high), end]
-    curves = []
-    for source, target in edges:
-        column, row = int(columns[target]), rows[columns[target]]
-        if columns[source] == column:
-            curves.append(members[column][row[source], row[target]] + offsets[column])
-            continue
-        first = int(columns[source])
-        leave = members[first][rows[first][source], rows[first]["out", source]] + offsets[first]
-        enter = members[column][row["in", source], row[target]] + offsets[column]
-        curves.append(np.concatenate([leave, _rounded(ways[source, column])[1:], enter[1:]]))
-    return Layout(centres, tuple(curves), layers, (x, bottom + margin))
-
-
-def _tracks(spans: Sequence[tuple[int, int]]) -> list[int]:
-    """The smallest numbers such that spans [first, last) that overlap have different ones."""
-    tracks: list[int] = []
-    for number, (first, last) in enumerate(spans):
-        taken = {track for track, (a, b) in zip(tracks, spans[:number], strict=True) if a < last and first < b}
-        tracks.append(next(track for track in range(number + 1) if track not in taken))
-    return tracks
 
 
 def sampled(curve: np.ndarray, steps: int = 24) -> np.ndarray:
@@ -386,14 +304,52 @@ def _ports(
     return ends[:, 0], ends[:, 1]
 
 
+def _straighten(
+    chains: Sequence[Sequence[int]],
+    order: list[list[int]],
+    x: np.ndarray,
+    widths: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+) -> None:
+    """Moves vertical stretches of long edges by a little, to the port of either end, where there is room.
+
+    Args:
+      chains: vertices of every edge, dummy vertices included.
+      order: rows of vertices.
+      x: position of every vertex; changed in place.
+      widths: width of every vertex.
+      starts: x of the upper end of every segment, chain by chain; changed in place.
+      ends: x of the lower end of every segment; changed in place.
+    """
+    beside = collections.defaultdict(list)
+    for left, right in (pair for line in order for pair in itertools.pairwise(line)):
+        beside[left].append(right)
+        beside[right].append(left)
+    last = -1
+    for chain in chains:
+        first, last = last + 1, last + len(chain) - 1
+        dummies = list(chain[1:-1])
+        if not dummies or np.ptp(x[dummies]) > 1e-6:
+            continue
+        now = x[dummies[0]]
+        for goal in sorted((starts[first], ends[last]), key=lambda goal: abs(goal - now)):
+            neighbours = [other for vertex in dummies for other in beside[vertex]]
+            room = np.abs(x[neighbours] - goal) - widths[neighbours] / 2 >= _LEAST_GAP
+            same_side = (x[neighbours] > now) == (x[neighbours] > goal)
+            if abs(goal - now) < _PORT_GAP and (room & same_side).all():
+                x[dummies] = starts[first + 1 : last + 1] = ends[first:last] = goal
+                break
+
+
 def _apart(goals: np.ndarray, weights: np.ndarray, low: float, high: float) -> np.ndarray:
     """The increasing numbers between two bounds nearest to `goals` `[n]` that keep a distance from each other."""
     steps = np.arange(len(goals)) * min(_PORT_GAP, (high - low) / max(len(goals) - 1, 1))
     return np.clip(isotonic_regression(goals - steps, weights=weights).x, low, high - steps[-1]) + steps
 
 
-def _line_to(points: list[np.ndarray], end: Sequence[float]) -> None:
-    """Goes on straight, unless the end is reached."""
+def line_to(points: list[np.ndarray], end: Sequence[float]) -> None:
+    """Continues the control points of a curve by a straight piece, unless the end is reached."""
     start, end = points[-1], np.asarray(end, float)
     if np.abs(end - start).max() > 1e-9:
         points += [start + (end - start) / 3, start + (end - start) * 2 / 3, end]
@@ -406,22 +362,6 @@ def _bend_to(points: list[np.ndarray], end: Sequence[float]) -> None:
     # The farther a line goes to the side, the more it is a slanted line with round ends: lines side by side stay apart.
     lever = (0.5 - 0.2 * min(across / 2, 1)) * down
     points += [np.array([start[0], start[1] + lever]), np.array([end[0], end[1] - lever]), end]
-
-
-def _rounded(corners: Sequence[Sequence[float]]) -> np.ndarray:
-    """Control points of a line of horizontal and vertical pieces with rounded corners."""
-    corners = [np.asarray(corner, float) for corner in corners]
-    points = [corners[0]]
-    for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
-        lengths = np.linalg.norm(corner - before), np.linalg.norm(after - corner)
-        radius = min(0.08, lengths[0] / 2, lengths[1] / 2)
-        if radius < 1e-6:
-            continue
-        _line_to(points, corner - radius * (corner - before) / lengths[0])
-        out = corner + radius * (after - corner) / lengths[1]
-        points += [points[-1] + 0.55 * (corner - points[-1]), out + 0.55 * (corner - out), out]
-    _line_to(points, corners[-1])
-    return np.array(points)
 
 
 def _shifted(layout: Layout, sizes: np.ndarray) -> Layout:
