@@ -26,15 +26,23 @@ def blocks(page: pathlib.Path, kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def code_lines(page: pathlib.Path) -> list[str]:
+    """Lines of fenced and indented blocks, and the code inside sentences; a continued line is one line."""
+    text = page.read_text().replace("\\\n", " ")
+    found = re.findall(r"^```[^\n]*\n(.*?)^```$|`([^`]+)`|^ {4}(\S.*)$", text, re.MULTILINE | re.DOTALL)
+    return [
+        line
+        for fenced, inside, indented in found
+        for line in (*fenced.splitlines(), inside.replace("\n", " "), indented)
+    ]
+
+
 def commands(page: pathlib.Path) -> list[tuple[str, list[str]]]:
     """Programs that a page starts, by the names that `fork.run` takes, each with its flags."""
-    text = page.read_text().replace("\\\n", " ")
-    lines = re.findall(r"python -m (?:trainers\.(\w+)|(reproductions \w+)|(reproductions\.\w+))([^\n`#]*)", text)
-    named = [(trainer or paper, flags) for trainer, paper, module, flags in lines if not module]
-    named += re.findall(r"(?:^|`)tfnas (?!COMMAND)(\w+)([^\n`#]*)", text, re.MULTILINE)
-    named = [("inspect_model" if name == "inspect" else name, flags) for name, flags in named]
-    named += re.findall(r"`(reproductions \w+)( --[^`]*)`", text)
-    return [(name, re.findall(r"(?<!\S)--[^\s)]+", flags)) for name, flags in named if "PAPER" not in name]
+    program = re.compile(r"(?:^|\s)(?:tfnas |python -m trainers\.|(?=reproductions [a-z]))([a-z]\w*(?: [a-z]\w+)?)(.*)")
+    named = [found.groups() for line in code_lines(page) if (found := program.search(line))]
+    named = [("inspect_model" if name == "inspect" else name, flags.partition("#")[0]) for name, flags in named]
+    return [(name, re.findall(r"(?<!\S)--[^\s)]+", flags)) for name, flags in named]
 
 
 def run_block(text: str, folder: pathlib.Path) -> None:
