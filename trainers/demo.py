@@ -1,4 +1,4 @@
-"""Pretrains, exports, embeds and searches; each query trains a real network.
+"""Pretrains, exports, embeds, searches with real trainings, and hands over the network that it found.
 
 tfnas demo --output_dir=demo_output
 """
@@ -11,31 +11,37 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.encoders.arch2vec.config import PRESETS
+from tfnas.search import DEFAULT_STRATEGY
 from tfnas.spaces import NASBench201
 
 _EPOCHS = flags.DEFINE_integer("epochs", 10, "Pretraining epochs.", lower_bound=1)
 _QUERIES = flags.DEFINE_integer("queries", 50, "Networks trained per run and strategy.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 5, "Independent search runs per strategy.", lower_bound=1)
+_TABLE_RUNS = flags.DEFINE_integer("table_runs", 100, "Runs per strategy where trainings are looked up.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides everything random.", lower_bound=0)
 tfnas_flags.define_output()
 
+_TABLE_QUERIES = 100
+_WINNER_IMAGES = 1_000
+
 
 def main() -> None:
-    """Pretrains on the 15,625 NAS-Bench-201 cells and compares latent Bayesian optimisation with random search."""
+    """Flags -> arch2vec on the 15,625 NAS-Bench-201 cells, two comparisons of strategies, and a trained network."""
     started = time.monotonic()
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas.benchmarks import BENCHMARKS
+    from tfnas.benchmarks.trained.digits import DigitsConfig
+    from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
+    from tfnas.benchmarks.trained.images import ImageData
     from tfnas.encoders.arch2vec import saved
     from tfnas.encoders.arch2vec.task import Arch2VecPretraining
-    from tfnas.search import Candidates, experiment, strategies
+    from tfnas.networks.nasbench201 import NASBench201Network
+    from tfnas.search import experiment, strategies
 
     settings = {
         "program": "demo",
-        "epochs": _EPOCHS.value,
-        "queries": _QUERIES.value,
-        "runs": _RUNS.value,
-        "seed": _SEED.value,
+        **{flag.name: flag.value for flag in (_EPOCHS, _QUERIES, _RUNS, _TABLE_RUNS, _SEED)},
         "config": dataclasses.asdict(PRESETS["tfnas"]),
     }
     output_dir = tfnas_flags.output_folder(settings)
@@ -43,44 +49,52 @@ def main() -> None:
         (output_dir / name).mkdir(exist_ok=True)
     space = NASBench201()
     cells = space.enumerate()
-    print("1/4  Pretraining arch2vec on 15,625 NAS-Bench-201 cells, without any accuracy")
+    print("1/5  Pretraining arch2vec on 15,625 NAS-Bench-201 cells, without any accuracy")
     pretraining = Arch2VecPretraining(PRESETS["tfnas"], space, cells)
     summary = pretraining.run(
         output_dir / "pretrain", epochs=_EPOCHS.value, seed=_SEED.value, resume=flags.FLAGS.resume
     )
     accuracy, validity = summary["reconstruction_accuracy"], summary["validity"]
     print(f"     held-out cells reconstructed: {accuracy:.2%}; prior samples that are valid cells: {validity:.2%}")
-    print("2/4  Embedding the whole space with the exported SavedModel")
+    print("2/5  Embedding the whole space with the exported SavedModel")
     encoder = saved.SavedCellEncoder(output_dir / "pretrain" / "encoder")
     saved.embed_cells(encoder, space, cells, output_dir / "embed")
-    table = saved.read_embedding_table(output_dir / "embed" / "embeddings", encoder)
-    candidates = Candidates(space, *table)
-    print("3/4  Searching; every query trains its network on scikit-learn's digits")
+    print("3/5  Searching; every query trains its network on scikit-learn's digits")
+    digits = BENCHMARKS["digits"].evaluator()
+    candidates = experiment.candidates_of(digits, encoder, output_dir / "embed" / "embeddings")
     comparison = experiment.compare(
-        strategies(["bo", "random"]),
+        strategies([DEFAULT_STRATEGY, "random"]),
         candidates,
-        BENCHMARKS["digits"].evaluator(),
+        digits,
         queries=_QUERIES.value,
         runs=_RUNS.value,
         seed=_SEED.value,
         folder=output_dir / "search",
     )
     comparison.save(output_dir / "search")
-    print(comparison.table())
-    print("4/4  The same comparison over 100 runs on Digits-201, where the trainings are in a table")
-    comparison = experiment.compare(
-        strategies(["bo", "evolution", "random"]),
+    print(comparison)
+    print("4/5  The same trainings, looked up in a table: more runs, more strategies")
+    table = experiment.compare(
+        strategies([DEFAULT_STRATEGY, "evolution", "random"]),
         candidates,
         BENCHMARKS["digits201"].evaluator(),
-        queries=100,
-        runs=100,
+        queries=_TABLE_QUERIES,
+        runs=_TABLE_RUNS.value,
         seed=_SEED.value,
         folder=output_dir / "digits201",
     )
-    comparison.save(output_dir / "digits201")
-    print(comparison.table())
-    seconds = time.monotonic() - started
-    print(f"Tables and figures are in {output_dir}/search and {output_dir}/digits201. The demo took {seconds:.0f} s.")
+    table.save(output_dir / "digits201")
+    print(table)
+    print("5/5  Training the winner of step 3 on more images")
+    skeleton = DigitsConfig().skeleton
+    images = ImageData.digits(_WINNER_IMAGES)
+    trainer = TrainedEvaluator(space, lambda cell, *_: NASBench201Network(skeleton, cell), images)
+    model, score = trainer.train(comparison.best.architecture)
+    model.export(str(output_dir / "winner"), verbose=False)
+    print(f"     {comparison.best}: {score.test:.1%} of the test images right after training on {_WINNER_IMAGES:,}")
+    print(f"     SavedModel: {output_dir}/winner; drawing: {output_dir}/search/best_cell.png")
+    print(f"     curves and maps: {output_dir}/digits201/search.png, {output_dir}/digits201/map.png")
+    print(f"The demo took {time.monotonic() - started:.0f} s.\n\n{table.conclusion()}")
 
 
 if __name__ == "__main__":
