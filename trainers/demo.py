@@ -90,7 +90,7 @@ def main() -> None:
     images = ImageData.digits(_WINNER_IMAGES)
     trainer = TrainedEvaluator(space, lambda cell, *_: NASBench201Network(skeleton, cell), images)
     model, score = trainer.train(comparison.best.architecture)
-    model.export(str(output_dir / "winner"), verbose=False)
+    model.export(str(output_dir / "winner"))
     print(f"     {comparison.best}: {score.test:.1%} of the test images right after training on {_WINNER_IMAGES:,}")
     print(f"     SavedModel: {output_dir}/winner; drawing: {output_dir}/search/best_cell.png")
     print(f"     curves and maps: {output_dir}/digits201/search.png, {output_dir}/digits201/map.png")

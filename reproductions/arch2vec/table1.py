@@ -138,14 +138,14 @@ def reproduce(
 
 def _pretrain(job: Job) -> dict[str, Any]:
     folder = pathlib.Path(job.folder)
-    if (folder / "published.json").exists():
-        return artefacts.read_json(folder / "summary.json") | artefacts.read_json(folder / "published.json")
+    if (folder / "for_table.json").exists():
+        return artefacts.read_json(folder / "summary.json") | artefacts.read_json(folder / "for_table.json")
     processes.quiet(folder)
     runtime.one_thread_per_operation()
 
     import tensorflow as tf
 
-    from reproductions.arch2vec import published_metrics
+    from reproductions.arch2vec import mixture_metrics, published_metrics
     from tfnas.corpora import cell_sources
     from tfnas.encoders.arch2vec.task import NUM_SAMPLES, Arch2VecPretraining
     from tfnas.encoders.pretraining import restore
@@ -161,6 +161,7 @@ def _pretrain(job: Job) -> dict[str, Any]:
     summary = pretraining.run(folder, epochs=job.epochs, seed=job.seed, resume=resume)
     model = pretraining.new_model()
     restore(model, tf.train.latest_checkpoint(str(folder / "checkpoints")))
+    mixture = mixture_metrics.evaluate(model, space, pretraining.train_cells, NUM_SAMPLES, job.seed)
     published = published_metrics.evaluate(
         model,
         space,
@@ -169,8 +170,8 @@ def _pretrain(job: Job) -> dict[str, Any]:
         NUM_SAMPLES,
         np.random.default_rng([job.seed, job.epochs, 1]),
     )
-    artefacts.write_json(folder / "published.json", published)
-    return summary | published
+    artefacts.write_json(folder / "for_table.json", mixture | published)
+    return summary | mixture | published
 
 
 def _write(output_dir: pathlib.Path, values: dict[str, dict[str, list[dict[str, Any]]]], darts_cells: int) -> None:

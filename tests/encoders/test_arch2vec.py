@@ -289,18 +289,6 @@ def test_without_variation_there_is_no_noise_and_no_divergence(rng):
     assert parts["divergence"] > 0
 
 
-def test_samples_of_a_mixture(small_nasbench101, rng):
-    """Repeatable; and what is said of samples is said by the rules of the space."""
-    space = small_nasbench101
-    cells = space.sample(400, rng)
-    found = metrics.evaluate_mixture(small_model("tfnas", space), space, cells, 200, seed=1)
-    assert set(found) == {"mixture_validity", "mixture_uniqueness", "mixture_relative_uniqueness"}
-    assert found == metrics.evaluate_mixture(small_model("tfnas", space), space, cells, 200, seed=1)
-    judged = metrics.judge(space, cells)
-    assert judged["validity"] == judged["uniqueness"] == 1.0
-    assert metrics.judge(space, cells[[0, 0, 1, 1]])["uniqueness"] == 0.5
-
-
 def test_what_the_published_code_calls_valid(small_nasbench101):
     """NAS-Bench-201: edges and vertex 1 don't count. NAS-Bench-101: pruned vertices don't. DARTS: not all rules."""
     space = NASBench201()
@@ -322,3 +310,11 @@ def test_what_the_published_code_calls_valid(small_nasbench101):
     valid = published_metrics.published_validity(darts, np.repeat(cell.operations, 3, axis=0), adjacency)
     assert valid.tolist() == [True, True, False]
     assert published_metrics.published_validity(NATSSize(), codes, adjacency) is None
+
+
+def test_what_is_said_of_samples(small_nasbench101, rng):
+    """Cells of the space are valid; equal cells are not unique."""
+    cells = small_nasbench101.sample(400, rng)
+    judged = metrics.judge(small_nasbench101, cells)
+    assert judged["validity"] == judged["uniqueness"] == 1.0
+    assert metrics.judge(small_nasbench101, cells[[0, 0, 1, 1]])["uniqueness"] == 0.5

@@ -7,13 +7,25 @@ import numpy as np
 import pytest
 
 from reproductions import processes
-from reproductions.arch2vec import figure2, figure3, figure4, figure5, searches, table1, table2, table3, table4
+from reproductions.arch2vec import (
+    figure2,
+    figure3,
+    figure4,
+    figure5,
+    mixture_metrics,
+    searches,
+    table1,
+    table2,
+    table3,
+    table4,
+)
 from reproductions.arch2vec.edit_distance import edit_distances
 from reproductions.arch2vec.supervised import SupervisedEncoder
 from reproductions.arch2vec.table3 import DATA_SETS, evaluator_of
 from tfnas.benchmarks.registry import load_table
 from tfnas.benchmarks.table import CompactTable
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
+from tfnas.encoders.arch2vec.model import Arch2Vec
 from tfnas.spaces import Darts, NASBench201
 
 SPACE = NASBench201()
@@ -226,6 +238,15 @@ def test_missing_times_are_predicted(table101):
     truth = 1000.0 + 500.0 * (table101.cells.operations == 2).sum(axis=1)
     np.testing.assert_allclose(seconds, truth, rtol=0.05)
     assert explained > 0.99
+
+
+def test_samples_of_a_mixture(small_nasbench101):
+    """Repeatable."""
+    space = small_nasbench101
+    model = Arch2Vec(Arch2VecConfig(hidden_dims=(16, 16)), space.max_vertices, len(space.operations))
+    values = mixture_metrics.evaluate(model, space, space.sample(400, 0), 200, seed=1)
+    assert set(values) == {"mixture_validity", "mixture_uniqueness", "mixture_relative_uniqueness"}
+    assert values == mixture_metrics.evaluate(model, space, space.sample(400, 0), 200, seed=1)
 
 
 @pytest.mark.slow

@@ -88,10 +88,6 @@ class Pretraining(abc.ABC):
         """Entries on the data in the summary of an exported checkpoint; none by default."""
         return {}
 
-    def measure(self, model: tf_keras.Model, seed: int) -> dict[str, float]:
-        """Metrics of the trained model beyond those of the last epoch; none by default."""
-        return {}
-
     def mapped(self, model: tf_keras.Model, seed: int) -> tuple[np.ndarray, list[str]] | None:
         """Embeddings `[n, D]` and names of families `[n]` that a map shows; no map by default."""
         return None
@@ -179,7 +175,6 @@ class Pretraining(abc.ABC):
             "seed": seed,
             "parameters": int(np.sum([np.prod(variable.shape) for variable in model.trainable_variables])),
             **{name: value for name, value in history[-1].items() if name != "epoch"},
-            **self.measure(model, seed),
         }
         manifest = self.export(
             model, output_dir / ENCODER_NAME, config=dataclasses.asdict(self.config), training=summary

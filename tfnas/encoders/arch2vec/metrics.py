@@ -8,12 +8,9 @@ References:
 """
 
 import dataclasses
-import warnings
 
 import numpy as np
 import tensorflow as tf
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from tfnas.encoders.arch2vec.model import Arch2Vec
 from tfnas.encoders.arch2vec.saved import in_chunks
@@ -21,9 +18,6 @@ from tfnas.spaces import Space
 from tfnas.spaces.base import ABSENT, CellTable
 
 _BATCH = 2048
-_MIXTURE_CELLS = 20_000
-_MIXTURE_COMPONENTS = 32
-_MIXTURE_ITERATIONS = 20
 
 
 def evaluate(
@@ -47,39 +41,6 @@ def evaluate(
         latents = sample_latents(statistics, num_samples, rng, joint=joint)
         result |= {prefix + name: value for name, value in judge(space, decode_cells(model, space, latents)).items()}
     return result
-
-
-def evaluate_mixture(model: Arch2Vec, space: Space, cells: CellTable, num_samples: int, seed: int) -> dict[str, float]:
-    """Metrics of `judge` for samples from a mixture of Gaussians that is fitted to the latent means of cells.
-
-    Args:
-      model: the autoencoder.
-      space: the space of its cells.
-      cells: training cells, of which 20,000 random cells are used.
-      num_samples: number of samples.
-      seed: seed of the choice of cells, the fit and the samples.
-
-    Returns:
-      The metrics, with `mixture_` before their names.
-
-    References:
-      Ghosh et al. 2020, "From Variational to Deterministic Autoencoders", section 4 (ex-post density estimation).
-    """
-    rows = np.random.default_rng(seed).permutation(len(cells))[:_MIXTURE_CELLS]
-    means = posterior_means(model, cells[rows])
-    flat = means.reshape(len(rows), -1).astype(np.float64)
-    mixture = GaussianMixture(
-        min(_MIXTURE_COMPONENTS, max(1, len(rows) // 20)),  # of 20 cells or more
-        max_iter=_MIXTURE_ITERATIONS,
-        init_params="k-means++",
-        reg_covar=1e-4 * max(float(flat.var(axis=0).mean()), 1e-6),
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that could still be a little better will do
-        mixture.fit(flat)
-    latents = mixture.sample(num_samples)[0].astype(np.float32).reshape(num_samples, *means.shape[1:])
-    return {f"mixture_{name}": value for name, value in judge(space, decode_cells(model, space, latents)).items()}
 
 
 def judge(space: Space, samples: CellTable) -> dict[str, float]:

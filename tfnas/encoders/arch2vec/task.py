@@ -174,9 +174,6 @@ class Arch2VecPretraining(Pretraining):
     def origin(self) -> dict[str, Any]:
         return {"space": self.space.name}
 
-    def measure(self, model: Arch2Vec, seed: int) -> dict[str, float]:
-        return metrics.evaluate_mixture(model, self.space, self.train_cells, NUM_SAMPLES, seed)
-
     def export(self, model: Arch2Vec, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
         return export(model, self.space, folder, **facts)
 
