@@ -73,7 +73,9 @@ class _QuietLoader(importlib.abc.Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        module.__loader__ = module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
         with without_noise():
             self._loader.exec_module(module)
             if self._look_for_devices and not module.config.list_physical_devices("GPU"):

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -125,7 +126,7 @@ class ComputationGraph:
         """The number of times that each operator occurs."""
         return collections.Counter(self.operator_names)
 
-    def replace(self, **fields: object) -> "ComputationGraph":
+    def replace(self, **fields: Any) -> "ComputationGraph":
         """A copy with other values of some fields."""
         return dataclasses.replace(self, **fields)
 

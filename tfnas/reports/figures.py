@@ -171,7 +171,12 @@ def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *
 
 
 def embedding_map(
-    embeddings: np.ndarray, rows: Sequence[int], scores: Sequence[float], path: pathlib.Path, *, title: str
+    embeddings: np.ndarray,
+    rows: Sequence[int] | np.ndarray,
+    scores: Sequence[float] | np.ndarray,
+    path: pathlib.Path,
+    *,
+    title: str,
 ) -> None:
     """The first two principal components of all embeddings, with scored architectures coloured by score.
 

@@ -71,9 +71,9 @@ class Index:
     def __init__(
         self,
         embeddings: np.ndarray,
-        names: Sequence[str],
-        sources: Sequence[str],
-        families: Sequence[str],
+        names: Sequence[str] | np.ndarray,
+        sources: Sequence[str] | np.ndarray,
+        families: Sequence[str] | np.ndarray,
         collection: Collection | None = None,
     ):
         self.embeddings = _unit(embeddings)
@@ -274,7 +274,7 @@ class _FaissSearcher:
             import faiss
         except ImportError as error:
             raise ConfigurationError("backend='faiss' needs the package faiss-cpu: pip install faiss-cpu") from error
-        self._faiss = faiss
+        self._faiss: Any = faiss
         self._index = faiss.IndexFlatIP(embeddings.shape[1])
         self._index.add(embeddings)
 
@@ -288,7 +288,7 @@ class _FaissSearcher:
         yield from zip(rows, values, strict=True)
 
 
-_BACKENDS = {"tensorflow": _Searcher, "faiss": _FaissSearcher}
+_BACKENDS: dict[str, type[_Searcher] | type[_FaissSearcher]] = {"tensorflow": _Searcher, "faiss": _FaissSearcher}
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

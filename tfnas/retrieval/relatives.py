@@ -135,7 +135,7 @@ class Retriever:
             raise ConfigurationError("the index holds no graphs, which relatives are explained by")
         if encoder.splitter.config.splitting == "communities":
             raise ConfigurationError(f"{encoder.folder}: cuts graphs into communities, which no sequence describes")
-        self.index, self.encoder = index, encoder
+        self.index, self.encoder, self._collection = index, encoder, index.collection
 
     @classmethod
     def load(cls, index: artefacts.PathLike | None = None, encoder: artefacts.PathLike | None = None) -> "Retriever":
@@ -179,7 +179,7 @@ class Retriever:
         else:
             if input_shape is not None:
                 raise ConfigurationError(f"--input_shape goes with a file, and {query} is an indexed architecture")
-            collection, without = self.index.collection[np.array([row])], [query]
+            collection, without = self._collection[np.array([row])], [str(query)]
         # The encoder and the explanation see the same motifs.
         motifs = self.encoder.two_level(collection.graphs)
         embedding = self.encoder.embed(motifs) if row is None else self.index.embeddings[row : row + 1]
@@ -196,7 +196,7 @@ class Retriever:
         matches: Sequence[Match],
         neighbours: Sequence[Match],
     ) -> Answer:
-        relatives = self.index.collection[np.array([match.row for match in matches])]
+        relatives = self._collection[np.array([match.row for match in matches])]
         compared = Collection.concatenate([query, relatives])
         config = self.encoder.splitter.config
         nodes = sequences(compared.graphs, config.steps, config.operators)
@@ -225,7 +225,7 @@ class Retriever:
             held = {kind: int(where[span].sum()) for kind, where in begins.items()}
             ranked = sorted(
                 (kind for kind in held if held[kind]),
-                key=lambda kind: (-len(kinds[kind]), -min(counts[kind], held[kind])),
+                key=lambda kind: (-len(kinds[kind]), -min(int(counts[kind]), held[kind])),
             )
             covered = sizes[[held[kind] > 0 for kind in pieces.tolist()]].sum() / sizes.sum()
             shared = [SharedMotif(kinds[kind], int(counts[kind]), held[kind]) for kind in ranked[:_MOTIFS_SHOWN]]

@@ -109,10 +109,10 @@ class Darts(Space):
                 return f"vertex {vertex} is {names[vertex]!r}, expected one of {', '.join(CELL_OPERATIONS)}"
         if adjacency[0, 1]:
             return "vertex 1 is an input of the cell, but has a predecessor"
-        for vertex, connected in enumerate(adjacency.any(axis=0).tolist()):
+        for vertex, connected in enumerate(np.any(adjacency, axis=0)):
             if vertex >= 2 and not connected:
                 return f"vertex {vertex} has no predecessor"
-        for vertex, connected in enumerate(adjacency.any(axis=1).tolist()):
+        for vertex, connected in enumerate(np.any(adjacency, axis=1)):
             if vertex < _OUTPUT_VERTEX and not connected:
                 return f"vertex {vertex} has no successor"
         if not adjacency[2:_OUTPUT_VERTEX, _OUTPUT_VERTEX].all() or adjacency[:2, _OUTPUT_VERTEX].any():
@@ -132,7 +132,7 @@ class Darts(Space):
         valid = (codes[:, 0] == 0) & (codes[:, 1] == 1) & (codes[:, -1] == len(self.operations) - 1)
         valid &= ((interior >= _FIRST_OPERATION_CODE) & (interior < len(self.operations) - 1)).all(axis=1)
         valid &= ~(adjacency & np.tri(self.max_vertices, dtype=bool)).any(axis=(1, 2))
-        valid &= ~adjacency[:, :, :2].any(axis=(1, 2)) & adjacency[:, :2].any(axis=2).all(axis=1)
+        valid &= ~adjacency[:, :, :2].any(axis=(1, 2)) & np.any(adjacency[:, :2], axis=2).all(axis=1)
         valid &= adjacency[:, 2:_OUTPUT_VERTEX, _OUTPUT_VERTEX].all(axis=1)
         valid &= ~adjacency[:, :2, _OUTPUT_VERTEX].any(axis=1)
         for block in range(NUM_BLOCKS):
@@ -186,7 +186,8 @@ class Darts(Space):
     def to_genotype(self, architecture: Architecture) -> tuple[list[str], list[int]]:
         """Inverse of `from_genotype`."""
         self.require_valid(architecture)
-        return list(architecture.operations[2:_OUTPUT_VERTEX]), self._states_read(architecture.adjacency)
+        states = self._states_read(architecture.adjacency)
+        return list(architecture.operations[2:_OUTPUT_VERTEX]), [state for state in states if state is not None]
 
     def _draw(self, count: int, rng: np.random.Generator) -> CellTable:
         operations = np.empty((count, self.max_vertices), np.uint8)

@@ -242,7 +242,7 @@ def _labelled_graphs(vertices: int, width: int) -> CellTable:
     bits = np.arange(1 << (vertices * (vertices - 1) // 2), dtype=np.uint32)
     bits = bits[np.bitwise_count(bits) <= MAX_EDGES]
     adjacency = unpack_edges(bits, vertices)
-    full = adjacency[:, :-1].any(axis=2).all(axis=1) & adjacency[:, :, 1:].any(axis=1).all(axis=1)
+    full = np.any(adjacency[:, :-1], axis=2).all(axis=1) & np.any(adjacency[:, :, 1:], axis=1).all(axis=1)
     bits = bits[full]
     # The benchmark's generator runs through conv3x3, conv1x1, maxpool (codes 2, 1, 3 here), the last vertex fastest.
     labellings = np.array(list(itertools.product((2, 1, 3), repeat=vertices - 2)), np.uint8)

@@ -40,13 +40,13 @@ class Format:
         return not names.isdisjoint(self.classes)
 
 
-def _keras_file(path: pathlib.Path, input_shape: Sequence[int] | None, **facts: object) -> ComputationGraph:
+def _keras_file(path: pathlib.Path, input_shape: Sequence[int] | None, **facts: Any) -> ComputationGraph:
     from tfnas.graphs.importers.keras_graphs import from_keras_file
 
     return from_keras_file(path, input_shape=input_shape, **facts)
 
 
-def _keras_model(model: Any, input_shape: Sequence[int] | None, **facts: object) -> ComputationGraph:
+def _keras_model(model: Any, input_shape: Sequence[int] | None, **facts: Any) -> ComputationGraph:
     import tensorflow as tf
 
     from tfnas.graphs.importers.keras_graphs import from_keras
@@ -54,19 +54,19 @@ def _keras_model(model: Any, input_shape: Sequence[int] | None, **facts: object)
     return from_keras(model, inputs=None if input_shape is None else tf.TensorSpec(input_shape), **facts)
 
 
-def _onnx(model: Any, input_shape: Sequence[int] | None, **facts: object) -> ComputationGraph:
+def _onnx(model: Any, input_shape: Sequence[int] | None, **facts: Any) -> ComputationGraph:
     from tfnas.graphs.importers.onnx_graphs import from_onnx
 
     return from_onnx(model, input_shapes=input_shape, **facts)
 
 
-def _saved_model(path: pathlib.Path, input_shape: Sequence[int] | None, **facts: object) -> ComputationGraph:
+def _saved_model(path: pathlib.Path, input_shape: Sequence[int] | None, **facts: Any) -> ComputationGraph:
     from tfnas.graphs.importers.tensorflow_graphs import from_saved_model
 
     return from_saved_model(path, input_shapes=input_shape, **facts)
 
 
-def _function(model: Any, input_shape: Sequence[int] | None, **facts: object) -> ComputationGraph:
+def _function(model: Any, input_shape: Sequence[int] | None, **facts: Any) -> ComputationGraph:
     from tfnas.graphs.importers.tensorflow_graphs import from_function
 
     return from_function(model, input_shape=input_shape, **facts)
@@ -110,7 +110,7 @@ def object_words() -> str:
     return ", ".join(row.object_words for row in FORMATS.values() if row.object_words)
 
 
-def import_model(model: Model, *, input_shape: Sequence[int] | None = None, **facts: object) -> ComputationGraph:
+def import_model(model: Model, *, input_shape: Sequence[int] | None = None, **facts: Any) -> ComputationGraph:
     """The computation graph of a model. No data flows through the model.
 
     Args:
@@ -150,9 +150,7 @@ def is_model(value: object) -> bool:
     return single or any(row.holds(value) for row in FORMATS.values())
 
 
-def from_file(
-    path: artefacts.PathLike, *, input_shape: Sequence[int] | None = None, **facts: object
-) -> ComputationGraph:
+def from_file(path: artefacts.PathLike, *, input_shape: Sequence[int] | None = None, **facts: Any) -> ComputationGraph:
     """The computation graph of a model file of one of `FORMATS`. No weights are read and nothing in the file is run.
 
     Args:
