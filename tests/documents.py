@@ -29,7 +29,7 @@ def blocks(page: pathlib.Path, kind: str) -> list[str]:
 def code_lines(page: pathlib.Path) -> list[str]:
     """Lines of fenced and indented blocks, and the code inside sentences; a continued line is one line."""
     text = page.read_text().replace("\\\n", " ")
-    found = re.findall(r"^```[^\n]*\n(.*?)^```$|`([^`]+)`|^ {4}(\S.*)$", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```[^\n]*\n(.*?)^```$|`([^`]+)`|^ {4}(\S[^\n]*)$", text, re.MULTILINE | re.DOTALL)
     return [
         line
         for fenced, inside, indented in found
