@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,29 @@ def save_module(
     tf.saved_model.save(module, str(folder), signatures=dict(signatures))
     (folder / "fingerprint.pb").unlink(missing_ok=True)
     write_requests(folder, signatures, example)
+
+
+def save_classifier(model: Any, folder: artefacts.PathLike, image_shape: Sequence[int]) -> None:
+    """Writes a Keras classifier of images as a SavedModel that needs nothing but TensorFlow.
+
+    The signature `serving_default` takes `images` float32 `[B, height, width, channels]` and gives `logits` float32
+    `[B, classes]`.
+
+    Args:
+      model: Keras model, of version 2 or 3, that was called before.
+      folder: folder of the SavedModel; replaced as a whole.
+      image_shape: height, width and channels.
+    """
+    module = tf.Module(name="classifier")
+    module.weights = list(model.variables)
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *image_shape], tf.float32, "images")])
+    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": model(images, training=False)}
+
+    module.classify = classify
+    with artefacts.atomic_folder(folder) as staging:
+        save_module(module, staging, {"serving_default": classify})
 
 
 FILE_NAME = "assets.extra/tf_serving_warmup_requests"

@@ -37,6 +37,7 @@ def main() -> None:
     from tfnas.encoders.arch2vec import saved
     from tfnas.encoders.arch2vec.task import Arch2VecPretraining
     from tfnas.networks.nasbench201 import NASBench201Network
+    from tfnas.saved_models import save_classifier
     from tfnas.search import experiment, strategies
 
     settings = {
@@ -90,7 +91,7 @@ def main() -> None:
     images = ImageData.digits(_WINNER_IMAGES)
     trainer = TrainedEvaluator(space, lambda cell, *_: NASBench201Network(skeleton, cell), images)
     model, score = trainer.train(comparison.best.architecture)
-    model.export(str(output_dir / "winner"))
+    save_classifier(model, output_dir / "winner", images.train[0].shape[1:])
     print(f"     {comparison.best}: {score.test:.1%} of the test images right after training on {_WINNER_IMAGES:,}")
     print(f"     SavedModel: {output_dir}/winner; drawing: {output_dir}/search/best_cell.png")
     print(f"     curves and maps: {output_dir}/digits201/search.png, {output_dir}/digits201/map.png")
