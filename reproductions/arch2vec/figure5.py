@@ -129,4 +129,4 @@ def nearest_walk(points: np.ndarray, start: int, steps: int) -> np.ndarray:
 def _draw(space: Space, cells: CellTable, walk: np.ndarray, path: pathlib.Path, name: str) -> None:
     pictures = [picture for row in walk[:_DRAWN] for picture in space.diagrams(space.architecture(cells, int(row)))]
     steps = [dataclasses.replace(picture, title=f"step {step}") for step, picture in enumerate(pictures)]
-    diagrams.draw(steps, path, title=f"{space.name}, {name}: one walk", columns=3)
+    diagrams.draw(steps, path, title=f"{space.name}, {name}: one walk")

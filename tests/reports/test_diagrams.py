@@ -108,6 +108,14 @@ def test_nasbench201_has_operations_on_its_six_edges():
     assert Space.diagrams(space, cell)[0].operations == cell.operations
 
 
+def test_cells_of_nasbench201_have_one_layout(rng):
+    space = NASBench201()
+    cells = space.sample(3, rng)
+    first, *rest = (space.diagrams(space.architecture(cells, row))[0].layout for row in range(3))
+    for layout_of_cell in rest:
+        np.testing.assert_array_equal(layout_of_cell.centres, first.centres)
+
+
 def test_darts_blocks_read_two_operations_each(rng):
     space = Darts()
     (diagram,) = space.diagrams(space.architecture(space.sample(1, rng), 0))
@@ -155,5 +163,6 @@ def test_pictures_stand_in_rows(tmp_path):
     svg = (tmp_path / "three.svg").read_text()
     assert svg.count("<!-- input -->") == 3
     assert "<!-- a, b + c $d$ -->" in svg
-    diagrams.draw([diagram] * 3, tmp_path / "again.png", title="a, b + c $d$", columns=2)
+    # Three do not fit on a page side by side.
+    diagrams.draw([diagram] * 3, tmp_path / "again.png", title="a, b + c $d$")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "three.svg").read_bytes()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import pathlib
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 
@@ -30,7 +32,7 @@ _FONT_SIZE = 8.0
 _BOX_HEIGHT, _PADDING, _PORT = 0.235, 0.17, 0.09
 ARROW_WIDTH = 0.062
 _WIDEST_ROW = 3.7
-_PANEL_GAP, _TITLE_HEIGHT = 0.45, 0.3
+_PAGE, _PANEL_GAP, _TITLE_HEIGHT = 7.5, 0.45, 0.3
 _LINE_WIDTH = 1.0
 _DOTS_PER_INCH = 220
 
@@ -47,6 +49,7 @@ class Diagram:
       dead_edges: edges that contribute nothing to the output.
       plain_edges: edges without an arrowhead, for lines that go on behind a box.
       columns: column of every vertex; empty for a single column.
+      room: texts that every box of an operation has room for, so that cells of one graph have one layout.
       title: text above the cell.
     """
 
@@ -57,6 +60,7 @@ class Diagram:
     dead_edges: frozenset[tuple[int, int]] = frozenset()
     plain_edges: frozenset[tuple[int, int]] = frozenset()
     columns: tuple[int, ...] = ()
+    room: tuple[str, ...] = ()
     title: str = ""
 
     @functools.cached_property
@@ -68,7 +72,9 @@ class Diagram:
             degrees[0, source] += 1
             degrees[1, target] += 1
         for vertex, label in enumerate(self.labels):
-            sizes[vertex, 0] = max(text_width(label, _FONT_SIZE) + _PADDING, _PORT * (degrees[:, vertex].max() + 1))
+            texts = [label, *(self.room if label in self.room else ())]
+            width = max(text_width(text, _FONT_SIZE) for text in texts) + _PADDING
+            sizes[vertex, 0] = max(width, _PORT * (degrees[:, vertex].max() + 1))
         return sizes
 
     @functools.cached_property
@@ -79,7 +85,7 @@ class Diagram:
         return layouts.layered(self.sizes, self.edges, widest=_WIDEST_ROW)
 
 
-def operations_on_vertices(operations: Sequence[str], edges: Sequence[tuple[int, int]], **fields) -> Diagram:
+def operations_on_vertices(operations: Sequence[str], edges: Sequence[tuple[int, int]], **fields: Any) -> Diagram:
     """A cell whose vertices are operations.
 
     An edge is dead unless it lies on a path from an input to an output that no `none` interrupts. Inputs and outputs
@@ -111,12 +117,13 @@ def operations_on_vertices(operations: Sequence[str], edges: Sequence[tuple[int,
     )
 
 
-def operations_on_edges(nodes: Sequence[str], edges: Sequence[tuple[int, int, str | None]]) -> Diagram:
+def operations_on_edges(nodes: Sequence[str], edges: Sequence[tuple[int, int, str | None]], **fields: Any) -> Diagram:
     """A cell whose edges are operations, with the operation in a box on its edge.
 
     Args:
       nodes: names of the nodes.
       edges: source, target and operation; None for an edge that passes its data on.
+      **fields: further fields of `Diagram`.
     """
     operations, links, plain = list(nodes), [], set()
     for source, target, operation in edges:
@@ -126,7 +133,7 @@ def operations_on_edges(nodes: Sequence[str], edges: Sequence[tuple[int, int, st
         links += [(source, len(operations)), (len(operations), target)]
         plain.add((source, len(operations)))
         operations.append(operation)
-    return operations_on_vertices(operations, links, plain_edges=frozenset(plain))
+    return operations_on_vertices(operations, links, plain_edges=frozenset(plain), **fields)
 
 
 def draw(
@@ -142,9 +149,11 @@ def draw(
       diagrams: cells.
       path: file of the picture; the suffix is replaced.
       title: text above the picture; None for none.
-      columns: cells in a row of the picture; None for all.
+      columns: cells in a row of the picture; None for as many as fit on a page.
     """
-    columns = columns or len(diagrams)
+    if columns is None:
+        fitting = int((_PAGE + _PANEL_GAP) / (max(diagram.layout.extent[0] for diagram in diagrams) + _PANEL_GAP))
+        columns = math.ceil(len(diagrams) / math.ceil(len(diagrams) / max(fitting, 1)))
     rows = [diagrams[start : start + columns] for start in range(0, len(diagrams), columns)]
     widths = [max(row[column].layout.extent[0] for row in rows if column < len(row)) for column in range(len(rows[0]))]
     head = _TITLE_HEIGHT if any(diagram.title for diagram in diagrams) else 0.0

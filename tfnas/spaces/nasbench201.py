@@ -72,10 +72,12 @@ class NASBench201(FixedGraphSpace):
 
     def diagrams(self, architecture: Architecture) -> "list[diagrams.Diagram]":
         """The four nodes with the operations on the edges between them, as in figure 1 of Dong and Yang 2020."""
-        from tfnas.reports import diagrams
+        from tfnas.reports import diagrams, palette
 
-        edges = zip(NODE_EDGES, architecture.operations[1:-1], strict=True)
-        return [diagrams.operations_on_edges((INPUT, "1", "2", OUTPUT), [(*ends, name) for ends, name in edges])]
+        pairs = zip(NODE_EDGES, architecture.operations[1:-1], strict=True)
+        edges = [(source, target, operation) for (source, target), operation in pairs]
+        room = tuple(palette.label(operation) for operation in self.operations[1:-1])
+        return [diagrams.operations_on_edges((INPUT, "1", "2", OUTPUT), edges, room=room)]
 
     def to_string(self, architecture: Architecture) -> str:
         """The benchmark's notation, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
