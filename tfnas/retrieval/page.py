@@ -43,7 +43,7 @@ svg.map { background: var(--panel); border-radius: 6px; width: 100%; height: aut
 .map circle { fill: var(--other); fill-opacity: .7; }
 .map circle.relative { fill: var(--accent); fill-opacity: .75; cursor: pointer; }
 .map circle.chosen { stroke: var(--ink); stroke-width: 2.5; }
-.map path { fill: #ff725c; fill-opacity: .85; stroke: var(--paper); }
+.map path { fill: #ff725c; stroke: var(--paper); }
 .map text { fill: var(--ink); font-size: 12px; }
 #told { min-height: 3.2em; color: var(--ink); background: var(--panel); border-radius: 6px; padding: .4rem .7rem; }
 .scroll { overflow: auto; max-height: 640px; border: 1px solid var(--line); border-radius: 6px; background: #fff; }
