@@ -100,28 +100,51 @@ class _QuietFinder(importlib.abc.MetaPathFinder):
         return spec
 
 
+_LIBRARIES = ("keras", "tf_keras")
+_HIDDEN = ("IPython", "matplotlib", "pandas", "sklearn")
+
+
+class _LeanFinder(importlib.abc.MetaPathFinder):
+    """Hides packages from Keras alone, which takes them along where they are installed, for uses that no binary has.
+
+    They take half of the time in which TensorFlow, and Keras with it, is imported.
+    """
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None) -> None:
+        if name not in _HIDDEN:
+            return
+        frame: types.FrameType | None = sys._getframe(1)
+        while frame is not None and _package(frame) in ("importlib", "_frozen_importlib"):
+            frame = frame.f_back
+        if frame is not None and _package(frame) in _LIBRARIES:
+            raise ModuleNotFoundError(f"{name} is hidden from {_package(frame)}", name=name)
+
+
+def _package(frame: types.FrameType) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]
+
+
 QUIET_WORKERS = "TFNAS_QUIET_WORKERS"
 """Variable in the environment of processes that a binary starts; tfnas calls `quiet_import` there."""
 
 
 def quiet_import(look_for_devices: bool = False) -> None:
-    """Lets TensorFlow, when it is imported, start `without_noise`.
+    """Lets TensorFlow, when it is imported, start `without_noise` and without the packages that Keras does not need.
 
     Args:
       look_for_devices: True to look for devices at once; not in a process that is to be forked.
     """
-    sys.meta_path.insert(0, _QuietFinder(look_for_devices))
+    sys.meta_path[:0] = [_QuietFinder(look_for_devices), _LeanFinder()]
 
 
 def prepare_tensorflow() -> None:
-    """Lets TensorFlow start without noise and with Keras 2 alone, in a binary and in the processes that it starts.
+    """Lets TensorFlow start without noise and in half the time, in a binary and in the processes that it starts.
 
     TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all that TensorFlow prints. Nothing changes if TensorFlow has been
     imported.
     """
     if "tensorflow" in sys.modules:
         return
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0":
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         os.environ[QUIET_WORKERS] = "1"

@@ -31,7 +31,6 @@ def main() -> None:
     from tfnas import saved_models
     from tfnas.graphs import importers
     from tfnas.predictors import saved
-    from tfnas.reports import figures
 
     predictor = saved.SavedPredictor(saved_models.folder(_PREDICTOR.value))
     graph = importers.from_file(_MODEL.value, input_shape=shape)
@@ -41,6 +40,8 @@ def main() -> None:
         fields = dataclasses.asdict(answer) | {"embedding": answer.embedding.tolist(), "model": str(_MODEL.value)}
         artefacts.write_json(_JSON.value, fields)
     if _FIGURE.value:
+        from tfnas.reports import figures
+
         figures.family_map(
             predictor.reference,
             predictor.reference_families,

@@ -176,6 +176,14 @@ def test_tensorflow_starts_without_noise_in_a_binary_and_in_its_workers(tmp_path
     assert fresh(worker, **environment) == f"{NOISE}imported\n"
 
 
+def test_keras_does_without_packages_that_others_import(tmp_path):
+    (tmp_path / "sklearn.py").write_text("print(__name__)\n")
+    (tmp_path / "keras.py").write_text("try:\n    import sklearn\nexcept ImportError as error:\n    print(error)\n")
+    program = "import os; os.dup2(2, 1); from tfnas import runtime; runtime.prepare_tensorflow(); import keras, sklearn"
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    assert fresh(program, **environment) == "sklearn is hidden from keras\nsklearn\n"
+
+
 def test_importing_tfnas_leaves_imports_and_descriptors_alone():
     program = """
 import os, sys
