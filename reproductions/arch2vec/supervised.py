@@ -4,8 +4,6 @@ References:
   Yan et al. 2020 (arch2vec), section 4.1 ("supervised architecture representation learning").
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -90,7 +88,7 @@ class _Regression(loop.Task):
         self._head.build((None, config.embedding_dim))
         self.model = tf_keras.Model()  # the weights that are trained, without the decoder
         self.model.trained_layers = [*self.encoder.graph_layers, self.encoder.mean_head, self._head]
-        self.optimizer = tf_keras.optimizers.Adam(config.learning_rate, epsilon=1e-8, jit_compile=False)
+        self.optimizer = loop.adam(config.learning_rate)
         self.optimizer.build(self.model.trainable_variables)
         self.num_examples = count
         self.data = (
@@ -113,20 +111,10 @@ class _Regression(loop.Task):
         for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)
 
-    def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
-        return {}
-
-    def loss(
-        self,
-        batch: tuple[tf.Tensor, ...],
-        draws: Mapping[str, tf.Tensor],
-        row_weights: tf.Tensor,
-        total_weight: tf.Tensor,
-        training: bool,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        codes, adjacency, targets = batch
+    def loss(self, batch: loop.Minibatch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        codes, adjacency, targets = batch.data
         ops = tf.one_hot(tf.cast(codes, tf.int32), len(self._space.operations))
-        embedding, _ = self.encoder.embed(ops, tf.cast(adjacency, tf.float32), row_weights, training)
+        embedding, _ = self.encoder.embed(ops, tf.cast(adjacency, tf.float32), batch.weights, batch.training)
         errors = (self._head(embedding)[:, 0] - targets) ** 2
-        loss = tf.reduce_sum(errors * row_weights) / total_weight
+        loss = tf.reduce_sum(errors * batch.weights) / batch.total_weight
         return loss, {"loss": loss}

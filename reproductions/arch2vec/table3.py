@@ -10,6 +10,7 @@ References:
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from typing import Any
 
@@ -62,21 +63,19 @@ DATA_SETS = {
     )
 }
 
-_DISCRETE: dict[str, MakeStrategy] = {
-    "random search": RandomSearch,
-    "regularized evolution": RegularizedEvolution,
-    "REINFORCE, discrete": CategoricalReinforce,
-    "BO, discrete": functools.partial(BayesianOptimization, incumbent=1.0),
-}
-_LATENT: dict[str, MakeStrategy] = {
-    "arch2vec-RL": functools.partial(Reinforce, discount=0.4, baseline=0.4),
-    "arch2vec-BO": functools.partial(BayesianOptimization, incumbent=1.0, batch=1, pool=4096),
-    "arch2vec-BO, best seen as incumbent": BayesianOptimization,
-    "arch2vec, forest (ours)": LatentForestSearch,
-}
-_SUPERVISED: dict[str, MakeStrategy] = {
-    "RL, supervised": _LATENT["arch2vec-RL"],
-    "BO, supervised": functools.partial(BayesianOptimization, incumbent=1.0),
+_BO = functools.partial(BayesianOptimization, incumbent=1.0)
+_RL = functools.partial(Reinforce, discount=0.4, baseline=0.4)
+_METHODS: dict[str, tuple[str, MakeStrategy]] = {
+    "random search": ("discrete", RandomSearch),
+    "regularized evolution": ("discrete", RegularizedEvolution),
+    "REINFORCE, discrete": ("discrete", CategoricalReinforce),
+    "BO, discrete": ("discrete", _BO),
+    "RL, supervised": ("supervised", _RL),
+    "BO, supervised": ("supervised", _BO),
+    "arch2vec-RL": ("latent", _RL),
+    "arch2vec-BO": ("latent", functools.partial(_BO, batch=1, pool=4096)),
+    "arch2vec-BO, best seen as incumbent": ("latent", BayesianOptimization),
+    "arch2vec, forest (ours)": ("latent", LatentForestSearch),
 }
 _LABELLED = 40  # queries that train the encoder of a supervised method
 _STRONGER = "arch2vec, forest (ours)"
@@ -109,11 +108,10 @@ def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int,
     Returns:
       Per data set and method: mean and deviation of both accuracies over runs, mean number of queries.
     """
-    names = [*_DISCRETE, *_SUPERVISED, *_LATENT]
     jobs = [
         job
         for data_set in DATA_SETS
-        for job in searches.jobs(names, output_dir / "table3" / data_set, encoder.folder, runs, seed, data_set)
+        for job in searches.jobs(list(_METHODS), output_dir / "table3" / data_set, encoder.folder, runs, seed, data_set)
     ]
     results = dict(zip(jobs, processes.run(_search, jobs, "Table 3"), strict=True))
     values: dict[str, Any] = {"runs": runs, "seed": seed}
@@ -121,12 +119,10 @@ def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int,
         methods = {job.method: arrays for job, arrays in results.items() if job.data_set == data_set}
         values[data_set] = {
             name: {
-                "validation_mean": float(arrays["validation"].mean()),
-                "validation_std": float(arrays["validation"].std()),
-                "test_mean": float(arrays["test"].mean()),
-                "test_std": float(arrays["test"].std()),
-                "queries_mean": float(arrays["queries"].mean()),
+                f"{column}_{moment}": float(getattr(arrays[column], moment)())
+                for column, moment in itertools.product(("validation", "test"), ("mean", "std"))
             }
+            | {"queries_mean": float(arrays["queries"].mean())}
             for name, arrays in methods.items()
         }
         values[data_set]["p_forest_over_bo"] = _one_sided(methods[_STRONGER], methods["arch2vec-BO"])
@@ -135,7 +131,7 @@ def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int,
             output_dir / f"table3_{data_set}.png",
             title=f"NAS-Bench-201, {data_set}, {runs} runs",
         )
-    _write(output_dir, values, names)
+    _write(output_dir, values)
     return values
 
 
@@ -194,12 +190,11 @@ def search(job: Job, table: CompactTable, candidates: dict[str, Candidates]) -> 
     data_set = DATA_SETS[job.data_set]
     evaluator = evaluator_of(table, data_set)
     bounds = {"queries": _MOST_QUERIES, "budget_seconds": data_set.budget_seconds}
-    if job.method in _SUPERVISED:
-        make = _SUPERVISED[job.method]
+    kind, make = _METHODS[job.method]
+    if kind == "supervised":
         history = searches.supervised_search(make, job, evaluator, labelled=_LABELLED, **bounds)
     else:
-        kind, makes = ("discrete", _DISCRETE) if job.method in _DISCRETE else ("latent", _LATENT)
-        history = searches.search(makes[job.method], candidates[kind], job, evaluator, **bounds)
+        history = searches.search(make, candidates[kind], job, evaluator, **bounds)
     history = histories.within(history, data_set.budget_seconds)
     rows = history.at_best(history.rows)
     best = np.maximum.accumulate(history.scores.validation, axis=1)
@@ -221,9 +216,9 @@ def _one_sided(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> d
     }
 
 
-def _write(output_dir: pathlib.Path, values: dict[str, Any], names: list[str]) -> None:
+def _write(output_dir: pathlib.Path, values: dict[str, Any]) -> None:
     rows = []
-    for name in names:
+    for name in _METHODS:
         row = [name]
         for column, data_set in enumerate(DATA_SETS):
             result = values[data_set][name]

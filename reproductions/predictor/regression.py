@@ -6,7 +6,7 @@ References:
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -107,27 +107,16 @@ class RegressionTask(loop.Task):
     ):
         require_labels(graphs)
         self.model = model
-        schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-        self.optimizer = tf_keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        self.optimizer = loop.adam(learning_rate, steps)
         self.num_examples = len(graphs)
         self._graphs = DeviceGraphs(graphs, batch_size // replicas)
         self.data = (tf.range(len(graphs)), tf.constant(graphs.labels))
 
-    def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
-        return {}
-
-    def loss(
-        self,
-        batch: tuple[tf.Tensor, ...],
-        draws: Mapping[str, tf.Tensor],
-        row_weights: tf.Tensor,
-        total_weight: tf.Tensor,
-        training: bool,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        rows, labels = batch
+    def loss(self, batch: loop.Minibatch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        rows, labels = batch.data
         flat, present = self._graphs.batch(rows)
         errors = self.model(flat, self._graphs.features) - labels
-        loss = tf.reduce_sum(row_weights * present * errors**2) / total_weight
+        loss = tf.reduce_sum(batch.weights * present * errors**2) / batch.total_weight
         return loss, {"loss": loss}
 
 
@@ -167,8 +156,7 @@ class FineTuner:
         self._device = DeviceGraphs(graphs, config.tune_batch_size)
         self._batches = -(-labels_per_set // config.tune_batch_size)
         steps = config.tune_epochs * self._batches
-        schedule = tf_keras.optimizers.schedules.CosineDecay(config.tune_learning_rate, steps)
-        self._optimizer = tf_keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        self._optimizer = loop.adam(config.tune_learning_rate, steps)
         self._optimizer.build(model.trainable_variables)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.networks.symbolic.darts import CellParts, stem
+from tfnas.networks.symbolic.darts import CellParts, Stack, stem
 from tfnas.networks.symbolic.templates import Assembly, Sketch, Template, classifier_head
 
 OPERATIONS = ("skip_connect", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
@@ -84,24 +84,15 @@ def enas(cells: EnasCells, *, repeats: int = 2, channels: int = 36, image_size: 
     if repeats < 1 or channels < 2 or channels % 2:
         raise ConfigurationError(f"repeats={repeats}, channels={channels}, expected a cell and even channels")
     assembly = Assembly()
-    size = size_before = image_size
-    wide = 3 * channels
-    before, now = assembly.stamp(stem(False), (), {"size": size, "channels": 3, "width": wide})
-    channels_before = channels_now = wide
-    for layer in range(3 * repeats + 2):
-        reduces = layer in (repeats, 2 * repeats + 1)
-        channels *= 2 if reduces else 1
-        after = -(-size // 2) if reduces else size
-        cell = cells.reduction if reduces else cells.normal
-        template, loose = _cell(cell, reduces, size_before != size)
-        values = {"size_before": size_before, "size_before_cut": size_before - 1, "size": size, "size_cut": size - 1}
-        values |= {"after": after, "before": channels_before, "now": channels_now}
-        values |= {"width": channels, "half_width": channels // 2, "outputs": loose * channels}
-        (node,) = assembly.stamp(template, (before, now), values)
-        before, now = now, node
-        size_before, size = size, after
-        channels_before, channels_now = channels_now, loose * channels
-    assembly.stamp(classifier_head(), (now,), {"size": size, "channels": channels_now, "classes": 10})
+    width = 3 * channels
+    inputs = assembly.stamp(stem(False), (), {"size": image_size, "channels": 3, "width": width})
+
+    def cell(reduces: bool, input_halves: bool) -> tuple[Template, int]:
+        return _cell(cells.reduction if reduces else cells.normal, reduces, input_halves)
+
+    stack = Stack(3 * repeats + 2, (repeats, 2 * repeats + 1), channels, cell)
+    node, values = stack.stamp(assembly, inputs, (image_size, image_size), width)
+    assembly.stamp(classifier_head(), (node,), {**values, "classes": 10})
     return assembly.graph()
 
 

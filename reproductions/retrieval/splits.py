@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError, MismatchError
+from tfnas.errors import MismatchError
 
 SPLITS_PATH = pathlib.Path(__file__).parent / "data" / "splits.json"
 _DIGITS = 12
+_UNSEEN, _ASKED = 0.3, 0.25  # shares of held-out families, and of queries in every other family
+_SMALLEST = 4  # architectures of a family that can be held out
 _ROLES = ("train", "queries", "unseen")
 
 
@@ -31,30 +33,23 @@ class Split:
     unseen: np.ndarray
 
 
-def random_split(
-    families: Sequence[str], seed: int, *, unseen: float = 0.3, asked: float = 0.25, smallest: int = 4
-) -> Split:
+def random_split(families: Sequence[str], seed: int) -> Split:
     """Whole families and single architectures, held out at random.
+
+    Families of four or more architectures are held out until they would make up more than 30 % of all architectures. In
+    every other family of two or more, a quarter of the architectures, at least one, are queries.
 
     Args:
       families: family names `[N]`.
       seed: seed of the choice.
-      unseen: largest share of the architectures whose families are held out.
-      asked: share of queries in every other family; at least one query in a family of two or more.
-      smallest: families with fewer architectures are never held out.
-
-    Raises:
-      ConfigurationError: shares that are not in [0, 1).
     """
-    if not 0 <= unseen < 1 or not 0 <= asked < 1:
-        raise ConfigurationError(f"unseen={unseen}, asked={asked}, expected in [0, 1)")
     families = np.asarray(families)
     rng = np.random.default_rng(seed)
     names, counts = np.unique(families, return_counts=True)
     sizes = dict(zip(names.tolist(), counts.tolist(), strict=True))
     held: list[str] = []
-    left = unseen * len(families)
-    for name in rng.permutation(names[counts >= smallest]).tolist():
+    left = _UNSEEN * len(families)
+    for name in rng.permutation(names[counts >= _SMALLEST]).tolist():
         if sizes[name] <= left:
             held.append(name)
             left -= sizes[name]
@@ -63,19 +58,13 @@ def random_split(
     for name in names.tolist():
         rows = np.flatnonzero(families == name)
         if name not in held and len(rows) > 1:
-            queries[rng.permutation(rows)[: max(1, int(asked * len(rows)))]] = True
+            queries[rng.permutation(rows)[: max(1, int(_ASKED * len(rows)))]] = True
     return Split(~unseen_rows & ~queries, queries, unseen_rows)
 
 
 def key(name: str) -> str:
     """Name of an architecture in the file of splits: the start of the SHA-256 of its name."""
     return hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
-
-
-def describe(names: Sequence[str], split: Split) -> dict[str, list[str]]:
-    """A split as JSON values."""
-    keys = np.array([key(name) for name in names])
-    return {role: sorted(keys[getattr(split, role)].tolist()) for role in _ROLES}
 
 
 def read_split(collection: str, names: Sequence[str], path: artefacts.PathLike = SPLITS_PATH) -> Split:

@@ -19,6 +19,7 @@ from tfnas.graphs import cells as cell_graphs
 from tfnas.graphs import gnn
 from tfnas.spaces import Architecture, Darts, NASBench101, NASBench201, NATSSize
 from tfnas.spaces.base import ABSENT
+from tfnas.training.loop import Minibatch
 
 SMALL = {"hidden_dims": (12, 10), "embedding_dim": 4, "decoder_dim": 6}
 
@@ -283,8 +284,8 @@ def test_without_variation_there_is_no_noise_and_no_divergence(rng):
     cells = space.sample(64, rng)
     task = Arch2VecTask(preset("tfnas", **SMALL, variational=False, dropout=0.0), space, cells, cells[:8], 1, 1)
     assert task.draw(tf.constant([1, 2]), 3, 8) == {}
-    batch = tuple(tensor[:8] for tensor in task.data)
-    loss, parts = task.loss(batch, {}, tf.ones([8]), tf.constant(8.0), training=True)
+    batch = Minibatch(tuple(tensor[:8] for tensor in task.data), {}, tf.ones([8]), tf.constant(8.0), training=True)
+    loss, parts = task.loss(batch)
     np.testing.assert_allclose(loss, parts["operations_loss"] + parts["edges_loss"], rtol=1e-6)
     assert parts["divergence"] > 0
 

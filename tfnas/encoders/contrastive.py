@@ -33,6 +33,26 @@ class Members(NamedTuple):
     weight: tf.Tensor
 
 
+def members(
+    projection: tf.Tensor, family: tf.Tensor, descriptor: tf.Tensor, weight: tf.Tensor
+) -> tuple[Members, Members]:
+    """The facts of this replica's graphs, and of the graphs of all replicas.
+
+    Args:
+      projection: float32 `[n, P]`, of unit length.
+      family: int32 `[n]`.
+      descriptor: float32 `[n, K]`.
+      weight: float32 `[n]`; each graph of the first half is the partner of a graph of the second half.
+    """
+    context = tf.distribute.get_replica_context()
+    count = tf.shape(projection)[0]
+    numbers = tf.range(count) + count * context.replica_id_in_sync_group
+    anchors = Members(projection, family, descriptor, numbers, tf.roll(numbers, count // 2, 0), weight)
+    if context.num_replicas_in_sync == 1:
+        return anchors, anchors
+    return anchors, Members(*(context.all_gather(values, axis=0) for values in anchors))
+
+
 def contrastive_losses(
     anchors: Members,
     every: Members,

@@ -4,6 +4,8 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
+from tfnas.errors import ConfigurationError
+
 Inputs = TypeVar("Inputs", contravariant=True)
 
 
@@ -29,3 +31,29 @@ class BatchedSurrogate(Protocol[Inputs]):
 
     def predict(self, inputs: Inputs, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Predictive mean and standard deviation, `[m]` each, of regression `run` for inputs `[m, ...]`."""
+
+
+def example_sets(inputs: np.ndarray, targets: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Examples of several regressions as arrays of one form.
+
+    Args:
+      inputs: float `[R, n, D]`, or `[n, D]` for a single regression.
+      targets: float `[R, n]`, or `[n]`.
+      count: expected R.
+
+    Returns:
+      float64 `[R, n, D]` and `[R, n]`.
+
+    Raises:
+      ConfigurationError: fewer than two examples, other shapes, NaN or infinity.
+    """
+    inputs, targets = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
+    if inputs.ndim == 2:
+        inputs, targets = inputs[None], targets[None]
+    if inputs.ndim != 3 or targets.shape != inputs.shape[:2] or len(inputs) != count or inputs.shape[1] < 2:
+        raise ConfigurationError(
+            f"inputs {inputs.shape} and targets {targets.shape}, expected [{count}, n, D] and [{count}, n], n >= 2"
+        )
+    if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
+        raise ConfigurationError("inputs or targets hold NaN or infinity")
+    return inputs, targets

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfnas.errors import ConfigurationError
 from tfnas.predictors import adam
+from tfnas.predictors.base import example_sets
 from tfnas.runtime import in_threads
 
 _BATCH = 10  # points per update
@@ -61,17 +61,7 @@ class DNGO:
         Raises:
           ConfigurationError: fewer than two points, other shapes, another number of seeds, NaN or infinity.
         """
-        inputs, targets = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
-        if inputs.ndim == 2:
-            inputs, targets = inputs[None], targets[None]
-        if inputs.ndim != 3 or targets.shape != inputs.shape[:2] or inputs.shape[1] < 2:
-            raise ConfigurationError(
-                f"inputs {inputs.shape} and targets {targets.shape}, expected [R, n, D], [R, n], n >= 2"
-            )
-        if len(inputs) != len(self.seeds):
-            raise ConfigurationError(f"{len(inputs)} data sets and {len(self.seeds)} seeds")
-        if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
-            raise ConfigurationError("inputs or targets hold NaN or infinity")
+        inputs, targets = example_sets(inputs, targets, len(self.seeds))
         self._shift, self._scale = inputs.mean(axis=1), _positive(inputs.std(axis=1))
         self._target_shift, self._target_scale = targets.mean(axis=1), _positive(targets.std(axis=1))
         standard = (inputs - self._shift[:, None]) / self._scale[:, None]

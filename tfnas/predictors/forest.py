@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.tree import ExtraTreeRegressor
 
-from tfnas.errors import ConfigurationError
+from tfnas.predictors.base import example_sets
 from tfnas.runtime import in_threads
 
 _TREES = 25
@@ -37,16 +37,9 @@ class Forest:
         """Grows the forests on float `[R, n, D]` and `[R, n]`, or one forest on `[n, D]` and `[n]`.
 
         Raises:
-          ConfigurationError: the shapes do not agree with each other or with the number of seeds.
+          ConfigurationError: fewer than two examples, other shapes, another number of seeds, NaN or infinity.
         """
-        inputs, targets = np.asarray(inputs), np.asarray(targets)
-        if inputs.ndim == 2:
-            inputs, targets = inputs[None], targets[None]
-        if inputs.ndim != 3 or targets.shape != inputs.shape[:2] or len(inputs) != len(self.seeds):
-            raise ConfigurationError(
-                f"inputs {inputs.shape} and targets {targets.shape}, expected [R, n, D] and [R, n] with "
-                f"R={len(self.seeds)} seeds"
-            )
+        inputs, targets = example_sets(inputs, targets, len(self.seeds))
 
         def grow(run: int) -> list[ExtraTreeRegressor]:
             forest = ExtraTreesRegressor(_TREES, max_features=0.5, random_state=self.seeds[run])

@@ -94,18 +94,14 @@ class MLPEnsemble:
             raise ConfigurationError("fine-tuning starts from one fitted or started ensemble")
         runs = len(inputs)
         inputs, targets = (np.stack(arrays) for arrays in zip(*map(_checked, inputs, targets), strict=True))
-        tuned = MLPEnsemble(self.config, self.seed)
-        tuned.weights = self._tuned(inputs, targets)
-        tuned.scale = np.ones(runs)
+        tuned = self._tuned(inputs, targets)
         if calibrate:
             folds = min(_FOLDS, inputs.shape[1])
             fold = np.random.default_rng(self.seed).permutation(inputs.shape[1]) % folds
             squares = np.zeros((runs, inputs.shape[1]))
             for number in range(folds):
                 used, left_out = fold != number, fold == number
-                partial = MLPEnsemble(self.config, self.seed)
-                partial.weights = self._tuned(inputs[:, used], targets[:, used])
-                partial.scale = np.ones(runs)
+                partial = self._tuned(inputs[:, used], targets[:, used])
                 for run in range(runs):
                     mean, deviation = partial.predict(inputs[run, left_out], run)
                     squares[run, left_out] = ((mean - targets[run, left_out]) / np.maximum(deviation, 1e-6)) ** 2
@@ -129,9 +125,11 @@ class MLPEnsemble:
         values = np.concatenate(chunks, axis=1) if chunks else np.zeros((self.config.members, 0), np.float32)
         return values.mean(axis=0), (values.std(axis=0) * self.scale[run]).astype(np.float32)
 
-    def _tuned(self, inputs: np.ndarray, targets: np.ndarray) -> Weights:
+    def _tuned(self, inputs: np.ndarray, targets: np.ndarray) -> "MLPEnsemble":
+        """R ensembles without calibration."""
         config, runs = self.config, len(inputs)
-        return _train(
+        tuned = MLPEnsemble(config, self.seed)
+        tuned.weights = _train(
             [np.tile(array, (runs, *[1] * (array.ndim - 1))) for array in self.weights],
             np.repeat(inputs, config.members, 0),
             np.repeat(targets, config.members, 0),
@@ -141,6 +139,8 @@ class MLPEnsemble:
             config.tune_learning_rate,
             self.seed,
         )
+        tuned.scale = np.ones(runs)
+        return tuned
 
     def _initial(self, size: int) -> Weights:
         widths = (size, *self.config.hidden, 1)

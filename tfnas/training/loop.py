@@ -8,6 +8,7 @@ import dataclasses
 import pathlib
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +21,38 @@ from tfnas.training.strategies import is_chief
 
 CHECKPOINT_SECONDS = 60.0
 """Age of the last checkpoint from which a new checkpoint is written in the middle of an epoch."""
+
+
+class Minibatch(NamedTuple):
+    """A replica's rows of one update.
+
+    Attributes:
+      data: rows of `Task.data`.
+      draws: this replica's rows of one step of `Task.draw`.
+      weights: float32 `[rows]`, 0 for rows that only fill the batch.
+      total_weight: sum of the weights over all replicas; losses and metrics must add up over replicas.
+      training: whether the model runs in training mode.
+    """
+
+    data: tuple[tf.Tensor, ...]
+    draws: Mapping[str, tf.Tensor]
+    weights: tf.Tensor
+    total_weight: tf.Tensor
+    training: bool
+
+
+def adam(
+    learning_rate: float | tf_keras.optimizers.schedules.LearningRateSchedule, steps: int | None = None
+) -> tf_keras.optimizers.Adam:
+    """Adam for tasks of the loop, which compiles the update together with everything else.
+
+    Args:
+      learning_rate: learning rate of the first update, or a schedule.
+      steps: number of updates in which the rate falls to 0 along a cosine; by default the rate stays.
+    """
+    if steps is not None:
+        learning_rate = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    return tf_keras.optimizers.Adam(learning_rate, epsilon=1e-8, jit_compile=False)
 
 
 class Task(abc.ABC):
@@ -42,28 +75,13 @@ class Task(abc.ABC):
     metric_names: tuple[str, ...]
     jit_compile: bool = True
 
-    @abc.abstractmethod
     def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
         """Random numbers for some updates, each `[steps, batch_size, ...]`, from an int32 seed `[2]`."""
+        return {}
 
     @abc.abstractmethod
-    def loss(
-        self,
-        batch: tuple[tf.Tensor, ...],
-        draws: Mapping[str, tf.Tensor],
-        row_weights: tf.Tensor,
-        total_weight: tf.Tensor,
-        training: bool,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """This replica's share of the loss of a batch, and of its metrics.
-
-        Args:
-          batch: rows of `data`.
-          draws: this replica's rows of one step of `draw`.
-          row_weights: float32 `[rows]`, 0 for rows that only fill the batch.
-          total_weight: sum of the weights over all replicas; shares must add up over replicas.
-          training: whether the model runs in training mode.
-        """
+    def loss(self, batch: Minibatch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """This replica's share of the loss of a batch, and of its metrics."""
 
     def gather(self, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The batch that `loss` gets: the rows int32 `[rows]` of `data`. Runs inside the compiled program."""
@@ -254,9 +272,9 @@ def compile_steps(
             start = context.replica_id_in_sync_group * rows
             indices, weights = indices[start : start + rows], weights[start : start + rows]
             draws = {name: value[start : start + rows] for name, value in draws.items()}
-        batch = task.gather(indices)
+        batch = Minibatch(task.gather(indices), draws, weights, total_weight, training)
         with tf.GradientTape() as tape:
-            loss, metrics = task.loss(batch, draws, weights, total_weight, training)
+            loss, metrics = task.loss(batch)
         gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         values = tf.stack([metrics[name] for name in task.metric_names])
         if replicas > 1:

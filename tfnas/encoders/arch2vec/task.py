@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from tfnas import artefacts
 from tfnas.corpora import cell_sources
@@ -19,7 +18,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.graphs import gnn
 from tfnas.spaces import Space, get_space
 from tfnas.spaces.base import CellTable
-from tfnas.training.loop import Task, TrainingConfig
+from tfnas.training.loop import Minibatch, Task, TrainingConfig, adam
 
 NUM_SAMPLES = 10_000
 """Prior samples that validity and uniqueness are judged by."""
@@ -52,12 +51,8 @@ class Arch2VecTask(Task):
         self.config = config
         self.space = space
         self.model = Arch2Vec(config, space.max_vertices, len(space.operations), seed)
-        learning_rate = config.learning_rate
-        if config.decay_learning_rate:
-            steps = epochs * -(-len(train_cells) // config.batch_size)
-            learning_rate = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-        # The loop compiles the update together with everything else; a jitted optimizer inside would be a second one.
-        self.optimizer = tf_keras.optimizers.Adam(learning_rate, epsilon=1e-8, jit_compile=False)
+        steps = epochs * -(-len(train_cells) // config.batch_size)
+        self.optimizer = adam(config.learning_rate, steps if config.decay_learning_rate else None)
         self.num_examples = len(train_cells)
         self.data = (tf.constant(train_cells.operations), tf.constant(train_cells.adjacency))
         self._train_cells, self._test_cells = train_cells, test_cells
@@ -73,27 +68,20 @@ class Arch2VecTask(Task):
             draws["kept"] = tf.cast(retained, tf.float32) / (1.0 - self.config.dropout)
         return draws
 
-    def loss(
-        self,
-        batch: tuple[tf.Tensor, ...],
-        draws: Mapping[str, tf.Tensor],
-        row_weights: tf.Tensor,
-        total_weight: tf.Tensor,
-        training: bool,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        ops = tf.one_hot(tf.cast(batch[0], tf.int32), len(self.space.operations))
-        adjacency = tf.cast(batch[1], tf.float32)
-        posterior = self.model.encode(ops, adjacency, row_weights, training)
+    def loss(self, batch: Minibatch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        ops = tf.one_hot(tf.cast(batch.data[0], tf.int32), len(self.space.operations))
+        adjacency = tf.cast(batch.data[1], tf.float32)
+        posterior = self.model.encode(ops, adjacency, batch.weights, batch.training)
         latent = posterior.mean
-        if training and self.config.variational:
-            latent += tf.exp(posterior.log_stddev) * draws["noise"]
-        if training and self.config.dropout:
-            latent *= draws["kept"]
+        if batch.training and self.config.variational:
+            latent += tf.exp(posterior.log_stddev) * batch.draws["noise"]
+        if batch.training and self.config.dropout:
+            latent *= batch.draws["kept"]
         terms = loss_terms(
             self.config, ops, adjacency, self.model.vertex_mask(ops), posterior, *self.model.decode(latent)
         )
-        loss = batch_loss(self.config, terms, row_weights, total_weight)
-        shares = [tf.reduce_sum(term * row_weights) / total_weight for term in terms]
+        loss = batch_loss(self.config, terms, batch.weights, batch.total_weight)
+        shares = [tf.reduce_sum(term * batch.weights) / batch.total_weight for term in terms]
         return loss, dict(zip(self.metric_names, [loss, *shares], strict=True))
 
     def training_mode(self, epoch: int) -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from tfnas import artefacts
 from tfnas.corpora.graphs import load_graphs
@@ -13,14 +12,14 @@ from tfnas.encoders.computation_graph import similarity
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
 from tfnas.encoders.computation_graph.export import export
 from tfnas.encoders.computation_graph.model import GraphEncoder
-from tfnas.encoders.contrastive import Members, contrastive_losses
+from tfnas.encoders.contrastive import contrastive_losses, members
 from tfnas.encoders.pretraining import Pretraining
 from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import gnn
 from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.graphs.packed import DeviceGraphs, PackedGraphs, embed_packed, pack
-from tfnas.training.loop import Task
+from tfnas.training.loop import Minibatch, Task, adam
 
 _IN_MAP = 2000
 
@@ -56,8 +55,7 @@ class ContrastiveTask(Task):
             points = similarity.descriptors(graphs, config.similarity)
         self.model = GraphEncoder(config, seed)
         steps = epochs * -(-len(graphs) // config.batch_size)
-        schedule = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-        self.optimizer = tf_keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        self.optimizer = adam(config.learning_rate, steps)
         self.num_examples = len(graphs)
         self._neighbours = tf.constant(similarity.nearest(points, graphs, config.num_neighbours))
         self._graphs = DeviceGraphs(graphs, 2 * config.batch_size // replicas)
@@ -67,32 +65,17 @@ class ContrastiveTask(Task):
         count = self.config.num_neighbours
         return {"neighbour": tf.random.stateless_uniform([steps, batch_size], seed, 0, count, tf.int32)}
 
-    def loss(
-        self,
-        batch: tuple[tf.Tensor, ...],
-        draws: Mapping[str, tf.Tensor],
-        row_weights: tf.Tensor,
-        total_weight: tf.Tensor,
-        training: bool,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        rows, family, points = batch
-        partners = tf.gather(tf.gather(self._neighbours, rows), draws["neighbour"], batch_dims=1)
+    def loss(self, batch: Minibatch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        rows, family, points = batch.data
+        partners = tf.gather(tf.gather(self._neighbours, rows), batch.draws["neighbour"], batch_dims=1)
         flat, fits = self._graphs.batch(tf.concat([rows, partners], 0))
-        weights = tf.concat([row_weights, row_weights], 0)
-        count = tf.shape(rows)[0]
-        context = tf.distribute.get_replica_context()
-        numbers = tf.range(2 * count) + 2 * count * context.replica_id_in_sync_group
-        anchors = Members(
-            projection=self.model.project(self.model.encode(flat, self._graphs.features)),
-            family=tf.concat([family, family], 0),
-            descriptor=tf.concat([points, tf.gather(self.data[2], partners)], 0),
-            number=numbers,
-            partner=tf.roll(numbers, count, 0),
-            weight=weights * fits,
+        weights = tf.concat([batch.weights, batch.weights], 0)
+        anchors, every = members(
+            self.model.project(self.model.encode(flat, self._graphs.features)),
+            tf.concat([family, family], 0),
+            tf.concat([points, tf.gather(self.data[2], partners)], 0),
+            weights * fits,
         )
-        every = anchors
-        if context.num_replicas_in_sync > 1:
-            every = Members(*(context.all_gather(values, axis=0) for values in anchors))
         config = self.config
         losses = contrastive_losses(
             anchors,
@@ -103,7 +86,7 @@ class ContrastiveTask(Task):
             relative_temperature=config.relative_temperature,
             favour_distant=config.favour_distant,
         )
-        loss = tf.reduce_sum(losses) / (2.0 * total_weight)
+        loss = tf.reduce_sum(losses) / (2.0 * batch.total_weight)
         left_out = tf.reduce_sum(weights * (1.0 - fits))
         return loss, {"loss": loss, "left_out": left_out}
 

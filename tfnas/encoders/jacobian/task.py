@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfnas import artefacts
-from tfnas.encoders.contrastive import Members, contrastive_losses
+from tfnas.encoders.contrastive import Members, contrastive_losses, members
 from tfnas.encoders.jacobian.config import JacobianEncoderConfig
 from tfnas.encoders.jacobian.corpus import JacobianCorpus, load
 from tfnas.encoders.jacobian.export import export
@@ -19,7 +19,7 @@ from tfnas.encoders.jacobian.program import Inputs, mask
 from tfnas.encoders.pretraining import Pretraining
 from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError, MismatchError
-from tfnas.training.loop import Task
+from tfnas.training.loop import Minibatch, Task, adam
 
 _CHUNK = 512
 
@@ -60,7 +60,7 @@ class InitializationTask(Task):
                 rate, weight_decay=config.weight_decay, epsilon=1e-8, jit_compile=False
             )
         else:
-            self.optimizer = tf_keras.optimizers.Adam(rate, epsilon=1e-8, jit_compile=False)
+            self.optimizer = adam(rate)
         self.num_examples = len(corpus)
         arrays = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
         self.data = tuple(tf.constant(array) for array in arrays)
@@ -71,34 +71,19 @@ class InitializationTask(Task):
         shift = tf.random.stateless_uniform([steps, batch_size], seed + 1, 1, self._initializations, tf.int32)
         return {"pair": tf.stack([first, (first + shift) % self._initializations], axis=2)}
 
-    def loss(
-        self,
-        batch: tuple[tf.Tensor, ...],
-        draws: Mapping[str, tf.Tensor],
-        row_weights: tf.Tensor,
-        total_weight: tf.Tensor,
-        training: bool,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        count = tf.shape(row_weights)[0]
-        views = [tf.gather(values, draws["pair"], batch_dims=1) for values in batch]
+    def loss(self, batch: Minibatch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        count = 2 * tf.shape(batch.weights)[0]
+        views = [tf.gather(values, batch.draws["pair"], batch_dims=1) for values in batch.data]
         inputs = Inputs(*(tf.concat([view[:, 0], view[:, 1]], 0) for view in views))
-        context = tf.distribute.get_replica_context()
-        numbers = tf.range(2 * count) + 2 * count * context.replica_id_in_sync_group
-        nothing = tf.zeros([2 * count])
-        anchors = Members(
-            projection=self.model.project(self.model.encode(inputs)),
-            family=tf.zeros([2 * count], tf.int32),
-            descriptor=nothing[:, None],
-            number=numbers,
-            partner=tf.roll(numbers, count, 0),
-            weight=tf.concat([row_weights, row_weights], 0),
+        anchors, every = members(
+            self.model.project(self.model.encode(inputs)),
+            tf.zeros([count], tf.int32),
+            tf.zeros([count, 1]),
+            tf.concat([batch.weights, batch.weights], 0),
         )
-        every = anchors
-        if context.num_replicas_in_sync > 1:
-            every = Members(*(context.all_gather(values, axis=0) for values in anchors))
         losses = contrastive_losses(anchors, every, kind="simclr", temperature=self.config.temperature)
-        loss = tf.reduce_sum(losses) / (2.0 * total_weight)
-        return loss, {"loss": loss, "found": self._matched(anchors, every) / (2.0 * total_weight)}
+        loss = tf.reduce_sum(losses) / (2.0 * batch.total_weight)
+        return loss, {"loss": loss, "found": self._matched(anchors, every) / (2.0 * batch.total_weight)}
 
     @staticmethod
     def _matched(anchors: Members, every: Members) -> tf.Tensor:

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from tfnas import artefacts
 from tfnas.corpora.graphs import by_name, read_graphs
-from tfnas.encoders.contrastive import Members, contrastive_losses
+from tfnas.encoders.contrastive import Members, contrastive_losses, members
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.export import export
 from tfnas.encoders.motif.losses import geometry, motif_discriminator, motif_infonce, pooled_contrast
@@ -22,7 +21,7 @@ from tfnas.graphs import gnn
 from tfnas.graphs.motifs.two_level import DeviceTwoLevel, TwoLevelBatch, TwoLevelGraphs, embed_two_level
 from tfnas.graphs.motifs.weisfeiler_lehman import distinct
 from tfnas.graphs.packed import PackedGraphs, pack
-from tfnas.training.loop import Task
+from tfnas.training.loop import Minibatch, Task, adam
 
 
 class RetrievalTask(Task):
@@ -59,8 +58,7 @@ class RetrievalTask(Task):
         self.config, self.stage = config, stage
         self.model = model or MotifEncoder(config, len(graphs.graphs.families), seed)
         steps = epochs * -(-len(graphs) // config.batch_size)
-        schedule = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-        self.optimizer = tf_keras.optimizers.Adam(schedule, epsilon=1e-8, jit_compile=False)
+        self.optimizer = adam(config.learning_rate, steps)
         self.num_examples = len(graphs)
         self._graphs = DeviceTwoLevel(graphs, 2 * config.batch_size // replicas)
         family = graphs.graphs.family
@@ -79,25 +77,18 @@ class RetrievalTask(Task):
             "seed": tf.random.stateless_uniform([steps, batch_size, 2], seed + 1, 0, 2**30, tf.int32),
         }
 
-    def loss(
-        self,
-        batch: tuple[tf.Tensor, ...],
-        draws: Mapping[str, tf.Tensor],
-        row_weights: tf.Tensor,
-        total_weight: tf.Tensor,
-        training: bool,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, batch: Minibatch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         config = self.config
-        rows, family, number = batch
+        rows, family, number = batch.data
         size = tf.gather(self._sizes, family)
-        step = 1 + tf.cast(draws["relative"] * tf.cast(size - 1, tf.float32), tf.int32)
+        step = 1 + tf.cast(batch.draws["relative"] * tf.cast(size - 1, tf.float32), tf.int32)
         relative = tf.gather(self._by_family, tf.gather(self._starts, family) + (number + step) % size)
         graphs, fits = self._graphs.batch(tf.concat([rows, relative], 0))
         alone = tf.cast(size > 1, tf.float32)
-        weights = tf.concat([row_weights, row_weights * alone], 0) * fits
+        weights = tf.concat([batch.weights, batch.weights * alone], 0) * fits
         families = tf.concat([family, family], 0)
-        seed, dropout = draws["seed"][0], config.dropout if training else 0.0
-        share = tf.reduce_sum(row_weights) / total_weight  # of this replica
+        seed, dropout = batch.draws["seed"][0], config.dropout if batch.training else 0.0
+        share = tf.reduce_sum(batch.weights) / batch.total_weight  # of this replica
         features = self._graphs.features
         motif_loss = graph_loss = geometry_loss = class_loss = tf.constant(0.0)
         motifs = self.model.motif_states(graphs, features, dropout, seed)
@@ -108,14 +99,14 @@ class RetrievalTask(Task):
                 motifs = tf.stop_gradient(motifs)
             vectors = self.model.readout_of(graphs, motifs, dropout, seed)
             learned = tf.math.l2_normalize(vectors, axis=1)
-            anchors, every = _members(learned, families, graphs.neighbourhoods, weights)
-            graph_loss = self._graph_loss(anchors, every, total_weight)
+            anchors, every = members(learned, families, graphs.neighbourhoods, weights)
+            graph_loss = self._graph_loss(anchors, every, batch.total_weight)
             if config.geometry_weight:
                 geometry_loss = geometry(anchors, every)
             if config.class_weight:
                 logits = self.model.classifier(vectors)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(families, logits)
-                class_loss = tf.reduce_sum(weights * losses) / (2.0 * total_weight)
+                class_loss = tf.reduce_sum(weights * losses) / (2.0 * batch.total_weight)
         loss = config.motif_weight * motif_loss + graph_loss + config.class_weight * class_loss
         loss += config.geometry_weight * geometry_loss
         left_out = tf.reduce_sum(1.0 - fits)
@@ -143,19 +134,6 @@ class RetrievalTask(Task):
         # Descriptors weigh positive graphs in another encoder's loss, never in this one.
         losses = contrastive_losses(anchors, every, kind="supcon", temperature=self.config.temperature)
         return tf.reduce_sum(losses) / (2.0 * total_weight)
-
-
-def _members(
-    projection: tf.Tensor, family: tf.Tensor, descriptor: tf.Tensor, weight: tf.Tensor
-) -> tuple[Members, Members]:
-    """The graphs of this replica, and the graphs of all replicas."""
-    context = tf.distribute.get_replica_context()
-    count = tf.shape(family)[0]
-    numbers = tf.range(count) + count * context.replica_id_in_sync_group
-    anchors = Members(projection, family, descriptor, numbers, numbers, weight)
-    if context.num_replicas_in_sync == 1:
-        return anchors, anchors
-    return anchors, Members(*(context.all_gather(values, axis=0) for values in anchors))
 
 
 class MotifPretraining(Pretraining):

@@ -1,6 +1,8 @@
 """Networks of DARTS and NAS-Bench-301 cells as computation graphs."""
 
+import dataclasses
 import functools
+from collections.abc import Callable, Sequence
 
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
@@ -57,29 +59,69 @@ def _network(
     if skeleton.large_images:
         values = {"size": size, "channels": 3, "half_width": channels // 2, "width": channels}
         values |= {f"size_{k}": -(-size // 2**k) for k in (1, 2, 3)}
-        before, now = assembly.stamp(_imagenet_stem(), (), values)
-        size_before, size = values["size_2"], values["size_3"]
-        channels_before = channels_now = channels
+        inputs = assembly.stamp(_imagenet_stem(), (), values)
+        sizes, width = (values["size_2"], values["size_3"]), channels
     else:
-        wide = 3 * channels
-        before, now = assembly.stamp(stem(predictor_layout), (), {"size": size, "channels": 3, "width": wide})
-        size_before, channels_before, channels_now = size, wide, wide
-    for layer in range(skeleton.layers):
-        reduces = layer in skeleton.reductions
-        channels *= 2 if reduces else 1
-        after = -(-size // 2) if reduces else size
-        operations, states = genotypes[reduces]
-        template = _cell(operations, states, reduces, size_before != size, predictor_layout)
-        values = {"size_before": size_before, "size_before_cut": size_before - 1, "size": size, "size_cut": size - 1}
-        values |= {"after": after, "before": channels_before, "now": channels_now}
-        values |= {"width": channels, "half_width": channels // 2, "outputs": NUM_BLOCKS * channels}
-        (node,) = assembly.stamp(template, (before, now), values)
-        before, now = now, node
-        size_before, size = size, after
-        channels_before, channels_now = channels_now, NUM_BLOCKS * channels
-    values = {"size": size, "channels": channels_now, "classes": skeleton.num_classes}
-    assembly.stamp(_predictor_head() if predictor_layout else classifier_head(), (now,), values)
+        sizes, width = (size, size), 3 * channels
+        inputs = assembly.stamp(stem(predictor_layout), (), {"size": size, "channels": 3, "width": width})
+
+    def cell_template(reduces: bool, input_halves: bool) -> tuple[Template, int]:
+        return _cell(*genotypes[reduces], reduces, input_halves, predictor_layout), NUM_BLOCKS
+
+    stack = Stack(skeleton.layers, skeleton.reductions, channels, cell_template)
+    node, values = stack.stamp(assembly, inputs, sizes, width)
+    head = _predictor_head() if predictor_layout else classifier_head()
+    assembly.stamp(head, (node,), {**values, "classes": skeleton.num_classes})
     return assembly.graph()
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """Cells that each read the two cells before.
+
+    Attributes:
+      layers: number of cells.
+      reductions: positions of the cells that double the width and halve the size.
+      channels: width of the operations of the first cell.
+      cell: function from whether a cell reduces, and whether the older input is halved, to the cell's template and the
+        number of states that the cell concatenates.
+    """
+
+    layers: int
+    reductions: Sequence[int]
+    channels: int
+    cell: Callable[[bool, bool], tuple[Template, int]]
+
+    def stamp(
+        self, assembly: Assembly, inputs: tuple[int, ...], sizes: tuple[int, int], width: int
+    ) -> tuple[int, dict[str, int]]:
+        """Adds the cells to a network.
+
+        Args:
+          assembly: network that ends with the stem.
+          inputs: the two nodes that the first cell reads.
+          sizes: sizes of the two nodes' values in pixels.
+          width: channels of the two nodes' values.
+
+        Returns:
+          The last node, and the size and the channels of its value by these names.
+        """
+        before, now = inputs
+        size_before, size = sizes
+        channels, channels_before, channels_now = self.channels, width, width
+        for layer in range(self.layers):
+            reduces = layer in self.reductions
+            channels *= 2 if reduces else 1
+            after = -(-size // 2) if reduces else size
+            template, states = self.cell(reduces, size_before != size)
+            values = {"size_before": size_before, "size_before_cut": size_before - 1, "size": size}
+            values |= {"size_cut": size - 1, "after": after, "before": channels_before, "now": channels_now}
+            values |= {"width": channels, "half_width": channels // 2, "outputs": states * channels}
+            (node,) = assembly.stamp(template, (before, now), values)
+            before, now = now, node
+            size_before, size = size, after
+            channels_before, channels_now = channels_now, states * channels
+        return now, {"size": size, "channels": channels_now}
 
 
 @functools.cache
