@@ -9,6 +9,14 @@ import numpy as np
 from tfnas.reports.figures import COLOURS, look, save_figure, tidy
 
 
+def _save_with_legend(figure: plt.Figure, axes: plt.Axes, path: pathlib.Path, *, columns: int, title: str) -> None:
+    """Writes a figure of several panels with a title, and with the legend of one panel below."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=columns)
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
 def regret_curves(
     regrets: Mapping[str, np.ndarray],
     seconds: Mapping[str, np.ndarray],
@@ -72,10 +80,7 @@ def grouped_bars(
             axes.bar(positions, shares, width, color=COLOURS[number % len(COLOURS)], label=label)
         axes.set(xticks=np.arange(len(names)), xticklabels=names, title=group, ylim=(0, 1.02))
         tidy(axes)
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=3)
-    figure.suptitle(title)
-    save_figure(figure, path)
+    _save_with_legend(figure, panels[0][0], path, columns=3, title=title)
 
 
 def prediction_density(truth: np.ndarray, predicted: np.ndarray, path: pathlib.Path, *, title: str) -> None:
@@ -182,10 +187,7 @@ def label_curves(
         axes.minorticks_off()
         tidy(axes)
     axes_row[0][0].set_ylabel("Kendall's tau")
-    handles, names = axes_row[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4)
-    figure.suptitle(title)
-    save_figure(figure, path)
+    _save_with_legend(figure, axes_row[0][0], path, columns=4, title=title)
 
 
 def paths_in_map(

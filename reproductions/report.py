@@ -36,8 +36,7 @@ def write(
     """
     sections = [f"# {title}", tables.markdown(columns, rows), "\n".join(f"- {line}" for line in comparison)]
     text = "\n\n".join(sections) + "\n"
-    with artefacts.atomic_file(output_dir / f"{name}.md") as file:
-        file.write(text.encode())
+    artefacts.write_text(output_dir / f"{name}.md", text)
     artefacts.write_json(output_dir / f"{name}.json", dict(values))
     return text
 

@@ -89,10 +89,15 @@ def atomic_folder(path: PathLike) -> Iterator[pathlib.Path]:
     _sync_folder(path.parent)
 
 
+def write_text(path: PathLike, text: str) -> None:
+    """Writes text in UTF-8, atomically."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
 def write_json(path: PathLike, value: Any) -> None:
     """Writes `value` as indented JSON with sorted keys, atomically."""
-    with atomic_file(path) as file:
-        file.write((json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
 def write_json_lines(path: PathLike, records: Iterable[Mapping[str, Any]]) -> None:

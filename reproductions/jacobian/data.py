@@ -225,5 +225,4 @@ def log_spectra(corpus: JacobianCorpus, names: tuple[str, ...]) -> np.ndarray:
 
 def first_initialization(corpus: JacobianCorpus) -> JacobianCorpus:
     """The corpus as if each architecture had been initialised once."""
-    names = ("directions", "scales", "correlations", "frequencies", "state")
-    return dataclasses.replace(corpus, **{name: getattr(corpus, name)[:, :1] for name in names})
+    return dataclasses.replace(corpus, **{name: getattr(corpus, name)[:, :1] for name in jacobian_corpus.ARRAYS})

@@ -9,7 +9,7 @@ import pathlib
 from typing import Any
 
 from reproductions import report
-from reproductions.retrieval.methods import Job, measured
+from reproductions.retrieval.methods import measured, trainings
 from reproductions.retrieval.settings import Settings
 from reproductions.retrieval.table1 import KINDS, METRICS, cell, column_titles
 from tfnas.encoders.motif.config import MotifEncoderConfig, preset
@@ -48,9 +48,9 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `ablation.md` and `ablation.json`."""
     epochs = settings.epochs_of(SET)
     jobs = [
-        Job(SET, label, config, settings.seed + number, epochs, output_dir / f"trainings_{SET}", settings)
+        job
         for label, config in _variants().items()
-        for number in range(settings.trainings)
+        for job in trainings(output_dir, settings, SET, label, config, epochs)
     ]
     measurements: dict[str, list[dict[str, Any]]] = {}
     for job, result in zip(jobs, measured(output_dir, jobs, "Ablation"), strict=True):

@@ -86,6 +86,21 @@ class Job:
     without: str = ""
 
 
+def trainings(
+    output_dir: pathlib.Path,
+    settings: Settings,
+    name: str,
+    label: str,
+    config: MotifEncoderConfig,
+    epochs: int,
+    without: str = "",
+) -> list[Job]:
+    """The trainings of one method, which differ in their seeds; see `Job`."""
+    seeds = range(settings.seed, settings.seed + settings.trainings)
+    folder = output_dir / f"trainings_{name}"
+    return [Job(name, label, config, seed, epochs, folder, settings, without) for seed in seeds]
+
+
 def measured(output_dir: pathlib.Path, jobs: Sequence[Job], description: str) -> list[dict[str, Any]]:
     """The measurements of some jobs; measurements of an earlier run are read from files."""
     for name in {job.name for job in jobs}:  # made once, before processes ask for it

@@ -5,7 +5,7 @@ from typing import Any
 
 from reproductions import report
 from reproductions.retrieval import data
-from reproductions.retrieval.methods import Job, measured, measurements, without_source
+from reproductions.retrieval.methods import measured, measurements, trainings, without_source
 from reproductions.retrieval.settings import Settings
 from reproductions.retrieval.table1 import LEARNED, METRICS, cell
 from tfnas.encoders.motif.config import preset
@@ -17,20 +17,13 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `sources.md` and `sources.json`."""
     presets = {label: kind for label, kind in LEARNED.items() if label in ("GCN", "tfnas")}
     jobs = [
-        Job(
-            name,
-            f"{hub}, {label}",
-            preset(kind),
-            settings.seed + number,
-            settings.epochs_of(name),
-            output_dir / f"trainings_{name}",
-            settings,
-            without=hub,
-        )
+        job
         for name, hubs in HUBS.items()
         for hub in hubs
         for label, kind in presets.items()
-        for number in range(settings.trainings)
+        for job in trainings(
+            output_dir, settings, name, f"{hub}, {label}", preset(kind), settings.epochs_of(name), without=hub
+        )
     ]
     trained = list(zip(jobs, measured(output_dir, jobs, "Sources"), strict=True))
     results: dict[str, dict[str, list[dict[str, Any]]]] = {}

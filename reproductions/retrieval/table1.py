@@ -12,7 +12,7 @@ import numpy as np
 
 from reproductions import plots, report
 from reproductions.retrieval import data
-from reproductions.retrieval.methods import Job, measured, measurements
+from reproductions.retrieval.methods import measured, measurements, trainings
 from reproductions.retrieval.settings import SETS, Settings
 from reproductions.retrieval.splits import Split
 from tfnas.encoders.motif.config import preset
@@ -34,19 +34,11 @@ _PUBLISHED = (
 def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     """Writes `table1.md`, `table1.json` and `table1.png`."""
     jobs = [
-        Job(
-            name,
-            label,
-            preset(kind),
-            settings.seed + number,
-            _epochs(label, settings.epochs_of(name)),
-            output_dir / f"trainings_{name}",
-            settings,
-        )
+        job
         for name in SETS
         for label, kind in LEARNED.items()
         if name == "realworld" or label not in _ONLY_REALWORLD
-        for number in range(settings.trainings)
+        for job in trainings(output_dir, settings, name, label, preset(kind), _epochs(label, settings.epochs_of(name)))
     ]
     trained = list(zip(jobs, measured(output_dir, jobs, "Table 1"), strict=True))
     results: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -80,15 +72,8 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         output_dir / "table1.png",
         title="Mean average precision at 20",
     )
-    report.write(
-        output_dir,
-        "table1",
-        title="Retrieval at 20",
-        columns=columns,
-        rows=rows,
-        comparison=comparison,
-        values=values,
-    )
+    title = "Retrieval at 20"
+    report.write(output_dir, "table1", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
     return values
 
 

@@ -121,9 +121,8 @@ def _assemble(jobs: Sequence[Job], folder: pathlib.Path, output_dir: pathlib.Pat
     graph_corpora.write_graphs(output_dir / CORPUS_NAME, graphs)
     summary = _summary(graphs, failures)
     artefacts.write_json(output_dir / "summary.json", summary)
-    with artefacts.atomic_file(output_dir / "families.md") as file:
-        rows = [[name, str(count)] for name, count in summary["families"].items()]
-        file.write((tables.markdown(["family", "models"], rows) + "\n").encode())
+    rows = [[name, str(count)] for name, count in summary["families"].items()]
+    artefacts.write_text(output_dir / "families.md", tables.markdown(["family", "models"], rows) + "\n")
     figures.corpus_statistics(graphs, output_dir / "statistics")
     return summary
 

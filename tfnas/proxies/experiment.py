@@ -87,8 +87,7 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
         ]
         text = tables.markdown(["score", "lower quartile", "median", "upper quartile", "not finite"], rows)
         summary = {"networks": len(cells), "quartiles": quartiles}
-    with artefacts.atomic_file(output_dir / "scores.md") as file:
-        file.write((text + "\n").encode())
+    artefacts.write_text(output_dir / "scores.md", text + "\n")
     artefacts.write_json(output_dir / "summary.json", summary)
     return text
 

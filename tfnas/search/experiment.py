@@ -345,8 +345,7 @@ class Comparison:
         space, best = self.candidates.space, self.best
         artefacts.write_json(folder / "results.json", self.results)
         artefacts.write_json_lines(folder / "metrics.jsonl", self.records)
-        with artefacts.atomic_file(folder / "results.md") as file:
-            file.write((self.table() + "\n").encode())
+        artefacts.write_text(folder / "results.md", self.table() + "\n")
         artefacts.write_json(
             folder / "summary.json",
             {

@@ -76,22 +76,23 @@ def _columns(folder: pathlib.Path, count: int) -> dict[str, np.ndarray]:
     """What was trained, by representative; NaN where nothing was."""
     columns: dict[str, np.ndarray] = {}
     for epochs in LENGTHS:
-        curves = {name: np.full((count, epochs), np.nan, np.float32) for name in ("validation", "test")}
-        seconds = np.full(count, np.nan, np.float32)
-        for path in sorted(_group_path(folder / "seed-0", epochs, 0).parent.glob("*.npz")):
-            group = artefacts.read_npz(path)
-            for name, curve in curves.items():
-                curve[group["rows"]] = group[name]
-            seconds[group["rows"]] = group["seconds"]
-        for name, curve in curves.items():
-            columns[f"{name}_accuracy_curve_{epochs}"] = curve
-            second = np.full(count, np.nan, np.float32)
-            for path in sorted(_group_path(folder / "seed-1", epochs, 0).parent.glob("*.npz")):
-                group = artefacts.read_npz(path)
-                second[group["rows"]] = group[name][:, -1]
-            columns[f"second_seed_{name}_accuracy_{epochs}"] = second
-        columns[f"training_seconds_{epochs}"] = seconds
+        first, second = (_trained(folder / f"seed-{seed}", epochs, count) for seed in (0, 1))
+        for name in ("validation", "test"):
+            columns[f"{name}_accuracy_curve_{epochs}"] = first[name]
+            columns[f"second_seed_{name}_accuracy_{epochs}"] = second[name][:, -1]
+        columns[f"training_seconds_{epochs}"] = first["seconds"]
     return columns
+
+
+def _trained(folder: pathlib.Path, epochs: int, count: int) -> dict[str, np.ndarray]:
+    """Curves `[count, epochs]` and seconds `[count]` of all groups of a length; NaN where nothing was trained."""
+    arrays = {name: np.full((count, epochs), np.nan, np.float32) for name in ("validation", "test")}
+    arrays["seconds"] = np.full(count, np.nan, np.float32)
+    for path in _group_path(folder, epochs, 0).parent.glob("*.npz"):
+        group = artefacts.read_npz(path)
+        for name, values in arrays.items():
+            values[group["rows"]] = group[name]
+    return arrays
 
 
 def _summary(columns: dict[str, np.ndarray]) -> dict[str, Any]:

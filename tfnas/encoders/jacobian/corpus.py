@@ -15,7 +15,7 @@ from tfnas import artefacts
 from tfnas.benchmarks.table import read_table, write_table
 from tfnas.corpora import shards
 from tfnas.encoders.jacobian.data_config import JacobianConfig
-from tfnas.encoders.jacobian.program import FINE, Description, check_images, describe
+from tfnas.encoders.jacobian.program import FINE, Description, Inputs, check_images, describe
 from tfnas.encoders.jacobian.space_programs import Jacobian, space_jacobians
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.proxies.scores import covariance_score
@@ -26,7 +26,8 @@ CELLS_NAME = "cells.npz"
 IMAGES_NAME = "images.npz"
 SETTINGS_NAME = "settings.json"
 _HALF = ("directions",)
-_PARTS = ("directions", "scales", "correlations", "frequencies")
+ARRAYS = (*Inputs._fields, "state")
+"""Fields of `JacobianCorpus` with an entry for every architecture and initialisation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +60,13 @@ class JacobianCorpus:
         return len(self.state)
 
     def __getitem__(self, rows: np.ndarray) -> "JacobianCorpus":
-        fields = {name: getattr(self, name)[rows] for name in (*_PARTS, "cells", "state")}
+        fields = {name: getattr(self, name)[rows] for name in (*ARRAYS, "cells")}
         return dataclasses.replace(self, **fields)
+
+    @property
+    def inputs(self) -> Inputs:
+        """The arrays that encoders read, `[M, A, ...]` each."""
+        return Inputs(*(getattr(self, name) for name in Inputs._fields))
 
     @property
     def usable(self) -> np.ndarray:
@@ -245,7 +251,7 @@ class Record:
             name: np.stack([getattr(description, name) for description in descriptions]).astype(
                 np.float16 if name in _HALF else np.float32
             )
-            for name in _PARTS
+            for name in Inputs._fields
         }
         return cls(row, np.array([description.state for description in descriptions], np.int8), arrays)
 
@@ -264,7 +270,7 @@ class Record:
     def parsed(cls, text: bytes) -> "Record":
         feature = tf.train.Example.FromString(text).features.feature
         arrays = {}
-        for name in _PARTS:
+        for name in Inputs._fields:
             dtype = np.dtype("<f2" if name in _HALF else "<f4")
             arrays[name] = np.frombuffer(feature[name].bytes_list.value[0], dtype).reshape(
                 feature[f"{name}_shape"].int64_list.value
@@ -299,5 +305,5 @@ def load(folder: artefacts.PathLike) -> JacobianCorpus:
         cells=read_table(folder / CELLS_NAME, space).cells,
         images=artefacts.read_npz(folder / IMAGES_NAME)["images"],
         state=np.stack([record.state for record in records]),
-        **{name: np.stack([record.arrays[name] for record in records]) for name in _PARTS},
+        **{name: np.stack([record.arrays[name] for record in records]) for name in Inputs._fields},
     )

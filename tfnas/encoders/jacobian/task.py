@@ -12,7 +12,7 @@ import tf_keras
 from tfnas import artefacts
 from tfnas.encoders.contrastive import Members, contrastive_losses, members
 from tfnas.encoders.jacobian.config import JacobianEncoderConfig
-from tfnas.encoders.jacobian.corpus import JacobianCorpus, load
+from tfnas.encoders.jacobian.corpus import ARRAYS, JacobianCorpus, load
 from tfnas.encoders.jacobian.export import export
 from tfnas.encoders.jacobian.model import JacobianEncoder
 from tfnas.encoders.jacobian.program import Inputs, mask
@@ -62,8 +62,7 @@ class InitializationTask(Task):
         else:
             self.optimizer = adam(rate)
         self.num_examples = len(corpus)
-        arrays = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
-        self.data = tuple(tf.constant(array) for array in arrays)
+        self.data = tuple(tf.constant(array) for array in corpus.inputs)
 
     def draw(self, seed: tf.Tensor, steps: int, batch_size: int) -> dict[str, tf.Tensor]:
         """Two different initialisations `[steps, batch, 2]` for every architecture."""
@@ -96,8 +95,7 @@ class InitializationTask(Task):
 
 def flat_inputs(corpus: JacobianCorpus) -> Inputs:
     """The Jacobians of all initialisations in a row: B = M A."""
-    arrays = (corpus.directions, corpus.scales, corpus.correlations, corpus.frequencies)
-    return Inputs(*(tf.constant(array.reshape(-1, *array.shape[2:])) for array in arrays))
+    return Inputs(*(tf.constant(array.reshape(-1, *array.shape[2:])) for array in corpus.inputs))
 
 
 def embed(model: JacobianEncoder, corpus: JacobianCorpus) -> np.ndarray:
@@ -128,9 +126,8 @@ def joined(corpora: Sequence[JacobianCorpus]) -> JacobianCorpus:
                 f"{other.space.name} and {first.space.name}: Jacobians computed with {other.config} and {first.config} "
                 "can't be joined"
             )
-    names = ("directions", "scales", "correlations", "frequencies", "state")
     return dataclasses.replace(
-        first, **{name: np.concatenate([getattr(corpus, name) for corpus in corpora]) for name in names}
+        first, **{name: np.concatenate([getattr(corpus, name) for corpus in corpora]) for name in ARRAYS}
     )
 
 

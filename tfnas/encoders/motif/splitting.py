@@ -1,5 +1,8 @@
 """From packed graphs to two-level graphs, by the rule that a configuration names."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from tfnas.encoders.motif.config import MotifEncoderConfig
@@ -70,21 +73,12 @@ class Splitter:
         Raises:
           ConfigurationError: a graph has a cycle.
         """
-        splitting = self.config.splitting
-        if splitting == "motifs":
+        if self.vocabulary is not None:
             return self.vocabulary.split(graphs)
-        if splitting == "bigram":
-            return baselines.bigram_segments(graphs)
-        if splitting == "communities":
-            return _communities(graphs)
+        if self.config.splitting in _PARTITIONS:
+            return _PARTITIONS[self.config.splitting](graphs)
         ordered = mining.sequences(graphs, 0, self.config.operators)
-        if splitting == "fixed_size":
-            return baselines.fixed_size(graphs, ordered, _PIECE_SIZE)
-        if splitting == "fixed_number":
-            return baselines.fixed_number(graphs, ordered, _PIECES)
-        if splitting == "random":
-            return baselines.random_sizes(graphs, ordered)
-        return baselines.fixed_number(graphs, ordered, 1)
+        return _SEGMENTS[self.config.splitting](graphs, ordered)
 
 
 def _communities(graphs: PackedGraphs) -> mining.MacroGraphs:
@@ -104,3 +98,18 @@ def _communities(graphs: PackedGraphs) -> mining.MacroGraphs:
             motif[start + np.array(sorted(community))] = count
             count += 1
     return baselines.macro_of_partition(graphs, motif)
+
+
+_PARTITIONS: dict[str, Callable[[PackedGraphs], mining.MacroGraphs]] = {
+    "bigram": baselines.bigram_segments,
+    "communities": _communities,
+}
+"""Rules that cut a graph, besides motifs."""
+
+_SEGMENTS: dict[str, Callable[[PackedGraphs, mining.Sequences], mining.MacroGraphs]] = {
+    "fixed_size": functools.partial(baselines.fixed_size, size=_PIECE_SIZE),
+    "fixed_number": functools.partial(baselines.fixed_number, number=_PIECES),
+    "random": baselines.random_sizes,
+    "none": functools.partial(baselines.fixed_number, number=1),
+}
+"""Rules that cut the sequence of a graph's operators."""
