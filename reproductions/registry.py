@@ -9,6 +9,7 @@ from typing import Any
 from reproductions.arch2vec.settings import Settings as Arch2VecSettings
 from reproductions.jacobian.settings import Settings as JacobianSettings
 from reproductions.predictor.settings import Settings as PredictorSettings
+from reproductions.report import Report
 from reproductions.retrieval.settings import Settings as RetrievalSettings
 from tfnas.errors import ConfigurationError
 
@@ -21,7 +22,8 @@ class Paper:
       folder: name of the folder beside this file.
       title: subject and reference.
       settings: frozen dataclass of sizes, whose fields are the flags.
-      experiments: modules of the folder with a function `run(output_dir, settings)`, which writes `<experiment>.md`.
+      experiments: modules of the folder with a function `run(output_dir, settings)`, which draws figures and returns a
+        `report.Report`.
     """
 
     folder: str
@@ -40,9 +42,12 @@ class Paper:
                 raise ConfigurationError(f"unknown experiment {name!r}, expected all or {', '.join(self.experiments)}")
         return list(self.experiments) if "all" in names else list(names)
 
-    def run(self, experiment: str, output_dir: pathlib.Path, settings: Any) -> None:
-        """Runs an experiment, which writes its table, figure and numbers to an existing folder."""
-        importlib.import_module(f"reproductions.{self.folder}.{experiment}").run(output_dir, settings)
+    def run(self, experiment: str, output_dir: pathlib.Path, settings: Any) -> Report:
+        """Runs an experiment; its table, figure and numbers go to an existing folder."""
+        module = importlib.import_module(f"reproductions.{self.folder}.{experiment}")
+        report = module.run(output_dir, settings)
+        report.write(output_dir, experiment)
+        return report
 
 
 PAPERS = {

@@ -1,5 +1,6 @@
 """Results of an experiment: arrays that are computed once, a Markdown table, the same as JSON, and a comparison."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,35 +11,30 @@ from tfnas import artefacts
 from tfnas.reports import tables
 
 
-def write(
-    output_dir: pathlib.Path,
-    name: str,
-    *,
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    comparison: Sequence[str],
-    values: Mapping[str, Any],
-) -> str:
-    """Writes `<name>.md` and `<name>.json`.
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The result of an experiment.
 
-    Args:
-      output_dir: an existing folder.
-      name: name of the experiment.
+    Attributes:
       title: heading of the Markdown file.
       columns: column titles of the table.
       rows: cells of the table.
       comparison: sentences with measured numbers beside the paper's.
       values: unrounded numbers as JSON values.
-
-    Returns:
-      The Markdown text.
     """
-    sections = [f"# {title}", tables.markdown(columns, rows), "\n".join(f"- {line}" for line in comparison)]
-    text = "\n\n".join(sections) + "\n"
-    artefacts.write_text(output_dir / f"{name}.md", text)
-    artefacts.write_json(output_dir / f"{name}.json", dict(values))
-    return text
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    comparison: Sequence[str]
+    values: Mapping[str, Any]
+
+    def write(self, output_dir: pathlib.Path, name: str) -> None:
+        """Writes `<name>.json` and `<name>.md`, which marks the experiment as finished, to an existing folder."""
+        artefacts.write_json(output_dir / f"{name}.json", dict(self.values))
+        lines = "\n".join(f"- {line}" for line in self.comparison)
+        table = tables.markdown(self.columns, self.rows)
+        artefacts.write_text(output_dir / f"{name}.md", f"# {self.title}\n\n{table}\n\n{lines}\n")
 
 
 def computed_once(path: pathlib.Path, compute: Callable[[], Mapping[str, Any]]) -> dict[str, np.ndarray]:

@@ -31,15 +31,15 @@ _PAPER = (
 )
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
     return reproduce(load_table("nasbench101"), shipped("nasbench101")[1], output_dir)
 
 
 def reproduce(
     table: CompactTable, encoder: SavedCellEncoder, output_dir: pathlib.Path, *, seeds: int = 10, samples: int = 250
-) -> dict[str, Any]:
-    """Writes `figure2.md`, `figure2.json` and `figure2.png`.
+) -> report.Report:
+    """Runs the experiment and draws `figure2.png`.
 
     The supervised encoder learns from the same cells that the process is then fitted to.
 
@@ -51,7 +51,8 @@ def reproduce(
       samples: cells that the process is fitted to.
 
     Returns:
-      RMSE and Pearson correlation of every seed, by embedding and by which cells could be known.
+      The report; its values are RMSE and Pearson correlation of every seed, by embedding and by the choice of known
+      cells.
     """
     accuracy = table.values(COLUMN)
     pretrained = encoder.embed(table.cells, progress=True)
@@ -90,9 +91,7 @@ def reproduce(
     ]
     best = values["arch2vec"]["above 80 %"]
     rival = values["supervised"]["above 80 %"]
-    report.write(
-        output_dir,
-        "figure2",
+    return report.Report(
         title=f"Figure 2: Gaussian process on {samples} NAS-Bench-101 embeddings, {seeds} seeds, mean ± deviation",
         columns=["", "RMSE", "Pearson r"],
         rows=[*rows, *_PAPER],
@@ -105,4 +104,3 @@ def reproduce(
         ],
         values={"seeds": seeds, "samples": samples, **values},
     )
-    return values

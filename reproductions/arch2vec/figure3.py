@@ -5,7 +5,6 @@ References:
 """
 
 import pathlib
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from tfnas.spaces import Architecture, CellTable, Space
 _FURTHEST = 8
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
     return reproduce(load_table("nasbench101"), shipped("nasbench101")[1], output_dir, seed=settings.seed)
 
@@ -37,8 +36,8 @@ def reproduce(
     steps: int = 1000,
     seed: int = 1,
     samples: int = 250,
-) -> dict[str, Any]:
-    """Writes `figure3.md`, `figure3.json` and `figure3.png`.
+) -> report.Report:
+    """Runs the experiment and draws `figure3.png`.
 
     A random walk of one edit per step through cells of the largest size; pairs of its cells that are up to 16 steps
     apart are compared.
@@ -52,7 +51,8 @@ def reproduce(
       samples: labelled cells that the supervised encoder learns from.
 
     Returns:
-      Per embedding the mean latent distance at every edit distance, and the rank correlation of the two distances.
+      The report; its values are, per embedding, the mean latent distance at every edit distance, and the rank
+      correlation of the two distances.
     """
     rng = np.random.default_rng(seed)
     walk = random_walk(table.space, _start(table, rng), steps, rng)
@@ -91,9 +91,7 @@ def reproduce(
         for name, results in values.items()
         if isinstance(results, dict)
     ]
-    report.write(
-        output_dir,
-        "figure3",
+    return report.Report(
         title="Figure 3: mean latent distance of NAS-Bench-101 cells by edit distance (mean of all pairs = 1)",
         columns=["embedding", *map(str, range(1, _FURTHEST + 1)), "rank correlation"],
         rows=rows,
@@ -104,7 +102,6 @@ def reproduce(
         ],
         values=values,
     )
-    return values
 
 
 def random_walk(space: Space, start: Architecture, steps: int, rng: np.random.Generator) -> CellTable:

@@ -5,7 +5,6 @@ References:
 """
 
 import pathlib
-from typing import Any
 
 import numpy as np
 from sklearn.manifold import TSNE
@@ -25,7 +24,7 @@ _NEIGHBOURS = 10
 _LEAST_ACCURACY = 0.8
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
     return reproduce(load_table("nasbench101"), shipped("nasbench101")[1], output_dir, seed=settings.seed)
 
@@ -38,8 +37,8 @@ def reproduce(
     cells: int = 10_000,
     seed: int = 1,
     samples: int = 250,
-) -> dict[str, Any]:
-    """Writes `figure4.md`, `figure4.json`, `figure4.png`, and the folder `figure4_projector` for TensorBoard.
+) -> report.Report:
+    """Draws `figure4.png`, and writes the folder `figure4_projector` for TensorBoard.
 
     Args:
       table: the NAS-Bench-101 table.
@@ -50,8 +49,8 @@ def reproduce(
       samples: labelled cells that the supervised encoder learns from; the maps do not show these cells.
 
     Returns:
-      Per embedding, how well the accuracy of a cell agrees with the mean of its ten nearest neighbours, as a Pearson
-      correlation over cells above 80 %: in the embedding itself and on the map.
+      The report; its values say, per embedding, how well the accuracy of a cell agrees with the mean of its ten nearest
+      neighbours, as a Pearson correlation over cells above 80 %: in the embedding itself and on the map.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(table))
@@ -75,9 +74,7 @@ def reproduce(
             }
             projector.write(output_dir / "figure4_projector", "arch2vec", embeddings, labels)
     plots.coloured_maps(maps, truth, output_dir / "figure4.png", label="test accuracy")
-    report.write(
-        output_dir,
-        "figure4",
+    return report.Report(
         title=f"Figure 4: t-SNE maps of {len(shown):,} NAS-Bench-101 cells",
         columns=["embedding", "accuracy beside that of ten neighbours: in the embedding", "on the map"],
         rows=[
@@ -91,7 +88,6 @@ def reproduce(
         ],
         values=values,
     )
-    return values
 
 
 def smoothness(points: np.ndarray, accuracy: np.ndarray) -> float:

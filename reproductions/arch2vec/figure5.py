@@ -28,7 +28,7 @@ from tfnas.spaces import CellTable, Space
 _DRAWN = 6
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """Runs the experiment with the shipped encoders and the measured tables, see `reproduce`."""
     labelled = [
         (load_table("nasbench101"), COLUMN),
@@ -48,8 +48,8 @@ def reproduce(
     sampled_cells: int = 100_000,
     samples: int = 250,
     seed: int = 1,
-) -> dict[str, Any]:
-    """Writes `figure5.md`, `figure5.json`, and a drawing of one walk per space and embedding.
+) -> report.Report:
+    """Walks, and draws one walk per space and embedding.
 
     Args:
       encoders: search spaces, each with an encoder.
@@ -62,7 +62,8 @@ def reproduce(
       seed: seed of everything random.
 
     Returns:
-      Per space and embedding the mean edit distance of a step, of the whole walks, and of random pairs.
+      The report; its values are, per space and embedding, the mean edit distance of a step, of the whole walks, and of
+      random pairs.
     """
     labelled = {table.space.name: (table, column) for table, column in tables}
     values: dict[str, Any] = {"starts": starts, "steps": steps, "seed": seed}
@@ -101,9 +102,7 @@ def reproduce(
             )
             _draw(space, cells, walks[0], output_dir / f"figure5_{space.name}_{name}.png", name)
     shown = {row[1]: row[2] for row in rows if row[0] == "nasbench101"}
-    report.write(
-        output_dir,
-        "figure5",
+    return report.Report(
         title=f"Figures 5 and 11-13: {starts} walks of {steps} steps to the nearest cell not seen yet",
         columns=["space", "embedding", "edit distance of a step", "of a whole walk", "of random pairs"],
         rows=rows,
@@ -113,7 +112,6 @@ def reproduce(
         ],
         values=values,
     )
-    return values
 
 
 def nearest_walk(points: np.ndarray, start: int, steps: int) -> np.ndarray:

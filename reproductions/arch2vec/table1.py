@@ -70,7 +70,7 @@ class Job:
     folder: str
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """Pretrains every autoencoder, see `reproduce`."""
     return reproduce(
         output_dir,
@@ -91,7 +91,7 @@ def reproduce(
     epochs: Mapping[str, int] = EPOCHS,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Pretrains every autoencoder and writes `table1.md`, `table1.json` and `table1.png`.
+    """Pretrains every autoencoder and draws `table1.png`.
 
     Every pretraining has a folder under `output_dir/table1`. Finished pretrainings are not repeated; other pretrainings
     go on from their last checkpoint.
@@ -107,7 +107,7 @@ def reproduce(
       workers: processes at the same time; by default one per processor.
 
     Returns:
-      Per space and variant the summaries of all seeds.
+      The report; its values are, per space and variant, the summaries of all seeds.
     """
     count = {variant: seeds if variant == "arch2vec" else other_seeds or seeds for variant in variants}
     jobs = [
@@ -132,8 +132,7 @@ def reproduce(
         }
         for space in spaces
     }
-    _write(output_dir, values, darts_cells)
-    return values
+    return _report(output_dir, values, darts_cells)
 
 
 def _pretrain(job: Job) -> dict[str, Any]:
@@ -174,7 +173,9 @@ def _pretrain(job: Job) -> dict[str, Any]:
     return summary | mixture | published
 
 
-def _write(output_dir: pathlib.Path, values: dict[str, dict[str, list[dict[str, Any]]]], darts_cells: int) -> None:
+def _report(
+    output_dir: pathlib.Path, values: dict[str, dict[str, list[dict[str, Any]]]], darts_cells: int
+) -> report.Report:
     rows, comparison = [], []
     for space, variants in values.items():
         column = list(EPOCHS).index(space)
@@ -201,15 +202,6 @@ def _write(output_dir: pathlib.Path, values: dict[str, dict[str, list[dict[str, 
     for prior in _PRIORS:
         columns += [f"{prior}: valid %", "unique % (relative)"]
     columns += ["as published: operations and edges / valid / unique %", "paper: accuracy / valid / unique %"]
-    report.write(
-        output_dir,
-        "table1",
-        title="Table 1: four autoencoders and three presets, mean ± deviation over seeds",
-        columns=columns,
-        rows=rows,
-        comparison=[*comparison, f"DARTS: {darts_cells:,} sampled cells below 600 M multiply-adds."],
-        values=values,
-    )
     plots.grouped_bars(
         {
             space: {
@@ -221,6 +213,13 @@ def _write(output_dir: pathlib.Path, values: dict[str, dict[str, list[dict[str, 
         tuple(_FIGURE),
         output_dir / "table1.png",
         title="whole graphs reconstructed; valid and unique samples of a mixture of Gaussians",
+    )
+    return report.Report(
+        title="Table 1: four autoencoders and three presets, mean ± deviation over seeds",
+        columns=columns,
+        rows=rows,
+        comparison=[*comparison, f"DARTS: {darts_cells:,} sampled cells below 600 M multiply-adds."],
+        values=values,
     )
 
 

@@ -67,14 +67,14 @@ _PAPER = {
 }
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
     load_table("nasbench101")  # processes start later, and their errors come later still
     return reproduce(shipped("nasbench101")[1], output_dir, runs=settings.runs, seed=settings.seed)
 
 
-def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> dict[str, Any]:
-    """Runs every method and writes `table2.md`, `table2.json`, `figure6.png` and `figure6_distribution.png`.
+def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> report.Report:
+    """Runs every method and draws `figure6.png` and `figure6_distribution.png`.
 
     Finished methods are kept under `output_dir/table2`, so that an interrupted experiment goes on.
 
@@ -85,8 +85,8 @@ def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int,
       seed: seed of the first run.
 
     Returns:
-      Per method the mean and deviation of the best accuracy after 100, 200 and 400 queries, and at the end of the
-      time budget.
+      The report; its values are, per method, mean and deviation of the best accuracy after 100, 200 and 400 queries,
+      and at the end of the time budget.
     """
     jobs = searches.jobs(list(_METHODS), output_dir / "table2", encoder.folder, runs, seed)
     results = dict(zip(_METHODS, processes.run(_search, jobs, "Table 2"), strict=True))
@@ -97,8 +97,7 @@ def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int,
         row = {f"at_{count}": _moments(method["best"][:, count - 1]) for count in _AT}
         values[name] = row | {"at_budget": _moments(method["final"]), "queries": float(method["queries"].mean())}
     _draw(output_dir, results, best_of_all)
-    _write(output_dir, values, results)
-    return values
+    return _report(values, results)
 
 
 def _moments(values: np.ndarray) -> list[float]:
@@ -199,7 +198,7 @@ def _draw(output_dir: pathlib.Path, results: dict[str, dict[str, np.ndarray]], o
     )
 
 
-def _write(output_dir: pathlib.Path, values: dict[str, Any], results: dict[str, dict[str, np.ndarray]]) -> None:
+def _report(values: dict[str, Any], results: dict[str, dict[str, np.ndarray]]) -> report.Report:
     rows = [
         [
             name,
@@ -212,9 +211,7 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any], results: dict[str, 
     ]
     first, second = results["arch2vec, local search (ours)"]["final"], results["arch2vec-BO"]["final"]
     better = scipy.stats.mannwhitneyu(first, second, alternative="greater").pvalue
-    report.write(
-        output_dir,
-        "table2",
+    return report.Report(
         title=f"Table 2: best accuracy % on NAS-Bench-101, {values['runs']} runs, mean ± deviation",
         columns=[
             "method",

@@ -88,14 +88,14 @@ _PAPER = {
 }
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """Runs the experiment with the shipped encoder and the measured table, see `reproduce`."""
     load_table("nasbench201")  # processes start later, and their errors come later still
     return reproduce(shipped("nasbench201")[1], output_dir, runs=settings.runs, seed=settings.seed)
 
 
-def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> dict[str, Any]:
-    """Runs every method and writes `table3.md`, `table3.json` and a figure per data set.
+def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int, seed: int = 1) -> report.Report:
+    """Runs every method and draws a figure per data set.
 
     Finished methods are kept under `output_dir/table3`, so that an interrupted experiment goes on.
 
@@ -106,7 +106,8 @@ def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int,
       seed: seed of the first run.
 
     Returns:
-      Per data set and method: mean and deviation of both accuracies over runs, mean number of queries.
+      The report; its values are, per data set and method, mean and deviation of both accuracies over runs, and the mean
+      number of queries.
     """
     jobs = [
         job
@@ -131,8 +132,7 @@ def reproduce(encoder: SavedCellEncoder, output_dir: pathlib.Path, *, runs: int,
             output_dir / f"table3_{data_set}.png",
             title=f"NAS-Bench-201, {data_set}, {runs} runs",
         )
-    _write(output_dir, values)
-    return values
+    return _report(values)
 
 
 def _search(job: Job) -> dict[str, np.ndarray]:
@@ -216,7 +216,7 @@ def _one_sided(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> d
     }
 
 
-def _write(output_dir: pathlib.Path, values: dict[str, Any]) -> None:
+def _report(values: dict[str, Any]) -> report.Report:
     rows = []
     for name in _METHODS:
         row = [name]
@@ -242,9 +242,7 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any]) -> None:
             f"the paper's {validation} / {test}, after {result['queries_mean']:.0f} queries on average. The forest "
             f"leads with p = {better['validation']:.2g} (validation), {better['test']:.2g} (test)."
         )
-    report.write(
-        output_dir,
-        "table3",
+    return report.Report(
         title=f"Table 3: NAS-Bench-201, {values['runs']} runs, mean ± deviation",
         columns=columns,
         rows=rows,

@@ -36,7 +36,7 @@ _PAPER = {"arch2vec-RL": "2.65 ± 0.05 (best 2.60)", "arch2vec-BO": "2.56 ± 0.0
 _SKELETON = darts.DartsSkeleton(channels=4, layers=3, auxiliary=False)
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """Searches and trains with the shipped encoder, see `reproduce`."""
     return reproduce(shipped("darts")[1], output_dir, seed=settings.seed)
 
@@ -50,8 +50,8 @@ def reproduce(
     query_epochs: int = 5,
     final_epochs: int = 20,
     seed: int = 1,
-) -> dict[str, Any]:
-    """Writes `table4.md`, `table4.json`, and a drawing of the cell that each strategy found.
+) -> report.Report:
+    """Searches, trains, and draws the best cell of each strategy.
 
     Args:
       encoder: encoder of DARTS cells.
@@ -63,8 +63,8 @@ def reproduce(
       seed: seed of everything random.
 
     Returns:
-      Per strategy the found cell, its validation accuracy, and its test error after the final training; sizes of the
-      paper's own cells.
+      The report; its values are, per strategy, the best cell, its validation accuracy, and its test error after the
+      final training, and sizes of the paper's cells.
     """
     space, data = Darts(), ImageData.digits(400, seed)
     cells = space.sample(candidates, np.random.default_rng(seed))
@@ -100,9 +100,7 @@ def reproduce(
         for name, count, work in zip(darts.GENOTYPES, parameters, multiply_adds, strict=True)
     ]
     values["published_cells"] = sizes
-    report.write(
-        output_dir,
-        "table4",
+    return report.Report(
         title=f"Table 4 in miniature: {queries} queries on 8 x 8 digits, networks of {_SKELETON.layers} cells",
         columns=["search", "validation % of the best query", "test error % after final training", "paper, on CIFAR-10"],
         rows=rows,
@@ -112,4 +110,3 @@ def reproduce(
         ],
         values=values,
     )
-    return values

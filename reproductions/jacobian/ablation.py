@@ -31,8 +31,8 @@ _DRAWS = 9
 _TIMED = 40
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `ablation.md` and `ablation.json`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment."""
     nasbench201 = data.load(output_dir, settings, "nasbench201")
     rows = np.sort(np.random.default_rng([settings.seed, 45]).permutation(len(nasbench201.corpus))[:_CELLS])
     corpus, accuracy = nasbench201.corpus[rows], nasbench201.accuracies["CIFAR-10"][rows]
@@ -69,16 +69,13 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         f"{distances['two cells of one function']:.3f} within a pair, "
         f"{distances['two cells of two functions']:.3f} between pairs.",
     ]
-    report.write(
-        output_dir,
-        "ablation",
+    return report.Report(
         title="Images, initialisations, encodings",
         columns=["images", "seconds", "tau, one initialisation", "tau, two", "jacov"],
         rows=table,
         comparison=comparison,
         values=values,
     )
-    return values
 
 
 def _extract(job: tuple[str, CellTable, np.ndarray, int]) -> float:

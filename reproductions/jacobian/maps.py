@@ -5,7 +5,6 @@ References:
 """
 
 import pathlib
-from typing import Any
 
 import numpy as np
 from sklearn.manifold import TSNE
@@ -19,8 +18,8 @@ _SHOWN = 1500
 _NEIGHBOURS = 10
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `maps.md`, `maps.json` and `maps.png`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws `maps.png`."""
     nasbench201 = data.load(output_dir, settings, "nasbench201")
     corpus, accuracy = nasbench201.corpus, nasbench201.accuracies["CIFAR-10"]
     rows = np.sort(np.random.default_rng([settings.seed, 43]).permutation(len(corpus))[:_SHOWN])
@@ -45,16 +44,13 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         f"{len(rows)} cells, first initialisation; share of the variance of accuracies that the mean of a cell's "
         f"{_NEIGHBOURS} nearest neighbours explains, before and after t-SNE (settings of scikit-learn)."
     ]
-    report.write(
-        output_dir,
-        "maps",
+    return report.Report(
         title="Maps of NAS-Bench-201",
         columns=["stage", "neighbours in the embedding", "neighbours on the map"],
         rows=table,
         comparison=comparison,
         values={"embedding": values, "map": flat},
     )
-    return values
 
 
 def _map(points: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -53,8 +52,8 @@ class Job:
     settings: Settings
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `search.md`, `search.json` and `search.png`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws `search.png`."""
     nasbench201 = data.load(output_dir, settings, "nasbench201")
     corpus = nasbench201.corpus
     embeddings = {
@@ -113,8 +112,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     ]
     columns = ["search", *(f"regret after {stop}" for stop in stops), "final rank", "best cell found"]
     title = "Search by Gaussian processes"
-    report.write(output_dir, "search", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)
 
 
 def _search(job: Job) -> np.ndarray:

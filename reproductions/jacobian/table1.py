@@ -6,7 +6,6 @@ References:
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
@@ -69,8 +68,8 @@ def features(output_dir: pathlib.Path, settings: Settings, nasbench201: SpaceDat
     return methods
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `table1.md`, `table1.json` and `table1.png`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws `table1.png`."""
     nasbench201 = data.load(output_dir, settings, "nasbench201")
     methods = features(output_dir, settings, nasbench201)
     jobs = [(name, values, nasbench201.accuracies, settings) for name, values in methods.items()]
@@ -123,8 +122,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     )
     values = {"tau": results, "as_good": beaten, "cells": len(nasbench201.corpus), "seed": settings.seed}
     title = "Rank correlation after few labels"
-    report.write(output_dir, "table1", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)
 
 
 def _means(taus: Mapping[str, list[float]], data_set: str, settings: Settings) -> list[float]:

@@ -6,7 +6,6 @@ References:
 
 import functools
 import pathlib
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -32,8 +31,8 @@ _BATCH, _IMAGES = 64, 2000
 _RATE, _MOMENTUM = 0.05, 0.9
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `training.md`, `training.json` and `training_paths.png`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws `training_paths.png`."""
     nasbench201 = data.load(output_dir, settings, "nasbench201")
     corpus, accuracy = nasbench201.corpus, nasbench201.accuracies["CIFAR-10"]
     folder = data.trained_encoder(output_dir, corpus, settings.seed)
@@ -77,8 +76,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     ]
     columns = ["cell", *(f"moved after {steps} updates" for steps in _STEPS[1:]), "training loss"]
     title = "Embeddings of networks in training"
-    report.write(output_dir, "training", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)
 
 
 def _mean_distance(points: np.ndarray) -> float:

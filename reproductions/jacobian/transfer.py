@@ -6,7 +6,6 @@ References:
 
 import itertools
 import pathlib
-from typing import Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
@@ -22,8 +21,8 @@ _TRAINED_SHARE = 0.7
 _FORESTS = 3
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `transfer.md`, `transfer.json` and `transfer.png`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws `transfer.png`."""
     spaces = {space: data.load(output_dir, settings, space) for space in SPACES}
     corpora = [spaces[space].corpus for space in SPACES]
     both = joined(corpora)
@@ -68,16 +67,13 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         output_dir / "transfer.png",
         title="Kendall's tau of transfer",
     )
-    report.write(
-        output_dir,
-        "transfer",
+    return report.Report(
         title="Transfer between spaces",
         columns=["features", *pairs],
         rows=rows,
         comparison=comparison,
         values=values,
     )
-    return values
 
 
 def _add(

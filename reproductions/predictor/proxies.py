@@ -5,7 +5,6 @@ References:
 """
 
 import pathlib
-from typing import Any
 
 import numpy as np
 import scipy.stats
@@ -30,8 +29,8 @@ _LABELS = 40
 _DARTS_CELLS = 30  # pairs of NAS-Bench-301, whose networks are built one by one
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `proxies.md` and `proxies.json`.
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment.
 
     Args:
       output_dir: an existing folder.
@@ -78,10 +77,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     values = {"nasbench201": correlations, "nasbench301_agreement": agreement, "predictors": predictors, "seed": seed}
     columns_of_table = ["score", "Spearman here", "published", "difference", "agreement on NAS-Bench-301"]
     title = "Zero-cost proxies"
-    report.write(
-        output_dir, "proxies", title=title, columns=columns_of_table, rows=rows, comparison=comparison, values=values
-    )
-    return values
+    return report.Report(title=title, columns=columns_of_table, rows=rows, comparison=comparison, values=values)
 
 
 def _darts(

@@ -36,15 +36,12 @@ _MAIN = "mean of the last two"
 _PAPERS = "paper: CL embedding, MLP fine-tuned"
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `table1.md`, `table1.json` and `table1.png`; finished methods are kept in `parts/`.
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws `table1.png`; `parts/` keeps finished methods.
 
     Args:
       output_dir: an existing folder.
       settings: numbers of networks, of fine-tunings per target, and of epochs of contrastive pretraining.
-
-    Returns:
-      The content of `table1.json`.
     """
     corpus = load(output_dir, settings)
     encoders = {name: pretrained(corpus, output_dir, name, settings) for name in ("paper", "tfnas")}
@@ -63,8 +60,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     sizes = {"runs": settings.runs, "seed": settings.seed}
     values = {**sizes, "correlations": correlations, "before_fine_tuning": before}
     _scatter(tasks, encoders["tfnas"][1], output_dir)
-    _write(output_dir, values)
-    return values
+    return _report(values)
 
 
 def pretrained(
@@ -165,7 +161,7 @@ def _scatter(tasks: dict[str, Task], embeddings: np.ndarray, output_dir: pathlib
     plots.prediction_scatter(panels, output_dir / "table1.png")
 
 
-def _write(output_dir: pathlib.Path, values: dict[str, Any]) -> None:
+def _report(values: dict[str, Any]) -> report.Report:
     correlations = values["correlations"]
     table = [["published: " + name, *row] for name, row in PAPER.items()]
     for name, families in correlations.items():
@@ -188,4 +184,4 @@ def _write(output_dir: pathlib.Path, values: dict[str, Any]) -> None:
     )
     columns = ["Spearman's correlation", *(f"{name} ({count} labels)" for name, count in TARGETS.items())]
     title = f"Accuracy of unseen networks by rank, {values['runs']} fine-tunings each"
-    report.write(output_dir, "table1", title=title, columns=columns, rows=table, comparison=comparison, values=values)
+    return report.Report(title=title, columns=columns, rows=table, comparison=comparison, values=values)

@@ -45,8 +45,8 @@ VARIANTS: dict[str, encoder_config.GraphEncoderConfig] = {
 }
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `table2.md` and `table2.json`: a Gaussian process on the embeddings of each variant.
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment: a Gaussian process on the embeddings of each variant.
 
     Args:
       output_dir: an existing folder.
@@ -78,8 +78,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     ]
     columns = ["Spearman's correlation", *(f"{name} ({count} labels)" for name, count in TARGETS.items())]
     title = "Ablations of the contrastive encoder"
-    report.write(output_dir, "table2", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)
 
 
 class _Lazily:

@@ -41,8 +41,8 @@ PAPER = {
 _COLUMNS = {"nasbench101": "test_accuracy_108", "nasbench201": "cifar10_test_accuracy_200"}
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `table3.md`, `table3.json` and a figure per space.
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws a figure per space.
 
     Args:
       output_dir: an existing folder.
@@ -83,8 +83,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     ]
     columns = ["search", "queries", "runs", "best test accuracy %", "mean rank", "worst rank"]
     title = "Search by guided evolution"
-    report.write(output_dir, "table3", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)
 
 
 def _search(

@@ -8,7 +8,6 @@ References:
 """
 
 import pathlib
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -32,8 +31,8 @@ _QUERIES = 20  # networks that are trained
 _LABELS = 10  # queries that are drawn at random
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `table4.md`, `table4.json` and `table4.png`.
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws `table4.png`.
 
     Args:
       output_dir: an existing folder.
@@ -76,8 +75,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     )
     columns = ["MobileNetV3 on digits", "networks", "mean validation %", "best %"]
     title = "Search in the once-for-all MobileNetV3 space with an evaluator of one's own"
-    report.write(output_dir, "table4", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)
 
 
 def _network(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> tf_keras.Model:

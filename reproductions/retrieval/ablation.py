@@ -44,8 +44,8 @@ def _variants() -> dict[str, MotifEncoderConfig]:
     return {label: dataclasses.replace(_OURS, **fields) for label, fields in changes.items()}
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `ablation.md` and `ablation.json`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment."""
     epochs = settings.epochs_of(SET)
     jobs = [
         job
@@ -67,5 +67,4 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     values = {"measurements": measurements, "seed": settings.seed}
     columns = ["variant", *column_titles()]
     title = "Ablations of retrieval"
-    report.write(output_dir, "ablation", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)

@@ -13,8 +13,8 @@ from tfnas.encoders.motif.config import preset
 HUBS = {"realworld": ("timm", "torchvision"), "corpus": ("keras",)}
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `sources.md` and `sources.json`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment."""
     presets = {label: kind for label, kind in LEARNED.items() if label in ("GCN", "tfnas")}
     jobs = [
         job
@@ -53,5 +53,4 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
     values = {"measurements": results, "seed": settings.seed}
     columns = ["collection: method", *(metric.upper() for metric in METRICS)]
     title = "Queries from a hub that nothing is trained on"
-    report.write(output_dir, "sources", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)

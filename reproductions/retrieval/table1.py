@@ -31,8 +31,8 @@ _PUBLISHED = (
 )
 
 
-def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
-    """Writes `table1.md`, `table1.json` and `table1.png`."""
+def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
+    """Runs the experiment and draws `table1.png`."""
     jobs = [
         job
         for name in SETS
@@ -73,8 +73,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> dict[str, Any]:
         title="Mean average precision at 20",
     )
     title = "Retrieval at 20"
-    report.write(output_dir, "table1", title=title, columns=columns, rows=rows, comparison=comparison, values=values)
-    return values
+    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)
 
 
 def _epochs(label: str, epochs: int) -> int:

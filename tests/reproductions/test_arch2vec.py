@@ -101,7 +101,9 @@ def test_table_3(table, tmp_path, monkeypatch):
     monkeypatch.setattr(table3, "_inputs", lambda encoder: inputs)
     monkeypatch.setattr(processes, "run", lambda function, jobs, *_: [function(job) for job in jobs])
     monkeypatch.setattr(processes, "quiet", lambda folder: None)
-    values = table3.reproduce(CountingEncoder(), tmp_path, runs=4)
+    report = table3.reproduce(CountingEncoder(), tmp_path, runs=4)
+    report.write(tmp_path, "table3")
+    values = report.values
     assert values == json.loads((tmp_path / "table3.json").read_text())
     for data_set in DATA_SETS:
         part = values[data_set]
@@ -117,7 +119,7 @@ def test_table_3(table, tmp_path, monkeypatch):
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("found.npz")}
     assert len(files) == 3 * 10
     again = table3.reproduce(CountingEncoder(), tmp_path, runs=4)
-    assert again == values
+    assert again == report
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("found.npz")}
 
 
@@ -146,19 +148,20 @@ def table101(small_nasbench101):
 
 @pytest.mark.slow
 def test_figure_2(table101, tmp_path):
-    values = figure2.reproduce(table101, CountingEncoder(), tmp_path, seeds=2, samples=60)
+    report = figure2.reproduce(table101, CountingEncoder(), tmp_path, seeds=2, samples=60)
+    values = report.values
     for name in ("arch2vec", "supervised"):
         assert len(values[name]["any"]["rmse"]) == 2
         assert max(values[name]["above 80 %"]["rmse"]) < 0.01
         assert min(values[name]["above 80 %"]["pearson"]) > 0.9
     assert min(values["arch2vec"]["any"]["rmse"]) > max(values["arch2vec"]["above 80 %"]["rmse"])
-    assert "0.018 ± 0.001" in (tmp_path / "figure2.md").read_text()
+    assert ("paper, arch2vec", "0.018 ± 0.001", "0.67 ± 0.02") in report.rows
     assert (tmp_path / "figure2.png").stat().st_size > 0
 
 
 def test_figure_3(table101, tmp_path):
     """Counts of operations change with relabelled vertices, and not with flipped edges."""
-    values = figure3.reproduce(table101, CountingEncoder(), tmp_path, steps=60, samples=LABELLED)
+    values = figure3.reproduce(table101, CountingEncoder(), tmp_path, steps=60, samples=LABELLED).values
     assert values["arch2vec"]["spearman"] > 0.1
     distances = values["arch2vec"]["mean_distance"]
     assert distances["1"] < distances["4"]
@@ -175,7 +178,7 @@ def test_a_walk_of_single_edits(small_nasbench101, rng):
 
 @pytest.mark.slow
 def test_figure_4(table101, tmp_path):
-    values = figure4.reproduce(table101, CountingEncoder(), tmp_path, cells=200, samples=60)
+    values = figure4.reproduce(table101, CountingEncoder(), tmp_path, cells=200, samples=60).values
     assert values["arch2vec"]["smoothness_of_embedding"] > 0.9
     assert values["cells"] == 200
     folder = tmp_path / "figure4_projector"
@@ -195,7 +198,7 @@ def test_figure_5(table101, small_nasbench101, tmp_path):
         steps=3,
         sampled_cells=200,
         samples=LABELLED,
-    )
+    ).values
     found = values["nasbench101, arch2vec"]
     assert 0 < found["step"] < found["random_pairs"]
     assert set(values) >= {"nasbench101, supervised", "darts, arch2vec"}
@@ -253,20 +256,21 @@ def test_samples_of_a_mixture(small_nasbench101):
 def test_table_1(tmp_path):
     """One short pretraining in a process of its own; a second call repeats nothing."""
     arguments = {"spaces": ["darts"], "variants": ["arch2vec"], "seeds": 1, "darts_cells": 1200, "epochs": {"darts": 1}}
-    values = table1.reproduce(tmp_path, **arguments)
-    (summary,) = values["darts"]["arch2vec"]
+    report = table1.reproduce(tmp_path, **arguments)
+    (summary,) = report.values["darts"]["arch2vec"]
     assert summary["train_cells"] == 1080
     assert {"mixture_validity", "published_validity", "independent_validity"} <= set(summary)
     stamp = (tmp_path / "table1" / "darts_arch2vec_1" / "summary.json").stat().st_mtime_ns
-    assert table1.reproduce(tmp_path, **arguments) == values
+    assert table1.reproduce(tmp_path, **arguments) == report
     assert (tmp_path / "table1" / "darts_arch2vec_1" / "summary.json").stat().st_mtime_ns == stamp
-    assert "99.79 / 33.36 / 100" in (tmp_path / "table1.md").read_text()
+    assert report.rows[0][-1] == "99.79 / 33.36 / 100"
     assert (tmp_path / "table1.png").stat().st_size > 0
 
 
 @pytest.mark.slow
 def test_table_4(tmp_path):
-    values = table4.reproduce(CountingEncoder(), tmp_path, queries=1, candidates=50, query_epochs=1, final_epochs=1)
+    sizes = {"queries": 1, "candidates": 50, "query_epochs": 1, "final_epochs": 1}
+    values = table4.reproduce(CountingEncoder(), tmp_path, **sizes).values
     assert len(values["arch2vec-BO"]["genotype"].split(",")) == 8
     assert 0 <= values["arch2vec-RL"]["test_error"] <= 1
     assert "3.617 million parameters" in values["published_cells"][0]

@@ -10,6 +10,7 @@ from reproductions import processes
 from reproductions.jacobian import ablation, data, maps, search, table1, transfer
 from reproductions.jacobian.data import SpaceData, load
 from reproductions.jacobian.settings import Settings
+from reproductions.registry import PAPERS
 from tfnas.benchmarks.table import write_table
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
@@ -82,7 +83,7 @@ def small_experiment(monkeypatch, folder):
 
 
 def test_table1_finds_what_the_spectra_tell(experiment):
-    found = table1.run(experiment, SETTINGS)
+    found = PAPERS["jacobian"].run("table1", experiment, SETTINGS).values
     tau = {name: np.mean(taus["CIFAR-10/20"]) for name, taus in found["tau"].items()}
     assert tau["log singular values"] > 0.7
     assert tau["snip"] < 0.3
@@ -100,7 +101,7 @@ def test_labels_are_the_same_for_all_methods():
 
 
 def test_search_spends_what_it_says(experiment):
-    values = search.run(experiment, SETTINGS)
+    values = search.run(experiment, SETTINGS).values
     for name, found in values.items():
         assert len(found["regret"]) == 25, name
         assert np.all(np.diff(found["regret"]) <= 1e-9)
@@ -111,7 +112,7 @@ def test_search_spends_what_it_says(experiment):
 
 
 def test_transfer_covers_all_pairs(experiment):
-    values = transfer.run(experiment, SETTINGS)
+    values = transfer.run(experiment, SETTINGS).values
     assert set(values["log singular values"]) == {
         f"{a} -> {b}" for a in ("nats_size", "nasbench201") for b in ("nats_size", "nasbench201")
     }
@@ -120,13 +121,17 @@ def test_transfer_covers_all_pairs(experiment):
 
 def test_maps(experiment, monkeypatch):
     monkeypatch.setattr(maps, "_SHOWN", 40)
-    values = maps.run(experiment, SETTINGS)
-    assert set(values) == {
-        "raw projections",
-        "untrained encoder (published)",
-        "contrastive, published",
-        "contrastive, spectra (tfnas)",
-    }
+    values = maps.run(experiment, SETTINGS).values
+    assert (
+        set(values["embedding"])
+        == set(values["map"])
+        == {
+            "raw projections",
+            "untrained encoder (published)",
+            "contrastive, published",
+            "contrastive, spectra (tfnas)",
+        }
+    )
     assert (experiment / "maps.png").stat().st_size
 
 

@@ -14,6 +14,7 @@ from reproductions.predictor.corpus import TARGETS, fine_tuning_sets
 from reproductions.predictor.methods import Task
 from reproductions.predictor.regression import RegressionConfig
 from reproductions.predictor.settings import Settings
+from reproductions.registry import PAPERS
 from tfnas.benchmarks.table import write_table
 from tfnas.encoders.computation_graph.config import preset
 from tfnas.networks import symbolic
@@ -137,24 +138,22 @@ def test_table1_and_table2(data, tmp_path, monkeypatch):
     from tfnas.encoders.computation_graph import config
 
     monkeypatch.setattr(table1.encoder_config, "preset", lambda name: config.preset(name, **small))
-    values = table1.run(tmp_path, SETTINGS)
-    assert len(values["correlations"]) == 13
-    text = (tmp_path / "table1.md").read_text()
-    assert "0.553 ± 0.09" in text
+    report = table1.run(tmp_path, SETTINGS)
+    assert len(report.values["correlations"]) == 13
+    assert report.rows[1][1] == "0.553 ± 0.09"
     assert (tmp_path / "table1.png").exists()
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
-    (tmp_path / "table1.md").unlink()
-    assert table1.run(tmp_path, SETTINGS) == values
+    assert table1.run(tmp_path, SETTINGS) == report
     assert kept == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
     variants = {"tfnas": config.preset("tfnas", **small), "SimCLR": config.preset("tfnas", loss="simclr", **small)}
     monkeypatch.setattr(table2, "VARIANTS", variants)
-    values = table2.run(tmp_path, SETTINGS)
+    values = table2.run(tmp_path, SETTINGS).values
     assert list(values["correlations"]) == ["tfnas, untrained", "tfnas", "SimCLR"]
 
 
 def test_table3(data, tmp_path, monkeypatch):
     monkeypatch.setattr(table3, "QUERIES", {"nasbench101": (20, 8), "nasbench201": (20, 8)})
-    values = table3.run(tmp_path, SETTINGS)
+    values = PAPERS["predictor"].run("table3", tmp_path, SETTINGS).values
     for space in ("nasbench101", "nasbench201"):
         assert (tmp_path / f"table3_{space}.png").exists()
         for found in values[space].values():
@@ -184,10 +183,11 @@ def test_table4(tmp_path, monkeypatch):
             return [Score(sum("expand_6" in n for n in a.operations) / 20, 0.5, 1.0) for a in architectures]
 
     monkeypatch.setattr(table4, "TrainedEvaluator", Evaluator)
-    values = table4.run(tmp_path, SETTINGS)
+    report = table4.run(tmp_path, SETTINGS)
+    values = report.values
     assert len(values["validation"]) == 20
     assert values["best_validation"] == max(values["validation"])
-    assert "with the pretrained supernet" in (tmp_path / "table4.md").read_text()
+    assert "with the pretrained supernet" in report.comparison[1]
 
 
 def test_proxies(data, tmp_path, monkeypatch):
@@ -206,9 +206,10 @@ def test_proxies(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(predictor_proxies, "scorer", scorer)
     monkeypatch.setattr(NASBench201, "sample_without", sample)
-    values = predictor_proxies.run(tmp_path, SETTINGS)
+    report = predictor_proxies.run(tmp_path, SETTINGS)
+    values = report.values
     assert values["nasbench201"]["snip"] > 0.7
     assert len(values["predictors"]["GP on proxies"]) == 2
-    assert "0.859" in (tmp_path / "proxies.md").read_text()
-    again = predictor_proxies.run(tmp_path, SETTINGS)
+    assert "0.859" in {row[2] for row in report.rows}
+    again = predictor_proxies.run(tmp_path, SETTINGS).values
     assert again["nasbench201"] == values["nasbench201"]
