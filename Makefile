@@ -39,7 +39,7 @@ lint: .venv
 	$(BIN)/mypy
 
 docs: .venv
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The resolution is for CPython on Linux; its markers, which every line would bear, are left out.
 requirements: .venv

@@ -6,6 +6,7 @@ import logging
 import pathlib
 import posixpath
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from latex2mathml import converter
@@ -50,10 +51,23 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def _dollars(text: str) -> str:
+    """A text of a notebook with MathML where dollars enclose a formula."""
+    return _DOLLARS.sub(lambda match: mathml(match[2], match[1] == "$$"), text)
+
+
+def _headings(items: Iterable[Any]) -> None:
+    """Turns the formulas in a table of contents into MathML."""
+    for item in items:
+        item.title = _dollars(item.title)
+        _headings(item.children)
+
+
 def on_page_content(text: str, page: Any, config: Any, files: Any) -> str:
     """A page with formulas as MathML; in a notebook links lead to pages, and scripts are left out."""
     if not page.file.src_uri.endswith(".ipynb"):
         return _MARKED.sub(lambda match: mathml(match[3], match[2] == "["), text)
+    _headings(page.toc)
 
     def link(match: re.Match) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(page.file.src_uri), match[2]))
@@ -63,13 +77,10 @@ def on_page_content(text: str, page: Any, config: Any, files: Any) -> str:
             return match[0]
         return f'{match[1]}="{file.url_relative_to(page.file)}'
 
-    def formula(match: re.Match) -> str:
-        return mathml(match[2], match[1] == "$$")
-
     def cell(match: re.Match) -> str:
         pieces = _CODE.split(_LOCAL.sub(link, match[2]))
         # The split gives text and code by turns.
-        pieces[::2] = [_DOLLARS.sub(formula, piece) for piece in pieces[::2]]
+        pieces[::2] = map(_dollars, pieces[::2])
         return match[1] + "".join(pieces) + match[3]
 
     return _NOTEBOOK_TEXT.sub(cell, _SCRIPT.sub("", text))
