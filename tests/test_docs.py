@@ -1,7 +1,10 @@
 """What the documents name exists: links, files, programs, flags, targets, numbers; their Python blocks run."""
 
 import functools
+import importlib.util
 import re
+import types
+from xml.etree import ElementTree
 
 import pytest
 
@@ -23,6 +26,15 @@ def flags_of(program: str, kind: str) -> set[str]:
     """Names of the flags in a program's help; the kind is the word that decides on more flags, or empty."""
     done = fork.run(program, *filter(None, [kind, "--help"]))
     return set(re.findall(r"^ {2}--(?:\[no\])?(\w+)", done.stdout, re.MULTILINE))
+
+
+@functools.cache
+def extension() -> types.ModuleType:
+    """The module that turns formulas into MathML while the site is built."""
+    specification = importlib.util.spec_from_file_location("pages", ROOT / "docs" / "extensions" / "pages.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +138,23 @@ def test_the_check_of_the_installation(capfd):
 
 def test_the_citation_has_the_version():
     assert f"\nversion: {tfnas.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+@pytest.mark.parametrize(
+    ("latex", "text", "spaces"),
+    [
+        (r"\tilde{A} = A + A^\top", "A~=A+A\u22a4", 0),
+        (r"\mathcal L &lt; 2\log x", "\u2112<2logx", 2),
+        (r"\begin{aligned} a &amp;= b \\ c &amp;= d \end{aligned}", "a=bc=d", 0),
+    ],
+)
+def test_formulas_become_mathml(latex, text, spaces, caplog):
+    tree = ElementTree.fromstring(extension().mathml(latex, display=True))
+    assert "".join(tree.itertext()).replace(" ", "") == text
+    assert len(tree.findall(".//{*}mspace")) == spaces
+    assert not caplog.records
+
+
+def test_a_formula_without_mathml_is_a_warning(caplog):
+    extension().mathml(r"\nosuch x", display=False)
+    assert r"no MathML for the formula \nosuch x" in caplog.text

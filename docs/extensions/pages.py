@@ -21,6 +21,7 @@ _NOTEBOOK_TEXT = re.compile(
     r'(<div class="jp-RenderedHTMLCommon jp-RenderedMarkdown[^>]*>)(.*?)(</div>\s*</div>)', re.DOTALL
 )
 _CODE = re.compile(r"(<(?:code|pre)\b.*?</(?:code|pre)>)", re.DOTALL)
+_FUNCTION = r"\\(log|ln|exp|max|min|cos|sin|tanh)(?![a-zA-Z])"
 _SCRIPT = re.compile(r"<script\b[^>]*>.*?</script>", re.DOTALL)
 _LOCAL = re.compile(r'\b(href|src)="(?!\w+:|#)([^"#]+)')
 _REMOTE = re.compile(r'<(?:script|link|img)\b[^>]*\b(?:href|src)="(?:https?:)?//[^"]*"')
@@ -37,6 +38,10 @@ def mathml(formula: str, display: bool) -> str:
     # The converter aligns in starred environments alone, and needs braces around the letter of an alphabet.
     latex = re.sub(r"(begin|end)\{(?:aligned|split|align)\}", r"\1{align*}", latex)
     latex = re.sub(r"\\(math(?:bf|bb|cal|rm|sf|it)|boldsymbol)\s+(\w)", r"\\\1{\2}", latex)
+    # It leaves no room around the name of a function, and too much after the name of an operator.
+    latex = re.sub(rf"(?<=[a-zA-Z0-9)}}\]])\s*{_FUNCTION}", r"\\,\\\1", latex)
+    latex = re.sub(rf"{_FUNCTION}\s*(?=[a-zA-Z0-9]|\\[a-zA-Z])", r"\\\1\\,", latex)
+    latex = latex.replace(r"\operatorname{", r"\mathrm{")
     text = converter.convert(latex, display="block" if display else "inline")
     # nbconvert escapes the signs of a formula, so that a tag tells of dollars that enclose something else.
     if "<" in formula or re.search(r">(?:\\|&amp;)", text):
