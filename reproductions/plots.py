@@ -206,11 +206,12 @@ def paths_in_map(
     low, high = np.quantile(values, (0.05, 0.99))
     dots = axes.scatter(*points.T, c=values, s=6, cmap="viridis", vmin=low, vmax=high, linewidths=0, alpha=0.5)
     for number, (name, steps) in enumerate(paths.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot(*steps.T, color=colour, linewidth=1.6, label=name)
-        axes.plot(*steps[0], marker="o", color=colour)
-        axes.plot(*steps[-1], marker=">", color=colour)
+        colour = look(number)["color"]
+        axes.plot(*steps.T, color="white", linewidth=3.2)
+        axes.plot(*steps.T, linewidth=1.6, label=name, **look(number))
+        axes.plot(*steps[0], marker="o", color=colour, markeredgecolor="white")
+        axes.plot(*steps[-1], marker=">", color=colour, markeredgecolor="white")
     axes.set(xticks=[], yticks=[], title="from initialisation (circle) to the end of training (triangle)")
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
-    figure.colorbar(dots, label=label)
+    figure.colorbar(dots, label=label).solids.set_alpha(1)
     save_figure(figure, file)
