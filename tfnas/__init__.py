@@ -25,7 +25,7 @@ if _typing.TYPE_CHECKING:
 __version__ = "0.1.0"
 
 if "TFNAS_QUIET_WORKERS" in _os.environ:  # a process that a binary started; see tfnas.runtime
-    _importlib.import_module("tfnas.runtime").quiet_import()
+    _importlib.import_module("tfnas.runtime").quiet_worker()
 
 _FUNCTIONS = {"benchmark": "api", "import_model": "graphs.importers", "load": "api", "space": "api"}
 _MODULES = tuple(module.name for module in _pkgutil.iter_modules(__path__) if module.name != "api")

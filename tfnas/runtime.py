@@ -79,7 +79,7 @@ class _QuietLoader(importlib.abc.Loader):
         with without_noise():
             self._loader.exec_module(module)
             if self._look_for_devices and not module.config.list_physical_devices("GPU"):
-                os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # no process that this process starts looks again
+                os.environ[QUIET_WORKERS] = _NO_GPU
 
 
 class _QuietFinder(importlib.abc.MetaPathFinder):
@@ -125,15 +125,20 @@ def _package(frame: types.FrameType) -> str:
 
 
 QUIET_WORKERS = "TFNAS_QUIET_WORKERS"
-"""Variable in the environment of processes that a binary starts; tfnas calls `quiet_import` there."""
+"""Variable in the environment of processes that a binary starts, which call `quiet_worker` when they import tfnas."""
+_GPU, _NO_GPU = "a GPU or none", "no GPU"  # what the binary knows of the machine
 
 
-def quiet_import(look_for_devices: bool = False) -> None:
-    """Lets TensorFlow, when it is imported, start `without_noise` and without the packages that Keras does not need.
+def quiet_worker() -> None:
+    """Lets TensorFlow, when a process that a binary started imports it, start as in the binary.
 
-    Args:
-      look_for_devices: True to look for devices at once; not in a process that is to be forked.
+    A process that is forked later must not have looked for GPUs, unless there is none.
     """
+    _quiet_import(look_for_devices=os.environ[QUIET_WORKERS] == _NO_GPU)
+
+
+def _quiet_import(look_for_devices: bool) -> None:
+    """Lets TensorFlow, when it is imported, start `without_noise` and without the packages that Keras does not need."""
     sys.meta_path[:0] = [_QuietFinder(look_for_devices), _LeanFinder()]
 
 
@@ -147,8 +152,8 @@ def prepare_tensorflow() -> None:
         return
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0":
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-        os.environ[QUIET_WORKERS] = "1"
-        quiet_import(look_for_devices=True)
+        os.environ[QUIET_WORKERS] = _GPU
+        _quiet_import(look_for_devices=True)
 
 
 def one_thread_per_operation() -> None:

@@ -172,7 +172,8 @@ def test_tensorflow_starts_without_noise_in_a_binary_and_in_its_workers(tmp_path
     assert fresh(program, **environment) == "imported\nasked\n"
     assert fresh(program, **environment | {"TF_CPP_MIN_LOG_LEVEL": "0"}) == f"{NOISE}imported\n"
     worker = "import tfnas, tensorflow"
-    assert fresh(worker, **environment, TFNAS_QUIET_WORKERS="1") == "imported\n"
+    assert fresh(worker, **environment, TFNAS_QUIET_WORKERS="a GPU or none") == "imported\n"
+    assert fresh(worker, **environment, TFNAS_QUIET_WORKERS="no GPU") == "imported\nasked\n"
     assert fresh(worker, **environment) == f"{NOISE}imported\n"
 
 
