@@ -21,6 +21,8 @@ def test_a_name_is_a_shipped_model_and_a_path_is_a_folder(tmp_path, monkeypatch)
     assert saved_models.folder("cg_encoder") == ROOT / "saved_models" / "cg_encoder"
     assert saved_models.folder("./cg_encoder").samefile(tmp_path / "cg_encoder")
     assert saved_models.folder("~/cg_encoder") == tmp_path / "cg_encoder"
+    assert saved_models.model_path("cg_encoder") == saved_models.folder("cg_encoder")
+    assert saved_models.model_path("~/mine.onnx") == tmp_path / "mine.onnx"
     assert saved_models.folder(pathlib.Path(tmp_path)) == tmp_path
 
 

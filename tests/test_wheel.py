@@ -93,11 +93,12 @@ def test_four_jobs_in_python(installed):
         (["embed", "--encoder=arch2vec_nasbench201", "--output_dir=~/cells"], "15,625 cells in "),
         (["search", "--benchmark=digits201", "--queries=20", "--output_dir=~/search"], "| strategy "),
         (["predict", "--model=~/my_model.keras"], "| prediction "),
+        (["inspect", "--model=arch2vec_nasbench201", "--drawing=~/graph.png"], "| operator "),
         (["retrieve", "--model=~/my_model.keras", "--page=~/relatives.html"], "keras/my_model: 4 operators"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_four_commands_answer_first_and_without_noise(arguments, answer, installed):
+def test_commands_answer_first_and_without_noise(arguments, answer, installed):
     done = installed("tfnas", *arguments)
     assert done.stdout.startswith(answer)
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.strip()]

@@ -21,13 +21,23 @@ def shipped_names() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob(f"*/{artefacts.MANIFEST_NAME}"))
 
 
-def folder(name_or_folder: artefacts.PathLike) -> pathlib.Path:
-    """The folder of a model.
+def model_path(name_or_path: artefacts.PathLike) -> pathlib.Path:
+    """The path of a model of any kind: the folder of a shipped model for its name, and other paths as they are.
 
-    The name of a shipped model always means the shipped model; `./name` is a folder of the same name.
+    The name of a shipped model always means the shipped model; `./name` is a file or folder of the same name.
 
     Args:
-      name_or_folder: name of a shipped model, or a folder, where `~` is the user's home.
+      name_or_path: name of a shipped model, or a path, where `~` is the user's home.
+    """
+    name = os.fspath(name_or_path)
+    return SHIPPED / name if name in shipped_names() else pathlib.Path(name).expanduser()
+
+
+def folder(name_or_folder: artefacts.PathLike) -> pathlib.Path:
+    """The folder of a model that tfnas exported.
+
+    Args:
+      name_or_folder: name of a shipped model, or a folder, as `model_path` takes them.
 
     Raises:
       ConfigurationError: neither the name of a shipped model nor an existing folder.
@@ -36,12 +46,12 @@ def folder(name_or_folder: artefacts.PathLike) -> pathlib.Path:
       >>> folder("cg_encoder") == SHIPPED / "cg_encoder"
       True
     """
-    name, path = os.fspath(name_or_folder), pathlib.Path(name_or_folder).expanduser()
-    if name in shipped_names():
-        return SHIPPED / name
-    if not name or not path.is_dir():
+    path = model_path(name_or_folder)
+    if not os.fspath(name_or_folder) or not path.is_dir():
         shipped = ", ".join(shipped_names())
-        raise ConfigurationError(f"{name!r}: neither an existing folder nor the name of a shipped model ({shipped})")
+        raise ConfigurationError(
+            f"{os.fspath(name_or_folder)!r}: neither an existing folder nor the name of a shipped model ({shipped})"
+        )
     return path
 
 

@@ -10,7 +10,7 @@ import pathlib
 
 from tfnas import flags as tfnas_flags
 
-_MODEL = tfnas_flags.define_path("model", None, "The model's file or folder.", required=True)
+_MODEL = tfnas_flags.define_path("model", None, "File or folder of a model, or a shipped name.", required=True)
 _DRAWING = tfnas_flags.define_path("drawing", None, "File of the drawing; <model>_graph.png in this folder by default.")
 tfnas_flags.define_input_shape()
 
@@ -18,10 +18,11 @@ tfnas_flags.define_input_shape()
 def main() -> None:
     """Flags -> `tfnas.graphs.importers.from_file` and `tfnas.graphs.drawing`."""
     shape = tfnas_flags.input_shape()
+    from tfnas import saved_models
     from tfnas.graphs import importers
     from tfnas.graphs.drawing import draw_computation_graph, operator_table
 
-    graph = importers.from_file(_MODEL.value, input_shape=shape)
+    graph = importers.from_file(saved_models.model_path(_MODEL.value), input_shape=shape)
     drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
     draw_computation_graph(graph, drawing)
     print(operator_table(graph))

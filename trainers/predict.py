@@ -16,7 +16,7 @@ import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 
-_MODEL = tfnas_flags.define_path("model", None, "The model's file or folder.", required=True)
+_MODEL = tfnas_flags.define_path("model", None, "File or folder of a model, or a shipped name.", required=True)
 _PREDICTOR = tfnas_flags.define_path("predictor", "cg_predictor", "Predictor: a shipped name or a folder.")
 _FIGURE = tfnas_flags.define_path("figure", None, "Where the map of known networks goes; none by default.")
 _JSON = tfnas_flags.define_path("json", None, "Where the answer goes as JSON; none by default.")
@@ -33,7 +33,7 @@ def main() -> None:
     from tfnas.predictors import saved
 
     predictor = saved.SavedPredictor(saved_models.folder(_PREDICTOR.value))
-    graph = importers.from_file(_MODEL.value, input_shape=shape)
+    graph = importers.from_file(saved_models.model_path(_MODEL.value), input_shape=shape)
     answer = predictor.predict(graph)
     print(answer)
     if _JSON.value:

@@ -185,6 +185,12 @@ def test_keras_does_without_packages_that_others_import(tmp_path):
     assert fresh(program, **environment) == "sklearn is hidden from keras\nsklearn\n"
 
 
+def test_without_standard_error_there_is_nothing_to_filter():
+    program = "from tfnas import runtime\nwith runtime.without_noise(): print('works')"
+    command = ["sh", "-c", 'exec 2>&-; exec "$0" -c "$1"', sys.executable, program]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout == "works\n"
+
+
 def test_importing_tfnas_leaves_imports_and_descriptors_alone():
     program = """
 import os, sys
