@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
 
 from tests.graphs.isomorphism import equivalent
 from tfnas.corpora.graphs import write_graphs
@@ -119,13 +118,6 @@ class Checker(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.text.append(data)
-
-
-def test_principal_plane_is_that_of_scikit_learn(rng):
-    for shape in ((30, 8), (8, 30)):
-        vectors = rng.normal(size=shape).astype(np.float32)
-        expected = PCA(2, svd_solver="full").fit_transform(vectors.astype(np.float64))
-        np.testing.assert_allclose(relatives.principal_plane(vectors), expected, atol=1e-9)
 
 
 def test_page_and_table(retriever, tmp_path):

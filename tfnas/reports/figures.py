@@ -16,6 +16,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import isotonic_regression
 
+from tfnas.reports.planes import PrincipalPlane
+
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2")
 STYLES = ("-", "--", "-.", ":")
 _GREY = "#8b93a1"
@@ -187,9 +189,7 @@ def embedding_map(
       path: file of the figure; the suffix is replaced.
       title: text above the figure.
     """
-    from sklearn.decomposition import PCA
-
-    points = PCA(2, random_state=0).fit_transform(embeddings)
+    points = PrincipalPlane(embeddings).points(embeddings)
     figure, axes = plt.subplots(figsize=(6.4, 5))
     axes.scatter(
         *points.T, s=4, color=_GREY, alpha=_opacity(len(points), 3000), linewidths=0, rasterized=True,
@@ -239,10 +239,8 @@ def family_map(
       title: text above the figure.
       marked: embedding `[D]` that gets a ring; None for no ring.
     """
-    from sklearn.decomposition import PCA
-
-    plane = PCA(2, random_state=0).fit(embeddings)
-    points = plane.transform(embeddings)
+    plane = PrincipalPlane(embeddings)
+    points = plane.points(embeddings)
     figure, axes = plt.subplots(figsize=(6.4, 5))
     largest = [name for name, _ in collections.Counter(families).most_common(len(COLOURS))]
     names = np.array(families)
@@ -252,7 +250,7 @@ def family_map(
     for colour, name in zip(COLOURS, largest, strict=False):
         axes.scatter(*points[names == name].T, color=colour, label=name, **shape)
     if marked is not None:
-        point = plane.transform(marked[None])[0]
+        point = plane.points(marked[None])[0]
         axes.scatter(*point, s=160, facecolors="none", edgecolors="black", linewidths=1.8, label="this network")
     legend = axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     for handle in legend.legend_handles:

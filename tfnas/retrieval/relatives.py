@@ -15,6 +15,7 @@ from tfnas.graphs.motifs.two_level import TwoLevelGraphs
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.reports import tables
+from tfnas.reports.planes import PrincipalPlane
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index, Match
 
@@ -240,24 +241,8 @@ class Retriever:
                 )
             )
         embeddings = np.concatenate([embedding, self.index.embeddings[[match.row for match in neighbours]]])
-        return Answer(query, tuple(explained), pieces, sizes, kinds, principal_plane(embeddings), tuple(neighbours))
-
-
-def principal_plane(vectors: np.ndarray) -> np.ndarray:
-    """The first two principal components of vectors.
-
-    Args:
-      vectors: `[n, D]`, n and D at least 2.
-
-    Returns:
-      float64 `[n, 2]`; the largest entry of each component's direction is positive.
-    """
-    centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, dtype=np.float64)
-    values, rows = np.linalg.eigh(centred @ centred.T)
-    points = rows[:, :-3:-1] * np.sqrt(np.maximum(values[:-3:-1], 0))
-    directions = centred.T @ points
-    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
-    return points * np.where(largest < 0, -1, 1)
+        points = PrincipalPlane(embeddings).points(embeddings)
+        return Answer(query, tuple(explained), pieces, sizes, kinds, points, tuple(neighbours))
 
 
 def _operators(graphs: PackedGraphs, nodes: np.ndarray) -> tuple[str, ...]:

@@ -1,0 +1,37 @@
+"""The plane in which maps show embeddings."""
+
+import numpy as np
+
+
+class PrincipalPlane:
+    """The plane of the first two principal components of vectors.
+
+    Args:
+      vectors: `[n, D]`, n and D at least 2.
+
+    Attributes:
+      mean: float64 `[D]`, mean of the vectors.
+      directions: float64 `[D, 2]`, columns of length 1 whose largest entry is positive; a column of zeros where the
+        vectors do not vary.
+
+    Example:
+      >>> PrincipalPlane([[0, 0, 1], [0, 2, 1], [0, 4, 1], [3, 2, 1]]).directions.round(3).tolist()
+      [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
+    """
+
+    def __init__(self, vectors: np.ndarray):
+        vectors = np.asarray(vectors, np.float64)
+        self.mean = vectors.mean(axis=0)
+        centred = vectors - self.mean
+        # The eigenvectors of the smaller of two matrices that have the same eigenvalues.
+        if len(centred) < centred.shape[1]:
+            directions = centred.T @ np.linalg.eigh(centred @ centred.T)[1][:, :-3:-1]
+        else:
+            directions = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1]
+        largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
+        lengths = np.linalg.norm(directions, axis=0) * np.where(largest < 0, -1, 1)
+        self.directions = np.divide(directions, lengths, out=np.zeros_like(directions), where=lengths != 0)
+
+    def points(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors `[m, D]` as points of the plane, float64 `[m, 2]`."""
+        return (vectors - self.mean) @ self.directions
