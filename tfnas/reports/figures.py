@@ -182,6 +182,8 @@ def embedding_map(
 ) -> None:
     """The first two principal components of all embeddings, with scored architectures coloured by score.
 
+    The more architectures have scores, the smaller and the more transparent their dots are.
+
     Args:
       embeddings: float `[N, D]`.
       rows: rows of the scored architectures; may be empty.

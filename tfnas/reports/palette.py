@@ -63,7 +63,7 @@ def colour(name: str, kernel: int | None = None) -> tuple[float, float, float]:
             width = kernel or (int(numbers[1] or numbers[2]) if numbers else 3)
             share = {1: 0.45, 2: 0.7, 3: 0.85, 4: 0.95}.get(width, 1.1 if width < 7 else 1.3)
     # Shares above 1 darken, shares below 1 mix with white.
-    mixed = 1 - share * (1 - base) if share <= 1 else base * (1 - 0.7 * (share - 1))
+    mixed = 1 - share * (1 - base) if share <= 1 else base * (1 - 0.45 * (share - 1))
     return tuple(mixed.clip(0, 1).tolist())
 
 
