@@ -97,6 +97,13 @@ def test_targets_of_make_exist():
                 assert "=" in target or re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), (page, target)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_sentences_describe_the_software(page):
+    """No diary of its making, and no sentence that leans on the one before."""
+    text = re.sub(r"^```.*?^```$|`[^`]+`|[\w.]+_\w+", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert not re.findall(r"\b(?:we|our|ours|us|today|tried|likewise|at hand)\b", text, re.IGNORECASE)
+
+
 def test_every_table_is_shown():
     shown = {name for page in PAGES for name in re.findall(r'--8<-- "(\w+/\w+\.md)', page.read_text())}
     assert shown == {str(path.relative_to(TABLES)) for path in TABLES.rglob("*.md")}
