@@ -90,8 +90,8 @@ def write_page(answer: Answer, index: Index, path: artefacts.PathLike) -> None:
         f"{_millions(int(answer.query.parameters[0]))} parameters; searched among {len(index):,} architectures.</p>",
         "<div class='columns'><div>",
         _map(answer),
-        "<p><small>The query (star) and its nearest architectures, first two principal components of the embeddings."
-        "</small></p></div><div>",
+        "<p><small>The query (star), the relatives of the table (blue) and further near architectures (grey): first "
+        "two principal components of the embeddings.</small></p></div><div>",
         _table(answer),
         "</div></div>",
         "<h2>What they share</h2>",
@@ -144,7 +144,7 @@ def _map(answer: Answer) -> str:
     x, y = points[0]
     star = "M" + "L".join(
         f"{x + radius * np.sin(angle):.1f},{y - radius * np.cos(angle):.1f}"
-        for angle, radius in zip(np.arange(10) * np.pi / 5, (11, 4.5) * 5, strict=True)
+        for angle, radius in zip(np.arange(10) * np.pi / 5, (14, 6) * 5, strict=True)
     )
     return f"<svg class='map' viewBox='0 0 {_MAP_SIZE} {_MAP_SIZE}'>{''.join(dots)}<path d='{star}Z'/></svg>"
 
