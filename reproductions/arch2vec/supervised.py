@@ -103,13 +103,11 @@ class _Regression(loop.Task):
         for variable, value in zip(self.data, (cells.operations, cells.adjacency, targets), strict=True):
             variable.assign(tf.cast(value, variable.dtype))
         fresh = Arch2Vec(self._config, self._space.max_vertices, len(self._space.operations), seed)
-        for variable, value in zip(self.encoder.variables, fresh.variables, strict=True):
-            variable.assign(value)
+        self.encoder.set_weights(fresh.get_weights())
         head = linear(self._config.embedding_dim, 1, 1000 * seed + 950, "head")
         head.build((None, self._config.embedding_dim))
         self._head.set_weights(head.get_weights())
-        for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
-            variable.assign(value)
+        self.optimizer.set_weights(self._optimizer_start)
 
     def loss(self, batch: loop.Minibatch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         codes, adjacency, targets = batch.data

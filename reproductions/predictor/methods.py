@@ -121,8 +121,7 @@ def end_to_end(
     strategy = tf.distribute.get_strategy()
     model = GraphRegressor(config, task.seed)
     if encoder is not None:
-        for variable, value in zip(model.encoder.variables, encoder, strict=True):
-            variable.assign(value)
+        model.encoder.set_weights(encoder)
     graphs = task.corpus.graphs
     sources = task.corpus.without(task.family)
     labelled = graphs[sources].with_labels(task.corpus.standardised_labels()[sources])

@@ -152,10 +152,9 @@ class FineTuner:
 
     def __init__(self, model: GraphRegressor, config: RegressionConfig, graphs: PackedGraphs, labels_per_set: int):
         self._model, self._config, self._graphs = model, config, graphs
-        self._start = [variable.numpy() for variable in model.variables]
+        self._start = model.get_weights()
         self._device = DeviceGraphs(graphs, config.tune_batch_size)
-        self._batches = -(-labels_per_set // config.tune_batch_size)
-        steps = config.tune_epochs * self._batches
+        steps = config.tune_epochs * -(-labels_per_set // config.tune_batch_size)
         self._optimizer = loop.adam(config.tune_learning_rate, steps)
         self._optimizer.build(model.trainable_variables)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
@@ -188,20 +187,10 @@ class FineTuner:
           float32 `[m]`.
         """
         config = self._config
-        for variables, values in ((self._model.variables, self._start), (self._optimizer.variables, self._fresh)):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-        size = config.tune_batch_size
-        missing = self._batches * size - len(rows)
-        picked, weights = [], []
-        for epoch in range(config.tune_epochs):
-            order = np.random.default_rng([seed, epoch]).permutation(len(rows))
-            picked.append(np.append(order, np.zeros(missing, np.int64)).reshape(-1, size))
-            weights.append(np.append(np.ones(len(rows)), np.zeros(missing)).reshape(-1, size))
-        chosen = np.concatenate(picked)
-        self._run(
-            tf.constant(rows[chosen], tf.int32),
-            tf.constant(np.concatenate(weights), tf.float32),
-            tf.constant(targets[chosen], tf.float32),
-        )
+        self._model.set_weights(self._start)
+        self._optimizer.set_weights(self._fresh)
+        schedule = loop.TrainingConfig(config.tune_epochs, config.tune_batch_size, seed)
+        batches = [loop.epoch_batches(len(rows), schedule, epoch) for epoch in range(config.tune_epochs)]
+        chosen, weights = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+        self._run(tf.constant(rows[chosen], tf.int32), tf.constant(weights), tf.constant(targets[chosen], tf.float32))
         return embed_packed(self._predict, self._graphs[tests])[:, 0]

@@ -95,7 +95,7 @@ class DNGO:
         padded_targets = np.zeros((count, capacity), np.float32)
         padded[:, :points], padded_targets[:, :points] = inputs, targets
         program = _training_program(self.learning_rate)
-        counted = tf.constant(self._counted(points, capacity))
+        counted = tf.constant(self._batches(np.ones((self.epochs, points), np.float32), capacity))
 
         def train(start: int) -> tuple[np.ndarray, np.ndarray]:
             chosen = np.arange(start, start + _CHUNK) % count  # the last chunk is filled up from the front
@@ -123,23 +123,14 @@ class DNGO:
         ]
 
     def _order(self, seed: int, points: int, capacity: int) -> np.ndarray:
-        """Row numbers of every update, int32 `[steps, batch]`, padded to the steps of `capacity` points."""
-        per_epoch = -(-points // _BATCH)
-        steps = self.epochs * per_epoch
-        rows = np.zeros((self.epochs * -(-capacity // _BATCH), _BATCH), np.int32)
+        """Row numbers of every update, int32 `[steps, batch]`."""
         order = np.random.default_rng(seed).random((self.epochs, points)).argsort(axis=1)
-        filled = np.zeros((self.epochs, per_epoch * _BATCH), np.int32)
-        filled[:, :points] = order
-        rows[:steps] = filled.reshape(steps, -1)
-        return rows
+        return self._batches(order.astype(np.int32), capacity)
 
-    def _counted(self, points: int, capacity: int) -> np.ndarray:
-        """Which entries of `_order` are points and not padding, float32 `[steps, batch]`; the same for all seeds."""
-        per_epoch = -(-points // _BATCH)
-        counted = np.zeros((self.epochs * -(-capacity // _BATCH), _BATCH), np.float32)
-        used = np.arange(per_epoch * _BATCH) < points
-        counted[: self.epochs * per_epoch] = np.tile(used, (self.epochs, 1)).reshape(-1, _BATCH)
-        return counted
+    def _batches(self, entries: np.ndarray, capacity: int) -> np.ndarray:
+        """Entries `[epochs, points]` by update, `[steps, batch]`, filled with 0 to the steps of `capacity` points."""
+        batches = np.pad(entries, ((0, 0), (0, -entries.shape[1] % _BATCH))).reshape(-1, _BATCH)
+        return np.pad(batches, ((0, self.epochs * -(-capacity // _BATCH) - len(batches)), (0, 0)))
 
     def _fit_regressions(self, features: np.ndarray, targets: np.ndarray) -> None:
         """Posterior over the weights of basis functions `[R, n, F]`, at the precisions that explain the targets."""

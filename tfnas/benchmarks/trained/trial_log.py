@@ -46,10 +46,6 @@ class TrialLog:
             if not self._lines:
                 self._write(self._header)
 
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-
     def get(self, key: str) -> dict[str, Any] | None:
         """The record of a trial, whoever wrote it; None if there is none yet."""
         if key not in self._records:
