@@ -106,7 +106,7 @@ def test_table_belongs_to_its_encoder(exported, tmp_path, rng):
     np.testing.assert_array_equal(read_cells.operations, cells.operations)
 
     export(small_model("tfnas", SPACE, seed=2), SPACE, tmp_path / "other")
-    with pytest.raises(MismatchError, match=r"run trainers\.embed again"):
+    with pytest.raises(MismatchError, match=r"run `tfnas embed` again"):
         saved.read_embedding_table(tmp_path / "table", saved.SavedCellEncoder(tmp_path / "other"))
     values[3, 1] = np.nan
     saved.write_embedding_table(tmp_path / "table", encoder, cells, values)
