@@ -195,8 +195,8 @@ def test_columns_and_rows_give_what_the_model_gives(client, cell):
 
 def test_the_client_of_the_documentation(client):
     text = (pathlib.Path(__file__).parents[2] / "docs" / "how_to" / "serving.md").read_text()
-    program = text.split("```python\n")[1].split("```")[0]
-    assert "http://localhost:8501" in program
+    programs = [block.partition("```")[0] for block in text.split("```python\n")[1:]]
+    (program,) = (program for program in programs if "http://localhost:8501" in program)
     program = program.replace("http://localhost:8501", client.address)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "(1, 16)\n", done.stderr
