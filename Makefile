@@ -31,7 +31,7 @@ test-all: .venv
 	$(BIN)/python -m pytest -n 2 --dist=worksteal -m ""
 
 test-wheel: .venv
-	$(BIN)/python -m pytest -m wheel
+	$(BIN)/python -m pytest -m wheel tests/test_wheel.py
 
 lint: .venv
 	$(BIN)/ruff check .

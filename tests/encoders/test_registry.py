@@ -186,5 +186,5 @@ def test_export_of_a_killed_run(name, tmp_path, monkeypatch):
 
 def test_runs_of_other_programs(tmp_path):
     artefacts.write_json(tmp_path / "run.json", {"settings": {"program": "search"}})
-    with pytest.raises(CorruptArtefactError, match=r"not an output folder of trainers\.pretrain"):
+    with pytest.raises(CorruptArtefactError, match=r"not an output folder of `tfnas pretrain`"):
         runs.read_run(tmp_path)
