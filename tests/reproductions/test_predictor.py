@@ -137,7 +137,8 @@ def test_table1_and_table2(data, tmp_path, monkeypatch):
     small = {"width": 8, "layers": 2, "embedding_dim": 8, "projection_dim": 4, "batch_size": 32}
     from tfnas.encoders.computation_graph import config
 
-    monkeypatch.setattr(table1.encoder_config, "preset", lambda name: config.preset(name, **small))
+    preset = config.preset  # patched below
+    monkeypatch.setattr(table1.encoder_config, "preset", lambda name: preset(name, **small))
     report = table1.run(tmp_path, SETTINGS)
     assert len(report.values["correlations"]) == 13
     assert report.rows[1][1] == "0.553 ± 0.09"
@@ -145,7 +146,7 @@ def test_table1_and_table2(data, tmp_path, monkeypatch):
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
     assert table1.run(tmp_path, SETTINGS) == report
     assert kept == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
-    variants = {"tfnas": config.preset("tfnas", **small), "SimCLR": config.preset("tfnas", loss="simclr", **small)}
+    variants = {"tfnas": preset("tfnas", **small), "SimCLR": preset("tfnas", loss="simclr", **small)}
     monkeypatch.setattr(table2, "VARIANTS", variants)
     values = table2.run(tmp_path, SETTINGS).values
     assert list(values["correlations"]) == ["tfnas, untrained", "tfnas", "SimCLR"]
