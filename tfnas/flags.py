@@ -239,16 +239,17 @@ def _help(main: Callable[[], None]) -> str:
     return f"{main.__globals__['__doc__']}\nflags:\n{listed}\n\n--helpfull also lists the flags of absl."
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
     """Parses flags and calls `main`; a mistake of the user ends in one line and exit code 1.
 
     Args:
       main: function of the binary; TfnasError and OSError are mistakes of the user.
+      runs_user_code: whether the binary imports modules of the user.
     """
     if _HELP.intersection(sys.argv[1:]):
         print(_help(main))
         return
-    runtime.prepare_tensorflow()
+    runtime.prepare_tensorflow(whole_keras=runs_user_code)
 
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:

@@ -108,7 +108,7 @@ _HIDDEN = ("IPython", "matplotlib", "pandas", "sklearn")
 
 
 class _LeanFinder(importlib.abc.MetaPathFinder):
-    """Hides packages from Keras alone, which takes them along where they are installed, for uses that no binary has.
+    """Hides packages from Keras alone, which takes them along where they are installed, for uses that tfnas has not.
 
     They take half of the time in which TensorFlow, and Keras with it, is imported.
     """
@@ -137,26 +137,29 @@ def quiet_worker() -> None:
 
     A process that is forked later must not have looked for GPUs, unless there is none.
     """
-    _quiet_import(look_for_devices=os.environ[QUIET_WORKERS] == _NO_GPU)
+    _quiet_import(look_for_devices=os.environ[QUIET_WORKERS] == _NO_GPU, whole_keras=False)
 
 
-def _quiet_import(look_for_devices: bool) -> None:
-    """Lets TensorFlow, when it is imported, start `without_noise` and without the packages that Keras does not need."""
-    sys.meta_path[:0] = [_QuietFinder(look_for_devices), _LeanFinder()]
+def _quiet_import(look_for_devices: bool, whole_keras: bool) -> None:
+    """Lets TensorFlow, when it is imported, start `without_noise`, and without packages that Keras does not need."""
+    sys.meta_path[:0] = [_QuietFinder(look_for_devices), *([] if whole_keras else [_LeanFinder()])]
 
 
-def prepare_tensorflow() -> None:
+def prepare_tensorflow(whole_keras: bool = False) -> None:
     """Lets TensorFlow start without noise and in half the time, in a binary and in the processes that it starts.
 
     TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all that TensorFlow prints. Nothing changes if TensorFlow has been
     imported.
+
+    Args:
+      whole_keras: True for a binary that runs code of the user, who may give Keras a table of pandas.
     """
     if "tensorflow" in sys.modules:
         return
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0":
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         os.environ[QUIET_WORKERS] = _GPU
-        _quiet_import(look_for_devices=True)
+        _quiet_import(look_for_devices=True, whole_keras=whole_keras)
 
 
 def one_thread_per_operation() -> None:

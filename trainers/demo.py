@@ -94,7 +94,7 @@ def main() -> None:
     save_classifier(model, output_dir / "winner", images.train[0].shape[1:])
     print(f"     {comparison.best}: {score.test:.1%} of the test images right after training on {_WINNER_IMAGES:,}")
     print(f"     SavedModel: {output_dir}/winner; drawing: {output_dir}/search/best_cell.png")
-    print(f"     curves and maps: {output_dir}/digits201/search.png, {output_dir}/digits201/map.png")
+    print(f"     curves: {output_dir}/digits201/search.png; map of the queries: {output_dir}/search/map.png")
     print(f"The demo took {time.monotonic() - started:.0f} s.\n\n{table.conclusion()}")
 
 

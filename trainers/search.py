@@ -89,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    tfnas_flags.run(main)
+    tfnas_flags.run(main, runs_user_code=True)
