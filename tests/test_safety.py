@@ -20,7 +20,9 @@ from tfnas.retrieval.index import Index
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONVERTER = ROOT / "tfnas" / "benchmarks" / "readers" / "nats_bench.py"
-UNPICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "pandas", "yaml"}
+UNPICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "yaml"}
+UNPICKLING = {"joblib": {"load", "dump"}, "pandas": {"read_pickle", "read_hdf", "HDFStore"}}
+"""What some packages unpickle with, by package."""
 SOURCES = [
     path
     for folder in ("tfnas", "trainers", "reproductions", "examples", "perf")
@@ -38,8 +40,10 @@ def offences(path):
         else:
             names = set()
         yield from names & UNPICKLERS
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "joblib":
-            yield from {node.attr} & {"load", "dump"}
+        if isinstance(node, ast.ImportFrom):
+            yield from {alias.name for alias in node.names} & UNPICKLING.get(node.module, set())
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield from {node.attr} & UNPICKLING.get(node.value.id, set())
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
                 yield node.func.id
@@ -48,6 +52,14 @@ def offences(path):
                     yield "allow_pickle"
                 if keyword.arg == "safe_mode" and getattr(keyword.value, "value", None) is not True:
                     yield "safe_mode"
+
+
+def test_offences_are_seen(tmp_path):
+    source = (
+        "import pandas, joblib\nfrom pandas import read_hdf\npandas.read_pickle(x)\njoblib.load(x)\npandas.DataFrame(x)"
+    )
+    (tmp_path / "module.py").write_text(source)
+    assert sorted(offences(tmp_path / "module.py")) == ["load", "read_hdf", "read_pickle"]
 
 
 def test_no_pickle_outside_the_named_converter():
