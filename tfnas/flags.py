@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import inspect
 import os
 import pathlib
 import re
@@ -142,8 +143,8 @@ def _integer(name: str, text: str) -> int:
 
 
 def _attribute_texts(docstring: str) -> dict[str, str]:
-    section = docstring.partition("Attributes:")[2]
-    entries = re.findall(r"^ {6}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    section = inspect.cleandoc(docstring).partition("Attributes:")[2]  # Python 3.13 takes the indentation away
+    entries = re.findall(r"^ {2}(\w+): (.*(?:\n {4}.*)*)", section, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in entries}
 
 
