@@ -1,7 +1,7 @@
 # `make demo` and `make test` are all that a new user needs; both build the environment first.
 
-PYTHON ?= $(shell for name in python3.12 python3.11 python3; do \
-	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$name && break; done)
+PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 # The driver answers `nvidia-smi -L` with a line per GPU; without one the CPU requirements are enough.
 REQUIREMENTS ?= $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 OUTPUT ?= demo_output
@@ -14,7 +14,7 @@ CPYTHON := platform_python_implementation == 'CPython' and sys_platform == 'linu
 .venv: .venv/ready
 
 .venv/ready: $(REQUIREMENTS) pyproject.toml
-	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed; pass PYTHON=/path/to/python" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 is needed; pass PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r $(REQUIREMENTS)
@@ -45,9 +45,9 @@ docs: .venv
 requirements: .venv
 	for extra in "" "--extra gpu --no-strip-extras"; do \
 		name=requirements$${extra:+-gpu}.txt; \
-		{ echo "# Made by \`make requirements\` from pyproject.toml, for Python 3.11 and 3.12 on Linux."; \
+		{ echo "# Made by \`make requirements\` from pyproject.toml, for Python 3.11 to 3.13 on Linux."; \
 		$(BIN)/uv pip compile --quiet --universal --only-binary :all: --no-annotate --no-header --extra dev $$extra \
-			pyproject.toml | sed -E "s/ ?(;|and) *(python_full_version < '3.13' and )?$(CPYTHON)$$//"; \
+			pyproject.toml | sed -E "s/ ?(;|and) *(python_full_version < '3.14' and )?$(CPYTHON)$$//"; \
 		} > $$name.new && mv $$name.new $$name; done
 
 perf: .venv
