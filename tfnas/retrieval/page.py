@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.graphs.vector import svg
+from tfnas.graphs.svg import svg
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.relatives import Answer, Relative

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.graphs.test_computation_graph import graph
 from tfnas.graphs.drawing import Boxes
-from tfnas.graphs.vector import svg
+from tfnas.graphs.svg import svg
 from tfnas.networks import symbolic
 from tfnas.reports import layout, palette
 from tfnas.spaces import NASBench201
