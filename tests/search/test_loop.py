@@ -149,6 +149,15 @@ def test_the_package_is_the_function(tmp_path):
         tfnas.search(benchmark, strategy="grid")
 
 
+def test_a_folder_continues_its_own_search_alone(tmp_path):
+    benchmark = BENCHMARKS["digits201"].evaluator()
+    first = tfnas.search(benchmark, strategy="random", queries=4, folder=tmp_path / "search")
+    again = tfnas.search(benchmark, strategy="random", queries=4, folder=tmp_path / "search")
+    assert again.results == first.results
+    with pytest.raises(ConfigurationError, match="queries"):
+        tfnas.search(benchmark, strategy="random", queries=5, folder=tmp_path / "search")
+
+
 def test_finished_strategies_are_not_run_again(candidates, tmp_path):
     def compare(evaluator, folder):
         makers = strategies(["random", "evolution"])

@@ -49,7 +49,8 @@ def search(
       All queries; `best` is the best of them.
 
     Raises:
-      ConfigurationError: an unknown strategy, a number below 1, or a space for which no encoder ships.
+      ConfigurationError: an unknown strategy, a number below 1, a space for which no encoder ships, or a folder of a
+        search with other settings.
 
     Example:
       >>> from tfnas.benchmarks import BENCHMARKS
@@ -60,9 +61,20 @@ def search(
     for name, value in (("queries", queries), ("runs", runs)):
         if value < 1:
             raise ConfigurationError(f"{name}={value}, expected at least 1")
-    makers = strategies_of([strategy] if isinstance(strategy, str) else strategy)
-    candidates = candidates_of(benchmark, encoder_of(benchmark, encoder), capacity=guided.capacity(queries, runs))
-    home = None if folder is None else pathlib.Path(folder)
+    names = [strategy] if isinstance(strategy, str) else list(strategy)
+    makers, opened = strategies_of(names), encoder_of(benchmark, encoder)
+    settings = {
+        "program": "tfnas.search",
+        "benchmark": benchmark.name,
+        "space": benchmark.space.name,
+        "encoder": opened and opened.fingerprint,
+        "strategy": names,
+        "queries": queries,
+        "runs": runs,
+        "seed": seed,
+    }
+    home = None if folder is None else artefacts.prepare_output_folder(folder, settings, resume=True)
+    candidates = candidates_of(benchmark, opened, capacity=guided.capacity(queries, runs))
     return compare(makers, candidates, benchmark, queries=queries, runs=runs, seed=seed, folder=home)
 
 
