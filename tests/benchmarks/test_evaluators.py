@@ -152,6 +152,8 @@ def test_npz_files(tmp_path, rng):
     two = load_images(tmp_path / "two.npz")
     assert [len(part[1]) for part in (two.train, two.validation, two.test)] == [64, 16, 20]
     np.testing.assert_array_equal(two.test[1], labels[80:])
+    raw = two.test[0] * np.float32(two.pixel_deviation) + np.float32(two.pixel_mean)
+    np.testing.assert_allclose(raw, images[80:], atol=1e-3)
     grey = ImageData.split(images[..., 0], labels)
     assert grey.train[0].shape == (60, 5, 4, 1)
 

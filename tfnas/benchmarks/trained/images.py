@@ -24,6 +24,10 @@ class ImageData:
       validation: images that a search may look at.
       test: images that only the report looks at.
       num_classes: labels are 0 to `num_classes - 1`.
+      pixel_mean: mean of every channel that was subtracted from the raw pixels; empty for images that nobody
+        standardised.
+      pixel_deviation: standard deviation of every channel that the raw pixels were divided by; empty for images that
+        nobody standardised.
 
     Raises:
       ConfigurationError: sets of different shapes, an empty one, NaN, or a label that is out of range.
@@ -33,6 +37,8 @@ class ImageData:
     validation: Labelled
     test: Labelled
     num_classes: int
+    pixel_mean: tuple[float, ...] = ()
+    pixel_deviation: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):
@@ -73,7 +79,8 @@ class ImageData:
             np.arange(len(labels)), train_size=train_images, stratify=labels, random_state=seed
         )
         validation, test = train_test_split(rest, train_size=0.5, stratify=labels[rest], random_state=seed)
-        return cls(*((images[rows], labels[rows]) for rows in (train, validation, test)), num_classes=10)
+        sets = ((images[rows], labels[rows]) for rows in (train, validation, test))
+        return cls(*sets, num_classes=10, pixel_mean=(8.0,), pixel_deviation=(8.0,))
 
     @classmethod
     def split(cls, images: np.ndarray, labels: np.ndarray) -> "ImageData":
@@ -144,8 +151,13 @@ def _standardised(*sets: Labelled) -> ImageData:
     if first.ndim != 4 or not first.size:
         raise ConfigurationError(f"images have shape {first.shape}, expected [n, height, width, channels]")
     mean, deviation = first.mean(axis=(0, 1, 2)), first.std(axis=(0, 1, 2))
-    scaled = [((images - mean) / np.where(deviation > 0, deviation, 1.0), labels) for images, labels in arrays]
-    return ImageData(*scaled, num_classes=1 + int(max(labels.max(initial=0) for _, labels in arrays)))
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    return ImageData(
+        *(((images - mean) / deviation, labels) for images, labels in arrays),
+        num_classes=1 + int(max(labels.max(initial=0) for _, labels in arrays)),
+        pixel_mean=tuple(mean.tolist()),
+        pixel_deviation=tuple(deviation.tolist()),
+    )
 
 
 def _collect(dataset: tf.data.Dataset) -> Labelled:
