@@ -24,9 +24,8 @@ def within(history: History, budget_seconds: float) -> History:
     """The history in which queries that begin after a run's budget is spent have accuracy 0."""
     seconds = history.scores.cost_seconds
     begun = np.cumsum(seconds, axis=1) - seconds < budget_seconds
-    scores = dataclasses.replace(
-        history.scores,
-        validation=np.where(begun, history.scores.validation, 0.0),
-        test=np.where(begun, history.scores.test, 0.0),
-    )
+    accuracies = {
+        name: np.where(begun, getattr(history.scores, name), 0.0) for name in ("validation", "test", "mean_validation")
+    }
+    scores = dataclasses.replace(history.scores, **accuracies)
     return History(history.rows, scores)

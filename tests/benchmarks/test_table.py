@@ -195,6 +195,52 @@ def test_evaluator(path):
         evaluator.query_cells(SPACE.enumerate()[150:300])
 
 
+def test_a_search_sees_one_training_and_reports_show_their_mean(path):
+    table = read_table(path)
+    columns = "validation_accuracy_12", "test_accuracy_curve_4"
+    evaluators = {repeat: TableEvaluator(table, *columns, repeat=repeat) for repeat in ("random", "mean", "0", "2")}
+    trainings = table.columns["validation_accuracy_12"].astype(np.float64)
+    np.testing.assert_array_equal(evaluators["mean"].scores.validation[2:], trainings[2:].mean(axis=1))
+    np.testing.assert_array_equal(evaluators["0"].scores.validation[2:], trainings[2:, 0])
+    assert evaluators["2"].scores.failure[:3].tolist() == ["the table has no value", "the table has no value", ""]
+    for evaluator in evaluators.values():
+        np.testing.assert_array_equal(evaluator.scores.mean_validation[2:], trainings[2:].mean(axis=1))
+    random = evaluators["random"]
+    seeds = np.repeat(np.arange(300), 200)
+    cells = table.cells[np.tile(np.arange(200), 300)]
+    seen = random.query_cells(cells, seeds).validation.reshape(300, 200)
+    np.testing.assert_array_equal(random.query_cells(cells, seeds).validation.reshape(300, 200), seen)
+    np.testing.assert_array_equal(random.query_cells(table.cells).validation, seen[0])
+    assert [score.validation for score in random.query([table.architecture(row) for row in range(9)])] == list(
+        seen[0, :9]
+    )
+    # Every training of a row is seen about equally often, by runs and by rows; a training that is missing never.
+    assert set(seen[:, 0]) == {trainings[0, 0], trainings[0, 1]}
+    assert not seen[:, 1].any()
+    chosen = (seen[:, 2:, None] == trainings[None, 2:]).argmax(axis=2)
+    np.testing.assert_array_equal(np.take_along_axis(trainings[2:], chosen.T, axis=1).T, seen[:, 2:])
+    assert abs(np.bincount(chosen.ravel()) / chosen.size - 1 / 3).max() < 0.01
+    assert abs(np.bincount(chosen[7]) / 198 - 1 / 3).max() < 0.1
+    # Runs and rows are independent: two runs agree in a third of the rows, also runs whose seeds follow each other.
+    assert abs((chosen[1:] == chosen[:-1]).mean() - 1 / 3) < 0.01
+    assert abs((chosen[:, 1:] == chosen[:, :-1]).mean() - 1 / 3) < 0.01
+
+
+def test_a_table_of_one_training_has_no_repeats_to_choose_from(path):
+    table = read_table(path)
+    columns = ["test_accuracy_curve_4"] * 2
+    last = table.columns["test_accuracy_curve_4"][:, -1]
+    for repeat in ("random", "mean", "0"):
+        scores = TableEvaluator(table, *columns, repeat=repeat).query_cells(table.cells, np.arange(200))
+        np.testing.assert_array_equal(scores.validation, last)
+        np.testing.assert_array_equal(scores.mean_validation, last)
+    with pytest.raises(ConfigurationError, match="--repeat=1, but 'test_accuracy_curve_4' holds 1 trainings, numbered"):
+        TableEvaluator(table, *columns, repeat="1")
+    for repeat in ("-1", "all", "0.5", ""):
+        with pytest.raises(ConfigurationError, match=f"--repeat={repeat}, expected random, mean or the number of a"):
+            BENCHMARKS["digits201"].evaluator(repeat=repeat)
+
+
 def test_a_missing_time_is_not_taken_for_no_time(path):
     table = read_table(path)
     seconds = table.columns["training_seconds"].copy()
@@ -280,7 +326,7 @@ def test_published_best_validation_means(data_dir):
     """Best mean validation accuracies of NAS-Bench-201, from the data's README."""
     for data_set, best in (("cifar10", 0.91607), ("cifar100", 0.73493), ("imagenet16_120", 0.46733)):
         evaluator = BENCHMARKS[f"nasbench201_{data_set}"].evaluator()
-        assert evaluator.scores.validation.max() == pytest.approx(best, abs=5e-6)
+        assert evaluator.scores.mean_validation.max() == pytest.approx(best, abs=5e-6)
 
 
 def test_a_table_of_version_1_stays_readable():

@@ -10,10 +10,11 @@ from tfnas.search.loop import History
 def test_queries_after_the_budget_do_not_count():
     seconds = np.array([[1.0, 2.0, 1.0, 5.0], [4.0, 0.5, 0.5, 1.0]])
     values = np.array([[0.1, 0.2, 0.3, 0.9], [0.1, 0.2, 0.3, 0.9]])
-    history = History(np.tile(np.arange(4), (2, 1)), Scores(values, values / 2, seconds, values > 5))
+    history = History(np.tile(np.arange(4), (2, 1)), Scores(values, values / 2, seconds, np.full((2, 4), "")))
     within = histories.within(history, 4.0)
     np.testing.assert_array_equal(within.scores.validation, [[0.1, 0.2, 0.3, 0.0], [0.1, 0.0, 0.0, 0.0]])
     np.testing.assert_array_equal(within.scores.test, within.scores.validation / 2)
+    np.testing.assert_array_equal(within.scores.mean_validation, within.scores.validation)
     assert within.best.tolist() == [2, 0]
 
 
@@ -21,7 +22,7 @@ def test_histories_of_other_lengths_are_joined():
     searches = []
     for length in (2, 3):
         values = np.tile(np.arange(length), (2, 1))
-        searches.append(History(values, Scores(values / 10, values / 20, values * 1.0, values > 5)))
+        searches.append(History(values, Scores(values / 10, values / 20, values * 1.0, np.full(values.shape, ""))))
     joined = histories.joined(searches)
     assert joined.rows.tolist() == [[0, 1, 1], [0, 1, 1], [0, 1, 2], [0, 1, 2]]
     np.testing.assert_array_equal(joined.scores.test, joined.rows / 20)

@@ -1,5 +1,6 @@
 """The search loop: states, resumption, comparison."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -49,8 +50,19 @@ def test_killed_and_resumed_equals_uninterrupted(candidates, tmp_path, name):
     resumed = run(candidates, tmp_path / "parts", evaluator, name)
     assert evaluator.asked < 60
     np.testing.assert_array_equal(resumed.rows, whole.rows)
-    for part in ("validation", "test", "cost_seconds", "failed"):
+    for part in ("validation", "test", "cost_seconds", "failure"):
         np.testing.assert_array_equal(getattr(resumed.scores, part), getattr(whole.scores, part))
+
+
+def test_answers_depend_on_the_seed_of_the_run(candidates):
+    """A benchmark of several trainings sees the seeds of the runs, here as scores."""
+
+    class Seeded(Counting):
+        def query_cells(self, cells, seeds=None):
+            return dataclasses.replace(super().query_cells(cells), validation=seeds / 100)
+
+    history = run(candidates, None, Seeded(), "random")
+    np.testing.assert_array_equal(history.scores.validation, np.repeat([[0.07], [0.08]], 30, axis=1))
 
 
 def test_answers_are_those_of_the_suggested_rows(candidates, tmp_path):
@@ -94,7 +106,7 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path):
         assert summary[name]["validation_mean"] == pytest.approx(np.mean(result["validation"]))
         assert summary[name]["validation_std"] == pytest.approx(np.std(result["validation"]))
         assert summary[name]["seconds_mean"] == 20
-        assert summary[name]["failed"] == history["failed"].sum()
+        assert summary[name]["failed"] == (history["failure"] != "").sum()
         best = [SPACE.from_string(text) for text in result["best"]]
         assert [score.validation for score in Counting().query(best)] == result["validation"]
     assert comparison.best.validation == max(max(result["validation"]) for result in results.values())
@@ -115,7 +127,7 @@ def test_the_conclusion_tells_strategies_apart_or_says_that_it_can_not(candidate
         histories = {
             name: loop.History(
                 np.zeros((2, 1), np.int64),
-                Scores(*[np.array([[mean - 0.01], [mean + 0.01]])] * 3, np.zeros((2, 1), bool)),
+                Scores(*[np.array([[mean - 0.01], [mean + 0.01]])] * 3, np.zeros((2, 1), np.str_)),
             )
             for name, mean in means.items()
         }

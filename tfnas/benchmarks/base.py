@@ -18,13 +18,20 @@ class Score:
       validation: accuracy in [0, 1] that a search may look at.
       test: accuracy in [0, 1] that only the report looks at.
       cost_seconds: training time of the query, spent or, for a table, recorded.
-      failure: why there is no accuracy (both are then 0), or "".
+      failure: why there is no accuracy (all accuracies are then 0), or "".
+      mean_validation: validation accuracy in [0, 1], mean over all trainings that the benchmark knows, which only the
+        report looks at; by default `validation`.
     """
 
     validation: float
     test: float
     cost_seconds: float
     failure: str = ""
+    mean_validation: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mean_validation is None:
+            object.__setattr__(self, "mean_validation", self.validation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,19 +42,31 @@ class Scores:
       validation: float64 `[n]`, in [0, 1].
       test: float64 `[n]`, in [0, 1].
       cost_seconds: float64 `[n]`.
-      failed: bool `[n]`; where True, both accuracies are 0.
+      failure: texts `[n]`, why there is no accuracy (all accuracies are then 0), or "".
+      mean_validation: float64 `[n]`, in [0, 1], means over all trainings that the benchmark knows; by default
+        `validation`.
     """
 
     validation: np.ndarray
     test: np.ndarray
     cost_seconds: np.ndarray
-    failed: np.ndarray
+    failure: np.ndarray
+    mean_validation: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.mean_validation is None:
+            object.__setattr__(self, "mean_validation", self.validation)
 
     def __len__(self) -> int:
         return len(self.validation)
 
     def __getitem__(self, rows: np.ndarray) -> "Scores":
         return Scores(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+
+    @property
+    def failed(self) -> np.ndarray:
+        """bool `[n]`: whether there is no accuracy."""
+        return self.failure != ""
 
     @classmethod
     def combined(cls, combine: Callable[[list[np.ndarray]], np.ndarray], scores: Sequence["Scores"]) -> "Scores":
@@ -57,11 +76,12 @@ class Scores:
     @classmethod
     def of(cls, scores: Sequence[Score]) -> "Scores":
         """Arrays of single scores."""
+        types = {"failure": np.str_}
         return cls(
-            np.array([score.validation for score in scores], np.float64),
-            np.array([score.test for score in scores], np.float64),
-            np.array([score.cost_seconds for score in scores], np.float64),
-            np.array([bool(score.failure) for score in scores], bool),
+            *(
+                np.array([getattr(score, field.name) for score in scores], types.get(field.name, np.float64))
+                for field in dataclasses.fields(cls)
+            )
         )
 
 
@@ -102,6 +122,12 @@ class Evaluator(abc.ABC):
           InvalidArchitectureError: one of them is not in the space.
         """
 
-    def query_cells(self, cells: CellTable) -> Scores:
-        """Scores of the rows of a table, in order."""
+    def query_cells(self, cells: CellTable, seeds: np.ndarray | None = None) -> Scores:
+        """Scores of the rows of a table, in order.
+
+        Args:
+          cells: n architectures.
+          seeds: int64 `[n]`, seeds of the runs that ask, which decide the answers of a benchmark with several trainings
+            per architecture; by default 0.
+        """
         return Scores.of(self.query([self.space.architecture(cells, row) for row in range(len(cells))]))

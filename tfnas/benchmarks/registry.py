@@ -87,7 +87,7 @@ class Table:
         """The evaluator of the table, or of another table and other columns where the settings name them."""
         table = self.load() if settings.table is None else read_table(settings.table)
         validation, test = settings.validation_column or self.validation, settings.test_column or self.test
-        return TableEvaluator(table, validation, test, self.seconds)
+        return TableEvaluator(table, validation, test, self.seconds, repeat=settings.repeat)
 
 
 def _nasbench201(data_set: str) -> Table:
@@ -143,7 +143,8 @@ def load_table(file: str) -> CompactTable:
 
 
 def _table(settings: TableSettings) -> Evaluator:
-    return TableEvaluator(read_table(settings.table), settings.validation_column, settings.test_column)
+    columns = settings.validation_column, settings.test_column
+    return TableEvaluator(read_table(settings.table), *columns, repeat=settings.repeat)
 
 
 def _function(settings: FunctionSettings) -> Evaluator:

@@ -2,7 +2,16 @@
 
 import dataclasses
 
+from tfnas.errors import ConfigurationError
 from tfnas.settings import check_least
+
+RANDOM, MEAN = "random", "mean"
+
+
+def _check_repeat(repeat: str) -> None:
+    """Raises ConfigurationError unless a setting names the training that a search sees."""
+    if repeat not in (RANDOM, MEAN) and not (repeat.isascii() and repeat.isdigit()):
+        raise ConfigurationError(f"--repeat={repeat}, expected {RANDOM}, {MEAN} or the number of a training from 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +27,17 @@ class ColumnSettings:
       table: compact table to read; by default the table that ships with tfnas or lies in the folder TFNAS_DATA_DIR.
       validation_column: column that the search sees; by default the benchmark's.
       test_column: column that only the report sees; by default the benchmark's.
+      repeat: training that a search sees where the table holds several per architecture. random for a training that the
+        run's seed and the architecture decide; mean for the mean over all trainings; or a training's number from 0.
     """
 
     table: str | None = None
     validation_column: str | None = None
     test_column: str | None = None
+    repeat: str = RANDOM
+
+    def __post_init__(self) -> None:
+        _check_repeat(self.repeat)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +48,17 @@ class TableSettings:
       table: compact table to read.
       validation_column: column that the search sees.
       test_column: column that only the report sees.
+      repeat: training that a search sees where the table holds several per architecture. random for a training that the
+        run's seed and the architecture decide; mean for the mean over all trainings; or a training's number from 0.
     """
 
     table: str
     validation_column: str
     test_column: str
+    repeat: str = RANDOM
+
+    def __post_init__(self) -> None:
+        _check_repeat(self.repeat)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,17 +83,26 @@ class CompactTable:
         Raises:
           ConfigurationError: there is no such column, or it does not hold numbers.
         """
+        values = self.repeats(column)
+        if values.shape[1] == 1:
+            return values[:, 0]
+        present = np.isfinite(values)
+        total = np.where(present, values, 0.0).sum(axis=1)
+        return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
+
+    def repeats(self, column: str) -> np.ndarray:
+        """float64 `[N, K]`: the repeats of a column; one value per row of a column without repeats, or of a curve.
+
+        Raises:
+          ConfigurationError: there is no such column, or it does not hold numbers.
+        """
         if column not in self.columns or self.columns[column].dtype.kind not in "buif":
             numeric = [name for name, values in self.columns.items() if values.dtype.kind in "buif"]
             raise ConfigurationError(f"no column {column!r} in the table, expected one of {', '.join(sorted(numeric))}")
         values = self.columns[column].astype(np.float64)
         if values.ndim == 1:
-            return values
-        if "_curve_" in column:
-            return values[:, -1]
-        present = np.isfinite(values)
-        total = np.where(present, values, 0.0).sum(axis=1)
-        return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
+            return values[:, None]
+        return values[:, -1:] if "_curve_" in column else values
 
     def rows(self, cells: CellTable) -> np.ndarray:
         """int64 `[n]`: the row of an architecture isomorphic to each given one, -1 where there is none. Vectorised."""

@@ -1,10 +1,12 @@
 """The evaluator over what is already measured."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from tfnas.benchmarks.base import Evaluator, Score, Scores
+from tfnas.benchmarks.settings import MEAN, RANDOM
 from tfnas.benchmarks.table import CompactTable
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import Architecture, CellTable
@@ -18,12 +20,18 @@ class TableEvaluator(Evaluator):
     Args:
       table: compact table.
       validation: column that a search looks at.
-      test: column that only the report looks at.
+      test: column that only the report looks at, as the mean over its trainings.
       seconds: column of training times; None if queries cost nothing.
       seconds_share: share of the time in `seconds` that the training behind `validation` takes.
+      repeat: training that a search sees where `validation` holds several: "random" for a training that the seed of the
+        run and the row decide, "mean" for the mean over all trainings, or the number of a training from "0".
+
+    Attributes:
+      table: compact table.
+      scores: answers `[N]` for all rows, to runs with seed 0.
 
     Raises:
-      ConfigurationError: no such column, or a training time is missing where an accuracy is not.
+      ConfigurationError: no such column or training, or a training time is missing where an accuracy is not.
 
     Example:
       >>> from tfnas.benchmarks.registry import load_table
@@ -35,32 +43,78 @@ class TableEvaluator(Evaluator):
     batch = None
 
     def __init__(
-        self, table: CompactTable, validation: str, test: str, seconds: str | None = None, seconds_share: float = 1.0
+        self,
+        table: CompactTable,
+        validation: str,
+        test: str,
+        seconds: str | None = None,
+        seconds_share: float = 1.0,
+        repeat: str = MEAN,
     ):
         self.space, self.table = table.space, table
-        validations, tests = table.values(validation), table.values(test)
-        failed = ~np.isfinite(validations) | ~np.isfinite(tests)
+        means, tests = table.values(validation), table.values(test)
+        trainings = means[:, None] if repeat == MEAN else _trainings(table, validation, repeat)
+        present = np.isfinite(trainings)
+        failed = ~present.any(axis=1) | ~np.isfinite(tests)
         cost = np.zeros(len(table)) if seconds is None else np.where(failed, 0.0, table.values(seconds) * seconds_share)
         if not np.isfinite(cost).all():
             row = int(np.argmin(np.isfinite(cost)))
             raise ConfigurationError(f"row {row} has an accuracy but no time in {seconds!r}; leave the times out")
-        self.scores = Scores(np.where(failed, 0.0, validations), np.where(failed, 0.0, tests), cost, failed)
+        # Trainings that were made stand first in their row, so that a number below their count names one of them.
+        order = np.argsort(~present, axis=1, kind="stable")
+        self._trainings = np.where(failed[:, None], 0.0, np.take_along_axis(trainings, order, axis=1))
+        self._counts = np.where(failed, 1, present.sum(axis=1))
+        self.scores = Scores(
+            self._seen(np.arange(len(table)), np.zeros(len(table), np.int64)),
+            np.where(failed, 0.0, tests),
+            cost,
+            np.where(failed, _UNMEASURED, ""),
+            np.where(failed, 0.0, means),
+        )
 
     def cells(self) -> CellTable:
         return self.table.cells
 
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
-        scores = []
-        for architecture in architectures:
-            row = self.table.row(architecture)
-            numbers = (self.scores.validation, self.scores.test, self.scores.cost_seconds)
-            failure = _UNMEASURED if self.scores.failed[row] else ""
-            scores.append(Score(*(float(column[row]) for column in numbers), failure))
-        return scores
+        names = [field.name for field in dataclasses.fields(Scores)]
+        rows = [self.table.row(architecture) for architecture in architectures]
+        return [Score(**{name: getattr(self.scores, name)[row].item() for name in names}) for row in rows]
 
-    def query_cells(self, cells: CellTable) -> Scores:
+    def query_cells(self, cells: CellTable, seeds: np.ndarray | None = None) -> Scores:
         rows = self.table.rows(cells)
         if (rows < 0).any():
             architecture = self.space.architecture(cells, int(np.argmin(rows)))
             raise InvalidArchitectureError(f"the table has no row for {self.space.to_string(architecture)}")
-        return self.scores[rows]
+        scores = self.scores[rows]
+        return scores if seeds is None else dataclasses.replace(scores, validation=self._seen(rows, seeds))
+
+    def _seen(self, rows: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """The validation accuracies `[n]` that runs with some seeds see in some rows."""
+        return self._trainings[rows, _mixed(seeds, rows) % self._counts[rows].astype(np.uint64)]
+
+
+def _trainings(table: CompactTable, column: str, repeat: str) -> np.ndarray:
+    """The trainings `[N, K]` that runs choose from: all of a column, or one."""
+    repeats = table.repeats(column)
+    if repeat == RANDOM:
+        return repeats
+    if int(repeat) >= repeats.shape[1]:
+        raise ConfigurationError(
+            f"--repeat={repeat}, but {column!r} holds {repeats.shape[1]} trainings, numbered from 0"
+        )
+    return repeats[:, int(repeat), None]
+
+
+def _mixed(seeds: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """uint64 `[n]`: numbers that look random, the same for the same seed and row.
+
+    References:
+      Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators" (the finaliser of SplitMix64).
+    """
+    mixed = seeds.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for numbers in (np.uint64(0), rows.astype(np.uint64)):
+        mixed = mixed + numbers
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    return mixed

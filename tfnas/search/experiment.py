@@ -23,6 +23,8 @@ from tfnas.search.engines import Engine
 from tfnas.search.open_candidates import OpenCandidates
 from tfnas.spaces import Architecture, Space
 
+_ACCURACIES = ("validation", "mean_validation", "test")  # of a Score, in the order of tables
+
 
 def search(
     benchmark: Evaluator,
@@ -175,7 +177,8 @@ class Best:
     Attributes:
       space: space of the architecture.
       architecture: the architecture.
-      validation: validation accuracy, in [0, 1].
+      validation: validation accuracy that the search saw, in [0, 1].
+      mean_validation: validation accuracy, mean over all trainings that the benchmark knows, in [0, 1].
       test: test accuracy, in [0, 1].
       cost_seconds: training time of the query.
       strategy: name of the strategy whose query the architecture was.
@@ -185,6 +188,7 @@ class Best:
     space: Space
     architecture: Architecture
     validation: float
+    mean_validation: float
     test: float
     cost_seconds: float
     strategy: str
@@ -243,18 +247,20 @@ class Comparison:
         return Best(
             self.candidates.space,
             self.candidates.architecture(int(history.rows[run, query])),
-            float(history.scores.validation[run, query]),
-            float(history.scores.test[run, query]),
-            float(history.scores.cost_seconds[run, query]),
-            name,
-            self.seed + run,
+            **{
+                key: float(getattr(history.scores, key)[run, query])
+                for key in ("validation", "mean_validation", "test", "cost_seconds")
+            },
+            strategy=name,
+            seed=self.seed + run,
         )
 
     def to_dataframe(self) -> Any:
         """All queries as a `pandas.DataFrame`, a row each, in the order in which a run asked them.
 
         Returns:
-          Columns strategy, seed, query (from 1), architecture (text), validation, test, cost_seconds and failed.
+          Columns strategy, seed, query (from 1), architecture (text), validation, test, cost_seconds, failure (text)
+          and mean_validation.
 
         Raises:
           ConfigurationError: pandas is not installed.
@@ -285,27 +291,17 @@ class Comparison:
     def records(self) -> list[dict[str, Any]]:
         """Accuracies of the best architecture and training time of every run."""
         return [
-            {"strategy": name, "seed": self.seed + run, "validation": validation, "test": test, "seconds": seconds}
+            {"strategy": name, "seed": self.seed + run, "seconds": seconds}
+            | {key: values[run] for key, values in _accuracies(history).items()}
             for name, history in self.histories.items()
-            for run, (validation, test, seconds) in enumerate(
-                zip(
-                    history.at_best(history.scores.validation).tolist(),
-                    history.at_best(history.scores.test).tolist(),
-                    history.scores.cost_seconds.sum(axis=1).tolist(),
-                    strict=True,
-                )
-            )
+            for run, seconds in enumerate(history.scores.cost_seconds.sum(axis=1).tolist())
         ]
 
     @property
     def results(self) -> dict[str, dict[str, list]]:
         """Accuracies and name of the best architecture of every run, per strategy."""
         return {
-            name: {
-                "validation": history.at_best(history.scores.validation).tolist(),
-                "test": history.at_best(history.scores.test).tolist(),
-                "best": [self._name(row) for row in history.at_best(history.rows).tolist()],
-            }
+            name: _accuracies(history) | {"best": [self._name(row) for row in history.at_best(history.rows).tolist()]}
             for name, history in self.histories.items()
         }
 
@@ -333,13 +329,13 @@ class Comparison:
                 name,
                 f"{row['runs']:.0f}",
                 f"{row['queries']:.0f}",
-                f"{100 * row['validation_mean']:.2f} ± {100 * row['validation_std']:.2f}",
-                f"{100 * row['test_mean']:.2f} ± {100 * row['test_std']:.2f}",
+                *(f"{100 * row[f'{key}_mean']:.2f} ± {100 * row[f'{key}_std']:.2f}" for key in _ACCURACIES),
                 f"{row['seconds_mean']:.1f}",
             ]
             for name, row in self.summary.items()
         ]
-        columns = ["strategy", "runs", "queries per run", "best validation %", "its test %", "training seconds per run"]
+        accuracies = ["best validation %", "mean over trainings %", "its test %"]
+        columns = ["strategy", "runs", "queries per run", *accuracies, "training seconds per run"]
         return tables.markdown(columns, rows)
 
     def save(self, folder: artefacts.PathLike) -> None:
@@ -366,8 +362,7 @@ class Comparison:
                 "candidates": self.candidates.met,
                 "seed": self.seed,
                 "strategies": self.summary,
-                "best": {"architecture": str(best)}
-                | {key: getattr(best, key) for key in ("strategy", "validation", "test")},
+                "best": {"architecture": str(best)} | {key: getattr(best, key) for key in ("strategy", *_ACCURACIES)},
             },
         )
         curves = {name: history.scores.validation for name, history in self.histories.items()}
@@ -391,13 +386,14 @@ class Comparison:
         return self.candidates.space.to_string(self.candidates.architecture(row))
 
 
+def _accuracies(history: loop.History) -> dict[str, list[float]]:
+    """Accuracies of the best architecture of every run."""
+    return {name: history.at_best(getattr(history.scores, name)).tolist() for name in _ACCURACIES}
+
+
 def _moments(history: loop.History) -> dict[str, float]:
     """Means and standard deviations over the runs of a strategy."""
     row: dict[str, float] = {"runs": history.rows.shape[0], "queries": history.rows.shape[1]}
-    for key, values in (
-        ("validation", history.at_best(history.scores.validation)),
-        ("test", history.at_best(history.scores.test)),
-        ("seconds", history.scores.cost_seconds.sum(axis=1)),
-    ):
+    for key, values in {**_accuracies(history), "seconds": history.scores.cost_seconds.sum(axis=1)}.items():
         row[f"{key}_mean"], row[f"{key}_std"] = float(np.mean(values)), float(np.std(values))
     return row | {"failed": int(history.scores.failed.sum())}

@@ -111,7 +111,8 @@ def run_search(
 
     def ask(rows: np.ndarray) -> _Question:
         if engine is None:
-            return _Question(rows, evaluator.query_cells(strategy.candidates.cells[rows.ravel()]))
+            seeds = np.repeat(np.array(strategy.seeds, np.int64), rows.shape[1])
+            return _Question(rows, evaluator.query_cells(strategy.candidates.cells[rows.ravel()], seeds))
         return _Question(rows, [engine.submit(strategy.candidates.architecture(row)) for row in rows.ravel().tolist()])
 
     if path is not None and path.exists():
