@@ -56,13 +56,17 @@ def test_interrupted_and_continued(tmp_path, monkeypatch):
     tiny = DigitsConfig(Skeleton(channels=2, cells_per_stage=1, stages=1), group=4)
     monkeypatch.setattr(digits201, "CONFIG", tiny)
     monkeypatch.setattr(digits201, "LENGTHS", (1, 2))
-    first = digits201.build(tmp_path, sample=4, limit=6)
+    first = digits201.build(tmp_path, limit=6)
     assert (first["trained_cells"], first["distinct_cells"]) == (8, 5425)  # whole groups
     before = read_table(tmp_path / "digits201.npz")
-    second = digits201.build(tmp_path, sample=4, limit=12)
+    second = digits201.build(tmp_path, limit=12)
     after = read_table(tmp_path / "digits201.npz")
     assert second["trained_cells"] == 12
-    assert second["epochs_2"]["cells_with_two_seeds"] == 4
+    seeds = after.columns["test_accuracy_2"]
+    np.testing.assert_array_equal(seeds[:, 0], after.columns["test_accuracy_curve_2"][:, -1])
+    assert seeds.shape == (15_625, 3)
+    assert np.isfinite(seeds[np.isfinite(seeds).any(axis=1)]).all()
+    assert (seeds[:, 1] != seeds[:, 2]).any()
     known = np.isfinite(before.columns["test_accuracy_curve_2"][:, -1])
     np.testing.assert_array_equal(
         after.columns["test_accuracy_curve_2"][known], before.columns["test_accuracy_curve_2"][known]

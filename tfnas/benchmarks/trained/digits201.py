@@ -6,6 +6,7 @@ beside the table says what it holds and how noisy it is.
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import joblib
@@ -24,16 +25,18 @@ from tfnas.spaces import NASBench201
 LENGTHS = (4, 12)
 """Epochs of the short and the long training."""
 
+SEEDS = (0, 1, 2)
+"""Seeds of the long training; the first seed has the short training and the accuracies of every epoch too."""
+
 CONFIG = DigitsConfig(group=32)
 """How the shipped table was made."""
 
 
-def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> dict[str, Any]:
+def build(output_dir: pathlib.Path, limit: int | None = None) -> dict[str, Any]:
     """Trains what is missing, and writes the table and its figure.
 
     Args:
-      output_dir: gets `digits201.npz`, `digits201.png` and the trained groups under `seed-0` and `seed-1`.
-      sample: number of cells, drawn at random, that are trained a second time with another seed.
+      output_dir: gets `digits201.npz`, `digits201.png` and the trained groups under a folder per seed.
       limit: number of functionally distinct cells to train, drawn at random; all by default.
 
     Returns:
@@ -42,8 +45,11 @@ def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> di
     References:
       Dong and Yang 2020, "NAS-Bench-201", for the cells.
     """
-    for seed, count in ((0, limit), (1, sample)):
-        train_all(output_dir / f"seed-{seed}", dataclasses.replace(CONFIG, seed=seed), count)
+    for seed in SEEDS:
+        first = seed == SEEDS[0]
+        lengths = LENGTHS if first else LENGTHS[1:]
+        config = dataclasses.replace(CONFIG, seed=seed)
+        train_all(output_dir / f"seed-{seed}", config, lengths, limit, every_epoch=first)
     space = NASBench201()
     cells = space.enumerate()
     representatives, positions = space.distinct_functions()
@@ -59,13 +65,13 @@ def build(output_dir: pathlib.Path, sample: int, limit: int | None = None) -> di
         cells,
         {name: values[positions] for name, values in columns.items()},
         source="tfnas.benchmarks.trained.digits201",
-        config={name: value for name, value in config.items() if name != "epochs"},
+        config={name: value for name, value in config.items() if name not in ("epochs", "seed")},
         lengths=list(LENGTHS),
+        seeds=list(SEEDS),
     )
     summary = _summary(columns)
     figures.accuracy_spread(
-        columns[f"test_accuracy_curve_{LENGTHS[1]}"][:, -1],
-        columns[f"second_seed_test_accuracy_{LENGTHS[1]}"],
+        *columns[f"test_accuracy_{LENGTHS[1]}"].T[:2],
         output_dir / "digits201.png",
         title=f"Digits-201, {LENGTHS[1]} epochs: {len(representatives):,} distinct cells",
     )
@@ -76,16 +82,21 @@ def _columns(folder: pathlib.Path, count: int) -> dict[str, np.ndarray]:
     """What was trained, by representative; NaN where nothing was."""
     columns: dict[str, np.ndarray] = {}
     for epochs in LENGTHS:
-        first, second = (_trained(folder / f"seed-{seed}", epochs, count) for seed in (0, 1))
+        first = _trained(folder / f"seed-{SEEDS[0]}", epochs, count)
         for name in ("validation", "test"):
             columns[f"{name}_accuracy_curve_{epochs}"] = first[name]
-            columns[f"second_seed_{name}_accuracy_{epochs}"] = second[name][:, -1]
         columns[f"training_seconds_{epochs}"] = first["seconds"]
+    trainings = [_trained(folder / f"seed-{seed}", LENGTHS[1], count) for seed in SEEDS]
+    for name in ("validation", "test"):
+        columns[f"{name}_accuracy_{LENGTHS[1]}"] = np.stack([training[name][:, -1] for training in trainings], axis=1)
     return columns
 
 
 def _trained(folder: pathlib.Path, epochs: int, count: int) -> dict[str, np.ndarray]:
-    """Curves `[count, epochs]` and seconds `[count]` of all groups of a length; NaN where nothing was trained."""
+    """Curves `[count, epochs]` and seconds `[count]` of all groups of a length; NaN where nothing was trained.
+
+    Curves of a training that was measured once hold the last accuracy in every epoch.
+    """
     arrays = {name: np.full((count, epochs), np.nan, np.float32) for name in ("validation", "test")}
     arrays["seconds"] = np.full(count, np.nan, np.float32)
     for path in _group_path(folder, epochs, 0).parent.glob("*.npz"):
@@ -96,41 +107,61 @@ def _trained(folder: pathlib.Path, epochs: int, count: int) -> dict[str, np.ndar
 
 
 def _summary(columns: dict[str, np.ndarray]) -> dict[str, Any]:
+    short, long = LENGTHS
     final = {
         (name, epochs): columns[f"{name}_accuracy_curve_{epochs}"][:, -1]
         for name in ("validation", "test")
         for epochs in LENGTHS
     }
-    short, long = LENGTHS
     trained = np.isfinite(final["test", long])
     summary: dict[str, Any] = {"distinct_cells": len(trained), "trained_cells": int(trained.sum())}
     for epochs in LENGTHS:
         test = final["test", epochs]
-        second = columns[f"second_seed_test_accuracy_{epochs}"]
-        both = np.isfinite(second) & np.isfinite(test)
-        top = both & (test > np.nanmedian(test))
         summary[f"epochs_{epochs}"] = {
             "test_quantiles": np.nanquantile(test, (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)).round(4).tolist(),
             "spearman_validation_test": _spearman(final["validation", epochs], test, trained),
-            "spearman_two_seeds": _spearman(test, second, both),
-            "spearman_two_seeds_better_half": _spearman(test, second, top),
-            "cells_with_two_seeds": int(both.sum()),
         }
     summary["spearman_short_long"] = _spearman(final["test", short], final["test", long], trained)
+    validations, tests = (columns[f"{name}_accuracy_{long}"][trained] for name in ("validation", "test"))
+    first, second = tests.T[:2]
+    best = int(validations.mean(axis=1).argmax())
+    summary["seeds"] = {
+        "spearman_two_seeds": _spearman(first, second, slice(None)),
+        "spearman_two_seeds_better_half": _spearman(first, second, first > np.median(first)),
+        "validation_deviation": _deviation(validations),
+        "test_deviation": _deviation(tests),
+        "best_mean_validation": round(float(validations[best].mean()), 4),
+        "its_mean_test": round(float(tests[best].mean()), 4),
+        "best_mean_test": round(float(tests.mean(axis=1).max()), 4),
+    }
     return summary
 
 
-def _spearman(first: np.ndarray, second: np.ndarray, chosen: np.ndarray) -> float:
+def _deviation(accuracies: np.ndarray) -> float:
+    """The standard deviation of a training around the mean of its cell, from `[N, seeds]`."""
+    return round(float(np.sqrt(accuracies.var(axis=1, ddof=1).mean())), 4)
+
+
+def _spearman(first: np.ndarray, second: np.ndarray, chosen: np.ndarray | slice) -> float:
     return round(float(scipy.stats.spearmanr(first[chosen], second[chosen]).statistic), 4)
 
 
-def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = None) -> None:
+def train_all(
+    folder: pathlib.Path,
+    config: DigitsConfig,
+    lengths: Sequence[int],
+    limit: int | None = None,
+    *,
+    every_epoch: bool = True,
+) -> None:
     """Trains the representatives in random order, group by group; groups that `folder` holds are not trained again.
 
     Args:
       folder: gets a file per group and length.
-      config: network and training; its `epochs` are replaced by each of `LENGTHS`.
+      config: network and training; its `epochs` are replaced by each of `lengths`.
+      lengths: epochs of the trainings of a representative.
       limit: number of representatives to train, rounded up to whole groups; all by default.
+      every_epoch: whether networks are measured after every epoch, or, in a third of the time, after the last.
     """
     space = NASBench201()
     cells = space.enumerate()
@@ -144,7 +175,7 @@ def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = No
         path = _group_path(folder, trainer.config.epochs, number)
         if not path.exists():
             codes = np.array([operation_codes(space.architecture(cells, int(representatives[row]))) for row in rows])
-            curves = trainer.train(codes, every_epoch=True)
+            curves = trainer.train(codes, every_epoch)
             artefacts.write_npz(
                 path,
                 rows=rows,
@@ -154,10 +185,10 @@ def train_all(folder: pathlib.Path, config: DigitsConfig, limit: int | None = No
             )
         return len(rows)
 
-    trainers = [PopulationTrainer(dataclasses.replace(config, epochs=epochs)) for epochs in LENGTHS]
+    trainers = [PopulationTrainer(dataclasses.replace(config, epochs=epochs)) for epochs in lengths]
     parallel = joblib.Parallel(n_jobs=-1, require="sharedmem", return_as="generator_unordered")
     counts = parallel(joblib.delayed(train)(trainer, number) for number in range(len(groups)) for trainer in trainers)
-    with tqdm(total=sum(map(len, groups)) * len(LENGTHS), desc="Training cells", unit="cell", smoothing=0.05) as bar:
+    with tqdm(total=sum(map(len, groups)) * len(lengths), desc="Training cells", unit="cell", smoothing=0.05) as bar:
         for count in counts:
             bar.update(count)
 
