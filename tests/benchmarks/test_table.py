@@ -254,6 +254,75 @@ def test_a_missing_time_is_not_taken_for_no_time(path):
         TableEvaluator(dataclasses.replace(table, columns=columns), *names)
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("seconds", "column 'seconds' holds seconds, expected accuracies in"),
+        ("parameters_millions", "column 'parameters_millions' holds parameters, expected accuracies in"),
+        ("percent", r"column 'percent' holds values from 10 to 86.09, expected accuracies in \[0, 1\]; divide percent"),
+        ("rank", r"column 'rank' holds values from 0 to 199, expected accuracies in \[0, 1\]$"),
+        ("loss", r"column 'loss' holds values from -0.5 to 0.5, expected accuracies in \[0, 1\]$"),
+        ("empty", "column 'empty' has no value in any row"),
+        ("rest", "no row has a value in both '(rest|half)' and '(rest|half)'"),
+    ],
+)
+def test_columns_that_are_no_accuracies(path, column, message):
+    table = read_table(path)
+    values = np.linspace(0, 0.9, 200)
+    wrong = {
+        "seconds": values,
+        "parameters_millions": values,
+        "percent": np.linspace(10, 86.09, 200),
+        "rank": np.arange(200),
+        "loss": np.linspace(-0.5, 0.5, 200),
+        "empty": np.full((200, 3), np.nan),
+        "rest": np.where(values < 0.45, values, np.nan),
+        "half": np.where(values < 0.45, np.nan, values),
+    }
+    table = dataclasses.replace(table, columns=wrong)
+    for names in ((column, "half"), ("half", column)):
+        with pytest.raises(ConfigurationError, match=message):
+            TableEvaluator(table, *names)
+
+
+@pytest.fixture
+def data_set(tmp_path, monkeypatch):
+    """A table in the place of NAS-Bench-201's: two cells, two data sets, trainings of 200 and 12 epochs."""
+    columns = {
+        "cifar10_validation_accuracy_200": [[0.9, 0.8, 0.7], [0.7, np.nan, np.nan]],
+        "cifar10_test_accuracy_200": [0.85, 0.6],
+        "cifar10_training_seconds_200": [2169.6, 1000.0],
+        "cifar10_validation_accuracy_12": [0.5, 0.4],
+        "cifar100_validation_accuracy_12": [0.2, 0.1],
+        "cifar100_training_seconds_12": [7.0, 8.0],
+        "cifar100_training_seconds_200": [300.0, 400.0],
+    }
+    arrays = {name: np.array(values) for name, values in columns.items()}
+    write_table(tmp_path / "nasbench201.npz", SPACE, SPACE.enumerate()[:2], arrays)
+    monkeypatch.setenv("TFNAS_DATA_DIR", str(tmp_path))
+    return BENCHMARKS["nasbench201_cifar10"].evaluator
+
+
+@pytest.mark.parametrize(
+    ("column", "seconds"),
+    [
+        (None, [2169.6, 1000.0]),
+        ("cifar10_validation_accuracy_12", [130.176, 60.0]),
+        ("cifar100_validation_accuracy_12", [7.0, 8.0]),
+    ],
+)
+def test_a_query_costs_the_time_of_the_training_that_it_shows(data_set, column, seconds):
+    np.testing.assert_allclose(data_set(validation_column=column).scores.cost_seconds, seconds)
+
+
+def test_a_search_by_test_accuracies_is_warned_of(data_set, caplog):
+    data_set(validation_column="cifar10_validation_accuracy_12")
+    assert not caplog.messages
+    data_set(validation_column="cifar10_test_accuracy_200")
+    (warning,) = caplog.messages
+    assert warning.startswith("--validation_column=cifar10_test_accuracy_200 holds test accuracies")
+
+
 def test_own_space_needs_the_space(tmp_path):
     cells = [Architecture(("in", name, "out"), np.eye(3, k=1)) for name in ("a", "b", "c")]
     space = FiniteSpace("own", cells)

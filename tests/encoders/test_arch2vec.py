@@ -13,11 +13,12 @@ from tests.reference import graphs
 from tfnas.encoders.arch2vec import metrics
 from tfnas.encoders.arch2vec.config import PRESETS, Arch2VecConfig, preset
 from tfnas.encoders.arch2vec.model import Arch2Vec, Posterior, batch_loss, loss_terms
+from tfnas.encoders.arch2vec.saved import open_encoder
 from tfnas.encoders.arch2vec.task import Arch2VecTask
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import cells as cell_graphs
 from tfnas.graphs import gnn
-from tfnas.spaces import Architecture, Darts, NASBench101, NASBench201, NATSSize
+from tfnas.spaces import Architecture, Darts, NASBench101, NASBench201, NATSSize, nasbench101
 from tfnas.spaces.base import ABSENT
 from tfnas.training.loop import Minibatch
 
@@ -113,6 +114,15 @@ def test_isomorphic_cells_have_one_embedding(small_nasbench101, rng):
         pair = [np.stack(part) for part in zip(space.encode(cell), space.encode(twin), strict=True)]
         embedding, _ = model.embed(*pair)
         np.testing.assert_allclose(embedding[0], embedding[1], atol=1e-5)
+
+
+def test_a_cell_and_its_pruned_self_have_one_embedding():
+    adjacency = np.zeros((4, 4))
+    adjacency[0, 1] = adjacency[1, 3] = 1
+    names = ("input", "conv3x3-bn-relu", "maxpool3x3", "output")
+    cell = Architecture(names, adjacency)
+    first, second = open_encoder(None, NASBench101()).embed([cell, nasbench101.prune(cell)])
+    np.testing.assert_array_equal(first, second)
 
 
 def random_topological_order(cell, rng):

@@ -81,6 +81,26 @@ def test_pruning_agrees_with_networkx(rng):
             assert nasbench101.prune(architecture).num_vertices == len(reference)
 
 
+def test_tables_hold_pruned_cells():
+    """A vertex off every path changes no row; a cell may have eight vertices before it is pruned."""
+    space = NASBench101()
+    whole = Architecture((INPUT, CONV3X3, OUTPUT), np.eye(3, k=1))
+    dangling = np.zeros((4, 4))
+    dangling[0, 1] = dangling[1, 3] = 1
+    wide = np.zeros((8, 8))
+    wide[0, 1] = wide[1, 7] = wide[0, 2] = 1
+    cells = space.to_table(
+        [
+            whole,
+            Architecture((INPUT, CONV3X3, MAXPOOL3X3, OUTPUT), dangling),
+            Architecture((INPUT, CONV3X3, *[CONV1X1] * 5, OUTPUT), wide),
+        ]
+    )
+    assert [space.architecture(cells, row) for row in range(3)] == [whole] * 3
+    with pytest.raises(InvalidArchitectureError, match="no path leads from input to output"):
+        space.to_table([Architecture((INPUT, CONV3X3, OUTPUT), np.zeros((3, 3)))])
+
+
 @pytest.mark.parametrize(
     ("operations", "edges", "reason"),
     [

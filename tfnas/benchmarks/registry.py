@@ -3,8 +3,11 @@
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
+
+from absl import logging
 
 from tfnas.benchmarks.base import Evaluator
 from tfnas.benchmarks.function import FunctionEvaluator, load_function
@@ -87,7 +90,25 @@ class Table:
         """The evaluator of the table, or of another table and other columns where the settings name them."""
         table = self.load() if settings.table is None else read_table(settings.table)
         validation, test = settings.validation_column or self.validation, settings.test_column or self.test
-        return TableEvaluator(table, validation, test, self.seconds, repeat=settings.repeat)
+        if validation != self.validation:
+            _warn_of_test(validation)
+        seconds, share = self._time_of(validation, table)
+        return TableEvaluator(table, validation, test, seconds, share, settings.repeat)
+
+    def _time_of(self, validation: str, table: CompactTable) -> tuple[str | None, float]:
+        """The column with the times of the trainings behind a column of accuracies, and the share that counts.
+
+        Trainings whose time no column holds take their share, by epochs, of the training that is next in length.
+        """
+        names = re.fullmatch(r"(.*)(validation|test)_accuracy(_curve)?_(\d+)", validation)
+        if self.seconds is None or names is None:
+            return self.seconds, 1.0
+        stem, epochs = f"{names[1]}training_seconds_", int(names[4])
+        lengths = [int(name.removeprefix(stem)) for name in table.columns if re.fullmatch(stem + r"\d+", name)]
+        if not lengths:
+            return self.seconds, 1.0
+        length = min(lengths, key=lambda length: abs(length - epochs))
+        return f"{stem}{length}", epochs / length
 
 
 def _nasbench201(data_set: str) -> Table:
@@ -144,7 +165,18 @@ def load_table(file: str) -> CompactTable:
 
 def _table(settings: TableSettings) -> Evaluator:
     columns = settings.validation_column, settings.test_column
+    _warn_of_test(settings.validation_column)
     return TableEvaluator(read_table(settings.table), *columns, repeat=settings.repeat)
+
+
+def _warn_of_test(column: str) -> None:
+    """Warns of a search by test accuracies."""
+    if "test" in column.split("_"):
+        logging.warning(
+            "--validation_column=%s holds test accuracies: the search chooses by them, so that its test accuracy is "
+            "none of unseen images",
+            column,
+        )
 
 
 def _function(settings: FunctionSettings) -> Evaluator:

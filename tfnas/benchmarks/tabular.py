@@ -12,6 +12,7 @@ from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import Architecture, CellTable
 
 _UNMEASURED = "the table has no value"
+_QUANTITIES = ("seconds", "parameters", "flops", "latency", "energy")  # names of columns that hold no accuracies
 
 
 class TableEvaluator(Evaluator):
@@ -31,7 +32,8 @@ class TableEvaluator(Evaluator):
       scores: answers `[N]` for all rows, to runs with seed 0.
 
     Raises:
-      ConfigurationError: no such column or training, or a training time is missing where an accuracy is not.
+      ConfigurationError: no such column or training, a column that holds no accuracies in [0, 1], or a training time
+        that is missing where an accuracy is not.
 
     Example:
       >>> from tfnas.benchmarks.registry import load_table
@@ -52,10 +54,14 @@ class TableEvaluator(Evaluator):
         repeat: str = MEAN,
     ):
         self.space, self.table = table.space, table
+        for column in (validation, test):
+            _check_accuracies(column, table.repeats(column))
         means, tests = table.values(validation), table.values(test)
         trainings = means[:, None] if repeat == MEAN else _trainings(table, validation, repeat)
         present = np.isfinite(trainings)
         failed = ~present.any(axis=1) | ~np.isfinite(tests)
+        if failed.all():
+            raise ConfigurationError(f"no row has a value in both {validation!r} and {test!r}")
         cost = np.zeros(len(table)) if seconds is None else np.where(failed, 0.0, table.values(seconds) * seconds_share)
         if not np.isfinite(cost).all():
             row = int(np.argmin(np.isfinite(cost)))
@@ -91,6 +97,22 @@ class TableEvaluator(Evaluator):
     def _seen(self, rows: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         """The validation accuracies `[n]` that runs with some seeds see in some rows."""
         return self._trainings[rows, _mixed(seeds, rows) % self._counts[rows].astype(np.uint64)]
+
+
+def _check_accuracies(column: str, values: np.ndarray) -> None:
+    """Raises ConfigurationError unless a column holds accuracies in [0, 1], and at least one."""
+    measured = values[np.isfinite(values)]
+    if not measured.size:
+        raise ConfigurationError(f"column {column!r} has no value in any row")
+    quantities = [word for word in column.split("_") if word in _QUANTITIES]
+    if quantities:
+        raise ConfigurationError(f"column {column!r} holds {quantities[0]}, expected accuracies in [0, 1]")
+    low, high = measured.min(), measured.max()
+    if low < 0 or high > 1:
+        hint = "; divide percentages by 100" if low >= 0 and high <= 100 else ""
+        raise ConfigurationError(
+            f"column {column!r} holds values from {low:.4g} to {high:.4g}, expected accuracies in [0, 1]{hint}"
+        )
 
 
 def _trainings(table: CompactTable, column: str, repeat: str) -> np.ndarray:

@@ -7,6 +7,7 @@ References:
 import itertools
 import os
 import pathlib
+from collections.abc import Sequence
 
 import joblib
 import numpy as np
@@ -117,6 +118,16 @@ class NASBench101(Space):
         if on_paths.sum() > self.max_vertices:
             return f"{int(on_paths.sum())} vertices, at most {self.max_vertices} are allowed"
         return None
+
+    def to_table(self, architectures: Sequence[Architecture]) -> CellTable:
+        """The padded table of some architectures, without vertices that lie on no path from input to output.
+
+        Raises:
+          InvalidArchitectureError: one of them is not valid in this space.
+        """
+        for architecture in architectures:
+            self.require_valid(architecture)
+        return CellTable.of([prune(architecture) for architecture in architectures], self.operations, self.max_vertices)
 
     def validate_many(self, cells: CellTable) -> np.ndarray:
         mask = cells.vertex_mask
