@@ -11,6 +11,7 @@ from tests.fork import ROOT
 DISTRIBUTIONS = {
     "absl": "absl-py",
     "faiss": "faiss-cpu",
+    "PIL": "pillow",
     "google": "protobuf",
     "sklearn": "scikit-learn",
     "tensorflow_serving": "tensorflow-serving-api",

@@ -162,13 +162,21 @@ def read_npz(path: PathLike) -> dict[str, np.ndarray]:
     Raises:
       CorruptArtefactError: the file is missing, truncated, damaged, or holds objects.
     """
+    arrays: dict[str, np.ndarray] = {}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            for name in archive.files:
+                arrays[name] = archive[name]
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        raise CorruptArtefactError(f"{path}: not a readable .npz file of plain arrays ({error})") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
+        reason = str(error)
+        if reason.startswith("Object arrays"):
+            reason = f"{name} holds pickled objects, expected numbers or text, such as array.astype(str)"
+        elif "allow_pickle" in reason or isinstance(error, TypeError):
+            reason = "not an archive as np.savez writes"
+        raise CorruptArtefactError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
+    return arrays
 
 
 def sha256(path: PathLike) -> str:

@@ -1,4 +1,4 @@
-"""Training as a benchmark, and the images it trains on."""
+"""Training as a benchmark."""
 
 import dataclasses
 import json
@@ -11,8 +11,8 @@ import tf_keras
 
 from tfnas.benchmarks import BENCHMARKS
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
-from tfnas.benchmarks.trained.images import ImageData, load_images
-from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.benchmarks.trained.images import ImageData
+from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, MismatchError
 from tfnas.spaces import Architecture, FiniteSpace
 
 NAMES = ("linear", "wide", "broken", "slow", "infinite", "stray", "keras3")
@@ -128,89 +128,6 @@ def test_cache(digits, tmp_path):
     path.write_text("".join([lines[0], "{}\n", *lines[2:]]))
     with pytest.raises(CorruptArtefactError, match="line 2"):
         TrainedEvaluator(SPACE, builder, digits, config, path)
-
-
-def test_digits_are_disjoint_and_balanced(digits):
-    parts = [digits.train, digits.validation, digits.test]
-    assert [len(labels) for _, labels in parts] == [200, 798, 799]
-    everything = np.concatenate([images.reshape(len(images), -1) for images, _ in parts])
-    assert len(np.unique(everything, axis=0)) == 1797
-    for _, labels in parts:
-        np.testing.assert_allclose(np.bincount(labels, minlength=10) / len(labels), 0.1, atol=0.015)
-
-
-def test_npz_files(tmp_path, rng):
-    images = rng.integers(0, 256, (100, 5, 4, 3), np.uint8)
-    labels = np.arange(100) % 4
-    np.savez(tmp_path / "one.npz", images=images, labels=labels)
-    one = load_images(tmp_path / "one.npz")
-    assert [len(part[1]) for part in (one.train, one.validation, one.test)] == [60, 20, 20]
-    np.testing.assert_allclose(one.train[0].mean(axis=(0, 1, 2)), 0, atol=1e-5)
-    np.testing.assert_allclose(one.train[0].std(axis=(0, 1, 2)), 1, atol=1e-5)
-    assert one.fingerprint == load_images(tmp_path / "one.npz").fingerprint
-    np.savez(tmp_path / "two.npz", x_train=images[:80], y_train=labels[:80], x_test=images[80:], y_test=labels[80:])
-    two = load_images(tmp_path / "two.npz")
-    assert [len(part[1]) for part in (two.train, two.validation, two.test)] == [64, 16, 20]
-    np.testing.assert_array_equal(two.test[1], labels[80:])
-    raw = two.test[0] * np.float32(two.pixel_deviation) + np.float32(two.pixel_mean)
-    np.testing.assert_allclose(raw, images[80:], atol=1e-3)
-    grey = ImageData.split(images[..., 0], labels)
-    assert grey.train[0].shape == (60, 5, 4, 1)
-
-
-def test_folder_of_images(tmp_path, rng):
-    for name in ("cat", "dog"):
-        (tmp_path / name).mkdir()
-        for number in range(10):
-            pixels = rng.integers(0, 256, (6, 6, 3), np.uint8)
-            (tmp_path / name / f"{number}.png").write_bytes(tf.io.encode_png(pixels).numpy())
-    data = load_images(tmp_path)
-    assert data.num_classes == 2
-    assert data.train[0].shape == (12, 6, 6, 3)
-    odd = tmp_path / "dog" / "odd.png"
-    odd.write_bytes(tf.io.encode_png(np.zeros((7, 6, 3), np.uint8)).numpy())
-    with pytest.raises(ConfigurationError, match=r"odd\.png: 7 x 6 pixels, others 6 x 6"):
-        load_images(tmp_path)
-    assert load_images(tmp_path, image_size=4).train[0].shape[1:] == (4, 4, 3)
-    odd.write_bytes(b"no image")
-    with pytest.raises(CorruptArtefactError, match=r"odd\.png: not an image"):
-        load_images(tmp_path)
-    odd.unlink()
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(CorruptArtefactError, match="no image files"):
-        load_images(tmp_path)
-    with pytest.raises(CorruptArtefactError, match="0 folders"):
-        load_images(tmp_path / "empty")
-
-
-def test_tf_data(digits):
-    parts = [
-        tf.data.Dataset.from_tensor_slices((images[:50], labels[:50]))
-        for images, labels in (digits.train, digits.validation, digits.test)
-    ]
-    data = ImageData.from_datasets(*parts)
-    np.testing.assert_array_equal(data.test[1], digits.test[1][:50])
-    with pytest.raises(ConfigurationError, match="empty"):
-        ImageData.from_datasets(parts[0], parts[1], parts[2].take(0))
-
-
-def test_bad_images(tmp_path, digits):
-    images, labels = digits.train
-    for bad_images, bad_labels, message in (
-        (images[..., 0], labels, "images have shape"),
-        (images, labels[:5], "labels have shape"),
-        (images, labels + 5, "expected .* 0 to 9"),
-        (np.where(images > 0.9, np.nan, images), labels, "NaN"),
-        (images[:0], labels[:0], "images have shape"),
-    ):
-        with pytest.raises(ConfigurationError, match=message):
-            ImageData((bad_images, bad_labels), digits.validation, digits.test, 10)
-    np.savez(tmp_path / "other.npz", pictures=images)
-    with pytest.raises(CorruptArtefactError, match="holds pictures; expected images and labels"):
-        load_images(tmp_path / "other.npz")
-    np.savez(tmp_path / "few.npz", images=images[:3], labels=np.arange(3))
-    with pytest.raises(ConfigurationError, match="3 images can't be split"):
-        load_images(tmp_path / "few.npz")
 
 
 def test_nasbench201_on_images_of_ones_own(tmp_path, rng):

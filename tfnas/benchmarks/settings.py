@@ -66,7 +66,8 @@ class CellSettings:
     """Trainings of NAS-Bench-201 cells on a user's images.
 
     Attributes:
-      data: images as .npz, or a folder per class; see `benchmarks.trained.images.load_images`.
+      data: images, as an .npz file of the arrays images and labels (or x and y) or x_train, y_train, x_test and y_test,
+        or as a folder of image files per class.
       image_size: pixels that images of a folder are resized to; by default all images must be of one size.
       train_epochs: epochs of every training.
       channels: width of the networks' first stage.
@@ -90,7 +91,8 @@ class DartsSettings:
     """Trainings of DARTS cells on a user's images, by default as arch2vec searches.
 
     Attributes:
-      data: images as .npz, or a folder per class; see `benchmarks.trained.images.load_images`.
+      data: images, as an .npz file of the arrays images and labels (or x and y) or x_train, y_train, x_test and y_test,
+        or as a folder of image files per class.
       image_size: pixels that images of a folder are resized to; by default all images must be of one size.
       train_epochs: epochs of every training; the mean of the last tenth is the validation accuracy.
       channels: width of the first cells' operations.
