@@ -69,7 +69,7 @@ def test_cells_are_embedded_in_any_form():
     np.testing.assert_array_equal(encoder.embed([cell, cell]), vectors)
     np.testing.assert_allclose(encoder.embed(cell), vectors[:1], atol=1e-6)
     strange = Architecture(("input", "conv9x9", "output"), cell.adjacency)
-    with pytest.raises(InvalidArchitectureError, match="architecture 1: unknown operation 'conv9x9'"):
+    with pytest.raises(InvalidArchitectureError, match="not a nasbench101 architecture: vertex 1 is 'conv9x9'"):
         encoder.embed([cell, strange])
 
 

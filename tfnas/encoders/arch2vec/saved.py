@@ -17,7 +17,7 @@ from tfnas.encoders.base import KIND_PREFIX, SavedEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.reports import figures
 from tfnas.saved_models import SHIPPED
-from tfnas.spaces import Architecture, CellTable, Space
+from tfnas.spaces import SPACES, Architecture, CellTable, Space
 
 KIND = KIND_PREFIX + "arch2vec"
 TABLE_KIND = "embedding_table"
@@ -73,11 +73,11 @@ class SavedCellEncoder(SavedEncoder):
           float32 `[N, D]`.
 
         Raises:
-          InvalidArchitectureError: an operation that the encoder does not know, or too many vertices.
+          InvalidArchitectureError: an architecture that is not in the space; of a space outside tfnas, an operation
+            that the encoder does not know or too many vertices.
         """
         if not isinstance(cells, CellTable):
-            architectures = [cells] if isinstance(cells, Architecture) else list(cells)
-            cells = CellTable.of(architectures, self.manifest["operations"], self.manifest["num_vertices"])
+            cells = self._table([cells] if isinstance(cells, Architecture) else list(cells))
         return self._run(cells, 0, self.manifest["embedding_dim"], progress)
 
     def latents(self, cells: CellTable, *, progress: bool = False) -> np.ndarray:
@@ -87,6 +87,12 @@ class SavedCellEncoder(SavedEncoder):
           float32 `[N, V D]`.
         """
         return self._run(cells, 1, self.manifest["num_vertices"] * self.manifest["embedding_dim"], progress)
+
+    def _table(self, architectures: Sequence[Architecture]) -> CellTable:
+        space = self.manifest["space"]
+        if space in SPACES:
+            return SPACES[space]().to_table(architectures)
+        return CellTable.of(architectures, self.manifest["operations"], self.manifest["num_vertices"])
 
     def _run(self, cells: CellTable, output: int, width: int, progress: bool) -> np.ndarray:
         if not len(cells):
