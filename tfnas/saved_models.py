@@ -1,7 +1,10 @@
 """SavedModels: the folder of the shipped models, and how a model is written, warmed up and opened."""
 
+import json
 import os
 import pathlib
+import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -106,6 +109,40 @@ def save_classifier(model: Any, folder: artefacts.PathLike, image_shape: Sequenc
     module.classify = classify
     with artefacts.atomic_folder(folder) as staging:
         save_module(module, staging, {"serving_default": classify})
+
+
+def save_keras_file(model: Any, path: artefacts.PathLike, **facts: Any) -> None:
+    """Writes a model of Keras 3 as a `.keras` file, with the same bytes for the same model.
+
+    Args:
+      model: functional model of Keras 3.
+      path: file, which ends in `.keras`.
+      **facts: JSON values that `metadata.json` of the file holds under `tfnas`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        written = pathlib.Path(folder) / "model.keras"
+        model.save(written)
+        with zipfile.ZipFile(written) as archive:
+            contents = {name: archive.read(name) for name in archive.namelist()}
+    metadata = json.loads(contents["metadata.json"])
+    del metadata["date_saved"]
+    contents["metadata.json"] = json.dumps(metadata | {"tfnas": facts}, indent=2).encode()
+    with artefacts.atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # the fixed default date keeps the bytes reproducible
+
+
+def keras_file_facts(path: artefacts.PathLike) -> dict[str, Any]:
+    """The facts that `save_keras_file` wrote into a file.
+
+    Raises:
+      CorruptArtefactError: not a `.keras` file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return artefacts.parse_json(archive.read("metadata.json"), f"{path}, metadata.json").get("tfnas", {})
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise CorruptArtefactError(f"{path}: not a .keras file ({error})") from error
 
 
 FILE_NAME = "assets.extra/tf_serving_warmup_requests"

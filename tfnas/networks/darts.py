@@ -6,12 +6,14 @@ References:
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from tfnas.errors import ConfigurationError
+from tfnas.networks.functional import Blueprint, Classifier, Value, plain_setting
 from tfnas.networks.layers import LayerSettings
 from tfnas.spaces import Architecture, CellTable, Darts, NASBench301
 from tfnas.spaces.darts import CELL_OPERATIONS, INPUTS, NUM_BLOCKS
@@ -118,7 +120,7 @@ def cell_pair(architecture: Architecture) -> list[Architecture]:
     return NASBench301().cells(architecture)
 
 
-class DartsNetwork(tf_keras.Model):
+class DartsNetwork(Classifier):
     """Classifier of images out of normal and reduction cells.
 
     Args:
@@ -191,6 +193,18 @@ class DartsNetwork(tf_keras.Model):
                 extra = self.auxiliary(now, training=training)
         return self.classifier(self.pool(now)), extra
 
+    def describe(self, blueprint: Blueprint, images: Value) -> Value:
+        if self.skeleton.large_images:
+            (first, norm, second, second_norm), (convolution, last_norm) = self.stems
+            before = blueprint.chain(images, first, norm, "ReLU", second, second_norm)
+            now = blueprint.chain(before, "ReLU", convolution, last_norm)
+        else:
+            before = now = blueprint.chain(images, *self.stems[0])
+        for layer, one_cell in enumerate(self.cells):
+            name = "reduction_cell" if layer in self.skeleton.reductions else "normal_cell"
+            before, now = now, blueprint.inner(name, one_cell.describe, before, now)
+        return blueprint.classifier(self.classifier, now, self.pool)
+
     @tf.function(reduce_retracing=True)
     def classify(self, images: tf.Tensor) -> tf.Tensor:
         """The most likely class int64 `[B]` of each image, in inference mode."""
@@ -241,6 +255,16 @@ class _Cell(tf_keras.layers.Layer):
             states.append(total)
         return tf.concat(states[len(INPUTS) :], axis=-1)
 
+    def describe(self, blueprint: Blueprint, before: Value, now: Value) -> Value:
+        states = [self.first.describe(blueprint, before), self.second.describe(blueprint, now)]
+        slots = list(zip(self.operations, self.states, strict=True))
+        for block in range(NUM_BLOCKS):
+            pair = slots[2 * block : 2 * block + 2]
+            # An operation that gives zeros vanishes, unless both do.
+            pair = [slot for slot in pair if not isinstance(slot[0], _Zero)] or pair[:1]
+            states.append(blueprint.total([operation.describe(blueprint, states[state]) for operation, state in pair]))
+        return blueprint.layer("Concatenate", *states[len(INPUTS) :])
+
 
 def _drop(value: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Zeroes `value` for some images of the batch, and makes up for it in the others."""
@@ -264,6 +288,9 @@ class _Identity(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return tf.identity(inputs)
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        return inputs
+
 
 class _Zero(tf_keras.layers.Layer):
     def __init__(self, strides: int):
@@ -272,6 +299,9 @@ class _Zero(tf_keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return tf.zeros_like(inputs[:, :: self.strides, :: self.strides])
+
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        return blueprint.zeros(inputs if self.strides == 1 else blueprint.every_second(inputs))
 
 
 class _Pool(tf_keras.layers.Layer):
@@ -285,6 +315,10 @@ class _Pool(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return self.pool(inputs)[:, :: self.strides, :: self.strides]
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        value = blueprint.copy(self.pool, inputs)
+        return value if self.strides == 1 else blueprint.every_second(value)
+
 
 class _Projection(tf_keras.layers.Layer):
     """ReLU, 1 x 1 convolution, norm."""
@@ -295,6 +329,9 @@ class _Projection(tf_keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return self.norm(self.convolution(tf.nn.relu(inputs)), training=training)
+
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        return blueprint.inner_chain("relu_conv_norm", inputs, "ReLU", self.convolution, self.norm)
 
 
 class _Halving(tf_keras.layers.Layer):
@@ -313,6 +350,16 @@ class _Halving(tf_keras.layers.Layer):
         shifted = tf.pad(rectified[:, 1:, 1:], [[0, 0], [0, 1], [0, 1], [0, 0]])
         return self.norm(tf.concat([self.even(rectified), self.odd(shifted)], axis=-1), training=training)
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        return blueprint.inner("halving", self._describe_halving, inputs)
+
+    def _describe_halving(self, blueprint: Blueprint, inputs: Value) -> Value:
+        rectified = blueprint.layer("ReLU", inputs)
+        shifted = blueprint.layer("Cropping2D", rectified, cropping=((1, 0), (1, 0)))
+        shifted = blueprint.layer("ZeroPadding2D", shifted, padding=((0, 1), (0, 1)))
+        halves = [blueprint.copy(self.even, rectified), blueprint.copy(self.odd, shifted)]
+        return blueprint.copy(self.norm, blueprint.layer("Concatenate", *halves))
+
 
 class _Separable(tf_keras.layers.Layer):
     """ReLU, depthwise convolution, 1 x 1 convolution, norm; `repeats` times, the strides in the first."""
@@ -328,6 +375,22 @@ class _Separable(tf_keras.layers.Layer):
         for depthwise, pointwise, norm in self.steps:
             inputs = norm(pointwise(depthwise(tf.nn.relu(inputs))), training=training)
         return inputs
+
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        for depthwise, pointwise, norm in self.steps:
+            name = "relu_separable_norm" if depthwise.strides == 1 else "relu_separable_norm_strided"
+            inputs = blueprint.inner(name, functools.partial(_describe_step, depthwise, pointwise, norm), inputs)
+        return inputs
+
+
+def _describe_step(
+    depthwise: "_Depthwise",
+    pointwise: tf_keras.layers.Conv2D,
+    norm: tf_keras.layers.BatchNormalization,
+    blueprint: Blueprint,
+    inputs: Value,
+) -> Value:
+    return blueprint.chain(depthwise.describe(blueprint, blueprint.layer("ReLU", inputs)), pointwise, norm)
 
 
 class _Depthwise(tf_keras.layers.Layer):
@@ -345,6 +408,14 @@ class _Depthwise(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         outputs = tf.nn.depthwise_conv2d(inputs, self.kernel, [1] * 4, "SAME", dilations=[self.dilation] * 2)
         return outputs[:, :: self.strides, :: self.strides]
+
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        settings = {"kernel_size": self.size, "dilation_rate": self.dilation, "padding": "same", "use_bias": False}
+        settings["depthwise_initializer"] = plain_setting(
+            tf_keras.initializers.serialize(tf_keras.initializers.get(self.initializer))
+        )
+        value = blueprint.layer("DepthwiseConv2D", inputs, weights=self.get_weights(), **settings)
+        return value if self.strides == 1 else blueprint.every_second(value)
 
 
 class _AuxiliaryHead(tf_keras.layers.Layer):

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfnas.errors import ConfigurationError
+from tfnas.networks.functional import Blueprint, Classifier, Value
 from tfnas.networks.layers import LayerSettings
 from tfnas.spaces import Architecture, MobileNetV3
 
@@ -111,6 +112,9 @@ class _Activation(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs * tf.nn.relu6(inputs + 3.0) / 6.0 if self.hard_swish else tf.nn.relu(inputs)
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        return blueprint.layer("Activation", inputs, activation="hard_silu" if self.hard_swish else "relu")
+
 
 class _Block(tf_keras.layers.Layer):
     def __init__(self, block: Block, settings: LayerSettings):
@@ -144,8 +148,22 @@ class _Block(tf_keras.layers.Layer):
         features = self.project_norm(self.project(features), training=training)
         return features + inputs if self.block.residual else features
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        value = inputs
+        if self.expand is not None:
+            value = self.activation.describe(blueprint, blueprint.chain(value, self.expand, self.expand_norm))
+        value = blueprint.chain(value, self.depthwise, self.depthwise_norm)
+        value = self.activation.describe(blueprint, value)
+        if self.block.excitation:
+            gate = blueprint.layer("GlobalAveragePooling2D", value, keepdims=True)
+            gate = blueprint.chain(gate, self.squeeze, "ReLU", self.excite)
+            gate = blueprint.layer("Activation", gate, activation="hard_sigmoid")
+            value = blueprint.layer("Multiply", value, gate)
+        value = blueprint.chain(value, self.project, self.project_norm)
+        return blueprint.total([value, inputs]) if self.block.residual else value
 
-class MobileNetV3Network(tf_keras.Model):
+
+class MobileNetV3Network(Classifier):
     """Classifier of images.
 
     Args:
@@ -179,6 +197,15 @@ class MobileNetV3Network(tf_keras.Model):
         features = self.activation(self.expand_norm(self.expand(features), training=training))
         features = self.mix(tf.reduce_mean(features, axis=(1, 2), keepdims=True))
         return self.classifier(tf.squeeze(self.activation(features), axis=(1, 2)))
+
+    def describe(self, blueprint: Blueprint, images: Value) -> Value:
+        value = self.activation.describe(blueprint, blueprint.chain(images, self.stem, self.stem_norm))
+        for block in self.blocks:
+            value = blueprint.inner("inverted_bottleneck", block.describe, value)
+        value = self.activation.describe(blueprint, blueprint.chain(value, self.expand, self.expand_norm))
+        value = blueprint.layer("GlobalAveragePooling2D", value, keepdims=True)
+        value = self.activation.describe(blueprint, blueprint.copy(self.mix, value))
+        return blueprint.classifier(self.classifier, value, "Flatten")
 
 
 def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> MobileNetV3Network:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from tfnas.networks.functional import Blueprint, Classifier, Value
 from tfnas.networks.layers import LayerSettings
 from tfnas.settings import check_least
 from tfnas.spaces import Architecture, NASBench101
@@ -80,6 +81,9 @@ class _ConvBnRelu(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return tf.nn.relu(self.norm(self.convolution(inputs), training=training))
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        return blueprint.inner_chain("conv_norm_relu", inputs, self.convolution, self.norm, "ReLU")
+
 
 class _Module(tf_keras.layers.Layer):
     def __init__(self, cell: Architecture, channels: tuple[int, ...], settings: LayerSettings):
@@ -107,6 +111,25 @@ class _Module(tf_keras.layers.Layer):
         summands += self._projected(inputs, last, training)
         return summands[0] if len(summands) == 1 else summands[0] + summands[1]
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        values = [inputs]
+        for vertex, operation in enumerate(self.operations, start=1):
+            width = self.channels[vertex]
+            summands = [
+                blueprint.without_channels(values[source], self.channels[source] - width)
+                for source in self._sources(vertex)
+            ]
+            value = blueprint.total(summands + self._described_projection(blueprint, inputs, vertex))
+            convolves = isinstance(operation, _ConvBnRelu)
+            values.append(operation.describe(blueprint, value) if convolves else blueprint.copy(operation, value))
+        last = len(self.channels) - 1
+        sources = [values[source] for source in self._sources(last)]
+        summands = [blueprint.layer("Concatenate", *sources)] if len(sources) > 1 else sources
+        return blueprint.total(summands + self._described_projection(blueprint, inputs, last))
+
+    def _described_projection(self, blueprint: Blueprint, inputs: Value, vertex: int) -> list[Value]:
+        return [self.projections[str(vertex)].describe(blueprint, inputs)] if self.matrix[0, vertex] else []
+
     def _sources(self, vertex: int) -> list[int]:
         return [int(source) for source in np.flatnonzero(self.matrix[1:, vertex]) + 1]
 
@@ -114,7 +137,7 @@ class _Module(tf_keras.layers.Layer):
         return [self.projections[str(vertex)](inputs, training=training)] if self.matrix[0, vertex] else []
 
 
-class NASBench101Network(tf_keras.Model):
+class NASBench101Network(Classifier):
     """Classifier of images with one cell repeated in every module.
 
     Args:
@@ -147,6 +170,13 @@ class NASBench101Network(tf_keras.Model):
         for block in self.blocks:
             features = block(features, training=training)
         return self.classifier(self.pool(features))
+
+    def describe(self, blueprint: Blueprint, images: Value) -> Value:
+        value = self.stem.describe(blueprint, images)
+        for block in self.blocks:
+            is_module = isinstance(block, _Module)
+            value = blueprint.inner("module", block.describe, value) if is_module else blueprint.copy(block, value)
+        return blueprint.classifier(self.classifier, value, self.pool)
 
 
 def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> NASBench101Network:

@@ -5,11 +5,14 @@ References:
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from tfnas.errors import ConfigurationError
+from tfnas.networks.functional import Blueprint, Classifier, Value
 from tfnas.networks.layers import LayerSettings
 from tfnas.networks.supernet import RunBlock, Supernet
 from tfnas.settings import check_least
@@ -85,6 +88,18 @@ class _Edge(tf_keras.layers.Layer):
             return self.pool(inputs)
         return tf.identity(inputs) if name == SKIP else tf.zeros_like(inputs)
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        if self.operation is None:
+            raise ConfigurationError("this is the network of all cells; give the network an architecture")
+        if self.operation == AVERAGE_POOL:
+            return blueprint.copy(self.pool, inputs)
+        if not self.convolutions:
+            return inputs if self.operation == SKIP else blueprint.zeros(inputs)
+        (layers,) = self.convolutions.values()
+        if self.operation == SKIP:
+            return blueprint.inner_chain("conv_norm", inputs, *layers)
+        return blueprint.inner_chain("relu_conv_norm", inputs, "ReLU", *layers)
+
 
 class Cell(tf_keras.layers.Layer):
     """Six operations between four nodes; None leaves an operation to `call`, `widens` says that channels change."""
@@ -106,6 +121,17 @@ class Cell(tf_keras.layers.Layer):
             nodes[target] = value if nodes[target] is None else nodes[target] + value
         return nodes[-1]
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        nodes = [inputs]
+        for node in range(1, 4):
+            edges = [
+                (source, edge) for edge, (source, target) in zip(self.edges, NODE_EDGES, strict=True) if target == node
+            ]
+            # An edge without an operation vanishes, unless the node has no other edge.
+            edges = [(source, edge) for source, edge in edges if edge.operation != NONE] or edges[:1]
+            nodes.append(blueprint.total([edge.describe(blueprint, nodes[source]) for source, edge in edges]))
+        return nodes[-1]
+
 
 class Reduction(tf_keras.layers.Layer):
     """Residual block that halves the image and changes the number of channels."""
@@ -121,8 +147,21 @@ class Reduction(tf_keras.layers.Layer):
         outputs = self.second_norm(self.second(tf.nn.relu(outputs)), training=training)
         return outputs + self.shortcut(self.pool(inputs))
 
+    def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
+        value = blueprint.inner_chain("relu_conv_norm_strided", inputs, "ReLU", self.first, self.first_norm)
+        value = blueprint.inner_chain("relu_conv_norm", value, "ReLU", self.second, self.second_norm)
+        return blueprint.total([value, blueprint.chain(inputs, self.pool, self.shortcut)])
 
-class NASBench201Network(tf_keras.Model):
+
+def describe_stages(network: Any, blueprint: Blueprint, images: Value) -> Value:
+    """The layers of a network of stem, cells, reductions and classifier; see `Classifier.describe`."""
+    value = blueprint.inner_chain("conv_norm", images, network.stem, network.stem_norm)
+    for block in network.blocks:
+        value = blueprint.inner("cell" if isinstance(block, Cell) else "reduction", block.describe, value)
+    return blueprint.classifier(network.classifier, value, network.last_norm, "ReLU", network.pool)
+
+
+class NASBench201Network(Classifier):
     """Classifier of images with one cell repeated in every stage.
 
     Args:
@@ -174,6 +213,9 @@ class NASBench201Network(tf_keras.Model):
                 features = block(features, training=training)
         features = tf.nn.relu(self.last_norm(features, training=training))
         return self.classifier(self.pool(features))
+
+    def describe(self, blueprint: Blueprint, images: Value) -> Value:
+        return describe_stages(self, blueprint, images)
 
 
 def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> NASBench201Network:

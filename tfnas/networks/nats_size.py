@@ -7,8 +7,10 @@ References:
 import tensorflow as tf
 import tf_keras
 
+from tfnas.errors import ConfigurationError
+from tfnas.networks.functional import Blueprint, Classifier, Value
 from tfnas.networks.layers import LayerSettings
-from tfnas.networks.nasbench201 import Cell, Reduction
+from tfnas.networks.nasbench201 import Cell, Reduction, describe_stages
 from tfnas.networks.rewiring import Layer
 from tfnas.networks.supernet import Shape, Supernet
 from tfnas.spaces import Architecture, NATSSize
@@ -20,7 +22,7 @@ CELL = (CONV3X3, CONV3X3, CONV3X3, SKIP, CONV3X3, CONV3X3)
 """Operations of the cell, on the edges in NAS-Bench-201's order."""
 
 
-class NATSSizeNetwork(tf_keras.Model):
+class NATSSizeNetwork(Classifier):
     """Classifier of images: cell, reduction, cell, reduction, cell.
 
     Args:
@@ -40,6 +42,7 @@ class NATSSizeNetwork(tf_keras.Model):
         settings: LayerSettings = LayerSettings(),  # noqa: B008 (frozen)
     ):
         super().__init__()
+        self.takes_widths = architecture is None
         if architecture is None:
             channels = [max(CHANNELS)] * NUM_STAGES
         else:
@@ -74,6 +77,11 @@ class NATSSizeNetwork(tf_keras.Model):
                 codes = tf.fill([len(CELL)], tf.cast(widths[stage] != widths[max(stage - 1, 0)], tf.int32))
             features = block(features, codes, training=training)
         return self.classifier(self.pool(tf.nn.relu(self.last_norm(features, training=training))))
+
+    def describe(self, blueprint: Blueprint, images: Value) -> Value:
+        if self.takes_widths:
+            raise ConfigurationError("this is the network of all widths; give the network an architecture")
+        return describe_stages(self, blueprint, images)
 
 
 def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> NATSSizeNetwork:
