@@ -2,27 +2,29 @@
 
   tfnas inspect --model=my_model.keras
 
-The model is a .keras file, the folder of a SavedModel or an .onnx file. Its weights are not read and nothing in it is
-executed.
+The model is a .keras file, the folder of a SavedModel, an .onnx file, or an architecture such as nasbench201:13714 in
+any notation that its space reads. Its weights are not read and nothing in it is executed.
 """
 
 import pathlib
 
 from tfnas import flags as tfnas_flags
 
-_MODEL = tfnas_flags.define_path("model", None, "File or folder of a model, or a shipped name.", required=True)
+_MODEL = tfnas_flags.define_path(
+    "model", None, "File or folder of a model, a shipped name, or SPACE:ARCHITECTURE.", required=True
+)
 _DRAWING = tfnas_flags.define_path("drawing", None, "File of the drawing; <model>_graph.png in this folder by default.")
 tfnas_flags.define_input_shape()
 
 
 def main() -> None:
-    """Flags -> `tfnas.graphs.importers.from_file` and `tfnas.graphs.drawing`."""
+    """Flags -> `tfnas.graphs.importers.import_model` and `tfnas.graphs.drawing`."""
     shape = tfnas_flags.input_shape()
-    from tfnas import saved_models
     from tfnas.graphs import importers
     from tfnas.graphs.drawing import draw_computation_graph, operator_table
+    from tfnas.networks.models import named_model
 
-    graph = importers.from_file(saved_models.model_path(_MODEL.value), input_shape=shape)
+    graph = importers.import_model(named_model(_MODEL.value), input_shape=shape)
     drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
     draw_computation_graph(graph, drawing)
     print(operator_table(graph))

@@ -4,9 +4,10 @@
 
 The answer is a score, its uncertainty, and a comparison with known networks.
 
-The model is a .keras file, the folder of a SavedModel or an .onnx file. Its weights are not read and nothing in it is
-executed. The shipped predictor learned from CIFAR-10 accuracies of benchmark networks: far from them (a distance well
-above 1), its score means little, and the answer says so.
+The model is a .keras file, the folder of a SavedModel, an .onnx file, or an architecture such as nasbench201:13714 in
+any notation that its space reads. Its weights are not read and nothing in it is executed. The shipped predictor learned
+from CIFAR-10 accuracies of benchmark networks: far from them (a distance well above 1), its score means little, and the
+answer says so.
 """
 
 import dataclasses
@@ -16,7 +17,9 @@ import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 
-_MODEL = tfnas_flags.define_path("model", None, "File or folder of a model, or a shipped name.", required=True)
+_MODEL = tfnas_flags.define_path(
+    "model", None, "File or folder of a model, a shipped name, or SPACE:ARCHITECTURE.", required=True
+)
 _PREDICTOR = tfnas_flags.define_path("predictor", "cg_predictor", "Predictor: a shipped name or a folder.")
 _FIGURE = tfnas_flags.define_path("figure", None, "Where the map of known networks goes; none by default.")
 _JSON = tfnas_flags.define_path("json", None, "Where the answer goes as JSON; none by default.")
@@ -30,10 +33,11 @@ def main() -> None:
 
     from tfnas import saved_models
     from tfnas.graphs import importers
+    from tfnas.networks.models import named_model
     from tfnas.predictors import saved
 
     predictor = saved.SavedPredictor(saved_models.folder(_PREDICTOR.value))
-    graph = importers.from_file(saved_models.model_path(_MODEL.value), input_shape=shape)
+    graph = importers.import_model(named_model(_MODEL.value), input_shape=shape)
     answer = predictor.predict(graph)
     print(answer)
     if _JSON.value:

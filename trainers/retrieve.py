@@ -3,9 +3,9 @@
   tfnas retrieve --model=my_model.keras --top_k=10
   tfnas retrieve --model=timm/resnet50
 
-The model is a .keras file, the folder of a SavedModel, an .onnx file, or the name of an indexed architecture. Its
-weights are not read and nothing in it is executed. The answer is printed, and goes to a web page that needs no other
-file.
+The model is a .keras file, the folder of a SavedModel, an .onnx file, the name of an indexed architecture, or an
+architecture such as nasbench201:13714 in any notation that its space reads. Its weights are not read and nothing in it
+is executed. The answer is printed, and goes to a web page that needs no other file.
 """
 
 import pathlib
@@ -17,7 +17,9 @@ from tfnas import artefacts
 from tfnas import flags as tfnas_flags
 from tfnas.errors import ConfigurationError
 
-_MODEL = tfnas_flags.define_path("model", None, "The model's file or folder, or an indexed name.", required=True)
+_MODEL = tfnas_flags.define_path(
+    "model", None, "The model's file or folder, an indexed name, or SPACE:ARCHITECTURE.", required=True
+)
 _INDEX = tfnas_flags.define_path("index", "architecture_index", "Index: a shipped name or a folder.")
 _ENCODER = tfnas_flags.define_path("encoder", "motif_encoder", "Encoder of the index: a shipped name or a folder.")
 _TOP_K = flags.DEFINE_integer("top_k", 10, "Number of relatives.", lower_bound=1)
@@ -36,12 +38,14 @@ def main() -> None:
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas import saved_models
+    from tfnas.networks.models import named_model
     from tfnas.retrieval.page import write_page
     from tfnas.retrieval.relatives import Retriever, relatives_record
 
     retriever = Retriever.load(saved_models.folder(_INDEX.value), saved_models.folder(_ENCODER.value))
+    query = _MODEL.value if _MODEL.value in retriever.index.names else named_model(_MODEL.value)
     answer = retriever.relatives(
-        _MODEL.value, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value, input_shape=shape
+        query, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value, input_shape=shape
     )
     print(answer)
     if _JSON.value:

@@ -1,6 +1,7 @@
 """Zero-cost scores of architectures of a space, or of a .keras file.
 
   tfnas score_proxies --space=nasbench201 --count=500 --data=cifar10.npz --output_dir=OUT
+  tfnas score_proxies --space=nasbench201 --architectures=cells.txt --data=cifar10.npz --output_dir=OUT
   tfnas score_proxies --model=my_model.keras --data=images.npz --output_dir=OUT
 
 OUT gets scores.npz (a compact table), scores.jsonl, scores.md and summary.json. All cells of NAS-Bench-201, and all
@@ -15,8 +16,11 @@ from tfnas import flags as tfnas_flags
 from tfnas.networks.registry import NETWORKS
 from tfnas.proxies import PROXIES
 
-_SPACE = flags.DEFINE_enum("space", None, list(NETWORKS), "Score random architectures of this space.")
+_SPACE = flags.DEFINE_enum("space", None, list(NETWORKS), "Score architectures of this space.")
 _COUNT = flags.DEFINE_integer("count", 500, "Number of architectures.", lower_bound=1)
+_ARCHITECTURES = tfnas_flags.define_path(
+    "architectures", None, "Text file of the architectures of the space to score, one per line, instead of random ones."
+)
 _WITHOUT_NONE = flags.DEFINE_boolean("without_none", False, "Leave out cells with the operation none.")
 _MODEL = tfnas_flags.define_path("model", None, ".keras file to score instead of a space.")
 _DATA = tfnas_flags.define_path("data", None, "Images as .npz, or a folder per class.", required=True)
@@ -32,10 +36,11 @@ def main() -> None:
 
     from tfnas.proxies import experiment
 
-    chosen = (_SPACE, _COUNT, _WITHOUT_NONE, _MODEL, _DATA, _BATCH, _PROXY, _SEED)
+    chosen = (_SPACE, _COUNT, _ARCHITECTURES, _WITHOUT_NONE, _MODEL, _DATA, _BATCH, _PROXY, _SEED)
     settings = experiment.Settings(
         space=_SPACE.value,
         count=_COUNT.value,
+        architectures=_ARCHITECTURES.value,
         without_none=_WITHOUT_NONE.value,
         model=_MODEL.value,
         data=_DATA.value,

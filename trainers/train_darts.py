@@ -1,4 +1,4 @@
-"""Trains the network of one DARTS cell on CIFAR-10 or ImageNet, as arch2vec's tables 4 and 5.
+"""Trains the network of one DARTS cell, or of a pair of cells, on CIFAR-10 or ImageNet, as arch2vec's tables 4 and 5.
 
   tfnas train_darts --cell=arch2vec_bo --data=cifar10.npz --output_dir=OUT
   tfnas train_darts --cell=arch2vec_bo --task=imagenet --data=imagenet.npz --output_dir=OUT
@@ -16,7 +16,12 @@ import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
 
-_CELL = flags.DEFINE_string("cell", None, "arch2vec_bo, arch2vec_rl, or eight operation:state.", required=True)
+_CELL = flags.DEFINE_string(
+    "cell",
+    None,
+    "arch2vec_bo, arch2vec_rl, a genotype as DARTS or NASLib writes it, or eight operation:state.",
+    required=True,
+)
 _DATA = tfnas_flags.define_path("data", None, "Images as .npz, or a folder per class.", required=True)
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Pixels that images of a folder are resized to.", lower_bound=1)
 _TASK = flags.DEFINE_enum("task", "final", tuple(TRAININGS), "Task whose settings are the defaults of the flags below.")
@@ -40,7 +45,7 @@ def main() -> None:
     skeleton = darts.IMAGENET if _TASK.value == "imagenet" else darts.CIFAR10
     changes = {"channels": _CHANNELS.value, "layers": _LAYERS.value, "auxiliary": _AUXILIARY.value}
     skeleton = dataclasses.replace(skeleton, **{name: value for name, value in changes.items() if value is not None})
-    cell = darts.cell(darts.parse_genotype(_CELL.value))
+    cell = darts.read_cell(_CELL.value)
     data = load_images(_DATA.value, image_size=_IMAGE_SIZE.value)
     settings = {
         "program": "train_darts",

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from tfnas.errors import ConfigurationError
+from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.networks import darts
 from tfnas.networks.darts import ARCH2VEC_BO, CIFAR10, IMAGENET, DartsNetwork, DartsSkeleton
 from tfnas.spaces import Darts, NASBench301
@@ -96,11 +96,16 @@ def test_the_auxiliary_classifier():
         DartsNetwork(skeleton, darts.cell(ARCH2VEC_BO)).with_auxiliary(tf.zeros([1, 16, 16, 3]), training=True)
 
 
-def test_genotypes_as_text():
-    text = ",".join(f"{name}:{state}" for name, state in ARCH2VEC_BO)
-    assert darts.parse_genotype(text) == darts.parse_genotype("arch2vec_bo") == ARCH2VEC_BO
-    with pytest.raises(ConfigurationError, match="genotype 'best'"):
-        darts.parse_genotype("best")
+def test_cells_as_text():
+    cell, pair = darts.cell(ARCH2VEC_BO), NASBench301().from_cells(*map(darts.cell, darts.GENOTYPES.values()))
+    slots = ",".join(f"{name}:{state}" for name, state in ARCH2VEC_BO)
+    for text in ("arch2vec_bo", slots, SPACE.write(cell, "genotype"), str(SPACE.write(cell, "naslib"))):
+        assert darts.read_cell(text) == cell
+    assert darts.read_cell(NASBench301().write(pair, "genotype")) == pair
+    with pytest.raises(
+        InvalidArchitectureError, match=r"'best' is no nasbench301 .* a name \(arch2vec_bo, arch2vec_rl\)"
+    ):
+        darts.read_cell("best")
 
 
 @pytest.mark.parametrize("changes", [{"layers": 2}, {"channels": 5}, {"num_classes": 0}])

@@ -111,6 +111,10 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path):
         assert [score.validation for score in Counting().query(best)] == result["validation"]
     assert comparison.best.validation == max(max(result["validation"]) for result in results.values())
     assert Counting().query([comparison.best.architecture])[0].validation == comparison.best.validation
+    encodings = json.loads((tmp_path / "first" / "summary.json").read_text())["best"]["encodings"]
+    assert encodings.keys() == SPACE.encodings.keys()
+    for name, value in encodings.items():
+        assert SPACE.read(value, name) == SPACE.read(comparison.best.write(name)) == comparison.best.architecture
     frame = comparison.to_dataframe()
     assert frame.groupby(["strategy", "seed"]).validation.max()["bo"].tolist() == results["bo"]["validation"]
     assert frame["query"].tolist() == [*range(1, 21)] * 4

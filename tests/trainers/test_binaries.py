@@ -122,6 +122,11 @@ def test_chain(pretrained, corpus, tmp_path):
     encoder = pretrained / "encoder"
     run("embed", f"--encoder={encoder}", f"--corpus={corpus}", f"--output_dir={tmp_path / 'table'}")
     assert json.loads((tmp_path / "table" / "summary.json").read_text())["cells"] == 600
+    (tmp_path / "cells.txt").write_text("13714\n(2, 2, 0, 4, 2, 0)\n")
+    run(
+        "embed", f"--encoder={encoder}", f"--architectures={tmp_path / 'cells.txt'}", f"--output_dir={tmp_path / 'two'}"
+    )
+    assert json.loads((tmp_path / "two" / "summary.json").read_text())["cells"] == 2
     search = [
         f"--encoder={encoder}",
         f"--embeddings={tmp_path / 'table' / 'embeddings'}",
@@ -197,6 +202,8 @@ def test_chain(pretrained, corpus, tmp_path):
         ("train_predictor", ["--benchmarks=digits201:x"], "--benchmarks=digits201:x: expected a name, or a name and"),
         ("train_predictor", ["--benchmarks=digits201", "--encoder=/nothing"], "'/nothing': neither an existing folder"),
         ("score_proxies", ["--data=/nothing.npz"], "pass either --space or --model"),
+        ("score_proxies", ["--data=x", "--model=x", "--architectures=x"], "--architectures goes with --space"),
+        ("embed", ["--encoder=arch2vec_nasbench201", "--corpus=x", "--architectures=x"], "either --corpus or --archit"),
         ("extract_jacobians", ["--data=/nothing.npz"], "/nothing.npz: no such file"),
         ("extract_jacobians", ["--data=/", "--outputs=max"], "outputs='max', expected one of sum, classes"),
         ("pretrain_jacobian_encoder", ["--corpus=/nothing"], "/nothing/manifest.json: no such file"),
@@ -420,6 +427,10 @@ def test_scores_and_a_guided_search(digits, model, tmp_path):
     assert "Traceback" not in done.stderr
     run("score_proxies", *data, "--space=nats_size", "--count=3", f"--output_dir={tmp_path / 'three'}")
     assert json.loads((tmp_path / "three" / "summary.json").read_text())["networks"] == 3
+    (tmp_path / "sizes.txt").write_text("8:8:8:8:16\n")
+    listed = ["--space=nats_size", f"--architectures={tmp_path / 'sizes.txt'}", f"--output_dir={tmp_path / 'listed'}"]
+    run("score_proxies", *data, *listed)
+    assert json.loads((tmp_path / "listed" / "summary.json").read_text())["networks"] == 1
     guided = ["--strategy=evolution", "--queries=15", "--runs=2", "--benchmark=digits201"]
     done = run("search", *guided, "--guide=predictor", "--labels=6", f"--output_dir={tmp_path / 'search'}")
     assert "| evolution " in done.stdout

@@ -1,9 +1,11 @@
 """Where the cells to train on or to embed come from."""
 
+import pathlib
+
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError
+from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import CellTable, Darts, Space
 
 
@@ -42,6 +44,34 @@ def cells_of(
     if max_multiply_adds is not None:
         return _light_cells(space, num_cells, seed, max_multiply_adds)
     return space.sample(num_cells, np.random.default_rng(seed))
+
+
+def read_architectures(space: Space, path: artefacts.PathLike) -> CellTable:
+    """The architectures of a text file, one per line; lines may be blank.
+
+    Args:
+      space: search space of the architectures.
+      path: file of texts or JSON lines, in any notations that `Space.read` reads.
+
+    Raises:
+      ConfigurationError: the file is no text, or holds no architecture.
+      InvalidArchitectureError: a line is no architecture of the space.
+    """
+    try:
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not a text file, expected an architecture per line") from error
+    architectures = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            architectures.append(space.read(line))
+        except InvalidArchitectureError as error:
+            raise InvalidArchitectureError(f"{path}, line {number}: {error}") from error
+    if not architectures:
+        raise ConfigurationError(f"{path}: no line, expected an architecture per line")
+    return space.to_table(architectures)
 
 
 def _light_cells(space: Space, count: int, seed: int, bound: float) -> CellTable:

@@ -5,6 +5,7 @@ References:
   Yan et al. 2020 (arch2vec), section 4.2 and figure 10.
 """
 
+import contextlib
 import dataclasses
 import functools
 
@@ -12,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from tfnas.errors import ConfigurationError
+from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.networks.functional import Blueprint, Classifier, Value, plain_setting
 from tfnas.networks.layers import LayerSettings
 from tfnas.spaces import Architecture, CellTable, Darts, NASBench301
@@ -91,20 +92,27 @@ def cell(genotype: Genotype) -> Architecture:
     return _SPACE.from_genotype([name for name, _ in genotype], [state for _, state in genotype])
 
 
-def parse_genotype(text: str) -> Genotype:
-    """The genotype of that name in `GENOTYPES`, or as `operation:state` eight times, separated by commas.
+def read_cell(text: str) -> Architecture:
+    """A DARTS cell, or a NAS-Bench-301 pair, from text.
+
+    Args:
+      text: name in `GENOTYPES`, `operation:state` eight times, separated by commas, or a genotype of DARTS or NASLib.
 
     Raises:
-      ConfigurationError: it is neither.
+      InvalidArchitectureError: the text is no cell and no pair of cells.
     """
     if text in GENOTYPES:
-        return GENOTYPES[text]
+        return cell(GENOTYPES[text])
     pairs = [pair.partition(":") for pair in text.replace(" ", "").split(",")]
-    if len(pairs) != 2 * NUM_BLOCKS or not all(state.isdigit() for _, _, state in pairs):
-        raise ConfigurationError(
-            f"genotype {text!r}, expected one of {', '.join(GENOTYPES)} or eight of the form sep_conv_3x3:0"
-        )
-    return tuple((name, int(state)) for name, _, state in pairs)
+    if len(pairs) == 2 * NUM_BLOCKS and all(state.isdigit() for _, _, state in pairs):
+        return cell(tuple((name, int(state)) for name, _, state in pairs))
+    with contextlib.suppress(InvalidArchitectureError):
+        return _SPACE.read(text)
+    try:
+        return NASBench301().read(text)
+    except InvalidArchitectureError as error:
+        names = ", ".join(GENOTYPES)
+        raise InvalidArchitectureError(f"{error}; or a name ({names}), or eight of the form sep_conv_3x3:0") from error
 
 
 def cell_pair(architecture: Architecture) -> list[Architecture]:

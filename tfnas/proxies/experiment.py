@@ -1,4 +1,4 @@
-"""Zero-cost scores of sampled architectures or of one model: what `trainers.score_proxies` calls."""
+"""Zero-cost scores of sampled or listed architectures, or of one model: what `trainers.score_proxies` calls."""
 
 import dataclasses
 import pathlib
@@ -7,6 +7,7 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.benchmarks.trained.images import batch_of_images
+from tfnas.corpora import cell_sources
 from tfnas.errors import ConfigurationError, TfnasError
 from tfnas.graphs.importers.keras_graphs import keras_file_builder
 from tfnas.networks.initialization import draw_weights
@@ -24,6 +25,7 @@ class Settings:
     Attributes:
       space: name of the search space to sample; None for a model.
       count: number of architectures to sample.
+      architectures: path of a text file with an architecture per line, which are scored instead of a sample; or None.
       without_none: whether cells with the operation `none` are left out.
       model: path of a `.keras` file; None for a space.
       data: path of the images, see `benchmarks.trained.images.load_images`.
@@ -32,11 +34,12 @@ class Settings:
       seed: seed of architectures, initial weights and images.
 
     Raises:
-      ConfigurationError: neither a space nor a model, or both, or an unknown score.
+      ConfigurationError: neither a space nor a model, or both, or an unknown score, or a file without its space.
     """
 
     space: str | None
     count: int
+    architectures: str | None
     without_none: bool
     model: str | None
     data: str
@@ -47,6 +50,8 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.space is None) == (self.model is None):
             raise ConfigurationError("pass either --space or --model")
+        if self.architectures is not None and (self.space is None or self.without_none):
+            raise ConfigurationError("--architectures goes with --space, and without --without_none")
         check_proxies(self.proxies)
 
 
@@ -66,7 +71,9 @@ def run(settings: Settings, output_dir: pathlib.Path) -> str:
         rng = np.random.default_rng(settings.seed)
         if settings.without_none and NONE not in space.operations:
             raise ConfigurationError(f"{space.name} has no cells with {NONE!r} that could be left out")
-        if settings.without_none:
+        if settings.architectures is not None:
+            cells = cell_sources.read_architectures(space, settings.architectures)
+        elif settings.without_none:
             cells = space.sample_without(NONE, settings.count, rng)
         else:
             cells = space.sample(settings.count, rng)

@@ -198,6 +198,10 @@ class Best:
         """The architecture as its space writes it."""
         return self.space.to_string(self.architecture)
 
+    def write(self, encoding: str) -> Any:
+        """The architecture as another package writes it; see `Space.write`."""
+        return self.space.write(self.architecture, encoding)
+
     @property
     def graph(self) -> ComputationGraph:
         """The computation graph of the architecture's network; raises ConfigurationError for a space without any."""
@@ -362,7 +366,8 @@ class Comparison:
                 "candidates": self.candidates.met,
                 "seed": self.seed,
                 "strategies": self.summary,
-                "best": {"architecture": str(best)} | {key: getattr(best, key) for key in ("strategy", *_ACCURACIES)},
+                "best": {"architecture": str(best), "encodings": space.written(best.architecture)}
+                | {key: getattr(best, key) for key in ("strategy", *_ACCURACIES)},
             },
         )
         curves = {name: history.scores.validation for name, history in self.histories.items()}

@@ -1,15 +1,18 @@
 """What every search space answers, and the two forms an architecture takes: one object, or a row of a table."""
 
 import abc
+import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
+from tfnas.spaces.encodings import Encoding, candidates, shown
 
 if TYPE_CHECKING:
     from tfnas.reports import diagrams
@@ -161,6 +164,27 @@ class CellTable:
         )
 
 
+def _write_graph(space: "Space", architecture: Architecture) -> str:
+    """Operations and edges, `in,op,out | 0>1 1>2`."""
+    names = [name for name in architecture.operations if re.search(r"[,|]", name)]
+    if names:
+        raise InvalidArchitectureError(f"operation {names[0]!r}, which can't be written in a list of names")
+    return Space.to_string(space, architecture)
+
+
+def _read_graph(space: "Space", text: str) -> Architecture:
+    """Inverse of `_write_graph`."""
+    names, _, pairs = text.partition("|")
+    operations = tuple(name.strip() for name in names.split(","))
+    adjacency = np.zeros((len(operations), len(operations)), np.uint8)
+    for pair in pairs.split():
+        source, target = map(int, pair.split(">"))
+        if max(source, target) >= len(operations):
+            raise InvalidArchitectureError(f"edge {pair}, expected vertices 0 to {len(operations) - 1}")
+        adjacency[source, target] = 1
+    return Architecture(operations, adjacency)
+
+
 class Space(abc.ABC):
     """A search space of cells.
 
@@ -170,6 +194,7 @@ class Space(abc.ABC):
       max_vertices: V, the width of the encoding.
       enumerable: whether `enumerate` lists the space; if not, it can be sampled.
       size: number of architectures, if known.
+      encodings: forms that `read` and `write` know, by name; `graph`, the form of `Space.to_string`, fits every space.
     """
 
     name: str
@@ -177,6 +202,14 @@ class Space(abc.ABC):
     max_vertices: int
     enumerable: bool = True
     size: int | None = None
+    encodings: ClassVar[Mapping[str, Encoding]] = {
+        "graph": Encoding(
+            "text, 'op,op,op | 0>1 1>2'",
+            lambda value: isinstance(value, str) and bool(re.fullmatch(r"[^|]+\|(\s*\d+>\d+)*", value)),
+            _read_graph,
+            _write_graph,
+        )
+    }
 
     @abc.abstractmethod
     def enumerate(self) -> CellTable:
@@ -392,3 +425,69 @@ class Space(abc.ABC):
         """A short text that names the architecture to people; spaces with a standard notation use that."""
         edges = " ".join(f"{source}>{target}" for source, target in architecture.edges)
         return f"{','.join(architecture.operations)} | {edges}"
+
+    def read(self, value: Any, encoding: str | None = None) -> Architecture:
+        """The architecture that a text or an object of another package stands for.
+
+        Texts are JSON, Python literals, or the notation of a package; nothing in them is run. Objects are numbers,
+        tuples, lists, arrays, dictionaries, named tuples, or instances with the attributes of such a dictionary.
+
+        Args:
+          value: text, object or architecture.
+          encoding: name in `encodings`; by default the form of the value decides.
+
+        Raises:
+          InvalidArchitectureError: the value has none of the forms, or stands for no architecture of the space.
+          ConfigurationError: the space has no such encoding.
+
+        Example:
+          >>> from tfnas.spaces import NASBench201
+          >>> NASBench201().read((0, 1, 0, 1, 0, 4)) == NASBench201().read("14590")
+          True
+        """
+        if isinstance(value, Architecture):
+            self.require_valid(value)
+            return value
+        rows = self.encodings if encoding is None else {encoding: self._encoding(encoding)}
+        for candidate in candidates(value):
+            for row in rows.values():
+                if row.matches(candidate):
+                    architecture = row.read(self, candidate)
+                    self.require_valid(architecture)
+                    return architecture
+        forms = "; ".join(f"{name} ({row.form})" for name, row in rows.items())
+        raise InvalidArchitectureError(f"{shown(value)} is no {self.name} architecture, expected {forms}")
+
+    def write(self, architecture: Architecture, encoding: str) -> Any:
+        """An architecture as another package writes it.
+
+        Args:
+          architecture: a valid architecture.
+          encoding: name in `encodings`.
+
+        Returns:
+          Text, a number, a tuple or a dictionary, which `read` reads.
+
+        Raises:
+          InvalidArchitectureError: the architecture is not valid, or the encoding can't say it.
+          ConfigurationError: the space has no such encoding.
+        """
+        row = self._encoding(encoding)
+        self.require_valid(architecture)
+        return row.write(self, architecture)
+
+    def written(self, architecture: Architecture) -> dict[str, Any]:
+        """What `write` gives for every encoding that can say a valid architecture, by name."""
+        self.require_valid(architecture)
+        texts = {}
+        for name in self.encodings:
+            with contextlib.suppress(InvalidArchitectureError):
+                texts[name] = self.write(architecture, name)
+        return texts
+
+    def _encoding(self, name: str) -> Encoding:
+        if name not in self.encodings:
+            raise ConfigurationError(
+                f"{self.name} has no encoding {name!r}, expected one of {', '.join(self.encodings)}"
+            )
+        return self.encodings[name]

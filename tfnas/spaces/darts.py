@@ -7,14 +7,15 @@ References:
   Yan et al. 2020 (arch2vec), appendix B.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.spaces import isomorphism
+from tfnas.spaces import genotypes, isomorphism
 from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
+from tfnas.spaces.encodings import Encoding
 
 if TYPE_CHECKING:
     from tfnas.reports import diagrams
@@ -188,6 +189,41 @@ class Darts(Space):
         self.require_valid(architecture)
         states = self._states_read(architecture.adjacency)
         return list(architecture.operations[2:_OUTPUT_VERTEX]), [state for state in states if state is not None]
+
+    def from_slots(self, cells: Sequence[genotypes.Slots]) -> Architecture:
+        """The cell that is both the normal and the reduction cell of a genotype.
+
+        Raises:
+          InvalidArchitectureError: the two cells differ, or break a rule of the space.
+        """
+        normal, reduction = (
+            self.from_genotype([name for name, _ in cell], [state for _, state in cell]) for cell in cells
+        )
+        if normal != reduction:
+            raise InvalidArchitectureError(
+                f"the normal and the reduction cell differ, which is an architecture of nasbench301, not of {self.name}"
+            )
+        return normal
+
+    def to_slots(self, architecture: Architecture) -> list[genotypes.Slots]:
+        """Inverse of `from_slots`: the slots of the cell, twice."""
+        return [list(zip(*self.to_genotype(architecture), strict=True))] * 2
+
+    encodings: ClassVar[Mapping[str, Encoding]] = {
+        "genotype": Encoding(
+            genotypes.GENOTYPE_FORM,
+            genotypes.is_genotype,
+            lambda space, value: space.from_slots(genotypes.from_genotype(value)),
+            lambda space, architecture: genotypes.to_genotype(space.to_slots(architecture)),
+        ),
+        "naslib": Encoding(
+            genotypes.COMPACT_FORM,
+            genotypes.is_compact,
+            lambda space, value: space.from_slots(genotypes.from_compact(value)),
+            lambda space, architecture: genotypes.to_compact(space.to_slots(architecture)),
+        ),
+        **Space.encodings,
+    }
 
     def _draw(self, count: int, rng: np.random.Generator) -> CellTable:
         operations = np.empty((count, self.max_vertices), np.uint8)

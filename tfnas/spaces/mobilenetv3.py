@@ -6,16 +6,19 @@ stands on those it leaves empty.
 
 References:
   Cai et al. 2020, "Once-for-All: Train One Network and Specialize it for Efficient Deployment", section 4.1.
+  https://github.com/mit-han-lab/once-for-all (ofa/imagenet_classification/elastic_nn/networks/ofa_mbv3.py,
+  `set_active_subnet`), for configurations.
 """
 
 import itertools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.spaces.base import Architecture, CellTable, Seed
+from tfnas.spaces.base import Architecture, CellTable, Seed, Space
+from tfnas.spaces.encodings import Encoding, is_integer, is_list, shown
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 if TYPE_CHECKING:
@@ -28,6 +31,43 @@ BLOCKS = tuple(f"kernel_{kernel}_expand_{ratio}" for kernel, ratio in itertools.
 SKIP_CODE = len(BLOCKS) + 1
 ADJACENCY = np.eye(NUM_STAGES * MAX_DEPTH + 2, k=1, dtype=np.uint8)
 ADJACENCY.flags.writeable = False
+
+
+_RESOLUTION = 224
+_OFA_LENGTHS = {"ks": NUM_STAGES * MAX_DEPTH, "e": NUM_STAGES * MAX_DEPTH, "d": NUM_STAGES}
+
+
+def _from_ofa(space: "MobileNetV3", configuration: Mapping[str, Any]) -> Architecture:
+    """The network that `set_active_subnet(ks, e, d)` activates; a number stands for a list of equal numbers.
+
+    The resolution `r` is no property of an architecture and is not read, and neither are the entries of blocks beyond
+    the depth of their stage.
+    """
+    lists = {}
+    for key, length in _OFA_LENGTHS.items():
+        value = configuration[key]
+        lists[key] = [value] * length if is_integer(value) else value
+        if not is_list(lists[key], length, is_integer):
+            raise InvalidArchitectureError(f"{key}={shown(value)}, expected a number or {length} numbers")
+    wrong = [depth for depth in lists["d"] if depth not in DEPTHS]
+    if wrong:
+        raise InvalidArchitectureError(f"depth {wrong[0]} in d, expected one of {', '.join(map(str, DEPTHS))}")
+    blocks = list(zip(lists["ks"], lists["e"], strict=True))
+    starts = range(0, len(blocks), MAX_DEPTH)
+    return space.from_stages([blocks[start : start + depth] for start, depth in zip(starts, lists["d"], strict=True)])
+
+
+def _to_ofa(space: "MobileNetV3", architecture: Architecture) -> dict[str, list[int]]:
+    """Inverse of `_from_ofa`, for images of 224 pixels; blocks beyond the depth have the smallest kernel and ratio."""
+    stages = space.to_stages(architecture)
+    absent = (KERNELS[0], EXPANSIONS[0])
+    blocks = [block for stage in stages for block in (*stage, *[absent] * (MAX_DEPTH - len(stage)))]
+    return {
+        "ks": [kernel for kernel, _ in blocks],
+        "e": [ratio for _, ratio in blocks],
+        "d": [len(stage) for stage in stages],
+        "r": [_RESOLUTION],
+    }
 
 
 class MobileNetV3(FixedGraphSpace):
@@ -143,3 +183,13 @@ class MobileNetV3(FixedGraphSpace):
             words = [name.split("_") for name in names if name != SKIP]
             stages.append([(int(word[1]), int(word[3])) for word in words])
         return stages
+
+    encodings: ClassVar[Mapping[str, Encoding]] = {
+        "once_for_all": Encoding(
+            "configuration, {'ks': [...], 'e': [...], 'd': [...]}",
+            lambda value: isinstance(value, dict) and _OFA_LENGTHS.keys() <= value.keys(),
+            _from_ofa,
+            _to_ofa,
+        ),
+        **Space.encodings,
+    }

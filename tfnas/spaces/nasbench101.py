@@ -2,21 +2,27 @@
 
 References:
   Ying et al. 2019, "NAS-Bench-101: Towards Reproducible Neural Architecture Search", sections 2.1-2.4.
+  https://github.com/google-research/nasbench (nasbench/lib/model_spec.py), for the matrix and operations of a cell.
+  https://github.com/automl/NASLib (naslib/search_spaces/nasbench101/conversions.py), for NASLib's tuples.
 """
 
 import itertools
+import math
 import os
 import pathlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 from tqdm import tqdm
 
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
 from tfnas.spaces.base import ABSENT, Architecture, CellTable, Seed, Space
+from tfnas.spaces.encodings import Encoding, is_integer, is_list, shown
 
 INPUT, CONV1X1, CONV3X3, MAXPOOL3X3, OUTPUT = (
     "input",
@@ -31,6 +37,66 @@ _CACHE_VERSION = 1
 
 # The labels that the benchmark hashes: -1 input, -2 output, and its own order of the interior operations.
 _HASH_LABELS = {INPUT: -1, CONV3X3: 0, CONV1X1: 1, MAXPOOL3X3: 2, OUTPUT: -2}
+
+
+_NASLIB_OPERATIONS = (INPUT, OUTPUT, MAXPOOL3X3, CONV1X1, CONV3X3)
+# A cell as `ModelSpec` keeps it after and before pruning, and as the benchmark's API answers it.
+_SPECIFICATIONS = (("matrix", "ops"), ("original_matrix", "original_ops"), ("module_adjacency", "module_operations"))
+
+
+def _specification(value: Any) -> tuple[Any, Any] | None:
+    """Matrix and operations of a dictionary that has both, else None; `ModelSpec` prunes an invalid cell to None."""
+    for keys in _SPECIFICATIONS:
+        if isinstance(value, dict) and all(isinstance(value.get(key), list) for key in keys):
+            return value[keys[0]], value[keys[1]]
+    return None
+
+
+def _from_specification(space: "NASBench101", value: Any) -> Architecture:
+    """The cell of a `ModelSpec`, which ignores the operations of the first and the last vertex."""
+    matrix, names = _specification(value) or ([], [])
+    if not is_list(matrix, len(names), lambda row: is_list(row, len(names), lambda entry: entry in (0, 1))):
+        raise InvalidArchitectureError(
+            f"the matrix {shown(matrix)} of {len(names)} operations, expected as many rows and columns of 0 and 1"
+        )
+    return Architecture((INPUT, *map(str, names[1:-1]), OUTPUT), np.array(matrix))
+
+
+def _to_specification(space: "NASBench101", architecture: Architecture) -> dict[str, list]:
+    """The arguments of `ModelSpec`."""
+    return {"matrix": architecture.adjacency.tolist(), "ops": list(architecture.operations)}
+
+
+def _from_naslib(space: "NASBench101", numbers: list[int]) -> Architecture:
+    """The cell of NASLib's tuple: a matrix of V * V entries, then V numbers of operations."""
+    vertices = math.isqrt(len(numbers))
+    entries, codes = numbers[: vertices * vertices], numbers[vertices * vertices :]
+    wrong = [code for code in codes if not 0 <= code < len(_NASLIB_OPERATIONS)]
+    if wrong:
+        raise InvalidArchitectureError(f"NASLib's operation {wrong[0]}, expected 0 to {len(_NASLIB_OPERATIONS) - 1}")
+    names = tuple(_NASLIB_OPERATIONS[code] for code in codes)
+    return Architecture(names, np.array(entries).reshape(vertices, vertices))
+
+
+def _to_naslib(space: "NASBench101", architecture: Architecture) -> tuple[int, ...]:
+    """Inverse of `_from_naslib`."""
+    codes = [_NASLIB_OPERATIONS.index(name) for name in architecture.operations]
+    return (*architecture.adjacency.ravel().tolist(), *codes)
+
+
+def _is_naslib(value: Any) -> bool:
+    """Whether a value is a list of V * V + V numbers."""
+    length = len(value) if isinstance(value, list) else 0
+    return length > 0 and math.isqrt(length) * (math.isqrt(length) + 1) == length and all(map(is_integer, value))
+
+
+def _from_hash(space: "NASBench101", text: str) -> Architecture:
+    """The cell of the benchmark's MD5 hash."""
+    cells, md5 = space.enumerate_with_hashes()
+    rows = np.flatnonzero((md5 == np.frombuffer(bytes.fromhex(text), np.uint8)).all(axis=1))
+    if not len(rows):
+        raise InvalidArchitectureError(f"hash {text}, expected the hash of a {space.name} cell")
+    return space.architecture(cells, int(rows[0]))
 
 
 class NASBench101(Space):
@@ -154,6 +220,23 @@ class NASBench101(Space):
         on_paths = on_path(cells.adjacency.astype(bool), last)
         adjacency = cells.adjacency * on_paths[:, :, None] * on_paths[:, None, :]
         return isomorphism.fingerprints(adjacency, np.where(on_paths, cells.operations.astype(np.int64), -1))
+
+    encodings: ClassVar[Mapping[str, Encoding]] = {
+        "nasbench": Encoding(
+            "ModelSpec, {'matrix': [[...]], 'ops': [...]}",
+            lambda value: _specification(value) is not None,
+            _from_specification,
+            _to_specification,
+        ),
+        "naslib": Encoding("V * V + V numbers, a matrix and operations", _is_naslib, _from_naslib, _to_naslib),
+        "hash": Encoding(
+            "the benchmark's MD5 hash",
+            lambda value: isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{32}", value) is not None,
+            _from_hash,
+            canonical_hash,
+        ),
+        **Space.encodings,
+    }
 
 
 def _flip_edge(architecture: Architecture, rng: np.random.Generator) -> Architecture:

@@ -5,6 +5,8 @@ The graph that encoders see has the operations on vertices: input, the six edges
 References:
   Dong and Yang 2020, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", section 2.
   Yan et al. 2020 (arch2vec), appendix B, for the encoding with 8 vertices.
+  https://github.com/D-X-Y/NATS-Bench (nats_bench/api_topology.py), for the strings and numbers of cells.
+  https://github.com/automl/NASLib (naslib/search_spaces/nasbench201/conversions.py), for NASLib's tuples.
 """
 
 import collections
@@ -12,14 +14,15 @@ import functools
 import itertools
 import random
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import NONE, Architecture, CellTable, Seed
+from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
+from tfnas.spaces.encodings import Encoding, is_integer, is_list
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 if TYPE_CHECKING:
@@ -43,7 +46,26 @@ for _k, (_source, _target) in enumerate(NODE_EDGES):
             ADJACENCY[1 + _k, 1 + _l] = 1
 ADJACENCY.flags.writeable = False
 
+_NASLIB_OPERATIONS = (SKIP, NONE, CONV3X3, CONV1X1, AVERAGE_POOL)
+# Sorted by the node where an edge starts, while the benchmark sorts by the node where an edge ends.
+_NASLIB_EDGES = sorted(NODE_EDGES)
+
 _STRING = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
+
+
+def _from_naslib(space: "NASBench201", indices: list[int]) -> Architecture:
+    """The cell of NASLib's six operation numbers, `op_indices`."""
+    wrong = [index for index in indices if not 0 <= index < len(_NASLIB_OPERATIONS)]
+    if wrong:
+        raise InvalidArchitectureError(f"NASLib's operation {wrong[0]}, expected 0 to {len(_NASLIB_OPERATIONS) - 1}")
+    names = dict(zip(_NASLIB_EDGES, (_NASLIB_OPERATIONS[index] for index in indices), strict=True))
+    return Architecture((INPUT, *(names[edge] for edge in NODE_EDGES), OUTPUT), ADJACENCY)
+
+
+def _to_naslib(space: "NASBench201", architecture: Architecture) -> tuple[int, ...]:
+    """Inverse of `_from_naslib`."""
+    names = dict(zip(NODE_EDGES, architecture.operations[1:-1], strict=True))
+    return tuple(_NASLIB_OPERATIONS.index(names[edge]) for edge in _NASLIB_EDGES)
 
 
 class NASBench201(FixedGraphSpace):
@@ -118,6 +140,31 @@ class NASBench201(FixedGraphSpace):
         """The benchmark's number of the cell, 0 to 15,624."""
         self.require_valid(architecture)
         return _cell_numbers()[tuple(self.operations.index(name) for name in architecture.operations[1:-1])]
+
+    def from_index(self, number: int) -> Architecture:
+        """Inverse of `index`.
+
+        Raises:
+          InvalidArchitectureError: the benchmark has no cell of that number.
+        """
+        if not 0 <= number < self.size:
+            raise InvalidArchitectureError(f"cell {number}, expected 0 to {self.size - 1}")
+        names = (self.operations[code] for code in _cell_codes()[number])
+        return Architecture((INPUT, *names, OUTPUT), ADJACENCY)
+
+    encodings: ClassVar[Mapping[str, Encoding]] = {
+        "nats_bench": Encoding(
+            "text, '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'",
+            lambda value: isinstance(value, str) and value.startswith("|"),
+            from_string,
+            to_string,
+        ),
+        "naslib": Encoding(
+            "six numbers of operations", lambda value: is_list(value, 6, is_integer), _from_naslib, _to_naslib
+        ),
+        "index": Encoding("the benchmark's number of the cell", is_integer, from_index, index),
+        **Space.encodings,
+    }
 
     def functional_hashes(self, cells: CellTable) -> np.ndarray:
         """uint64 `[N]` for valid rows: equal exactly for cells that compute the same function of their weights.

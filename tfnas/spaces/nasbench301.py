@@ -7,14 +7,16 @@ References:
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from tfnas.errors import ConfigurationError
+from tfnas.spaces import genotypes
 from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
 from tfnas.spaces.darts import CELL_OPERATIONS, Darts
+from tfnas.spaces.encodings import Encoding
 
 if TYPE_CHECKING:
     from tfnas.reports import diagrams
@@ -129,6 +131,22 @@ class NASBench301(Space):
         architecture = self.architecture(pair, 0)
         self.require_valid(architecture)
         return architecture
+
+    def from_slots(self, cells: Sequence[genotypes.Slots]) -> Architecture:
+        """The pair of the cells of a genotype.
+
+        Raises:
+          InvalidArchitectureError: a broken rule of the space.
+        """
+        return self.from_cells(
+            *(self._darts.from_genotype([name for name, _ in cell], [state for _, state in cell]) for cell in cells)
+        )
+
+    def to_slots(self, architecture: Architecture) -> list[genotypes.Slots]:
+        """Inverse of `from_slots`."""
+        return [self._darts.to_slots(cell)[0] for cell in self.cells(architecture)]
+
+    encodings: ClassVar[Mapping[str, Encoding]] = Darts.encodings
 
     def from_pairs(self, pairs: np.ndarray | Sequence) -> CellTable:
         """Architectures from the benchmark's compact form.

@@ -4,16 +4,19 @@ The graph is a chain: input, the five stages, output; the operation of a stage i
 
 References:
   Dong et al. 2021, "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", section 3.2.
+  https://github.com/D-X-Y/NATS-Bench (nats_bench/api_size.py), for the strings and numbers of architectures.
 """
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from tfnas.errors import InvalidArchitectureError
-from tfnas.spaces.base import Architecture, CellTable
+from tfnas.spaces.base import Architecture, CellTable, Space
+from tfnas.spaces.encodings import Encoding, is_integer
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 
 INPUT, OUTPUT = "input", "output"
@@ -78,3 +81,31 @@ class NATSSize(FixedGraphSpace):
                 self.from_string(text)
             stages[row] = numbers
         return self._table(stages)
+
+    def index(self, architecture: Architecture) -> int:
+        """The benchmark's number of the architecture, 0 to 32,767."""
+        self.require_valid(architecture)
+        stages = [CHANNELS.index(width) for width in widths(architecture)]
+        return int(np.ravel_multi_index(stages, (len(CHANNELS),) * NUM_STAGES))
+
+    def from_index(self, number: int) -> Architecture:
+        """Inverse of `index`.
+
+        Raises:
+          InvalidArchitectureError: the benchmark has no architecture of that number.
+        """
+        if not 0 <= number < self.size:
+            raise InvalidArchitectureError(f"architecture {number}, expected 0 to {self.size - 1}")
+        stages = np.unravel_index(number, (len(CHANNELS),) * NUM_STAGES)
+        return Architecture((INPUT, *(f"channels_{CHANNELS[stage]}" for stage in stages), OUTPUT), ADJACENCY)
+
+    encodings: ClassVar[Mapping[str, Encoding]] = {
+        "nats_bench": Encoding(
+            "text, 'c1:c2:c3:c4:c5'",
+            lambda value: isinstance(value, str) and re.fullmatch(r"\d+(:\d+)+", value) is not None,
+            from_string,
+            to_string,
+        ),
+        "index": Encoding("the benchmark's number of the architecture", is_integer, from_index, index),
+        **Space.encodings,
+    }
