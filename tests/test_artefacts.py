@@ -86,6 +86,14 @@ def test_output_folder(tmp_path):
     with pytest.raises(ConfigurationError, match="not empty"):
         artefacts.prepare_output_folder(folder, {"seed": 1})
     artefacts.prepare_output_folder(folder, {"seed": 1}, resume=True)
+    for seed, growing in ((2, ()), (0, ["seed"])):
+        with pytest.raises(ConfigurationError, match=f"was started with seed=1, not {seed}"):
+            artefacts.prepare_output_folder(folder, {"seed": seed}, resume=True, growing=growing)
+    grown = tmp_path / "grown"
+    artefacts.prepare_output_folder(grown, {"seed": 1, "queries": 5})
+    artefacts.prepare_output_folder(grown, {"seed": 1, "queries": 7}, resume=True, growing=["queries"])
+    with pytest.raises(ConfigurationError, match="was started with queries=7, not 6"):
+        artefacts.prepare_output_folder(grown, {"seed": 1, "queries": 6}, resume=True, growing=["queries"])
     with pytest.raises(ConfigurationError, match="seed=1, not 2"):
         artefacts.prepare_output_folder(folder, {"seed": 2}, resume=True)
     (folder / "result").touch()

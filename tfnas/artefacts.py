@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -257,7 +257,12 @@ def fingerprint(manifest: Mapping[str, Any]) -> str:
 
 
 def prepare_output_folder(
-    path: PathLike, settings: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+    path: PathLike,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    growing: Sequence[str] = (),
 ) -> pathlib.Path:
     """Makes an output folder ready, so that no earlier result is lost unasked.
 
@@ -267,6 +272,7 @@ def prepare_output_folder(
         resumed with the settings that it was started with.
       resume: True to continue the run that the folder holds, without files that a killed run left half written.
       overwrite: True to delete the run that the folder holds, provided that tfnas made it.
+      growing: names of settings, numbers that may be larger than those of the run to resume.
 
     Raises:
       ConfigurationError: the folder is not empty and neither `resume` nor `overwrite` was given, both were, the
@@ -294,10 +300,11 @@ def prepare_output_folder(
         raise ConfigurationError(f"--output_dir={folder} can't be written: {error.strerror}") from error
     run = {"settings": json.loads(json.dumps(settings)), "versions": versions()}
     if resume and (folder / RUN_NAME).is_file():
-        _check_same_settings(folder, read_json(folder / RUN_NAME).get("settings", {}), run["settings"])
+        before = read_json(folder / RUN_NAME)
+        _check_same_settings(folder, before.get("settings", {}), run["settings"], growing)
         _remove_torn(folder)
-    else:
-        write_json(folder / RUN_NAME, run)
+        run = {**before, "settings": run["settings"]}
+    write_json(folder / RUN_NAME, run)
     return folder
 
 
@@ -310,9 +317,12 @@ def _remove_torn(folder: pathlib.Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _check_same_settings(folder: pathlib.Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _check_same_settings(
+    folder: pathlib.Path, before: Mapping[str, Any], now: Mapping[str, Any], growing: Sequence[str]
+) -> None:
     for name in sorted(before.keys() | now.keys()):
-        if before.get(name) != now.get(name):
+        grown = name in growing and name in before and now[name] > before[name]
+        if before.get(name) != now.get(name) and not grown:
             raise ConfigurationError(
                 f"--resume: {folder} was started with {name}={before.get(name)!r}, not {now.get(name)!r}"
             )

@@ -9,6 +9,10 @@ class ConfigurationError(TfnasError):
     """A flag, a configuration field or a combination of them is not usable."""
 
 
+class ExhaustedError(ConfigurationError):
+    """A search was asked for more architectures than there are."""
+
+
 class InvalidArchitectureError(TfnasError):
     """An architecture, or its encoding, does not belong to its search space."""
 

@@ -174,18 +174,23 @@ def define_output() -> None:
     flags.DEFINE_boolean("overwrite", False, "Delete the run that --output_dir holds.")
 
 
-def output_folder(settings: Mapping[str, Any]) -> pathlib.Path:
+def output_folder(settings: Mapping[str, Any], growing: Sequence[str] = ()) -> pathlib.Path:
     """The folder of `--output_dir`, made or taken over as `--resume` and `--overwrite` say.
 
     Args:
       settings: JSON values that decide the results, such as the name of the `program`.
+      growing: names of settings, numbers that may be larger than those of the run to resume.
 
     Raises:
       ConfigurationError: a folder that holds results and neither flag, both flags, other settings than those of the run
         to resume, or a folder that can't be written.
     """
     return artefacts.prepare_output_folder(
-        flags.FLAGS.output_dir, settings, resume=flags.FLAGS.resume, overwrite=flags.FLAGS.overwrite
+        flags.FLAGS.output_dir,
+        settings,
+        resume=flags.FLAGS.resume,
+        overwrite=flags.FLAGS.overwrite,
+        growing=growing,
     )
 
 

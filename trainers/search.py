@@ -69,7 +69,7 @@ def main() -> None:
         "asynchronous": workers.asynchronous,
         **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _STRATEGY, _QUERIES, _RUNS, _SEED)},
     }
-    output_dir = tfnas_flags.output_folder(settings)
+    output_dir = tfnas_flags.output_folder(settings, growing=experiment.GROWING)
     engines.keep_trials(workers, evaluator, output_dir / "trained.jsonl")
     room = guided.capacity(_QUERIES.value, _RUNS.value)
     with engines.start(workers, evaluator, make_evaluator) as engine:

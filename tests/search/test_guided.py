@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
+import tfnas
 from tests.search.test_strategies import SPACE, drive, score
 from tfnas import artefacts
 from tfnas.benchmarks.function import FunctionEvaluator, load_function
@@ -216,5 +217,61 @@ def test_functions_of_the_user(tmp_path, monkeypatch):
     space = MobileNetV3()
     architecture = space.architecture(space.sample(1, np.random.default_rng(0)), 0)
     assert FunctionEvaluator(space, lambda _: np.float32(0.5)).query([architecture])[0].validation == 0.5
-    with pytest.raises(ConfigurationError, match=r"returned 93.1, expected a number in \[0, 1\]"):
-        FunctionEvaluator(space, lambda _: 93.1).query([architecture])
+
+
+def broken(_):
+    raise MemoryError("no room\nfor it")
+
+
+def ended(_):
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda _: 93.1, "ValueError: the accuracy function returned 93.1, expected a number in [0, 1]"),
+        (lambda _: np.nan, "ValueError: the accuracy function returned nan, expected a number in [0, 1]"),
+        (lambda _: None, "ValueError: the accuracy function returned None, expected a number in [0, 1]"),
+        (broken, "MemoryError: no room for it"),
+    ],
+)
+def test_a_function_that_fails(function, reason):
+    space = get_space("nats_size")
+    (score,) = FunctionEvaluator(space, function).query([space.from_string("8:16:24:32:40")])
+    assert (score.validation, score.mean_validation, score.test, score.failure) == (0.0, 0.0, 0.0, reason)
+    with pytest.raises(SystemExit):
+        FunctionEvaluator(space, ended).query([space.from_string("8:16:24:32:40")])
+
+
+def test_a_search_goes_on_after_failures_unless_all_of_the_first_trials_fail():
+    space = get_space("nats_size")
+
+    def fails_often(architecture):
+        widths = space.to_string(architecture).split(":")
+        if len(set(widths)) < 4:
+            raise RuntimeError("equal widths")
+        return int(widths[0]) / 64
+
+    result = tfnas.search(tfnas.benchmark(fails_often, space=space), strategy="evolution", queries=40)
+    frame = result.to_dataframe()
+    failed = frame.failure != ""
+    assert 5 < failed.sum() < 35
+    assert set(frame.failure[failed]) == {"RuntimeError: equal widths"}
+    assert not frame.validation[failed].any()
+    assert (frame.validation[~failed] > 0).all()
+    assert result.summary["evolution"]["failed"] == failed.sum()
+
+    asked = []
+
+    def fails(architecture):
+        asked.append(architecture)
+        raise RuntimeError(f"trial {len(asked)}")
+
+    for queries, trials in ((40, 10), (3, 3)):
+        asked.clear()
+        with pytest.raises(
+            ConfigurationError, match=f"all of the first {trials} trainings failed, the last: RuntimeEr"
+        ):
+            tfnas.search(tfnas.benchmark(fails, space=space), strategy="evolution", queries=queries)
+        assert len(asked) == trials

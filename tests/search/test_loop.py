@@ -12,7 +12,8 @@ from tests.search.test_strategies import SPACE
 from tfnas import artefacts
 from tfnas.benchmarks import BENCHMARKS, Evaluator, Score, Scores
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.search import STRATEGIES, experiment, loop, strategies
+from tfnas.search import STRATEGIES, Candidates, experiment, loop, strategies
+from tfnas.spaces import Architecture, FiniteSpace
 
 
 class Counting(Evaluator):
@@ -122,7 +123,6 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path):
     for name in ("search.png", "search.svg", "map.png", "best_cell.png", "results.md", "summary.json", "metrics.jsonl"):
         assert (tmp_path / "first" / name).stat().st_size > 0
     assert "| random " in comparison.table()
-    assert not list((tmp_path / "first").rglob("state.npz"))
 
 
 def test_the_conclusion_tells_strategies_apart_or_says_that_it_can_not(candidates):
@@ -170,8 +170,48 @@ def test_a_folder_continues_its_own_search_alone(tmp_path):
     first = tfnas.search(benchmark, strategy="random", queries=4, folder=tmp_path / "search")
     again = tfnas.search(benchmark, strategy="random", queries=4, folder=tmp_path / "search")
     assert again.results == first.results
-    with pytest.raises(ConfigurationError, match="queries"):
-        tfnas.search(benchmark, strategy="random", queries=5, folder=tmp_path / "search")
+    more = tfnas.search(benchmark, strategy="random", queries=6, folder=tmp_path / "search")
+    np.testing.assert_array_equal(more.histories["random"].rows[:, :4], first.histories["random"].rows)
+    assert more.results == tfnas.search(benchmark, strategy="random", queries=6).results
+    assert not list(tmp_path.rglob("state.npz"))
+    for changes in ({"queries": 5}, {"queries": 6, "seed": 2}):
+        with pytest.raises(ConfigurationError, match=f"was started with {[*changes][-1]}="):
+            tfnas.search(benchmark, strategy="random", **changes, folder=tmp_path / "search")
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "gp"])
+def test_a_finished_comparison_goes_on_with_more_queries(candidates, tmp_path, name):
+    """No training is repeated, and the result is that of a search with all queries from the start."""
+
+    def compare(evaluator, queries, folder):
+        return experiment.compare(
+            strategies([name]), candidates, evaluator, queries=queries, runs=2, seed=1, folder=folder
+        )
+
+    first = compare(Counting(), 24, tmp_path).histories[name]
+    evaluator = Counting()
+    more = compare(evaluator, 32, tmp_path).histories[name]
+    assert evaluator.asked == 2 * 8
+    np.testing.assert_array_equal(more.rows[:, :24], first.rows)
+    np.testing.assert_array_equal(more.rows, compare(Counting(), 32, None).histories[name].rows)
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "reinforce", "categorical_reinforce", "gp", "forest"])
+def test_a_space_smaller_than_the_budget_is_searched_to_its_end(candidates, name):
+    few = Candidates(SPACE, candidates.cells[:12], candidates.embeddings[:12])
+    comparison = experiment.compare(strategies([name]), few, Counting(), queries=30, runs=2, seed=1)
+    assert np.sort(comparison.histories[name].rows).tolist() == [list(range(12))] * 2
+    assert f"| {name} " in comparison.table()
+
+
+def test_an_open_space_smaller_than_the_budget_is_searched_to_its_end():
+    """One hundred chains, of which the last are rarely met by chance."""
+    chains = [Architecture(("in", f"width_{n}", "out"), np.eye(3, k=1)) for n in range(100)]
+    benchmark = tfnas.benchmark(lambda chain: int(chain.operations[1][6:]) / 100, space=FiniteSpace("chains", chains))
+    result = tfnas.search(benchmark, strategy=["random", "evolution"], queries=300)
+    for history in result.histories.values():
+        assert len(set(history.rows[0].tolist())) == 100
+    assert result.best.validation == 0.99
 
 
 def test_finished_strategies_are_not_run_again(candidates, tmp_path):

@@ -14,6 +14,8 @@ from tfnas.spaces import Architecture, Space
 class FunctionEvaluator(Evaluator):
     """Asks a function for every architecture. Validation and test accuracy are what it answers.
 
+    A function that raises an exception, or answers no number in [0, 1], scores 0, and `failure` is the reason.
+
     Args:
       space: search space of the architectures that the function takes.
       function: function from an architecture to an accuracy in [0, 1].
@@ -36,21 +38,30 @@ class FunctionEvaluator(Evaluator):
         """One score per architecture.
 
         Raises:
-          ConfigurationError: the function answers something else than an accuracy.
+          InvalidArchitectureError: an architecture is not in the space.
         """
-        scores = []
         for architecture in architectures:
             self.space.require_valid(architecture)
-            started = time.perf_counter()
-            answer = self._function(architecture)
-            try:
-                accuracy = float(answer)
-            except (TypeError, ValueError):
-                accuracy = math.nan
-            if not 0 <= accuracy <= 1:
-                raise ConfigurationError(f"the accuracy function returned {answer!r}, expected a number in [0, 1]")
-            scores.append(Score(accuracy, accuracy, time.perf_counter() - started))
-        return scores
+        return [self._score(architecture) for architecture in architectures]
+
+    def _score(self, architecture: Architecture) -> Score:
+        started, accuracy, failure = time.perf_counter(), 0.0, ""
+        try:
+            accuracy = _accuracy(self._function(architecture))
+        except Exception as error:  # whatever a user's function raises is the failure of one trial, not of the search
+            failure = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return Score(accuracy, accuracy, time.perf_counter() - started, failure)
+
+
+def _accuracy(answer: object) -> float:
+    """The answer of a function as a number; raises ValueError unless it is one in [0, 1]."""
+    try:
+        accuracy = float(answer)
+    except (TypeError, ValueError):
+        accuracy = math.nan
+    if not 0 <= accuracy <= 1:
+        raise ValueError(f"the accuracy function returned {answer!r}, expected a number in [0, 1]")
+    return accuracy
 
 
 def load_function(name: str) -> Callable[[Architecture], float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, ExhaustedError
 from tfnas.search.candidates import CandidateSet
 
 
@@ -52,13 +52,14 @@ class Strategy(abc.ABC):
         """Rows to score next, int64 `[R, k]` with 1 <= k <= `count`; k = 0 says to answer earlier ones first.
 
         Raises:
-          ConfigurationError: `count` is below 1, or every candidate was suggested already.
+          ConfigurationError: `count` is below 1.
+          ExhaustedError: every candidate was suggested already.
         """
         if count < 1:
             raise ConfigurationError(f"{count} suggestions were asked for, expected at least 1")
         count = min(count, len(self.candidates) - self._count)
         if count == 0:
-            raise ConfigurationError(f"all {len(self.candidates)} candidates were suggested; ask for fewer queries")
+            raise ExhaustedError(f"all {len(self.candidates)} candidates were suggested; ask for fewer queries")
         rows = self._suggest(count)
         np.put_along_axis(self.suggested, rows, True, axis=1)
         self._count += rows.shape[1]

@@ -23,6 +23,9 @@ from tfnas.search.engines import Engine
 from tfnas.search.open_candidates import OpenCandidates
 from tfnas.spaces import Architecture, Space
 
+GROWING = ("queries",)
+"""Settings of a search that may be larger when the search is resumed."""
+
 _ACCURACIES = ("validation", "mean_validation", "test")  # of a Score, in the order of tables
 
 
@@ -45,7 +48,8 @@ def search(
       runs: independent runs per strategy.
       seed: seed of the first run; later runs count up.
       encoder: folder of an exported arch2vec encoder; None for the encoder that ships for the space.
-      folder: folder that holds the state of the search, so that a killed search continues; None writes nothing.
+      folder: folder that holds the state of the search, so that a killed search continues, and a finished search with
+        more queries; None writes nothing.
 
     Returns:
       All queries; `best` is the best of them.
@@ -75,7 +79,7 @@ def search(
         "runs": runs,
         "seed": seed,
     }
-    home = None if folder is None else artefacts.prepare_output_folder(folder, settings, resume=True)
+    home = None if folder is None else artefacts.prepare_output_folder(folder, settings, resume=True, growing=GROWING)
     candidates = candidates_of(benchmark, opened, capacity=guided.capacity(queries, runs))
     return compare(makers, candidates, benchmark, queries=queries, runs=runs, seed=seed, folder=home)
 
@@ -146,27 +150,31 @@ def compare(
       runs: number of runs per strategy.
       seed: seed of the first run.
       folder: existing folder that holds every strategy's state and history under `strategies/`, so that a killed
-        comparison continues; None writes nothing.
+        comparison continues, and a finished comparison with more queries; None writes nothing.
       engine: processes that score for the evaluator.
       asynchronous: True tells every score as soon as it is there; see `loop.run_search`.
     """
     histories: dict[str, loop.History] = {}
-    with tqdm(total=queries * runs * len(strategies), desc="Searching", unit="query", unit_scale=True) as bar:
+    with tqdm(
+        total=min(queries, len(candidates)) * runs * len(strategies), desc="Searching", unit="query", unit_scale=True
+    ) as bar:
         for name, make in strategies.items():
             home = None if folder is None else folder / "strategies" / name
             if home is not None and (home / "history.npz").exists():
                 arrays = artefacts.read_npz(home / "history.npz")
                 histories[name] = loop.read_history(arrays, home / "history.npz")
-                candidates.load_state(arrays)
-                bar.update(histories[name].rows.size)
-                continue
+                if histories[name].rows.shape[1] >= queries:
+                    candidates.load_state(arrays)
+                    bar.update(histories[name].rows.size)
+                    continue
             strategy = make(candidates, range(seed, seed + runs))
             histories[name] = loop.run_search(
                 strategy, evaluator, queries, home, bar, engine=engine, asynchronous=asynchronous
             )
             if home is not None:
                 artefacts.write_npz(home / "history.npz", **histories[name].arrays(), **candidates.state())
-                (home / "state.npz").unlink(missing_ok=True)
+                if evaluator.batch is None:  # a search with more queries begins again: its answers cost nothing
+                    (home / "state.npz").unlink(missing_ok=True)
     return Comparison(candidates, histories, seed, evaluator.name)
 
 

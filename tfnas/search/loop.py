@@ -14,11 +14,12 @@ from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator, Score, Scores
-from tfnas.errors import CorruptArtefactError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, ExhaustedError
 from tfnas.search.base import Strategy
 from tfnas.search.engines import Engine
 
 _SECONDS_BETWEEN_STATES = 20.0
+_HOPELESS_TRIALS = 10
 _OUTCOME, _PENDING = "outcome_", "pending"
 
 
@@ -99,7 +100,10 @@ def run_search(
       asynchronous: True tells every score as soon as it is there. No worker waits for another's straggler, but the
         result depends on who was faster.
 
+    The search ends before its budget where no architecture is left.
+
     Raises:
+      ConfigurationError: the first ten trainings failed, or all of fewer.
       CorruptArtefactError: `folder` holds the state of something else.
     """
     path = None
@@ -127,10 +131,12 @@ def run_search(
         while strategy.asked < queries and (
             not pending or (engine is not None and sum(question.rows.size for question in pending) < engine.workers)
         ):
-            rows = strategy.suggest(min(queries - strategy.asked, evaluator.batch or queries))
-            if not rows.size:  # it waits for scores
+            rows = _suggested(strategy, min(queries - strategy.asked, evaluator.batch or queries))
+            if not rows.size:  # the strategy waits for scores, or nothing is left
                 break
             pending.append(ask(rows))
+        if not pending:
+            break
         question = _next(pending, asynchronous)
         rows, scores = question.rows, question.scores()
         answers.append(scores)
@@ -140,6 +146,11 @@ def run_search(
         if path is not None and (evaluator.batch or time.monotonic() - saved > _SECONDS_BETWEEN_STATES):
             _save(path, strategy, answers, pending)
             saved = time.monotonic()
+        hopeless = strategy.rows.size >= _HOPELESS_TRIALS or strategy.rows.shape[1] >= queries
+        if evaluator.batch and hopeless and all(scores.failed.all() for scores in answers):
+            raise ConfigurationError(
+                f"all of the first {strategy.rows.size} trainings failed, the last: {scores.failure.ravel()[-1]}"
+            )
     return History(strategy.rows, _joined(answers))
 
 
@@ -157,6 +168,14 @@ def read_history(arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> Histor
         return History(arrays["rows"], Scores(*(arrays[field.name] for field in dataclasses.fields(Scores))))
     except KeyError as error:
         raise CorruptArtefactError(f"{path}: not the history of a search ({error} is missing)") from error
+
+
+def _suggested(strategy: Strategy, count: int) -> np.ndarray:
+    """Rows to score next, int64 `[R, k]`; none if the strategy waits for scores or nothing is left."""
+    try:
+        return strategy.suggest(count)
+    except ExhaustedError:
+        return np.zeros((strategy.runs, 0), np.int64)
 
 
 def _next(pending: list[_Question], asynchronous: bool) -> _Question:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, ExhaustedError
 from tfnas.search.candidates import CandidateSet
 from tfnas.spaces import CellTable, Space
 from tfnas.spaces.base import ABSENT
@@ -23,7 +23,8 @@ class OpenCandidates(CandidateSet):
 
     Args:
       space: space of the architectures.
-      capacity: largest number of architectures; a search that meets more ends with an error.
+      capacity: largest number of architectures, at most the size of the space; a search that meets more ends with an
+        error.
 
     Attributes:
       space: space of the architectures.
@@ -34,6 +35,7 @@ class OpenCandidates(CandidateSet):
 
     def __init__(self, space: Space, capacity: int = 100_000):
         self.space = space
+        capacity = min(capacity, space.size or capacity)
         self.cells = CellTable(
             np.full((capacity, space.max_vertices), ABSENT, np.uint8),
             np.zeros((capacity, space.max_vertices, space.max_vertices), np.uint8),
@@ -87,7 +89,11 @@ class OpenCandidates(CandidateSet):
             for row in self.rows_of_cells(self.space.sample(count, rng)).tolist():
                 if len(rows) < count and row not in rows and not excluded(row):
                     rows.append(row)
-        raise ConfigurationError(f"{self.space.name} has no new architectures left; ask for fewer queries")
+        if len(self.cells) == self.space.size and self.space.enumerable:  # chance does not meet the last ones
+            remaining = [row for row in self.rows_of_cells(self.space.enumerate()).tolist() if not excluded(row)]
+            if len(remaining) >= count:
+                return rng.permutation(remaining)[:count].tolist()
+        raise ExhaustedError(f"{self.space.name} has no new architectures left; ask for fewer queries")
 
     def state(self) -> dict[str, np.ndarray]:
         return {"operations": self.cells.operations[: self.met], "adjacency": self.cells.adjacency[: self.met]}
