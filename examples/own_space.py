@@ -79,7 +79,9 @@ def main(output_dir: pathlib.Path, epochs: int = 40, queries: int = 30) -> None:
     pretraining.run(output_dir / "pretrain", epochs=epochs, seed=1)
     encoder = SavedCellEncoder(output_dir / "pretrain" / "encoder")
     data = ImageData.digits()
-    evaluator = TrainedEvaluator(SPACE, build, data, TrainedConfig(epochs=5), output_dir / "trained.jsonl")
+    evaluator = TrainedEvaluator(
+        SPACE, build, data, TrainedConfig(epochs=5), output_dir / "trained.jsonl", network="mlp"
+    )
     candidates = experiment.candidates_of(evaluator, encoder)
     makers = strategies(["bo", "random"])
     comparison = experiment.compare(

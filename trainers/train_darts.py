@@ -59,7 +59,8 @@ def main() -> None:
     summary = training.train_cell(
         cell, data, skeleton, config, output_dir, hold_out=_TASK.value == "query", resume=flags.FLAGS.resume
     )
-    print(f"{summary['parameters'] / 1e6:.3f} million parameters, test accuracy {summary['test_accuracy']:.2%}")
+    score = f"test {config.metric.replace('_', ' ')} {summary[f'test_{config.metric}']:.2%}"
+    print(f"{summary['parameters'] / 1e6:.3f} million parameters, {score}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import roc_auc_score
 
 from tfnas.benchmarks.trained import darts as training
 from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
@@ -35,7 +36,7 @@ def test_a_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypat
     history = training.fit(whole, data.train, data.validation, TINY, tmp_path / "whole")
     assert [record["epoch"] for record in history] == [1, 2, 3]
     assert history[-1]["loss"] < history[0]["loss"]
-    original, calls = training.accuracy, []
+    original, calls = training.measured, []
 
     def dies_in_the_third_epoch(*arguments):
         calls.append(arguments)
@@ -44,7 +45,7 @@ def test_a_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypat
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "accuracy", dies_in_the_third_epoch)
+        patch.setattr(training, "measured", dies_in_the_third_epoch)
         with pytest.raises(KeyboardInterrupt):
             training.fit(darts.DartsNetwork(SKELETON, CELL), data.train, data.validation, TINY, tmp_path / "half")
     fresh = darts.DartsNetwork(SKELETON, CELL)
@@ -63,6 +64,24 @@ def test_the_evaluator_scores_the_last_epochs(data):
     assert 0.6 < score.validation <= 1.0
     assert 0.6 < score.test <= 1.0
     assert evaluator.query([CELL]) == [score]
+
+
+def test_metrics_and_weights(data, tmp_path):
+    """The score is the metric of the network's logits; weights that are all 1 change nothing."""
+    rare = data.train[0][:30], data.train[1][:30] * (np.arange(30) < 10)
+    config = dataclasses.replace(TINY, epochs=1, averaged_epochs=1, metric="auc")
+    losses = {}
+    for weights, train in (("none", data.train), ("balanced", data.train), ("none", rare), ("balanced", rare)):
+        network = darts.DartsNetwork(SKELETON, CELL)
+        folder = tmp_path / f"{weights}{len(train[1])}"
+        weighted = dataclasses.replace(config, class_weights=weights)
+        (record,) = training.fit(network, train, data.validation, weighted, folder)
+        losses[weights, len(train[1])] = record["loss"]
+    assert losses["none", 48] == pytest.approx(losses["balanced", 48], rel=1e-4)
+    assert losses["none", 30] != pytest.approx(losses["balanced", 30], rel=1e-2)
+    logits = network.logits(data.validation[0]).numpy()
+    auc = roc_auc_score(data.validation[1], logits[:, 1] - logits[:, 0])
+    assert record["validation_auc"] == pytest.approx(auc)
 
 
 def test_what_a_training_leaves_behind(data, tmp_path):

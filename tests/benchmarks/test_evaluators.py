@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from sklearn.metrics import f1_score
 
 from tfnas.benchmarks import BENCHMARKS
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
-from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
 from tfnas.spaces import Architecture, FiniteSpace
 
 NAMES = ("linear", "wide", "broken", "slow", "infinite", "stray", "keras3")
@@ -42,6 +43,13 @@ class Builder:
         if kind == "slow":
             layers.append(tf_keras.layers.Lambda(lambda values: tf.py_function(_wait, [values], tf.float32)))
         return tf_keras.Sequential(layers[:1] + layers[2:] if kind == "linear" else layers)
+
+
+class OnlyTraining(tf_keras.layers.Layer):
+    """NaN in inference."""
+
+    def call(self, values, training=None):
+        return values if training else values * np.nan
 
 
 def _wait(values):
@@ -115,19 +123,23 @@ def test_a_foreign_architecture_is_the_callers_mistake(digits):
 
 def test_cache(digits, tmp_path):
     path, config = tmp_path / "cache.jsonl", TrainedConfig(epochs=1)
-    first = TrainedEvaluator(SPACE, Builder(), digits, config, path).query([CELLS["wide"], CELLS["broken"]])
+    first = TrainedEvaluator(SPACE, Builder(), digits, config, path, "dense").query([CELLS["wide"], CELLS["broken"]])
     path.write_text(path.read_text() + '{"hash": "torn')
     builder = Builder()
-    evaluator = TrainedEvaluator(SPACE, builder, digits, config, path)
+    evaluator = TrainedEvaluator(SPACE, builder, digits, config, path, "dense")
     assert evaluator.query([CELLS["broken"], CELLS["wide"], CELLS["linear"]])[:2] == first[::-1]
     assert builder.asked == ["linear"]
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 4
     with pytest.raises(MismatchError, match="made with"):
-        TrainedEvaluator(SPACE, builder, digits, TrainedConfig(epochs=2), path)
+        TrainedEvaluator(SPACE, builder, digits, TrainedConfig(epochs=2), path, "dense")
+    with pytest.raises(MismatchError, match=r"made with {'network': 'dense'}, not with {'network': 'convol"):
+        TrainedEvaluator(SPACE, builder, digits, config, path, "convolutional")
+    with pytest.raises(ConfigurationError, match="a trial log needs network="):
+        TrainedEvaluator(SPACE, builder, digits, config, path)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([lines[0], "{}\n", *lines[2:]]))
     with pytest.raises(CorruptArtefactError, match="line 2"):
-        TrainedEvaluator(SPACE, builder, digits, config, path)
+        TrainedEvaluator(SPACE, builder, digits, config, path, "dense")
 
 
 def test_nasbench201_on_images_of_ones_own(tmp_path, rng):
@@ -138,3 +150,43 @@ def test_nasbench201_on_images_of_ones_own(tmp_path, rng):
     (score,) = evaluator.query([cell])
     assert score.failure == ""
     assert 0 <= score.test <= 1
+
+
+def test_a_shared_log_tells_networks_apart(tmp_path, rng):
+    """Wider networks do not get the scores of narrower networks."""
+    np.savez(tmp_path / "images.npz", images=rng.random((60, 8, 8)), labels=np.arange(60) % 3)
+    evaluators = [BENCHMARKS["trained"].evaluator(data=str(tmp_path / "images.npz"), channels=n) for n in (2, 16, 2)]
+    evaluators[0].keep_in(tmp_path / "log")
+    with pytest.raises(MismatchError, match=r"'channels': 2, .*, not with .*'channels': 16, "):
+        evaluators[1].keep_in(tmp_path / "log")
+    evaluators[2].keep_in(tmp_path / "log")
+    other = BENCHMARKS["trained"].evaluator(data=str(tmp_path / "images.npz"), channels=2, metric="f1")
+    with pytest.raises(MismatchError, match=r"'metric': 'accuracy'.*, not with .*'metric': 'f1'"):
+        other.keep_in(tmp_path / "log")
+
+
+def test_metrics_and_weights(digits):
+    """The score is the metric of the model's logits; weights make a rare class count."""
+    images, labels = digits.train
+    rows = np.flatnonzero((labels != 3) | (np.cumsum(labels == 3) <= 2))  # two threes are left
+    data = dataclasses.replace(digits, train=(images[rows], labels[rows]))
+    recalls = {}
+    for weights in ("none", "balanced"):
+        config = TrainedConfig(epochs=4, metric="f1", class_weights=weights)
+        model, score = TrainedEvaluator(SPACE, Builder(), data, config).train(CELLS["wide"])
+        predicted = np.argmax(model(data.test[0]), axis=-1)
+        assert score.test == pytest.approx(f1_score(data.test[1], predicted, average="macro"))
+        recalls[weights] = np.mean(predicted[data.test[1] == 3] == 3)
+    assert recalls["balanced"] > recalls["none"]
+
+
+def test_outputs_that_are_not_finite_are_a_failure(digits):
+    """A network whose training is finite and whose inference is not."""
+
+    def build(*_):
+        layers = [tf_keras.layers.Flatten(), tf_keras.layers.Dense(10), OnlyTraining()]
+        return tf_keras.Sequential(layers)
+
+    (score,) = TrainedEvaluator(SPACE, build, digits, TrainedConfig(epochs=1)).query([CELLS["linear"]])
+    assert score.failure == "FloatingPointError: the network's outputs are not finite"
+    assert (score.validation, score.test) == (0, 0)

@@ -167,3 +167,38 @@ def test_writers_are_killed(writers, appends, kills, tmp_path):
     assert len(records) == writers * appends
     assert len((tmp_path / "log").read_text().splitlines()) == writers * appends + 1
     assert all(record["validation"] == int(key.split("/")[1]) / appends for key, record in records.items())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"my":"precious results"}',
+        b'{"my":"precious results"}\n',
+        b'{"my":"precious results"}\n{"more": 1}',
+        b"epoch,loss\n1,0.5\n",
+        b"\x93NUMPY\x01\x00",
+        b"\n",
+    ],
+)
+def test_a_file_that_is_no_log_is_never_changed(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_bytes(content)
+    with pytest.raises(CorruptArtefactError, match=r"results\.json: not a trial log, so nothing is written to it"):
+        TrialLog(path, HEADER)
+    assert path.read_bytes() == content
+
+
+def test_a_torn_header_is_not_cut(tmp_path):
+    filled(tmp_path / "whole", 1)
+    header = (tmp_path / "whole").read_bytes().splitlines()[0]
+    for length in (1, 20, len(header)):
+        (tmp_path / "torn").write_bytes(header[:length])
+        with pytest.raises(CorruptArtefactError):
+            TrialLog(tmp_path / "torn", HEADER)
+        assert (tmp_path / "torn").read_bytes() == header[:length]
+
+
+def test_an_empty_file_becomes_a_log(tmp_path):
+    (tmp_path / "log").touch()
+    filled(tmp_path / "log", 1)
+    assert list(TrialLog(tmp_path / "log", HEADER).records()) == ["trial0"]

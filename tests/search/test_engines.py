@@ -31,7 +31,7 @@ class Pretended(TrainedEvaluator):
 
     def __init__(self, notes, dies_once="", dies=""):
         images = np.zeros((4, 2, 2, 1), np.float32), np.arange(4) % 2
-        super().__init__(SPACE, None, ImageData(images, images, images, 2), TrainedConfig())
+        super().__init__(SPACE, None, ImageData(images, images, images, 2), TrainedConfig(), network="none")
         self.notes, self.dies_once, self.dies = pathlib.Path(notes), dies_once, dies
 
     def _fit(self, architecture):

@@ -91,6 +91,7 @@ class Evaluator(abc.ABC):
     Attributes:
       name: name of the benchmark in tables and titles; "" where nobody named it.
       space: search space of the architectures.
+      metric: name of the score, such as accuracy.
       batch: number of architectures worth asking for at once, which are lost if the process dies meanwhile; None if
         answers cost nothing.
       lists: whether a search chooses from a list of architectures, `cells`.
@@ -98,6 +99,7 @@ class Evaluator(abc.ABC):
 
     name: str = ""
     space: Space
+    metric: str = "accuracy"
     batch: int | None = 8
     lists: bool = True
 

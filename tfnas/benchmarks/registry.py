@@ -190,28 +190,42 @@ def _digits(settings: NoSettings) -> Evaluator:
 
 
 def _trained(settings: CellSettings) -> Evaluator:
-    from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
     from tfnas.benchmarks.trained.images import load_images
+
+    images = load_images(settings.data, image_size=settings.image_size)  # a mistake shows before TensorFlow starts
+
+    from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
     from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
 
-    skeleton = Skeleton(channels=settings.channels, cells_per_stage=settings.cells_per_stage)
+    skeleton = Skeleton(images.num_classes, *settings.sizes(images.train[0].shape[1:]))
 
     def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> NASBench201Network:
-        return NASBench201Network(dataclasses.replace(skeleton, num_classes=num_classes), architecture)
+        return NASBench201Network(skeleton, architecture)
 
-    config = TrainedConfig(epochs=settings.train_epochs, time_limit_seconds=settings.time_limit_seconds)
-    return TrainedEvaluator(NASBench201(), build, load_images(settings.data, image_size=settings.image_size), config)
+    config = TrainedConfig(
+        epochs=settings.train_epochs,
+        time_limit_seconds=settings.time_limit_seconds,
+        metric=settings.metric,
+        class_weights=settings.class_weights,
+    )
+    return TrainedEvaluator(NASBench201(), build, images, config, network=dataclasses.asdict(skeleton))
 
 
 def _darts(settings: DartsSettings) -> Evaluator:
+    from tfnas.benchmarks.trained.images import load_images
+
+    images = load_images(settings.data, image_size=settings.image_size)  # a mistake shows before TensorFlow starts
+
     from tfnas.benchmarks.trained.darts import DartsEvaluator
     from tfnas.benchmarks.trained.darts_config import query
-    from tfnas.benchmarks.trained.images import load_images
     from tfnas.networks.darts import DartsSkeleton
 
-    skeleton = DartsSkeleton(channels=settings.channels, layers=settings.layers, auxiliary=settings.auxiliary)
-    images = load_images(settings.data, image_size=settings.image_size)
-    return DartsEvaluator(images, skeleton, query(settings.train_epochs))
+    shape = images.train[0].shape[1:]
+    channels, layers, auxiliary = settings.sizes(shape)
+    training = dataclasses.replace(
+        query(settings.train_epochs, min(shape[:2])), metric=settings.metric, class_weights=settings.class_weights
+    )
+    return DartsEvaluator(images, DartsSkeleton(channels=channels, layers=layers, auxiliary=auxiliary), training)
 
 
 def _surrogates(settings: SurrogateSettings) -> Evaluator:

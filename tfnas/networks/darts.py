@@ -214,9 +214,9 @@ class DartsNetwork(Classifier):
         return blueprint.classifier(self.classifier, now, self.pool)
 
     @tf.function(reduce_retracing=True)
-    def classify(self, images: tf.Tensor) -> tf.Tensor:
-        """The most likely class int64 `[B]` of each image, in inference mode."""
-        return tf.argmax(self.call(images), axis=-1)
+    def logits(self, images: tf.Tensor) -> tf.Tensor:
+        """Logits float32 `[B, classes]` in inference mode, by a compiled program."""
+        return self.call(images)
 
 
 def build(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> DartsNetwork:

@@ -20,6 +20,7 @@ from tfnas import artefacts
 from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
 from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData, Labelled
+from tfnas.benchmarks.trained.metrics import METRICS, weights_of_classes
 from tfnas.networks.darts import CIFAR10, DartsNetwork, DartsSkeleton
 from tfnas.reports import figures
 from tfnas.spaces import Architecture, Darts
@@ -44,13 +45,13 @@ def fit(
     Args:
       network: a network that was not called yet.
       train: standardised images float32 `[n, height, width, channels]` and labels int32 `[n]`.
-      validation: images that accuracy is measured on after every epoch; they are never augmented.
+      validation: images that the network is scored on after every epoch; they are never augmented.
       config: settings of the training.
       folder: gets `checkpoints/`, `metrics.jsonl` and TensorBoard events.
       resume: continue from the last checkpoint.
 
     Returns:
-      A record per epoch: `loss`, `train_accuracy` and `validation_accuracy`.
+      A record per epoch: `loss`, `train_accuracy` and `validation_METRIC`.
 
     Raises:
       CorruptArtefactError: the checkpoint can't be read.
@@ -70,7 +71,8 @@ def fit(
     if resume:
         restore(checkpoint, manager)
     log = MetricsLog(folder, resume_after=int(epoch_done) if resume else None)
-    update = _update_program(network, optimizer, config)
+    weights = weights_of_classes(config.class_weights, train[1], network.skeleton.num_classes)
+    update = _update_program(network, optimizer, config, weights)
     for epoch in range(int(epoch_done) + 1, config.epochs + 1):
         network.drop_path.assign(config.drop_path * (epoch - 1) / config.epochs)
         optimizer.learning_rate.assign(_learning_rate(config, epoch))
@@ -83,7 +85,8 @@ def fit(
                 bar.update()
         if not np.isfinite(losses):
             raise FloatingPointError(f"the loss is {losses} in epoch {epoch}")
-        values = {"loss": losses, "train_accuracy": right, "validation_accuracy": accuracy(network, validation)}
+        score = measured(network, validation, config.metric)
+        values = {"loss": losses, "train_accuracy": right, f"validation_{config.metric}": score}
         log.write(epoch, values)
         epoch_done.assign(epoch)
         manager.save()
@@ -108,8 +111,8 @@ def train_cell(
       skeleton: the network around the cell.
       config: settings of the training.
       output_dir: an existing folder; gets what `fit` writes, `training.png` and `summary.json`.
-      hold_out: do not learn from the validation images. Otherwise `validation_accuracy` says how well images that
-        the network learns from are fitted.
+      hold_out: do not learn from the validation images. Otherwise the validation score says how well images that the
+        network learns from are fitted.
       resume: continue from the last checkpoint.
 
     Returns:
@@ -127,26 +130,32 @@ def train_cell(
     summary = {
         "parameters": sum(sizes[0]) - sum(sizes[1]),
         "train_images": len(train[1]),
-        "test_accuracy": accuracy(network, data.test),
+        f"test_{config.metric}": measured(network, data.test, config.metric),
         **history[-1],
     }
     figures.training_curves(
         history,
         output_dir / "training.png",
         title="DARTS network",
-        shares=("train_accuracy", "validation_accuracy"),
-        shares_title="accuracy",
+        shares=("train_accuracy", f"validation_{config.metric}"),
+        shares_title="accuracy" if config.metric == "accuracy" else f"accuracy, {config.metric}",
     )
     artefacts.write_json(output_dir / "summary.json", summary)
     return summary
 
 
-def accuracy(network: DartsNetwork, data: Labelled) -> float:
-    """Share of images that the network, in inference mode, puts into the right class."""
+def measured(network: DartsNetwork, data: Labelled, metric: str) -> float:
+    """Score of the network, in inference mode, by a metric of `METRICS`.
+
+    Raises:
+      FloatingPointError: an output of the network is not finite.
+    """
     images, labels = data
     starts = range(0, len(labels), _EVALUATION_BATCH)
-    predicted = [network.classify(tf.constant(images[start : start + _EVALUATION_BATCH])).numpy() for start in starts]
-    return float((np.concatenate(predicted) == labels).mean())
+    logits = [network.logits(tf.constant(images[start : start + _EVALUATION_BATCH])).numpy() for start in starts]
+    if not np.isfinite(np.concatenate(logits)).all():
+        raise FloatingPointError("the network's outputs are not finite")
+    return METRICS[metric].score(labels, np.concatenate(logits))
 
 
 def _batches(count: int, config: DartsTraining, epoch: int) -> Iterator[np.ndarray]:
@@ -162,7 +171,10 @@ def _learning_rate(config: DartsTraining, epoch: int) -> float:
 
 
 def _update_program(
-    network: DartsNetwork, optimizer: tf_keras.optimizers.Optimizer, config: DartsTraining
+    network: DartsNetwork,
+    optimizer: tf_keras.optimizers.Optimizer,
+    config: DartsTraining,
+    class_weights: np.ndarray | None,
 ) -> tf.types.experimental.GenericFunction:
     """One update on a batch; returns its loss and how many images were classified correctly."""
     weights = network.trainable_variables
@@ -176,9 +188,10 @@ def _update_program(
         targets = tf.one_hot(labels, classes)
         with tf.GradientTape() as tape:
             logits, extra = network.with_auxiliary(images, training=True)
-            loss = entropy(targets, logits)
+            factors = None if class_weights is None else tf.gather(class_weights, labels)
+            loss = entropy(targets, logits, factors)
             if extra is not None:
-                loss += config.auxiliary_weight * entropy(targets, extra)
+                loss += config.auxiliary_weight * entropy(targets, extra, factors)
             penalty = tf.add_n([tf.nn.l2_loss(weight) for weight in weights])
             total = loss + config.weight_decay * penalty
         optimizer.apply_gradients(zip(tape.gradient(total, weights), weights, strict=True))
@@ -221,7 +234,7 @@ class DartsEvaluator(TrainedEvaluator):
     """Trains the network of every queried DARTS cell from scratch: the search of arch2vec's table 4.
 
     Args:
-      data: the images; a search sees the accuracy on the validation images.
+      data: the images; a search sees the score on the validation images.
       skeleton: the network around the cell; its number of classes is taken from the data.
       training: settings of the training; by default the paper's query.
       cache: path of a `TrialLog`; see `TrainedEvaluator`.
@@ -235,11 +248,18 @@ class DartsEvaluator(TrainedEvaluator):
         cache: artefacts.PathLike | None = None,
     ):
         around = dataclasses.replace(skeleton, num_classes=data.num_classes)
-        super().__init__(Darts(), lambda cell, *_: DartsNetwork(around, cell), data, training, cache)
+        super().__init__(
+            Darts(),
+            lambda cell, *_: DartsNetwork(around, cell),
+            data,
+            training,
+            cache,
+            network=dataclasses.asdict(around),
+        )
 
     def _fit(self, architecture: Architecture) -> tuple[DartsNetwork, float, float]:
         network = self._build(architecture, self.data.train[0].shape[1:], self.data.num_classes)
         with tempfile.TemporaryDirectory() as folder:
             history = fit(network, self.data.train, self.data.validation, self.config, pathlib.Path(folder))
-        last = [record["validation_accuracy"] for record in history[-self.config.averaged_epochs :]]
-        return network, float(np.mean(last)), accuracy(network, self.data.test)
+        last = [record[f"validation_{self.metric}"] for record in history[-self.config.averaged_epochs :]]
+        return network, float(np.mean(last)), measured(network, self.data.test, self.metric)

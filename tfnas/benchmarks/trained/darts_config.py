@@ -7,6 +7,7 @@ References:
 
 import dataclasses
 
+from tfnas.benchmarks.trained.metrics import check_scoring
 from tfnas.errors import ConfigurationError
 
 
@@ -28,6 +29,10 @@ class DartsTraining:
       label_smoothing: share of the target that is spread over all classes.
       averaged_epochs: number of last epochs whose mean validation accuracy is the score of a training.
       seed: decides initial weights, order, augmentation and dropping.
+      metric: score that a search maximises: accuracy, balanced_accuracy, f1 (mean over classes) or auc (one class
+        against the rest, mean over classes).
+      class_weights: weights of classes in the loss: none, or balanced for weights that are inversely proportional to
+        the number of training images of the class.
     """
 
     epochs: int = 600
@@ -43,8 +48,11 @@ class DartsTraining:
     label_smoothing: float = 0.0
     averaged_epochs: int = 1
     seed: int = 1
+    metric: str = "accuracy"
+    class_weights: str = "none"
 
     def __post_init__(self) -> None:
+        check_scoring(self)
         if not 1 <= self.averaged_epochs <= self.epochs or self.batch_size < 1 or self.cutout < 0:
             raise ConfigurationError(f"{self}: expected 1 <= averaged_epochs <= epochs, batch_size >= 1, cutout >= 0")
         if not (0 <= self.drop_path < 1 and 0 <= self.label_smoothing < 1 and self.learning_rate > 0):
@@ -68,6 +76,15 @@ TRAININGS = {
 """What a search does for every query, what the found cell gets in the end (table 4), and its transfer (table 5)."""
 
 
-def query(epochs: int) -> DartsTraining:
-    """The training of the paper's query in any number of epochs; its score is the mean of the last tenth of them."""
-    return dataclasses.replace(TRAININGS["query"], epochs=epochs, averaged_epochs=max(1, epochs // 10))
+def query(epochs: int, image_size: int = 32) -> DartsTraining:
+    """The training of the paper's query in any number of epochs; its score is the mean of the last tenth of them.
+
+    Args:
+      epochs: passes over the training images.
+      image_size: pixels of the images' shorter side. Augmentation is the paper's from 32 pixels on; a quarter of a
+        smaller image's side is cut out, and images of less than 16 pixels are neither shifted nor mirrored.
+    """
+    training = dataclasses.replace(TRAININGS["query"], epochs=epochs, averaged_epochs=max(1, epochs // 10))
+    if image_size >= 32:
+        return training
+    return dataclasses.replace(training, cutout=image_size // 4, crop=image_size >= 16)

@@ -11,7 +11,8 @@ import tf_keras
 
 from tfnas import artefacts
 from tfnas.benchmarks.base import Evaluator, Score
-from tfnas.benchmarks.trained.images import ImageData
+from tfnas.benchmarks.trained.images import ImageData, Labelled
+from tfnas.benchmarks.trained.metrics import METRICS, check_scoring, weights_of_classes
 from tfnas.benchmarks.trained.trial_log import TrialLog
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.spaces import Architecture, Space
@@ -28,6 +29,11 @@ class TrainedConfig:
       weight_decay: share of a weight, times the learning rate, that every update subtracts.
       seed: seed of the initial weights and of the order of images.
       time_limit_seconds: longest training in seconds, after which it is stopped and recorded as failed; 0 for no limit.
+      metric: name in `METRICS` of the score that a search maximises.
+      class_weights: name in `CLASS_WEIGHTS` of the classes' weights in the loss.
+
+    Raises:
+      ConfigurationError: an unknown metric, or unknown weights.
     """
 
     epochs: int = 12
@@ -36,6 +42,11 @@ class TrainedConfig:
     weight_decay: float = 0.0
     seed: int = 0
     time_limit_seconds: float = 0.0
+    metric: str = "accuracy"
+    class_weights: str = "none"
+
+    def __post_init__(self) -> None:
+        check_scoring(self)
 
 
 class TrainedEvaluator(Evaluator):
@@ -51,6 +62,10 @@ class TrainedEvaluator(Evaluator):
       data: the images.
       config: settings of the training.
       cache: path of a `TrialLog`, whose answers are not computed again; by default answers are kept in memory.
+      network: JSON value that tells the builder's networks from the networks of other builders; a `TrialLog` needs it.
+
+    Raises:
+      ConfigurationError: a metric that is undefined on the images, or a log without the value for `network`.
     """
 
     batch = 1
@@ -62,10 +77,14 @@ class TrainedEvaluator(Evaluator):
         data: ImageData,
         config: TrainedConfig | None = None,
         cache: artefacts.PathLike | None = None,
+        network: Any = None,
     ):
         self.space, self.data = space, data
         self.config = config or TrainedConfig()
-        self._build = build
+        self.metric = self.config.metric
+        for name in ("validation", "test"):
+            METRICS[self.metric].check(name, getattr(data, name)[1], data.class_names)
+        self._build, self._network = build, network
         self._known: dict[str, Score] = {}
         self._log: TrialLog | None = None
         if cache is not None:
@@ -119,7 +138,7 @@ class TrainedEvaluator(Evaluator):
         return model, Score(validation, test, time.perf_counter() - started)
 
     def _fit(self, architecture: Architecture) -> tuple[Any, float, float]:
-        """The trained model, its validation accuracy and its test accuracy."""
+        """The trained model, its score on the validation images and its score on the test images."""
         started = time.perf_counter()
         config, data = self.config, self.data
         tf_keras.utils.set_random_seed(config.seed)
@@ -132,17 +151,26 @@ class TrainedEvaluator(Evaluator):
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         limit = config.time_limit_seconds
+        weights = weights_of_classes(config.class_weights, data.train[1], data.num_classes)
         history = model.fit(
             *data.train,
             batch_size=config.batch_size,
             epochs=config.epochs,
             verbose=0,
+            class_weight=None if weights is None else dict(enumerate(weights.tolist())),
             callbacks=[_stopwatch(keras, started + limit)] if limit else [],
         )
         loss = history.history["loss"][-1]
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
-        return model, _accuracy(model, *data.validation), _accuracy(model, *data.test)
+        return model, self._measured(model, data.validation), self._measured(model, data.test)
+
+    def _measured(self, model: Any, data: Labelled) -> float:
+        images, labels = data
+        logits = model.predict(images, batch_size=256, verbose=0)
+        if not np.isfinite(logits).all():
+            raise FloatingPointError("the network's outputs are not finite")
+        return METRICS[self.metric].score(labels, logits)
 
     def keep_in(self, cache: artefacts.PathLike) -> None:
         """Takes the answers in a `TrialLog`, and adds every new answer to it from now on.
@@ -150,12 +178,17 @@ class TrainedEvaluator(Evaluator):
         Several searches, in as many processes, may keep their answers in one file.
 
         Raises:
-          CorruptArtefactError: a line is damaged; a torn last line is cut off.
-          MismatchError: the answers were made with other data, another space or another configuration.
+          ConfigurationError: nothing tells which networks are trained; see the argument `network`.
+          CorruptArtefactError: a line is damaged, or the file is no log; a torn last line is cut off.
+          MismatchError: the answers were made with other data, another space, other networks or another configuration.
         """
+        if self._network is None:
+            raise ConfigurationError("a trial log needs network=..., a value that names the networks of the builder")
         header = {
             "space": self.space.name,
             "data": self.data.fingerprint,
+            "classes": self.data.num_classes,
+            "network": self._network,
             "config": dataclasses.asdict(self.config),
         }
         self._log = TrialLog(cache, header)
@@ -179,8 +212,3 @@ def _stopwatch(keras, deadline: float):
                 raise TimeoutError(f"time limit reached in batch {batch + 1}")
 
     return Stopwatch()
-
-
-def _accuracy(model, images: np.ndarray, labels: np.ndarray) -> float:
-    logits = model.predict(images, batch_size=256, verbose=0)
-    return float((np.argmax(logits, axis=-1) == labels).mean())

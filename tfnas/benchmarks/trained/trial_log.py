@@ -1,7 +1,8 @@
 """An append-only log of finished trials that several processes may write and that survives the death of any of them.
 
 Every line is a JSON object with a CRC-32 over its own text and the line before, so a changed, missing or misplaced
-line is noticed. A line that a killed writer left half written is cut off, with a warning, by whoever comes next.
+line is noticed. A line that a killed writer left half written is cut off, with a warning, by whoever comes next. A file
+whose first line is not the header of a log is never changed.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, MismatchError
 
 _PREFIX = '{{"crc32": "{:08x}", '
+_OPENING = b'{"crc32": "'
 
 
 class TrialLog:
@@ -30,7 +32,7 @@ class TrialLog:
       header: JSON values that say what the trials are of; the log's first line.
 
     Raises:
-      CorruptArtefactError: a line is damaged.
+      CorruptArtefactError: a line is damaged, or the file is no log.
       MismatchError: the log was begun with another header.
     """
 
@@ -93,19 +95,24 @@ class TrialLog:
         for line in lines:
             self._take(line)
         if tail:
+            if not self._lines:
+                raise CorruptArtefactError(f"{self.path}: not a trial log, so nothing is written to it")
             if self._is_whole(tail[:-1]):  # a torn line has lost more than its end
                 raise CorruptArtefactError(f"{self.path}, line {self._lines + 1}: its end is damaged")
             logging.warning("%s: cut off %d bytes of a record that a killed writer left", self.path, len(tail))
             self._file.truncate(self._end)
 
     def _take(self, line: bytes) -> None:
+        if not self._lines and not line.startswith(_OPENING):
+            raise CorruptArtefactError(f"{self.path}: not a trial log, so nothing is written to it")
         if not self._is_whole(line):
             raise CorruptArtefactError(f"{self.path}, line {self._lines + 1}: damaged, or not of this log")
         record = json.loads(line)
         del record["crc32"]
         if not self._lines:
             if record != self._header:
-                raise MismatchError(f"{self.path}: made with {record}, not with {self._header}")
+                before, now = _differences(record, self._header)
+                raise MismatchError(f"{self.path}: made with {before}, not with {now}")
         else:
             self._records[record.pop("trial")] = record
         self._crc = zlib.crc32(line, self._crc)
@@ -130,3 +137,9 @@ class TrialLog:
             self._file.truncate(self._end)
             raise
         self._take(line)
+
+
+def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries of two headers that are not in both."""
+    names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+    return {name: first.get(name) for name in names}, {name: second.get(name) for name in names}
