@@ -40,6 +40,9 @@ _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run; later runs count
 tfnas_flags.define_from_rows({name: benchmark.config for name, benchmark in BENCHMARKS.items()})
 tfnas_flags.define_from_rows({"evolution": GuideSettings})
 tfnas_flags.define_from_rows({"benchmarks that train": WorkerSettings})
+_OPTUNA = flags.DEFINE_string("optuna", None, "URL of Optuna's storage, such as sqlite:///study.db, for all queries.")
+_OPTUNA_STUDY = flags.DEFINE_string("optuna_study", "tfnas", "Name of the study in the storage of --optuna.")
+_HPARAMS = flags.DEFINE_boolean("hparams", False, "Write OUT/hparams, all queries for TensorBoard's HParams page.")
 tfnas_flags.define_output()
 
 
@@ -50,7 +53,7 @@ def main() -> None:
     import functools
 
     from tfnas import saved_models
-    from tfnas.search import engines, experiment, guided, guides, strategies
+    from tfnas.search import engines, experiment, exports, guided, guides, strategies
 
     guide, workers = (config(**tfnas_flags.overrides(config)) for config in (GuideSettings, WorkerSettings))
     makers = guides.guided(strategies(_STRATEGY.value), guide, _QUERIES.value)
@@ -69,6 +72,8 @@ def main() -> None:
         "asynchronous": workers.asynchronous,
         **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _STRATEGY, _QUERIES, _RUNS, _SEED)},
     }
+    if _OPTUNA.value:
+        exports.open_study(_OPTUNA.value, _OPTUNA_STUDY.value)  # a mistake is told before hours of trainings
     output_dir = tfnas_flags.output_folder(settings, growing=experiment.GROWING)
     engines.keep_trials(workers, evaluator, output_dir / "trained.jsonl")
     room = guided.capacity(_QUERIES.value, _RUNS.value)
@@ -85,6 +90,10 @@ def main() -> None:
             asynchronous=workers.asynchronous,
         )
     comparison.save(output_dir)
+    if _OPTUNA.value:
+        exports.to_optuna(comparison, _OPTUNA.value, _OPTUNA_STUDY.value)
+    if _HPARAMS.value:
+        exports.to_hparams(comparison, output_dir / "hparams")
     print(comparison.table())
 
 

@@ -288,7 +288,7 @@ class Comparison:
                 "strategy": name,
                 "seed": np.repeat(self.seed + np.arange(runs), queries),
                 "query": np.tile(1 + np.arange(queries), runs),
-                "architecture": [self._name(row) for row in history.rows.ravel().tolist()],
+                "architecture": [self.name_of(row) for row in history.rows.ravel().tolist()],
             }
             scores = {field: values.ravel() for field, values in vars(history.scores).items()}
             frames.append(pandas.DataFrame(columns | scores))
@@ -313,7 +313,7 @@ class Comparison:
     def results(self) -> dict[str, dict[str, list]]:
         """Accuracies and name of the best architecture of every run, per strategy."""
         return {
-            name: _accuracies(history) | {"best": [self._name(row) for row in history.at_best(history.rows).tolist()]}
+            name: _accuracies(history) | {"best": [self.name_of(row) for row in history.at_best(history.rows).tolist()]}
             for name, history in self.histories.items()
         }
 
@@ -395,7 +395,8 @@ class Comparison:
         title = f"{self.candidates.space.name}: {len(rows):,} cells queried"
         figures.embedding_map(self.candidates.embeddings, rows, scores[first], path, title=title)
 
-    def _name(self, row: int) -> str:
+    def name_of(self, row: int) -> str:
+        """The text that names the candidate of a row."""
         return self.candidates.space.to_string(self.candidates.architecture(row))
 
 
