@@ -177,6 +177,9 @@ def test_a_folder_continues_its_own_search_alone(tmp_path):
     for changes in ({"queries": 5}, {"queries": 6, "seed": 2}):
         with pytest.raises(ConfigurationError, match=f"was started with {[*changes][-1]}="):
             tfnas.search(benchmark, strategy="random", **changes, folder=tmp_path / "search")
+    other = BENCHMARKS["digits201"].evaluator(repeat="mean")
+    with pytest.raises(ConfigurationError, match=r"benchmark_settings={}, not {'repeat': 'mean'}"):
+        tfnas.search(other, strategy="random", queries=6, folder=tmp_path / "search")
 
 
 @pytest.mark.parametrize("name", ["random", "evolution", "gp"])

@@ -2,7 +2,9 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +34,15 @@ class Score:
     def __post_init__(self) -> None:
         if self.mean_validation is None:
             object.__setattr__(self, "mean_validation", self.validation)
+
+    @classmethod
+    def of_error(cls, error: Exception, cost_seconds: float) -> "Score":
+        """The score of a trial that ended in an error.
+
+        >>> Score.of_error(RuntimeError("no room"), 2.0).failure
+        'RuntimeError: no room'
+        """
+        return cls(0.0, 0.0, cost_seconds, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +87,10 @@ class Scores:
     @classmethod
     def of(cls, scores: Sequence[Score]) -> "Scores":
         """Arrays of single scores."""
-        types = {"failure": np.str_}
+        kinds = {"failure": np.str_}
         return cls(
             *(
-                np.array([getattr(score, field.name) for score in scores], types.get(field.name, np.float64))
+                np.array([getattr(score, field.name) for score in scores], kinds.get(field.name, np.float64))
                 for field in dataclasses.fields(cls)
             )
         )
@@ -95,6 +106,7 @@ class Evaluator(abc.ABC):
       batch: number of architectures worth asking for at once, which are lost if the process dies meanwhile; None if
         answers cost nothing.
       lists: whether a search chooses from a list of architectures, `cells`.
+      settings: settings by which the benchmark was named, JSON values.
     """
 
     name: str = ""
@@ -102,6 +114,7 @@ class Evaluator(abc.ABC):
     metric: str = "accuracy"
     batch: int | None = 8
     lists: bool = True
+    settings: Mapping[str, Any] = types.MappingProxyType({})
 
     def cells(self) -> CellTable:
         """The architectures that a search chooses from, by default the whole space.

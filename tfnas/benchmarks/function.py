@@ -45,12 +45,12 @@ class FunctionEvaluator(Evaluator):
         return [self._score(architecture) for architecture in architectures]
 
     def _score(self, architecture: Architecture) -> Score:
-        started, accuracy, failure = time.perf_counter(), 0.0, ""
+        started = time.perf_counter()
         try:
             accuracy = _accuracy(self._function(architecture))
         except Exception as error:  # whatever a user's function raises is the failure of one trial, not of the search
-            failure = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        return Score(accuracy, accuracy, time.perf_counter() - started, failure)
+            return Score.of_error(error, time.perf_counter() - started)
+        return Score(accuracy, accuracy, time.perf_counter() - started)
 
 
 def _accuracy(answer: object) -> float:

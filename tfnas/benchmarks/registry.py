@@ -60,7 +60,7 @@ class Benchmark:
           CorruptArtefactError: a file is damaged.
         """
         evaluator = self.make(configured(self.name, {row.name: row.config for row in BENCHMARKS.values()}, settings))
-        evaluator.name = self.name
+        evaluator.name, evaluator.settings = self.name, settings
         return evaluator
 
 

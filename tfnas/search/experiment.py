@@ -72,6 +72,7 @@ def search(
     settings = {
         "program": "tfnas.search",
         "benchmark": benchmark.name,
+        "benchmark_settings": dict(benchmark.settings),
         "space": benchmark.space.name,
         "encoder": opened and opened.fingerprint,
         "strategy": names,

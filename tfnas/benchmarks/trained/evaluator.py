@@ -123,8 +123,7 @@ class TrainedEvaluator(Evaluator):
         try:
             return self.train(architecture)[1]
         except Exception as error:  # whatever a user's model raises is its own failure, not the search's
-            failure = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        return Score(0.0, 0.0, time.perf_counter() - started, failure)
+            return Score.of_error(error, time.perf_counter() - started)
 
     def train(self, architecture: Architecture) -> tuple[Any, Score]:
         """The Keras model of an architecture, trained as a query trains it, and its score.
