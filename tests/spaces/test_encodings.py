@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import json
+import re
 import types
 
 import numpy as np
@@ -10,8 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fork import ROOT
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.spaces import Architecture, Darts, MobileNetV3, NASBench101, NASBench201, NASBench301, NATSSize
+from tfnas.spaces import (
+    SPACES,
+    Architecture,
+    Darts,
+    MobileNetV3,
+    NASBench101,
+    NASBench201,
+    NASBench301,
+    NATSSize,
+    get_space,
+)
 from tfnas.spaces.encodings import candidates
 
 EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -318,6 +330,14 @@ def test_unknown_encodings_are_named():
         space.write(space.read(0), "genotype")
     with pytest.raises(InvalidArchitectureError, match=r"0 is no nasbench201 architecture, expected naslib \("):
         space.read(0, "naslib")
+
+
+def test_every_encoding_is_documented():
+    page = (ROOT / "docs" / "how_to" / "encodings.md").read_text()
+    rows = re.findall(r"^\| (?:`(\w+)`|every space) \| `(\w+)` \|", page, re.MULTILINE)
+    expected = [(name, encoding) for name in SPACES for encoding in get_space(name).encodings if encoding != "graph"]
+    assert sorted(rows) == sorted([*expected, ("", "graph")])
+    assert all(list(get_space(name).encodings)[-1] == "graph" for name in SPACES)
 
 
 def test_an_architecture_is_read_as_it_is():
