@@ -73,7 +73,7 @@ SMALL_RUNS = {
             *("--benchmark=trained", "--data={inputs}/images.npz", "--channels=4", "--cells_per_stage=1"),
             *("--train_epochs=1", "--strategy=random,evolution", "--queries=4"),
         ),
-        ("results.json",),
+        ("results.json", "best_model/model.keras"),
     ),
 }
 

@@ -13,7 +13,8 @@ NAS-Bench-201 and DARTS cells on your images, the latter by default as arch2vec 
 in the folder TFNAS_DATA_DIR; `table` takes any compact table; `function` asks a function of yours, in any space, by
 guided evolution. With --guide, `evolution` picks its children by a predictor fitted to the run's own queries, or by a
 proxy: parameters, multiply_adds, or a score of a file that `tfnas score_proxies` wrote. OUT gets results.json,
-results.md, summary.json, metrics.jsonl, every query under OUT/strategies, and three figures.
+results.md, summary.json, metrics.jsonl, every query under OUT/strategies, and three figures. A benchmark that trains
+also gives OUT/best_model: the best architecture, trained for --final_epochs, as a model of plain Keras and as code.
 """
 
 import dataclasses
@@ -36,6 +37,13 @@ _STRATEGY = flags.DEFINE_list("strategy", DEFAULT_STRATEGY, f"One or more strate
 _BENCHMARK = flags.DEFINE_enum("benchmark", "digits", list(BENCHMARKS), "What scores an architecture.")
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
+_FINAL_EPOCHS = flags.DEFINE_integer(
+    "final_epochs",
+    None,
+    "Epochs of the final training of the best architecture, on training and validation images together; 0 for none. "
+    "By default the epochs of the search's trainings, and none for a benchmark that trains nothing.",
+    lower_bound=0,
+)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run; later runs count up.", lower_bound=0)
 tfnas_flags.define_from_rows({name: benchmark.config for name, benchmark in BENCHMARKS.items()})
 tfnas_flags.define_from_rows({"evolution": GuideSettings})
@@ -53,7 +61,7 @@ def main() -> None:
     import functools
 
     from tfnas import saved_models
-    from tfnas.search import engines, experiment, exports, guided, guides, strategies
+    from tfnas.search import engines, experiment, exports, guided, guides, strategies, winner
 
     guide, workers = (config(**tfnas_flags.overrides(config)) for config in (GuideSettings, WorkerSettings))
     makers = guides.guided(strategies(_STRATEGY.value), guide, _QUERIES.value)
@@ -61,6 +69,7 @@ def main() -> None:
     make_evaluator = functools.partial(BENCHMARKS[_BENCHMARK.value].evaluator, **benchmark)
     evaluator = make_evaluator()
     engines.check(workers, evaluator)
+    winner.check(evaluator, _FINAL_EPOCHS.value)
     folder = saved_models.folder(_ENCODER.value) if _ENCODER.value else None
     encoder = experiment.encoder_of(evaluator, folder)
     settings = {
@@ -95,6 +104,7 @@ def main() -> None:
     if _HPARAMS.value:
         exports.to_hparams(comparison, output_dir / "hparams")
     print(comparison.table())
+    print(comparison.best.hand_over(evaluator, output_dir / "best_model", _FINAL_EPOCHS.value), end="")
 
 
 if __name__ == "__main__":

@@ -102,6 +102,27 @@ def test_stems_and_auxiliary_classifier_of_darts(large_images, rng):
         assert network.count_params() - model.count_params() > network.auxiliary.count_params()
 
 
+@pytest.mark.parametrize("library", [tf_keras, keras], ids=["tf_keras", "keras"])
+def test_functional_models_of_a_user(library, rng):
+    """Of standard layers, whichever Keras they are of; what plain Keras lacks is named."""
+    layers = library.layers
+    inputs = library.Input((6, 6, 3))
+    value = layers.Conv2D(4, 3, activation="relu")(inputs)
+    value = layers.BatchNormalization()(value)
+    value = layers.Concatenate()([layers.Flatten()(value), layers.Dropout(0.5)(layers.Flatten()(inputs))])
+    model = library.Model(inputs, layers.Dense(2)(value))
+    images = rng.normal(size=(3, 6, 6, 3)).astype(np.float32)
+    block = block_of(model, [1.0], [2.0])
+    functional = to_keras(block, (6, 6, 3))
+    assert_equal_logits(functional(1 + 2 * images), model(images))
+    assert "layers.Dropout(0.5)" in python_source(block, (6, 6, 3), 2, "A network")
+    own = type("Own", (layers.Layer,), {"call": lambda self, inputs: inputs})(name="own")
+    with pytest.raises(ConfigurationError, match="layer 'own' is Own, expected a standard layer of Keras"):
+        block_of(library.Model(inputs, own(inputs)))
+    with pytest.raises(ConfigurationError, match="no functional model with one output"):
+        block_of(type("Subclassed", (library.Model,), {})())
+
+
 PLAIN = """
 import sys
 import numpy as np
@@ -152,9 +173,6 @@ def test_networks_that_cannot_be_saved(tmp_path):
     widest(tf.zeros([1, 8, 8, 1]))
     with pytest.raises(ConfigurationError, match="network of all widths"):
         widest.save(tmp_path / "network.keras")
-    own = type("Own", (tf_keras.layers.Layer,), {})(name="own")
-    with pytest.raises(ConfigurationError, match="layer 'own' is Own, expected a standard layer of Keras"):
-        settings_of(own)
 
 
 def test_settings_without_defaults():

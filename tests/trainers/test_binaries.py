@@ -254,7 +254,13 @@ def test_search_with_trainings_on_images_of_ones_own(tmp_path):
         "--queries=2",
         f"--output_dir={tmp_path / 'out'}",
     ]
-    assert "| random" in run("search", *flags).stdout
+    printed = run("search", *flags).stdout
+    assert "| random" in printed
+    assert "trained for 1 epochs on all 48 images" in printed
+    model = tmp_path / "out" / "best_model" / "model.keras"
+    written = model.stat().st_mtime_ns
+    assert run("search", *flags, "--resume").stdout == printed
+    assert model.stat().st_mtime_ns == written
     assert len((tmp_path / "out" / "trained.jsonl").read_text().splitlines()) == 3
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["strategies"]["random"]["failed"] == 0
 

@@ -129,6 +129,10 @@ class Evaluator(abc.ABC):
         if space.name != self.space.name:
             raise MismatchError(f"this benchmark scores {self.space.name}, the candidates are of {space.name}")
 
+    def trainer(self) -> "Evaluator | None":
+        """The `TrainedEvaluator` that trains networks as this benchmark does; None for a benchmark that trains none."""
+        return None
+
     @abc.abstractmethod
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
         """One score per architecture, in order.

@@ -178,23 +178,42 @@ class Classifier(tf_keras.Model):
         saved_models.save_keras_file(to_keras(block_of(self), images.shape[1:]), filepath)
 
 
-def block_of(network: Classifier, mean: Sequence[float] = (), deviation: Sequence[float] = ()) -> Block:
+def block_of(network: Any, mean: Sequence[float] = (), deviation: Sequence[float] = ()) -> Block:
     """The rows of a network, with the standardisation of its images before them.
 
     Args:
-      network: a network that was called before.
+      network: a `Classifier` that was called before, or a functional model of Keras 3 or tf_keras, of standard layers.
       mean: mean of each channel that is subtracted from the pixels; empty for images that are standardised.
       deviation: standard deviation of each channel that the pixels are divided by.
 
     Raises:
-      ConfigurationError: the network is the network of all architectures.
+      ConfigurationError: the network is the network of all architectures, or holds what plain Keras has no layer for.
     """
     blueprint = Blueprint()
     images = 0
     if len(mean):
         variance = [float(value) ** 2 for value in deviation]
         images = blueprint.layer("Normalization", 0, mean=[float(value) for value in mean], variance=variance)
-    return blueprint.block(type(network).__name__, network.describe(blueprint, images))
+    if isinstance(network, Classifier):
+        return blueprint.block(type(network).__name__, network.describe(blueprint, images))
+    return blueprint.block("classifier", _describe_functional(network, blueprint, images))
+
+
+def _describe_functional(model: Any, blueprint: Blueprint, images: Value) -> Value:
+    """The output of a functional model whose layers are copied one by one."""
+    values: dict[tuple[int, int], Value] = {}
+
+    def value_of(tensor: Any) -> Value:
+        layer, call, _ = tensor._keras_history
+        node = layer._inbound_nodes[call]
+        if (id(layer), call) not in values:
+            inputs = [value_of(source) for source in getattr(node, "keras_inputs", node.input_tensors)]
+            values[id(layer), call] = blueprint.copy(layer, *inputs) if inputs else images
+        return values[id(layer), call]
+
+    if len(getattr(model, "outputs", None) or ()) != 1:
+        raise ConfigurationError(f"{type(model).__name__} {model.name!r} is no functional model with one output")
+    return value_of(model.outputs[0])
 
 
 def to_keras(block: Block, image_shape: Sequence[int | None]) -> Any:
@@ -232,7 +251,7 @@ def to_keras(block: Block, image_shape: Sequence[int | None]) -> Any:
 
 
 def settings_of(layer: tf_keras.layers.Layer) -> dict[str, Any]:
-    """Arguments of the class of plain Keras that equals a built standard layer of tf_keras, without defaults.
+    """Arguments of the class of plain Keras that equals a built standard layer of either Keras, without defaults.
 
     Raises:
       ConfigurationError: plain Keras has no such layer.
@@ -240,7 +259,7 @@ def settings_of(layer: tf_keras.layers.Layer) -> dict[str, Any]:
     import keras
 
     kind = getattr(keras.layers, type(layer).__name__, None)
-    if kind is None or not type(layer).__module__.startswith("tf_keras."):
+    if kind is None or type(layer).__module__.partition(".")[0] not in ("keras", "tf_keras"):
         raise ConfigurationError(f"layer {layer.name!r} is {type(layer).__name__}, expected a standard layer of Keras")
     config = layer.get_config()
     settings = {}

@@ -76,7 +76,7 @@ def python_source(block: Block, image_shape: Sequence[int], classes: int, title:
     for inner in _inner_blocks(block):
         groups.setdefault(_structure(inner), []).append(inner)
     functions: _Functions = {}
-    text = _HEAD.format(title=title, shape=", ".join(map(str, image_shape)), classes=classes)
+    text = _HEAD.format(title=textwrap.fill(title, _WIDTH), shape=", ".join(map(str, image_shape)), classes=classes)
     for structure, blocks in groups.items():
         function, expressions = _function(blocks, functions)
         inputs = ["x"] if blocks[0].inputs == 1 else [f"x{1 + number}" for number in range(blocks[0].inputs)]

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -22,6 +22,10 @@ from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.engines import Engine
 from tfnas.search.open_candidates import OpenCandidates
 from tfnas.spaces import Architecture, Space
+
+if TYPE_CHECKING:
+    from tfnas.benchmarks.trained.images import ImageData
+    from tfnas.search.winner import TrainedArchitecture
 
 GROWING = ("queries",)
 """Settings of a search that may be larger when the search is resumed."""
@@ -221,6 +225,22 @@ class Best:
     def network(self, image_shape: Sequence[int], num_classes: int) -> Any:
         """The Keras model of the architecture, with fresh weights; see `networks.registry.build_network`."""
         return build_network(self.space, self.architecture, image_shape, num_classes)
+
+    def train(self, images: "ImageData | Evaluator", epochs: int | None = None) -> "TrainedArchitecture":
+        """The architecture as a trained model that can be saved; see `winner.train`."""
+        from tfnas.search import winner
+
+        return winner.train(self.space, self.architecture, images, epochs, self._accuracies)
+
+    def hand_over(self, benchmark: Evaluator, folder: pathlib.Path, epochs: int | None = None) -> str:
+        """Trains the architecture and saves the model in a folder; see `winner.hand_over`."""
+        from tfnas.search import winner
+
+        return winner.hand_over(self.space, self.architecture, benchmark, folder, epochs, self._accuracies)
+
+    @property
+    def _accuracies(self) -> dict[str, float]:
+        return {"validation": self.validation, "test": self.test}
 
     def draw(self, path: artefacts.PathLike) -> None:
         """Draws the cell to a PNG file and, beside the file, as SVG."""

@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.benchmarks.base import Evaluator, Score
+from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
-from tfnas.networks.nasbench201 import Skeleton, operation_codes
+from tfnas.networks.nasbench201 import NASBench201Network, Skeleton, operation_codes
 from tfnas.networks.nasbench201_population import Population, Tensors
 from tfnas.spaces import Architecture, NASBench201
 
@@ -159,6 +160,15 @@ class DigitsEvaluator(Evaluator):
     @functools.cached_property
     def _trainer(self) -> PopulationTrainer:
         return PopulationTrainer(self.config)
+
+    def trainer(self) -> TrainedEvaluator:
+        config = self.config
+        return TrainedEvaluator(
+            self.space,
+            lambda cell, *_: NASBench201Network(config.skeleton, cell),
+            ImageData.digits(config.train_images, config.split_seed),
+            TrainedConfig(config.epochs, config.batch_size, config.learning_rate, seed=config.seed),
+        )
 
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
         hashes = [self.space.canonical_hash(architecture) for architecture in architectures]

@@ -90,6 +90,9 @@ class TrainedEvaluator(Evaluator):
         if cache is not None:
             self.keep_in(cache)
 
+    def trainer(self) -> "TrainedEvaluator":
+        return self
+
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
         return [
             self.known(architecture) or self.remember(architecture, self._score_of(architecture))
