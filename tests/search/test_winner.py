@@ -58,7 +58,7 @@ def test_is_the_network_that_learns_from_all_images(evaluator, trained):
     images, _ = data.test
     raw = images * np.float32(data.pixel_deviation) + np.float32(data.pixel_mean)
     assert_equal_logits(trained.model(raw), network(images))
-    assert trained.test_accuracy == pytest.approx(score.test)
+    assert trained.test_accuracy == trained.test_score == pytest.approx(score.test)
     assert trained.test_deviation == pytest.approx(math.sqrt(score.test * (1 - score.test) / 18))
     assert trained.summary["train_images"] == 72
     assert trained.summary["epochs"] == 3
@@ -104,14 +104,19 @@ def test_whole_or_not_at_all(evaluator, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             winner.hand_over(SPACE, CELL, evaluator, folder, 1)
     assert not list(tmp_path.iterdir())
+    rebalanced = TrainedEvaluator(
+        SPACE, evaluator._build, evaluator.data, dataclasses.replace(CONFIG, metric="balanced_accuracy")
+    )
+    assert "test images right, balanced accuracy " in winner.hand_over(SPACE, CELL, rebalanced, tmp_path / "other", 1)
+    trainings.clear()
     text = winner.hand_over(SPACE, CELL, evaluator, folder, 1)
     assert "trained for 1 epochs on all 72 images" in text
     assert f"tfnas predict --model={folder}/model.keras" in text
     content = (folder / "model.keras").read_bytes()
     assert winner.hand_over(SPACE, CELL, evaluator, folder, 1) == text
-    assert len(trainings) == 2
+    assert len(trainings) == 1
     winner.hand_over(SPACE, CELL, evaluator, folder, 2)
-    assert len(trainings) == 3
+    assert len(trainings) == 2
     assert (folder / "model.keras").read_bytes() != content
     assert winner.hand_over(SPACE, CELL, evaluator, tmp_path / "none", 0) == ""
     assert not (tmp_path / "none").exists()
@@ -121,6 +126,8 @@ def test_other_benchmarks(tmp_path, rng):
     """Digits lend their network and settings, a table has none, and images alone are trained in the space's network."""
     digits = BENCHMARKS["digits"].evaluator()
     winner.check(digits, None)
+    digits_trainer = digits.trainer()
+    assert digits_trainer.config.batch_size == digits.config.batch_size
     trained = winner.train(SPACE, CELL, digits, epochs=1)
     assert trained.summary["train_images"] == 200 + 798
     assert trained.model.input_shape == (None, 8, 8, 1)

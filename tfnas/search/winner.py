@@ -17,6 +17,7 @@ from tfnas import artefacts, saved_models
 from tfnas.benchmarks.base import Evaluator
 from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
+from tfnas.benchmarks.trained.metrics import METRICS
 from tfnas.errors import ConfigurationError
 from tfnas.networks import functional
 from tfnas.networks.functional_code import python_source
@@ -40,6 +41,8 @@ class TrainedArchitecture:
       data: images of the training; the training images hold the search's validation images too.
       epochs: passes over the training images.
       test_accuracy: share of the test images that the model puts into the right class.
+      metric: name in `METRICS` of the search's score.
+      test_score: score of the model on the test images by the metric.
       searched: accuracies of the search's query, by name.
     """
 
@@ -50,6 +53,8 @@ class TrainedArchitecture:
     data: ImageData
     epochs: int
     test_accuracy: float
+    metric: str
+    test_score: float
     searched: Mapping[str, float]
 
     @property
@@ -73,6 +78,8 @@ class TrainedArchitecture:
             "test_images": len(self.data.test[1]),
             "test_accuracy": self.test_accuracy,
             "test_deviation": self.test_deviation,
+            "metric": self.metric,
+            "test_score": self.test_score,
             "searched": dict(self.searched),
         }
 
@@ -132,9 +139,17 @@ def train(
     if data.pixel_mean:
         images = images * np.float32(data.pixel_deviation) + np.float32(data.pixel_mean)
     logits = model.predict(images, batch_size=256, verbose=0)
-    accuracy = float((np.argmax(logits, axis=-1) == labels).mean())
     return TrainedArchitecture(
-        space, architecture, model, block, data, trainer.config.epochs, accuracy, dict(searched or {})
+        space,
+        architecture,
+        model,
+        block,
+        data,
+        trainer.config.epochs,
+        test_accuracy=METRICS["accuracy"].score(labels, logits),
+        metric=trainer.metric,
+        test_score=METRICS[trainer.metric].score(labels, logits),
+        searched=dict(searched or {}),
     )
 
 
@@ -188,9 +203,11 @@ def hand_over(
 
 def _report(folder: pathlib.Path, summary: Mapping[str, Any]) -> str:
     percent, deviation = 100 * summary["test_accuracy"], 100 * summary["test_deviation"]
+    metric = summary["metric"]
+    score = "" if metric == "accuracy" else f", {metric.replace('_', ' ')} {100 * summary['test_score']:.1f} %"
     return f"""\
 The best architecture, trained for {summary["epochs"]} epochs on all {summary["train_images"]} images that are not for \
-tests: {percent:.1f} ± {deviation:.1f} % of {summary["test_images"]} test images right.
+tests: {percent:.1f} ± {deviation:.1f} % of {summary["test_images"]} test images right{score}.
 Model: {folder}/model.keras takes {summary["inputs"]} and gives {summary["outputs"]}; build_model.py and saved_model \
 lie beside the file.
 Use it:     keras.saving.load_model("{folder}/model.keras").predict(images)
