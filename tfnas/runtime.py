@@ -66,11 +66,11 @@ def without_noise() -> Iterator[None]:
 
 
 class _QuietLoader(importlib.abc.Loader):
-    """Loads TensorFlow `without_noise`, and looks for devices if told to."""
+    """Loads TensorFlow `without_noise`; looks for devices, and bounds the threads of an operation, if told to."""
 
-    def __init__(self, loader: importlib.abc.Loader, look_for_devices: bool):
+    def __init__(self, loader: importlib.abc.Loader, finder: "_QuietFinder"):
         self._loader = loader
-        self._look_for_devices = look_for_devices
+        self._finder = finder
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
         return self._loader.create_module(spec)
@@ -81,7 +81,9 @@ class _QuietLoader(importlib.abc.Loader):
             module.__spec__.loader = self._loader
         with without_noise():
             self._loader.exec_module(module)
-            if self._look_for_devices and not module.config.list_physical_devices("GPU"):
+            if self._finder.one_thread:
+                module.config.threading.set_intra_op_parallelism_threads(1)
+            if self._finder.look_for_devices and not module.config.list_physical_devices("GPU"):
                 os.environ[QUIET_WORKERS] = _NO_GPU
 
 
@@ -89,7 +91,7 @@ class _QuietFinder(importlib.abc.MetaPathFinder):
     """Finds TensorFlow once, for a `_QuietLoader`."""
 
     def __init__(self, look_for_devices: bool):
-        self._look_for_devices = look_for_devices
+        self.look_for_devices, self.one_thread = look_for_devices, False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
@@ -99,7 +101,7 @@ class _QuietFinder(importlib.abc.MetaPathFinder):
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = _QuietLoader(spec.loader, self._look_for_devices)
+            spec.loader = _QuietLoader(spec.loader, self)
         return spec
 
 
@@ -162,8 +164,16 @@ def prepare_tensorflow(whole_keras: bool = False) -> None:
         _quiet_import(look_for_devices=True, whole_keras=whole_keras)
 
 
+def say(text: str) -> None:
+    """Writes a line to the standard error, above a progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)
+    sys.stderr.flush()
+
+
 def one_thread_per_operation() -> None:
-    """Lets every operation on a CPU run on one thread.
+    """Lets every operation on a CPU run on one thread. A binary that has not imported TensorFlow yet does so later.
 
     The rounding of a matrix product depends on the number of threads that share it: on one thread the same seed gives
     the same bits on every machine of one kind. Work that is parallel across networks or chunks is faster too: two small
@@ -173,6 +183,11 @@ def one_thread_per_operation() -> None:
     Raises:
       RuntimeError: TensorFlow has started already.
     """
+    waiting = [finder for finder in sys.meta_path if isinstance(finder, _QuietFinder)]
+    if waiting and "tensorflow" not in sys.modules:
+        waiting[0].one_thread = True
+        return
+
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)

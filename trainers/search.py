@@ -18,6 +18,7 @@ also gives OUT/best_model: the best architecture, trained for --final_epochs, as
 """
 
 import dataclasses
+import functools
 
 from absl import flags
 
@@ -56,18 +57,17 @@ tfnas_flags.define_output()
 
 def main() -> None:
     """Flags -> `tfnas.search.experiment.compare`."""
+    tfnas.runtime.say("Reading the benchmark and starting TensorFlow ...")
     tfnas.runtime.one_thread_per_operation()
-
-    import functools
+    benchmark = tfnas_flags.overrides(*(row.config for row in BENCHMARKS.values()))
+    make_evaluator = functools.partial(BENCHMARKS[_BENCHMARK.value].evaluator, **benchmark)
+    evaluator = make_evaluator()  # a mistake in a user's files shows before TensorFlow starts
 
     from tfnas import saved_models
     from tfnas.search import engines, experiment, exports, guided, guides, strategies, winner
 
     guide, workers = (config(**tfnas_flags.overrides(config)) for config in (GuideSettings, WorkerSettings))
     makers = guides.guided(strategies(_STRATEGY.value), guide, _QUERIES.value)
-    benchmark = tfnas_flags.overrides(*(row.config for row in BENCHMARKS.values()))
-    make_evaluator = functools.partial(BENCHMARKS[_BENCHMARK.value].evaluator, **benchmark)
-    evaluator = make_evaluator()
     engines.check(workers, evaluator)
     winner.check(evaluator, _FINAL_EPOCHS.value)
     folder = saved_models.folder(_ENCODER.value) if _ENCODER.value else None
@@ -85,6 +85,7 @@ def main() -> None:
         exports.open_study(_OPTUNA.value, _OPTUNA_STUDY.value)  # a mistake is told before hours of trainings
     output_dir = tfnas_flags.output_folder(settings, growing=experiment.GROWING)
     engines.keep_trials(workers, evaluator, output_dir / "trained.jsonl")
+    watch = engines.watch(workers, evaluator, _QUERIES.value * _RUNS.value * len(makers))
     room = guided.capacity(_QUERIES.value, _RUNS.value)
     with engines.start(workers, evaluator, make_evaluator) as engine:
         comparison = experiment.compare(
@@ -104,6 +105,7 @@ def main() -> None:
     if _HPARAMS.value:
         exports.to_hparams(comparison, output_dir / "hparams")
     print(comparison.table())
+    watch.conclude([history.scores.validation for history in comparison.histories.values()])
     print(comparison.best.hand_over(evaluator, output_dir / "best_model", _FINAL_EPOCHS.value), end="")
 
 

@@ -229,8 +229,13 @@ def test_engines_by_settings(candidates, tmp_path):
     with engines.start(WorkerSettings(workers=1), evaluator, None) as engine:
         assert isinstance(engine, ProcessEngine)
     engines.check(WorkerSettings(workers=1), evaluator)
-    engines.keep_trials(WorkerSettings(trial_log=str(tmp_path / "shared.jsonl")), evaluator, tmp_path / "no.jsonl")
+    shared = WorkerSettings(trial_log=str(tmp_path / "shared.jsonl"))
+    engines.check(shared, evaluator)
+    engines.keep_trials(shared, evaluator, tmp_path / "no.jsonl")
     assert evaluator._log.path == tmp_path / "shared.jsonl"
+    assert not (tmp_path / "no.jsonl").exists()
+    engines.keep_trials(WorkerSettings(), evaluator, tmp_path / "default.jsonl")
+    assert evaluator._log.path == tmp_path / "default.jsonl"
     with pytest.raises(ConfigurationError, match="trains nothing; drop --workers and --trial_log"):
         engines.check(WorkerSettings(workers=1), FunctionEvaluator(SPACE, len))
 

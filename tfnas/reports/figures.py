@@ -93,16 +93,19 @@ def training_curves(
     save_figure(figure, path)
 
 
-def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title: str) -> None:
-    """Best validation accuracy so far against queries: mean over runs, with a band of one standard deviation.
+def search_curves(
+    scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title: str, metric: str = "accuracy"
+) -> None:
+    """Best validation score so far against queries: mean over runs, with a band of one standard deviation.
 
     Names stand at the ends of the curves. The first twentieth of the queries may lie below the figure, so that the end
     of the search fills it.
 
     Args:
-      scores: validation accuracies `[runs, queries]` by strategy.
+      scores: validation scores `[runs, queries]` by strategy.
       path: file of the figure; the suffix is replaced.
       title: text above the figure.
+      metric: name of the score.
     """
     figure, axes = plt.subplots(figsize=(6.4, 4))
     runs = {len(values) for values in scores.values()}
@@ -121,7 +124,7 @@ def search_curves(scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title
     of_runs = f"mean and standard deviation of {runs.pop()} runs" if len(runs) == 1 else "mean and standard deviation"
     axes.set(
         xlabel=f"architectures queried ({of_runs})",
-        ylabel="best validation accuracy",
+        ylabel=f"best validation {metric}",
         title=title,
         ylim=(min(lows) - margin, max(highs) + margin),
     )
@@ -179,6 +182,7 @@ def embedding_map(
     path: pathlib.Path,
     *,
     title: str,
+    metric: str = "accuracy",
 ) -> None:
     """The first two principal components of all embeddings, with scored architectures coloured by score.
 
@@ -187,9 +191,10 @@ def embedding_map(
     Args:
       embeddings: float `[N, D]`.
       rows: rows of the scored architectures; may be empty.
-      scores: accuracies of the scored architectures.
+      scores: validation scores of the scored architectures.
       path: file of the figure; the suffix is replaced.
       title: text above the figure.
+      metric: name of the score.
     """
     points = PrincipalPlane(embeddings).points(embeddings)
     figure, axes = plt.subplots(figsize=(6.4, 5))
@@ -208,7 +213,7 @@ def embedding_map(
             edgecolors="white" if few else "none", linewidths=0.4, rasterized=not few,
         )  # fmt: skip
         figure.colorbar(
-            matplotlib.cm.ScalarMappable(dots.norm, dots.cmap), ax=axes, label="validation accuracy",
+            matplotlib.cm.ScalarMappable(dots.norm, dots.cmap), ax=axes, label=f"validation {metric}",
             extend="min" if values[0] < low else "neither",
         )  # fmt: skip
         best = points[rows[int(np.argmax(scores))]]

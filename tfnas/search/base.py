@@ -28,10 +28,12 @@ class Strategy(abc.ABC):
       rows: int64 `[R, n]`, scored rows in the order of their scores.
       scores: float64 `[R, n]`, validation accuracies.
       suggested: bool `[R, N]`, True for rows that a run was given.
+      initial: number of random rows before the strategy's first choice; 0 for a strategy that learns from every score.
       state_names: names of a subclass's private attributes on which later suggestions depend, without the underscore.
     """
 
     name: str
+    initial: int = 0
     state_names: tuple[str, ...] = ()
 
     def __init__(self, candidates: CandidateSet, seeds: Sequence[int]):

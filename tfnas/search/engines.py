@@ -20,11 +20,12 @@ from typing import Any, Protocol
 
 from absl import logging
 
-from tfnas import artefacts
+from tfnas import artefacts, runtime
 from tfnas.benchmarks.base import Evaluator, Score
 from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.errors import ConfigurationError
 from tfnas.search.settings import ENGINES, WorkerSettings
+from tfnas.search.watch import Watch
 from tfnas.spaces import Architecture
 
 Make = Callable[[], TrainedEvaluator]
@@ -187,8 +188,6 @@ _worker_evaluator: TrainedEvaluator
 def _begin(make: Make) -> int:
     """Prepares a worker; returns its process number."""
     global _worker_evaluator
-    from tfnas import runtime
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the searching process decides when to stop
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
@@ -264,8 +263,6 @@ class _Actor:
     """The object that runs in a Ray worker."""
 
     def begin(self, make: Make) -> None:
-        from tfnas import runtime
-
         runtime.one_thread_per_operation()
         self._evaluator = make()
 
@@ -274,15 +271,40 @@ class _Actor:
 
 
 def check(settings: WorkerSettings, evaluator: Evaluator) -> None:
-    """Raises ConfigurationError if settings name workers or a log of trainings for a benchmark that trains nothing."""
-    if not isinstance(evaluator, TrainedEvaluator) and (settings.workers or settings.trial_log):
-        raise ConfigurationError("the benchmark trains nothing; drop --workers and --trial_log")
+    """Lets an evaluator that trains keep its trainings in the log of the settings, if the settings name one.
+
+    Raises:
+      ConfigurationError: the settings name workers or a log of trainings for a benchmark that trains nothing.
+      CorruptArtefactError: the log is damaged, or the file is no log.
+      MismatchError: the log is of other trainings.
+    """
+    if not isinstance(evaluator, TrainedEvaluator):
+        if settings.workers or settings.trial_log:
+            raise ConfigurationError("the benchmark trains nothing; drop --workers and --trial_log")
+    elif settings.trial_log:
+        evaluator.keep_in(settings.trial_log)
 
 
 def keep_trials(settings: WorkerSettings, evaluator: Evaluator, default: artefacts.PathLike) -> None:
-    """Lets an evaluator that trains keep its trainings in the log of the settings, or else in the default log."""
+    """Lets an evaluator that trains keep its trainings in the default log, unless `check` opened another log."""
+    if isinstance(evaluator, TrainedEvaluator) and not settings.trial_log:
+        evaluator.keep_in(default)
+
+
+def watch(settings: WorkerSettings, evaluator: Evaluator, queries: int) -> Watch:
+    """Tells the user of a search that trains what it trains, and later what it costs; see `Watch`.
+
+    Args:
+      settings: number of the workers, and the log of trainings.
+      evaluator: the benchmark.
+      queries: number of queries of the whole search.
+    """
+    known = evaluator.logged if isinstance(evaluator, TrainedEvaluator) and not settings.trial_log else 0
+    watcher = Watch(queries - known, settings.workers, evaluator.metric, runtime.say)
     if isinstance(evaluator, TrainedEvaluator):
-        evaluator.keep_in(settings.trial_log or default)
+        evaluator.watcher = watcher
+        runtime.say(str(evaluator))
+    return watcher
 
 
 def start(

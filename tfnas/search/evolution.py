@@ -33,6 +33,7 @@ class RegularizedEvolution(Strategy):
     ):
         super().__init__(candidates, seeds)
         self.population_size, self.tournament_size = population_size, tournament_size
+        self.initial = population_size
 
     def _suggest(self, count: int) -> np.ndarray:
         first = self._initial_rows(count, self.population_size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, runtime
 from tfnas.benchmarks import Evaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table
 from tfnas.errors import ConfigurationError
@@ -173,6 +173,9 @@ def compare(
                     bar.update(histories[name].rows.size)
                     continue
             strategy = make(candidates, range(seed, seed + runs))
+            if queries <= strategy.initial:
+                start = f"the first {strategy.initial} queries of {name} are random"
+                runtime.say(f"Warning: {start}, so all {queries} are; --queries above {strategy.initial} searches.")
             histories[name] = loop.run_search(
                 strategy, evaluator, queries, home, bar, engine=engine, asynchronous=asynchronous
             )
@@ -180,7 +183,7 @@ def compare(
                 artefacts.write_npz(home / "history.npz", **histories[name].arrays(), **candidates.state())
                 if evaluator.batch is None:  # a search with more queries begins again: its answers cost nothing
                     (home / "state.npz").unlink(missing_ok=True)
-    return Comparison(candidates, histories, seed, evaluator.name)
+    return Comparison(candidates, histories, seed, evaluator.name, evaluator.metric)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -256,12 +259,14 @@ class Comparison:
       histories: queries and answers of every strategy, by name.
       seed: seed of the first run.
       benchmark: name of the benchmark; "" where nobody named it.
+      metric: name of the score.
     """
 
     candidates: CandidateSet
     histories: Mapping[str, loop.History]
     seed: int
     benchmark: str = ""
+    metric: str = "accuracy"
 
     def __str__(self) -> str:
         """The table."""
@@ -346,7 +351,9 @@ class Comparison:
         names = sorted(self.histories, key=lambda name: -self.summary[name]["validation_mean"])
         rows = [self.summary[name] for name in names]
         means = ", ".join(f"{name} {row['validation_mean']:.2%}" for name, row in zip(names, rows, strict=True))
-        text = f"Best validation accuracy with {rows[0]['queries']:.0f} queries, {rows[0]['runs']:.0f} runs: {means}"
+        text = (
+            f"Best validation {self._metric} with {rows[0]['queries']:.0f} queries, {rows[0]['runs']:.0f} runs: {means}"
+        )
         if len(names) == 1:
             return f"{text}."
         deviations = np.hypot(rows[0]["validation_std"], rows[1]["validation_std"])
@@ -355,8 +362,13 @@ class Comparison:
             return f"{text}; search with --strategy={names[0]}."
         return f"{text}; {names[0]} and {names[1]} can't be told apart."
 
+    @property
+    def _metric(self) -> str:
+        """The score in words."""
+        return self.metric.replace("_", " ")
+
     def table(self) -> str:
-        """Accuracies in percent, mean and deviation over runs, as Markdown."""
+        """Scores in percent, mean and deviation over runs, as Markdown."""
         rows = [
             [
                 name,
@@ -367,7 +379,8 @@ class Comparison:
             ]
             for name, row in self.summary.items()
         ]
-        accuracies = ["best validation %", "mean over trainings %", "its test %"]
+        metric = "" if self.metric == "accuracy" else f"{self._metric} "
+        accuracies = [f"best validation {metric}%", f"mean {metric}over trainings %", f"its test {metric}%"]
         columns = ["strategy", "runs", "queries per run", *accuracies, "training seconds per run"]
         return tables.markdown(columns, rows)
 
@@ -392,6 +405,7 @@ class Comparison:
             {
                 "space": space.name,
                 "benchmark": self.benchmark,
+                "metric": self.metric,
                 "candidates": self.candidates.met,
                 "seed": self.seed,
                 "strategies": self.summary,
@@ -400,7 +414,8 @@ class Comparison:
             },
         )
         curves = {name: history.scores.validation for name, history in self.histories.items()}
-        figures.search_curves(curves, folder / "search.png", title=f"{space.name} on {self.benchmark}")
+        title = f"{space.name} on {self.benchmark}"
+        figures.search_curves(curves, folder / "search.png", title=title, metric=self._metric)
         if self.candidates.embedded:
             self._draw_map(folder / "map.png")
         space.draw(
@@ -414,7 +429,7 @@ class Comparison:
         scores = np.concatenate([history.scores.validation.ravel() for history in self.histories.values()])
         rows, first = np.unique(queried, return_index=True)
         title = f"{self.candidates.space.name}: {len(rows):,} cells queried"
-        figures.embedding_map(self.candidates.embeddings, rows, scores[first], path, title=title)
+        figures.embedding_map(self.candidates.embeddings, rows, scores[first], path, title=title, metric=self._metric)
 
     def name_of(self, row: int) -> str:
         """The text that names the candidate of a row."""

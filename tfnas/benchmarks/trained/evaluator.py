@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tf_keras
+from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.benchmarks.base import Evaluator, Score
@@ -64,6 +66,10 @@ class TrainedEvaluator(Evaluator):
       cache: path of a `TrialLog`, whose answers are not computed again; by default answers are kept in memory.
       network: JSON value that tells the builder's networks from the networks of other builders; a `TrialLog` needs it.
 
+    Attributes:
+      metric: name of the score.
+      watcher: function that is called with the score of every finished training; by default none.
+
     Raises:
       ConfigurationError: a metric that is undefined on the images, or a log without the value for `network`.
     """
@@ -87,11 +93,18 @@ class TrainedEvaluator(Evaluator):
         self._build, self._network = build, network
         self._known: dict[str, Score] = {}
         self._log: TrialLog | None = None
+        self.watcher: Callable[[Score], None] | None = None
         if cache is not None:
             self.keep_in(cache)
 
     def trainer(self) -> "TrainedEvaluator":
         return self
+
+    def __str__(self) -> str:
+        """Images and networks in two lines."""
+        sizes = self._network if isinstance(self._network, Mapping) else {"networks": self._network}
+        networks = ", ".join(f"{name} {value}" for name, value in sizes.items())
+        return f"Images: {self.data}\nNetworks: {networks}; validation {self.metric} decides"
 
     def query(self, architectures: Sequence[Architecture]) -> list[Score]:
         return [
@@ -108,11 +121,18 @@ class TrainedEvaluator(Evaluator):
                 self._known[key] = self._score(record)
         return self._known.get(key)
 
+    @property
+    def logged(self) -> int:
+        """Number of trainings in the log."""
+        return 0 if self._log is None else len(self._log.records())
+
     def remember(self, architecture: Architecture, score: Score) -> Score:
         """Keeps the answer of a training; returns what counts, which is the first answer that anybody kept."""
         key = self.space.canonical_hash(architecture)
         if self._log is not None:
             score = self._score(self._log.add(key, dataclasses.asdict(score)))
+        if self.watcher is not None:
+            self.watcher(score)
         return self._known.setdefault(key, score)
 
     def _score(self, record: Mapping[str, Any]) -> Score:
@@ -160,7 +180,7 @@ class TrainedEvaluator(Evaluator):
             epochs=config.epochs,
             verbose=0,
             class_weight=None if weights is None else dict(enumerate(weights.tolist())),
-            callbacks=[_stopwatch(keras, started + limit)] if limit else [],
+            callbacks=[_progress(keras, config.epochs), *([_stopwatch(keras, started + limit)] if limit else [])],
         )
         loss = history.history["loss"][-1]
         if not math.isfinite(loss):
@@ -205,6 +225,21 @@ def _keras_of(model: object):
     if isinstance(model, keras.Model):
         return keras
     raise ConfigurationError(f"the builder returned {type(model).__name__}, expected a Keras model")
+
+
+def _progress(keras, epochs: int):
+    """A bar over the epochs of a training that takes more than a second, in a terminal and not in a worker."""
+    hidden = True if multiprocessing.parent_process() else None  # None: hidden where the output is no terminal
+    bar = tqdm(total=epochs, desc="Training", unit="epoch", leave=False, delay=1.0, disable=hidden)
+
+    class Progress(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            bar.update()
+
+        def on_train_end(self, logs: dict | None = None) -> None:
+            bar.close()
+
+    return Progress()
 
 
 def _stopwatch(keras, deadline: float):
