@@ -5,18 +5,20 @@ import os
 import pathlib
 import signal
 import time
+import types
 
 import numpy as np
 import pytest
 from tqdm import tqdm
 
 from tests.search.test_strategies import SPACE
+from tfnas.benchmarks import Score
 from tfnas.benchmarks.function import FunctionEvaluator
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.errors import ConfigurationError
 from tfnas.search import STRATEGIES, engines, loop
-from tfnas.search.engines import ProcessEngine, RayEngine
+from tfnas.search.engines import Engine, ProcessEngine, RayEngine
 from tfnas.search.settings import WorkerSettings
 
 
@@ -103,6 +105,36 @@ def test_workers_finish_each_trial_once(candidates, tmp_path, engine, workers, t
     again = [key for key, number, _ in begun if number == "1"]
     assert again == [SPACE.canonical_hash(candidates.architecture(int(victim)))]
     assert len({pid for *_, pid in begun}) == workers + 1  # and the dead one's successor
+
+
+def test_workers_read_architectures_of_every_space(space):
+    """The text that a worker gets is the architecture that the search asked for."""
+    asked = []
+
+    def query(architectures):
+        asked.extend(architectures)
+        return [Score(0.5, 0.5, 1.0)]
+
+    evaluator = types.SimpleNamespace(
+        space=space, query=query, known=lambda architecture: None, remember=lambda architecture, score: score
+    )
+
+    class Worker:
+        def evaluate(self, text):
+            return engines._score_of(evaluator, text)
+
+        def close(self):
+            pass
+
+    class Here(Engine):
+        def start_worker(self):
+            return Worker()
+
+    cells = space.sample(3, seed=0)
+    architectures = [space.architecture(cells, row) for row in range(3)]
+    with Here(evaluator, 1) as engine:
+        assert [engine.submit(architecture).result().validation for architecture in architectures] == [0.5] * 3
+    assert asked == architectures
 
 
 def test_results_do_not_depend_on_who_is_faster(candidates, tmp_path):

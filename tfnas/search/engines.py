@@ -107,7 +107,7 @@ class Engine(abc.ABC):
             for _ in range(2):
                 worker = worker or self._start()
                 try:
-                    score = worker.evaluate(self.evaluator.space.to_string(architecture))
+                    score = worker.evaluate(self.evaluator.space.write(architecture, "graph"))
                     break
                 except WorkerDied as death:
                     self._forget(worker)
@@ -201,7 +201,7 @@ def _evaluate(architecture: str) -> Score:
 
 
 def _score_of(evaluator: TrainedEvaluator, architecture: str) -> Score:
-    return evaluator.query([evaluator.space.from_string(architecture)])[0]
+    return evaluator.query([evaluator.space.read(architecture, "graph")])[0]
 
 
 class RayEngine(Engine):
