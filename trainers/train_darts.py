@@ -15,6 +15,7 @@ from absl import flags
 import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
+from tfnas.benchmarks.trained.images import load_images
 
 _CELL = flags.DEFINE_string(
     "cell",
@@ -36,9 +37,9 @@ tfnas_flags.define_output()
 def main() -> None:
     """Flags -> `tfnas.benchmarks.trained.darts.train_cell`."""
     tfnas.runtime.one_thread_per_operation()  # or a resumed run would differ in the last digits
+    data = load_images(_DATA.value, image_size=_IMAGE_SIZE.value)  # a mistake shows before TensorFlow starts
 
     from tfnas.benchmarks.trained import darts as training
-    from tfnas.benchmarks.trained.images import load_images
     from tfnas.networks import darts
 
     config = dataclasses.replace(TRAININGS[_TASK.value], **tfnas_flags.overrides(DartsTraining))
@@ -46,7 +47,6 @@ def main() -> None:
     changes = {"channels": _CHANNELS.value, "layers": _LAYERS.value, "auxiliary": _AUXILIARY.value}
     skeleton = dataclasses.replace(skeleton, **{name: value for name, value in changes.items() if value is not None})
     cell = darts.read_cell(_CELL.value)
-    data = load_images(_DATA.value, image_size=_IMAGE_SIZE.value)
     settings = {
         "program": "train_darts",
         "cell": _CELL.value,

@@ -14,6 +14,7 @@ from tfnas.benchmarks import BENCHMARKS
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.search import STRATEGIES, Candidates, experiment
 from tfnas.spaces import Architecture, FiniteSpace
 
 NAMES = ("linear", "wide", "broken", "slow", "infinite", "stray", "keras3")
@@ -114,6 +115,22 @@ def test_failures_are_recorded(digits):
         assert score.failure.startswith(failure)
     cells = SPACE.to_table([CELLS["broken"], CELLS["infinite"]])
     assert evaluator.query_cells(cells).failed.all()
+
+
+def test_a_search_goes_on_after_failures(digits, tmp_path):
+    """Every architecture is queried and logged; the failures have score 0 and their reasons, and none is the best."""
+    names = ("linear", "broken", "infinite", "wide", "stray")
+    space = FiniteSpace("kinds", [CELLS[name] for name in names])
+    evaluator = TrainedEvaluator(space, Builder(), digits, TrainedConfig(epochs=1), tmp_path / "log", "kinds")
+    candidates = Candidates(space, space.enumerate(), np.zeros((len(names), 1)))
+    makers = {"evolution": STRATEGIES["evolution"]}
+    comparison = experiment.compare(makers, candidates, evaluator, queries=5, runs=1, seed=1)
+    scores = comparison.histories["evolution"].scores
+    assert sorted(scores.failure[0].tolist())[:2] == ["", ""]
+    assert (scores.validation[scores.failure != ""] == 0).all()
+    assert comparison.best.architecture.operations[1] in ("linear", "wide")
+    reasons = sorted(record["failure"].partition(":")[0] for record in evaluator._log.records().values())
+    assert reasons == ["", "", "ConfigurationError", "FloatingPointError", "ValueError"]
 
 
 def test_a_foreign_architecture_is_the_callers_mistake(digits):

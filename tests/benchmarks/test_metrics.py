@@ -6,6 +6,7 @@ from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight
 
+from tests.fork import ROOT
 from tfnas.benchmarks import BENCHMARKS
 from tfnas.benchmarks.settings import CellSettings, DartsSettings
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
@@ -29,6 +30,12 @@ LOGITS = 10.0 * np.eye(3)[PREDICTED]
 )
 def test_values_by_hand(metric, value):
     assert METRICS[metric].score(LABELS, LOGITS) == pytest.approx(value)
+
+
+def test_the_page_lists_every_metric():
+    page = (ROOT / "docs" / "how_to" / "your_data.md").read_text()
+    for row in METRICS.values():
+        assert f"| `{row.name}` | {row.summary}" in page
 
 
 def test_auc_is_scikit_learns(rng):

@@ -62,7 +62,7 @@ class Watch:
             self._warned = True
             self._say(
                 f"Warning: the search can't tell architectures apart: every training reaches {lowest:.1%} or more "
-                f"{self._metric}. Fewer channels or epochs, fewer training images or a stricter --metric spread scores."
+                f"{self._metric}. Fewer channels or epochs, or harder images, spread the scores."
             )
 
 
