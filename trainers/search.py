@@ -26,7 +26,7 @@ import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.benchmarks import BENCHMARKS
 from tfnas.search import DEFAULT_STRATEGY, STRATEGIES
-from tfnas.search.settings import GuideSettings, WorkerSettings
+from tfnas.search.settings import GoalSettings, GuideSettings, WorkerSettings
 
 _STRATEGIES = "; ".join(f"{kind.name}: {kind.summary}" for kind in STRATEGIES.values())
 
@@ -34,7 +34,12 @@ _ENCODER = tfnas_flags.define_path(
     "encoder", None, "Encoder of cells: a shipped name or a folder; by default the shipped arch2vec of the space."
 )
 _EMBEDDINGS = tfnas_flags.define_path("embeddings", None, "Table made by `tfnas embed`; by default computed here.")
-_STRATEGY = flags.DEFINE_list("strategy", DEFAULT_STRATEGY, f"One or more strategies. {_STRATEGIES}.")
+_STRATEGY = flags.DEFINE_list(
+    "strategy",
+    None,
+    f"One or more strategies, by default {DEFAULT_STRATEGY}. {_STRATEGIES}. With several objectives one or more of "
+    "random, nsga2, ehvi and parego; by default ehvi for two objectives and parego for more.",
+)
 _BENCHMARK = flags.DEFINE_enum("benchmark", "digits", list(BENCHMARKS), "What scores an architecture.")
 _QUERIES = flags.DEFINE_integer("queries", 40, "Architectures scored per run.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "Independent runs per strategy.", lower_bound=1)
@@ -52,6 +57,7 @@ tfnas_flags.define_from_rows({"benchmarks that train": WorkerSettings})
 _OPTUNA = flags.DEFINE_string("optuna", None, "URL of Optuna's storage, such as sqlite:///study.db, for all queries.")
 _OPTUNA_STUDY = flags.DEFINE_string("optuna_study", "tfnas", "Name of the study in the storage of --optuna.")
 _HPARAMS = flags.DEFINE_boolean("hparams", False, "Write OUT/hparams, all queries for TensorBoard's HParams page.")
+tfnas_flags.define_from_rows({"every benchmark": GoalSettings})
 tfnas_flags.define_output()
 
 
@@ -64,10 +70,14 @@ def main() -> None:
     evaluator = make_evaluator()  # a mistake in a user's files shows before TensorFlow starts
 
     from tfnas import saved_models
-    from tfnas.search import engines, experiment, exports, guided, guides, strategies, winner
+    from tfnas.search import engines, experiment, exports, guided, guides, objectives, winner
+    from tfnas.search.goals import default_strategy, strategies_for
 
-    guide, workers = (config(**tfnas_flags.overrides(config)) for config in (GuideSettings, WorkerSettings))
-    makers = guides.guided(strategies(_STRATEGY.value), guide, _QUERIES.value)
+    configs = (GuideSettings, WorkerSettings, GoalSettings)
+    guide, workers, goal = (config(**tfnas_flags.overrides(config)) for config in configs)
+    goals = objectives.read_goals(goal, evaluator)
+    names = _STRATEGY.value or [default_strategy(goals)]
+    makers = guides.guided(strategies_for(goals, names), guide, _QUERIES.value)
     engines.check(workers, evaluator)
     winner.check(evaluator, _FINAL_EPOCHS.value)
     folder = saved_models.folder(_ENCODER.value) if _ENCODER.value else None
@@ -77,20 +87,25 @@ def main() -> None:
         "encoder": encoder and encoder.fingerprint,
         **benchmark,
         **dataclasses.asdict(guide),
+        **dataclasses.asdict(goal),
+        "strategy": names,
         "workers": workers.workers,
         "asynchronous": workers.asynchronous,
-        **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _STRATEGY, _QUERIES, _RUNS, _SEED)},
+        **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _QUERIES, _RUNS, _SEED)},
     }
+    if goals.several and (_OPTUNA.value or _HPARAMS.value):
+        raise tfnas.errors.ConfigurationError("--optuna and --hparams take a search with a single objective")
     if _OPTUNA.value:
         exports.open_study(_OPTUNA.value, _OPTUNA_STUDY.value)  # a mistake is told before hours of trainings
     output_dir = tfnas_flags.output_folder(settings, growing=experiment.GROWING)
     engines.keep_trials(workers, evaluator, output_dir / "trained.jsonl")
     watch = engines.watch(workers, evaluator, _QUERIES.value * _RUNS.value * len(makers))
+    goals.keep_in(output_dir)
     room = guided.capacity(_QUERIES.value, _RUNS.value)
     with engines.start(workers, evaluator, make_evaluator) as engine:
         comparison = experiment.compare(
             makers,
-            experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, room),
+            goals.within(experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, room)),
             evaluator,
             queries=_QUERIES.value,
             runs=_RUNS.value,
@@ -98,6 +113,7 @@ def main() -> None:
             folder=output_dir,
             engine=engine,
             asynchronous=workers.asynchronous,
+            goals=goals,
         )
     comparison.save(output_dir)
     if _OPTUNA.value:
@@ -106,7 +122,8 @@ def main() -> None:
         exports.to_hparams(comparison, output_dir / "hparams")
     print(comparison.table())
     watch.conclude([history.scores.validation for history in comparison.histories.values()])
-    print(comparison.best.hand_over(evaluator, output_dir / "best_model", _FINAL_EPOCHS.value), end="")
+    if not goals.several:
+        print(comparison.best.hand_over(evaluator, output_dir / "best_model", _FINAL_EPOCHS.value), end="")
 
 
 if __name__ == "__main__":

@@ -64,21 +64,25 @@ def _accuracy(answer: object) -> float:
     return accuracy
 
 
-def load_function(name: str) -> Callable[[Architecture], float]:
+def load_function(name: str, flag: str = "accuracy") -> Callable[[Architecture], float]:
     """The function that "module:function" names; modules in the working folder are found too.
+
+    Args:
+      name: module and function.
+      flag: name of the flag for errors.
 
     Raises:
       ConfigurationError: there is no such module or function.
     """
     module, _, attribute = name.partition(":")
     if not module or not attribute:
-        raise ConfigurationError(f"--accuracy={name}: expected module:function")
+        raise ConfigurationError(f"--{flag}={name}: expected module:function")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
         function = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, TypeError, ValueError, SyntaxError) as error:
-        raise ConfigurationError(f"--accuracy={name}: {error}") from error
+        raise ConfigurationError(f"--{flag}={name}: {error}") from error
     if not callable(function):
-        raise ConfigurationError(f"--accuracy={name}: not a function")
+        raise ConfigurationError(f"--{flag}={name}: not a function")
     return function

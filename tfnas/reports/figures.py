@@ -128,12 +128,12 @@ def search_curves(
         title=title,
         ylim=(min(lows) - margin, max(highs) + margin),
     )
-    _name_ends(axes, ends)
+    name_ends(axes, ends)
     tidy(axes)
     save_figure(figure, path)
 
 
-def _name_ends(axes: plt.Axes, ends: Sequence[tuple[float, float]]) -> None:
+def name_ends(axes: plt.Axes, ends: Sequence[tuple[float, float]]) -> None:
     """Writes the labels of the lines of axes to the right, level with their ends where there is room.
 
     Args:

@@ -3,24 +3,26 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
-from tfnas import artefacts, runtime
+from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.networks.registry import build_network
 from tfnas.reports import figures, tables
-from tfnas.search import DEFAULT_STRATEGY, MakeStrategy, guided, loop
-from tfnas.search import strategies as strategies_of
+from tfnas.search import MakeStrategy, guided, loop
 from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.engines import Engine
+from tfnas.search.goals import default_strategy, strategies_for
+from tfnas.search.objectives import ACCURACY, Goals, read_goals
 from tfnas.search.open_candidates import OpenCandidates
+from tfnas.search.pareto_comparison import ParetoComparison
+from tfnas.search.settings import GoalSettings
 from tfnas.spaces import Architecture, Space
 
 if TYPE_CHECKING:
@@ -36,18 +38,22 @@ _ACCURACIES = ("validation", "mean_validation", "test")  # of a Score, in the or
 def search(
     benchmark: Evaluator,
     *,
-    strategy: str | Sequence[str] = DEFAULT_STRATEGY,
+    strategy: str | Sequence[str] | None = None,
     queries: int = 100,
     runs: int = 1,
     seed: int = 1,
     encoder: artefacts.PathLike | None = None,
     folder: artefacts.PathLike | None = None,
-) -> "Comparison":
+    objectives: Sequence[str | Callable[[Architecture], float]] = (ACCURACY,),
+    limits: Sequence[str] = (),
+    costs: artefacts.PathLike | None = None,
+) -> "Comparison | ParetoComparison":
     """Searches for the best architecture of a benchmark.
 
     Args:
       benchmark: evaluator of architectures; see `tfnas.benchmark`.
-      strategy: name in `STRATEGIES`, or several names to compare.
+      strategy: name in `STRATEGIES`, or with several objectives in `GOAL_STRATEGIES`, or several names to compare; None
+        for the strategy that wins.
       queries: architectures scored per run.
       runs: independent runs per strategy.
       seed: seed of the first run; later runs count up.
@@ -71,22 +77,27 @@ def search(
     for name, value in (("queries", queries), ("runs", runs)):
         if value < 1:
             raise ConfigurationError(f"{name}={value}, expected at least 1")
-    names = [strategy] if isinstance(strategy, str) else list(strategy)
-    makers, opened = strategies_of(names), encoder_of(benchmark, encoder)
+    goals = read_goals(GoalSettings(tuple(objectives), tuple(limits), costs), benchmark)
+    names = [strategy] if isinstance(strategy, str) else strategy or [default_strategy(goals)]
+    makers, opened = strategies_for(goals, names), encoder_of(benchmark, encoder)
     settings = {
         "program": "tfnas.search",
         "benchmark": benchmark.name,
         "benchmark_settings": dict(benchmark.settings),
         "space": benchmark.space.name,
         "encoder": opened and opened.fingerprint,
-        "strategy": names,
+        "strategy": list(names),
         "queries": queries,
         "runs": runs,
         "seed": seed,
+        "objective": list(goals.names),
+        "limit": list(map(str, goals.limits)),
     }
     home = None if folder is None else artefacts.prepare_output_folder(folder, settings, resume=True, growing=GROWING)
-    candidates = candidates_of(benchmark, opened, capacity=guided.capacity(queries, runs))
-    return compare(makers, candidates, benchmark, queries=queries, runs=runs, seed=seed, folder=home)
+    if home is not None:
+        goals.keep_in(home)
+    candidates = goals.within(candidates_of(benchmark, opened, capacity=guided.capacity(queries, runs)))
+    return compare(makers, candidates, benchmark, queries=queries, runs=runs, seed=seed, folder=home, goals=goals)
 
 
 def encoder_of(evaluator: Evaluator, folder: artefacts.PathLike | None) -> SavedCellEncoder | None:
@@ -144,7 +155,8 @@ def compare(
     folder: pathlib.Path | None = None,
     engine: Engine | None = None,
     asynchronous: bool = False,
-) -> "Comparison":
+    goals: Goals | None = None,
+) -> "Comparison | ParetoComparison":
     """Compares strategies over independent runs with the seeds `seed`, `seed + 1`, ...
 
     Args:
@@ -158,31 +170,21 @@ def compare(
         comparison continues, and a finished comparison with more queries; None writes nothing.
       engine: processes that score for the evaluator.
       asynchronous: True tells every score as soon as it is there; see `loop.run_search`.
+      goals: objectives and limits; None for the accuracy alone.
     """
-    histories: dict[str, loop.History] = {}
-    with tqdm(
-        total=min(queries, len(candidates)) * runs * len(strategies), desc="Searching", unit="query", unit_scale=True
-    ) as bar:
-        for name, make in strategies.items():
-            home = None if folder is None else folder / "strategies" / name
-            if home is not None and (home / "history.npz").exists():
-                arrays = artefacts.read_npz(home / "history.npz")
-                histories[name] = loop.read_history(arrays, home / "history.npz")
-                if histories[name].rows.shape[1] >= queries:
-                    candidates.load_state(arrays)
-                    bar.update(histories[name].rows.size)
-                    continue
-            strategy = make(candidates, range(seed, seed + runs))
-            if queries <= strategy.initial:
-                start = f"the first {strategy.initial} queries of {name} are random"
-                runtime.say(f"Warning: {start}, so all {queries} are; --queries above {strategy.initial} searches.")
-            histories[name] = loop.run_search(
-                strategy, evaluator, queries, home, bar, engine=engine, asynchronous=asynchronous
-            )
-            if home is not None:
-                artefacts.write_npz(home / "history.npz", **histories[name].arrays(), **candidates.state())
-                if evaluator.batch is None:  # a search with more queries begins again: its answers cost nothing
-                    (home / "state.npz").unlink(missing_ok=True)
+    histories = loop.run_strategies(
+        strategies,
+        candidates,
+        evaluator,
+        queries=queries,
+        runs=runs,
+        seed=seed,
+        folder=folder,
+        engine=engine,
+        asynchronous=asynchronous,
+    )
+    if goals is not None and goals.several:
+        return ParetoComparison.of(goals, candidates, histories, evaluator, seed)
     return Comparison(candidates, histories, seed, evaluator.name, evaluator.metric)
 
 

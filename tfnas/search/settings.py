@@ -71,3 +71,22 @@ class WorkerSettings:
             raise ConfigurationError(f"--engine={self.engine}, expected one of {', '.join(ENGINES)}")
         if self.engine != "ray" and (self.ray_address or self.worker_gpus):
             raise ConfigurationError("--ray_address and --worker_gpus go with --engine=ray")
+
+
+@dataclasses.dataclass(frozen=True)
+class GoalSettings:
+    """What a search looks for.
+
+    Attributes:
+      objective: accuracy, and after it any of parameters, multiply_adds, a column of --costs or of the benchmark's
+        table, or module:function of an architecture; less is better unless max: stands before a name. Columns and
+        sizes are known before an architecture is queried unless measured: stands before the name; a function is asked
+        after the query unless known: stands before the name.
+      limit: bounds as name:number, which feasible architectures stay below, or above where more is better; known
+        numbers rule architectures out before anything is spent on them.
+      costs: compact table, or file of a published layout, with columns for --objective and --limit.
+    """
+
+    objective: tuple[str, ...] = ("accuracy",)
+    limit: tuple[str, ...] = ()
+    costs: str | None = None

@@ -1,6 +1,7 @@
 """Published arrays that are not compact tables yet: recognised by their names, brought into the same form.
 
-The converted columns are fractions and seconds with the names of `table.py`; nothing is computed or left out.
+The converted columns are fractions and seconds with the names of `table.py`, costs in the units of their publisher;
+nothing is computed or left out. A cost that could not be measured is NaN.
 """
 
 from collections.abc import Callable
@@ -63,6 +64,22 @@ def _nasbench301(arrays: Arrays) -> tuple[Space, CellTable, Arrays]:
     return space, space.from_pairs(arrays.pop("cells")), _fractions(arrays)
 
 
+def _proxies(arrays: Arrays) -> tuple[Space, CellTable, Arrays]:
+    space = NASBench201()
+    return space, space.from_strings(arrays.pop("arch").tolist()), arrays
+
+
+def _hardware(arrays: Arrays) -> tuple[Space, CellTable, Arrays]:
+    space, cells, costs = _proxies(arrays)
+    # -1 stands for a network that could not be compiled.
+    return space, cells, {name: np.where(cost < 0, np.float32("nan"), cost) for name, cost in costs.items()}
+
+
+def _robustness(arrays: Arrays) -> tuple[Space, CellTable, Arrays]:
+    space, cells, accuracies = _proxies(arrays)
+    return space, cells, {name: accuracy / np.float32(100) for name, accuracy in accuracies.items()}
+
+
 def _fractions(arrays: Arrays) -> Arrays:
     return {name: values / np.float32(100) if "accuracy" in name else values for name, values in arrays.items()}
 
@@ -70,6 +87,9 @@ def _fractions(arrays: Arrays) -> Arrays:
 _LAYOUTS: dict[str, tuple[set[str], Callable[[Arrays], tuple[Space, CellTable, Arrays]]]] = {
     NASBench101.name: ({"num_vertices", "edge_bits", "op_labels", "validation_accuracy"}, _nasbench101),
     NASBench201.name: ({"arch", "cifar10_validation_accuracy_200"}, _nasbench201),
+    f"{NASBench201.name}_hardware": ({"arch", "cifar10_edgegpu_latency"}, _hardware),
+    f"{NASBench201.name}_robustness": ({"arch", "pgd_linf_1p0"}, _robustness),
+    f"{NASBench201.name}_proxies": ({"arch", "synflow"}, _proxies),
     NATSSize.name: ({"arch", "cifar10_test_accuracy"}, _nats_size),
     NASBench301.name: ({"cells", "surrogate_validation_accuracy"}, _nasbench301),
 }
