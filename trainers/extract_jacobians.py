@@ -12,6 +12,7 @@ import dataclasses
 from absl import flags
 
 from tfnas import flags as tfnas_flags
+from tfnas.benchmarks.trained import images
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.networks.registry import NETWORKS
 from tfnas.spaces import NASBench201
@@ -20,7 +21,7 @@ _SPACE = flags.DEFINE_enum("space", NASBench201.name, list(NETWORKS), "Random ar
 _COUNT = flags.DEFINE_integer(
     "count", 2000, "Number of architectures; no two cells of nasbench201 compute the same function.", lower_bound=1
 )
-_DATA = tfnas_flags.define_path("data", None, "Images as .npz, or a folder per class.", required=True)
+_DATA = tfnas_flags.define_path("data", None, images.FORMATS, required=True)
 _IMAGES = flags.DEFINE_integer("num_images", 64, "N, images that Jacobians are taken of.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)
 _WORKERS = flags.DEFINE_integer(
@@ -37,13 +38,14 @@ def main() -> None:
     from tfnas.runtime import one_device_per_core
 
     one_device_per_core(_WORKERS.value)
+    batch = images.batch_of_images(_DATA.value, _IMAGES.value, _SEED.value)
 
     from tfnas.encoders.jacobian import extract
 
     chosen = {flag.name: flag.value for flag in (_SPACE, _COUNT, _DATA, _IMAGES, _SEED)}
     settings = extract.Settings(**chosen, config=config)
     output_dir = tfnas_flags.output_folder({"program": "extract_jacobians", **dataclasses.asdict(settings)})
-    print(extract.run(settings, output_dir))
+    print(extract.run(settings, batch, output_dir))
 
 
 if __name__ == "__main__":

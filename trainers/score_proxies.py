@@ -13,6 +13,7 @@ from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.benchmarks.trained import images
 from tfnas.networks.registry import NETWORKS
 from tfnas.proxies import PROXIES
 
@@ -23,7 +24,7 @@ _ARCHITECTURES = tfnas_flags.define_path(
 )
 _WITHOUT_NONE = flags.DEFINE_boolean("without_none", False, "Leave out cells with the operation none.")
 _MODEL = tfnas_flags.define_path("model", None, ".keras file to score instead of a space.")
-_DATA = tfnas_flags.define_path("data", None, "Images as .npz, or a folder per class.", required=True)
+_DATA = tfnas_flags.define_path("data", None, images.FORMATS, required=True)
 _BATCH = flags.DEFINE_integer("batch_size", 64, "Images that a score is taken of.", lower_bound=2)
 _PROXY = flags.DEFINE_list("proxies", list(PROXIES), f"Some of {', '.join(PROXIES)}.")
 _SEED = flags.DEFINE_integer("seed", 1, "Decides architectures, initial weights and images.", lower_bound=0)
@@ -48,8 +49,9 @@ def main() -> None:
         proxies=tuple(_PROXY.value),
         seed=_SEED.value,
     )
+    batch = images.batch_of_images(settings.data, settings.batch_size, settings.seed)
     output_dir = tfnas_flags.output_folder({"program": "score_proxies", **{flag.name: flag.value for flag in chosen}})
-    print(experiment.run(settings, output_dir))
+    print(experiment.run(settings, batch, output_dir))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.benchmarks.trained import images
 from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
-from tfnas.benchmarks.trained.images import load_images
 
 _CELL = flags.DEFINE_string(
     "cell",
@@ -23,7 +23,7 @@ _CELL = flags.DEFINE_string(
     "arch2vec_bo, arch2vec_rl, a genotype as DARTS or NASLib writes it, or eight operation:state.",
     required=True,
 )
-_DATA = tfnas_flags.define_path("data", None, "Images as .npz, or a folder per class.", required=True)
+_DATA = tfnas_flags.define_path("data", None, images.FORMATS, required=True)
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Pixels that images of a folder are resized to.", lower_bound=1)
 _TASK = flags.DEFINE_enum("task", "final", tuple(TRAININGS), "Task whose settings are the defaults of the flags below.")
 _CHANNELS = flags.DEFINE_integer("channels", None, "Width of the first cells' operations.", lower_bound=2)
@@ -37,7 +37,7 @@ tfnas_flags.define_output()
 def main() -> None:
     """Flags -> `tfnas.benchmarks.trained.darts.train_cell`."""
     tfnas.runtime.one_thread_per_operation()  # or a resumed run would differ in the last digits
-    data = load_images(_DATA.value, image_size=_IMAGE_SIZE.value)  # a mistake shows before TensorFlow starts
+    data = images.load_images(_DATA.value, image_size=_IMAGE_SIZE.value)  # a mistake shows before TensorFlow starts
 
     from tfnas.benchmarks.trained import darts as training
     from tfnas.networks import darts

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.benchmarks.trained.images import batch_of_images
+from tfnas.benchmarks.trained.images import Labelled
 from tfnas.corpora import cell_sources
 from tfnas.errors import ConfigurationError, TfnasError
 from tfnas.graphs.importers.keras_graphs import keras_file_builder
@@ -55,13 +55,18 @@ class Settings:
         check_proxies(self.proxies)
 
 
-def run(settings: Settings, output_dir: pathlib.Path) -> str:
+def run(settings: Settings, batch: Labelled, output_dir: pathlib.Path) -> str:
     """Scores, and writes `summary.json` and `scores.md`; for a space also `scores.npz` and `scores.jsonl`.
+
+    Args:
+      settings: settings of the scoring.
+      batch: images and labels of `batch_of_images` for the settings.
+      output_dir: an existing folder.
 
     Returns:
       The table: the scores of the model, or the quartiles of those of the architectures.
     """
-    images, labels = batch_of_images(settings.data, settings.batch_size, settings.seed)
+    images, labels = batch
     if settings.model is not None:
         values = _model_scores(settings, images, labels)
         text = tables.markdown(["score", "value"], [[name, f"{value:.6g}"] for name, value in values.items()])

@@ -22,6 +22,12 @@ Labelled = tuple[np.ndarray, np.ndarray]
 _Names = tuple[str, str]
 """Names of an array of images and of the array of their labels."""
 
+FORMATS = (
+    "Images, as an .npz file of the arrays images and labels (or x and y) or x_train, y_train, x_test and y_test, or "
+    "as a folder of image files per class."
+)
+"""Help of flags."""
+
 _WHOLE: tuple[_Names, ...] = (("images", "labels"), ("x", "y"))
 _TRAIN, _VALIDATION, _TEST = (("x_train", "y_train"), ("x_validation", "y_validation"), ("x_test", "y_test"))
 _EXPECTED = (

@@ -7,10 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.benchmarks.trained.images import batch_of_images
+from tfnas.benchmarks.trained.images import Labelled
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
-from tfnas.errors import ConfigurationError
 from tfnas.reports import tables
 from tfnas.spaces import get_space
 
@@ -26,9 +25,6 @@ class Settings:
       num_images: number N of images.
       seed: seed of architectures, initial weights and images.
       config: settings of the computation.
-
-    Raises:
-      ConfigurationError: there is no file at the path of the images.
     """
 
     space: str
@@ -38,18 +34,19 @@ class Settings:
     seed: int
     config: JacobianConfig
 
-    def __post_init__(self) -> None:
-        if not pathlib.Path(self.data).exists():
-            raise ConfigurationError(f"{self.data}: no such file")
 
-
-def run(settings: Settings, output_dir: pathlib.Path) -> str:
+def run(settings: Settings, batch: Labelled, output_dir: pathlib.Path) -> str:
     """Writes `corpus/` and `summary.json`.
+
+    Args:
+      settings: settings of the extraction.
+      batch: images and labels of `batch_of_images` for the settings.
+      output_dir: an existing folder.
 
     Returns:
       A table of how many Jacobians are fine, zero, and not finite.
     """
-    images, labels = batch_of_images(settings.data, settings.num_images, settings.seed)
+    images, labels = batch
     space = get_space(settings.space)
     totals = jacobian_corpus.extract(
         space,
