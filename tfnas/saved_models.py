@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -126,6 +127,13 @@ def save_keras_file(model: Any, path: artefacts.PathLike, **facts: Any) -> None:
             contents = {name: archive.read(name) for name in archive.namelist()}
     metadata = json.loads(contents["metadata.json"])
     del metadata["date_saved"]
+    # Keras tells shared objects apart by their addresses in memory.
+    numbers: dict[bytes, int] = {}
+    contents["config.json"] = re.sub(
+        rb'(?<="shared_object_id": )\d+',
+        lambda match: b"%d" % numbers.setdefault(match[0], len(numbers)),
+        contents["config.json"],
+    )
     contents["metadata.json"] = json.dumps(metadata | {"tfnas": facts}, indent=2).encode()
     with artefacts.atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, content in contents.items():

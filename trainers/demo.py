@@ -4,6 +4,7 @@ tfnas demo --output_dir=demo_output
 """
 
 import dataclasses
+import textwrap
 import time
 
 from absl import flags
@@ -81,7 +82,7 @@ def main() -> None:
     table.save(output_dir / "digits201")
     print(table)
     print("5/5  Training the best architecture of step 3 on the training and validation images together")
-    print(comparison.best.hand_over(digits, output_dir / "best_model"), end="")
+    print(textwrap.indent(comparison.best.hand_over(digits, output_dir / "best_model"), "     "), end="")
     print(f"     curves: {output_dir}/digits201/search.png; map of the queries: {output_dir}/search/map.png")
     print(f"The demo took {time.monotonic() - started:.0f} s.\n\n{table.conclusion()}")
 

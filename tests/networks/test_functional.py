@@ -1,6 +1,7 @@
 """Functional models of plain Keras 3 answer as the networks of tf_keras that they are made of."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -143,6 +144,9 @@ def test_save_writes_what_plain_keras_opens(rng, tmp_path):
     content = (tmp_path / "network.keras").read_bytes()
     network.save(tmp_path / "network.keras")
     assert (tmp_path / "network.keras").read_bytes() == content
+    with zipfile.ZipFile(tmp_path / "network.keras") as archive:
+        addresses = re.findall(rb'"shared_object_id": (\d+)', archive.read("config.json"))
+    assert set(addresses) <= {b"0", b"1", b"2"}  # no addresses in memory, which the next process would change
     np.save(tmp_path / "images.npy", images)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run([sys.executable, "-c", PLAIN], cwd=tmp_path, env=environment, check=True, capture_output=True)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tests.networks.test_functional import assert_equal_logits, built_by
 from tfnas import saved_models
@@ -19,6 +20,7 @@ from tfnas.benchmarks.trained.images import ImageData
 from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.networks.darts import DartsSkeleton
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
+from tfnas.networks.registry import NETWORKS, Network
 from tfnas.search import winner
 from tfnas.search.experiment import Best
 from tfnas.spaces import Darts, NASBench201
@@ -89,61 +91,79 @@ def test_saved_model_file_and_code_agree(trained, pixels, tmp_path):
     assert (folder / "cell.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_whole_or_not_at_all(evaluator, tmp_path, monkeypatch):
+def test_whole_or_not_at_all(evaluator, trained, tmp_path, monkeypatch):
     """A folder appears when it is complete; a model that is there is trained again for other epochs alone."""
     folder = tmp_path / "best_model"
     trainings = []
-    train = winner.train
-    monkeypatch.setattr(winner, "train", lambda *arguments: trainings.append(1) or train(*arguments))
+
+    def train(*arguments):
+        trainings.append(1)
+        epochs = arguments[3]
+        return dataclasses.replace(trained, epochs=epochs, metric="balanced_accuracy", test_score=0.25)
 
     def stop(*_):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(winner, "train", train)
     with monkeypatch.context() as interrupted:
         interrupted.setattr(winner, "python_source", stop)
         with pytest.raises(KeyboardInterrupt):
             winner.hand_over(SPACE, CELL, evaluator, folder, 1)
     assert not list(tmp_path.iterdir())
-    rebalanced = TrainedEvaluator(
-        SPACE, evaluator._build, evaluator.data, dataclasses.replace(CONFIG, metric="balanced_accuracy")
-    )
-    assert "test images right, balanced accuracy " in winner.hand_over(SPACE, CELL, rebalanced, tmp_path / "other", 1)
-    trainings.clear()
     text = winner.hand_over(SPACE, CELL, evaluator, folder, 1)
     assert "trained for 1 epochs on all 72 images" in text
+    assert "of 18 test images right, balanced accuracy 25.0 %." in text
     assert f"tfnas predict --model={folder}/model.keras" in text
-    content = (folder / "model.keras").read_bytes()
     assert winner.hand_over(SPACE, CELL, evaluator, folder, 1) == text
-    assert len(trainings) == 1
-    winner.hand_over(SPACE, CELL, evaluator, folder, 2)
     assert len(trainings) == 2
-    assert (folder / "model.keras").read_bytes() != content
+    assert "trained for 2 epochs" in winner.hand_over(SPACE, CELL, evaluator, folder, 2)
+    assert len(trainings) == 3
+    assert json.loads((folder / "summary.json").read_text())["epochs"] == 2
     assert winner.hand_over(SPACE, CELL, evaluator, tmp_path / "none", 0) == ""
     assert not (tmp_path / "none").exists()
 
 
 def test_other_benchmarks(tmp_path, rng):
-    """Digits lend their network and settings, a table has none, and images alone are trained in the space's network."""
+    """Digits lend their network, images and settings, DARTS cells are trained, and a table has no networks."""
     digits = BENCHMARKS["digits"].evaluator()
     winner.check(digits, None)
-    digits_trainer = digits.trainer()
-    assert digits_trainer.config.batch_size == digits.config.batch_size
-    trained = winner.train(SPACE, CELL, digits, epochs=1)
-    assert trained.summary["train_images"] == 200 + 798
-    assert trained.model.input_shape == (None, 8, 8, 1)
+    trainer = digits.trainer()
+    assert (trainer.config.epochs, trainer.config.batch_size) == (12, 40)
+    assert trainer._build(CELL, (8, 8, 1), 10).classifier.units == 10
+    assert [len(labels) for _, labels in (trainer.data.train, trainer.data.validation)] == [200, 798]
     table = BENCHMARKS["digits201"].evaluator()
     winner.check(table, None)
     winner.check(table, 0)
     assert winner.hand_over(SPACE, CELL, table, tmp_path / "none") == ""
     with pytest.raises(ConfigurationError, match="the benchmark digits201 trains no networks"):
         winner.check(table, 5)
-    images = rng.normal(size=(60, 32, 32, 1)).astype(np.float32)
-    data = ImageData.split(images, np.arange(60) % 2)
-    darts = DartsEvaluator(data, DartsSkeleton(channels=4, layers=3), query(20))
+    data = ImageData.split(rng.normal(size=(40, 8, 8, 1)).astype(np.float32), np.arange(40) % 2)
+    darts = DartsEvaluator(data, DartsSkeleton(channels=2, layers=3, auxiliary=False), query(20))
     cell = Darts().architecture(Darts().sample(1, rng), 0)
-    assert winner.train(Darts(), cell, darts, epochs=1).model.output_shape == (None, 2)
+    trained = winner.train(Darts(), cell, darts, epochs=1)
+    assert trained.model.output_shape == (None, 2)
+    assert trained.summary["train_images"] == 32
     with pytest.raises(MismatchError, match="scores darts, the candidates are of nasbench201"):
         winner.train(SPACE, CELL, darts)
+
+
+def test_images_alone_are_trained_in_the_network_of_the_space(evaluator, monkeypatch, tmp_path):
+    """A network of one's own, of standard layers of tf_keras."""
+
+    def build(architecture, image_shape, num_classes):
+        layers = [tf_keras.layers.Flatten(), tf_keras.layers.Dense(num_classes)]
+        return tf_keras.Sequential([tf_keras.Input(image_shape), *layers])
+
+    monkeypatch.setitem(NETWORKS, SPACE.name, Network(build))
+    trained = winner.train(SPACE, CELL, evaluator.data)
+    assert [type(layer).__name__ for layer in trained.model.layers] == [
+        "InputLayer",
+        "Normalization",
+        "Flatten",
+        "Dense",
+    ]
+    assert trained.epochs == TrainedConfig().epochs
+    assert trained.test_accuracy > 0.5
 
 
 def test_mistakes(evaluator, monkeypatch):

@@ -173,7 +173,7 @@ def _expression(
 
 
 def _with_loops(lines: Sequence[str]) -> Iterator[str]:
-    """The lines, with a loop where a line repeats."""
+    """The lines, with a loop where a line repeats more than once."""
     for line, repeated in itertools.groupby(lines):
-        count = len(list(repeated))
-        yield line if count == 1 else f"for _ in range({count}):\n    {line}"
+        copies = list(repeated)
+        yield from copies if len(copies) < 3 else [f"for _ in range({len(copies)}):\n    {line}"]
