@@ -29,7 +29,6 @@ import tf_keras
 from sklearn.datasets import load_digits
 from tqdm import tqdm
 
-from tfnas.benchmarks.base import Score
 from tfnas.benchmarks.trained.evaluator import TrainedConfig, TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.corpora import cells as cell_corpora
@@ -166,9 +165,9 @@ def embedding(folder: pathlib.Path) -> None:
 class Waiting(TrainedEvaluator):
     """Waits half a second instead of training."""
 
-    def _train(self, architecture: Architecture) -> Score:
+    def _fit(self, architecture: Architecture) -> tuple[None, float, float]:
         time.sleep(0.5)
-        return Score(0.5, 0.5, 0.5)
+        return None, 0.5, 0.5
 
 
 def waiting() -> Waiting:

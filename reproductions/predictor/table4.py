@@ -29,6 +29,7 @@ from tfnas.spaces import Architecture, MobileNetV3
 _IMAGE_SIZE = 32
 _QUERIES = 20  # networks that are trained
 _LABELS = 10  # queries that are drawn at random
+_WIDTH = 0.25  # of the networks
 
 
 def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
@@ -39,7 +40,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
       settings: seed of the search.
     """
     space = MobileNetV3()
-    evaluator = TrainedEvaluator(space, _network, _digits(), TrainedConfig(epochs=4))
+    evaluator = TrainedEvaluator(space, _network, _digits(), TrainedConfig(epochs=4), network={"width": _WIDTH})
     folder = output_dir / "searches" / "mobilenetv3"
     folder.mkdir(parents=True, exist_ok=True)
     evaluator.keep_in(folder / "trained.jsonl")
@@ -79,7 +80,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
 
 
 def _network(architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int) -> tf_keras.Model:
-    return MobileNetV3Network(MobileNetV3Skeleton(num_classes=num_classes, width=0.25), architecture)
+    return MobileNetV3Network(MobileNetV3Skeleton(num_classes=num_classes, width=_WIDTH), architecture)
 
 
 def _digits() -> ImageData:

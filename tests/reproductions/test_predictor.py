@@ -170,7 +170,8 @@ def test_table4(tmp_path, monkeypatch):
     """The search and its report, with an evaluator that trains nothing."""
 
     class Evaluator(table4.TrainedEvaluator):
-        def __init__(self, space, build, images, config):
+        def __init__(self, space, build, images, config, network):
+            assert network == {"width": 0.25}
             assert images.train[0].shape[1:] == (32, 32, 1)
             assert build(space.architecture(space.sample(1, np.random.default_rng(0)), 0), (32, 32, 1), 10)
             self.space, self.batch = space, 5

@@ -53,8 +53,10 @@ class Watch:
 
     def _cost(self, seconds: float) -> str:
         more = self._trainings - 1
-        rest = f" {more:,} more take about {duration(more * seconds / self._workers)}; " if more > 0 else " "
-        return f"First training: {duration(seconds)}.{rest}Ctrl-C stops, --resume continues."
+        rest = (
+            f" {more:,} more take about {duration(more * seconds / self._workers)}; Ctrl-C stops, --resume continues."
+        )
+        return f"First training: {duration(seconds)}.{rest if more > 0 else ''}"
 
     def _warn(self, scores: Iterable[float]) -> None:
         lowest = min(scores)
