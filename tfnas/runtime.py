@@ -215,10 +215,14 @@ def one_device_per_core(count: int = 0) -> None:
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Results of a function for every item, in order, computed on as many threads as there are processors.
 
+    Matrix products of NumPy and SciPy run on one thread each, so that their rounding does not depend on the machine.
+
     Args:
       function: function that releases the interpreter most of the time, as TensorFlow, NumPy and SciPy do.
       items: arguments of the calls.
     """
     import joblib
+    import threadpoolctl
 
-    return joblib.Parallel(n_jobs=-1, require="sharedmem")(joblib.delayed(function)(item) for item in items)
+    with threadpoolctl.threadpool_limits(1):
+        return joblib.Parallel(n_jobs=-1, require="sharedmem")(joblib.delayed(function)(item) for item in items)

@@ -26,7 +26,7 @@ import tfnas
 from tfnas import flags as tfnas_flags
 from tfnas.benchmarks import BENCHMARKS
 from tfnas.search import DEFAULT_STRATEGY, STRATEGIES
-from tfnas.search.settings import GoalSettings, GuideSettings, WorkerSettings
+from tfnas.search.settings import GoalSettings, GuideSettings, SurrogateSettings, WorkerSettings
 
 _STRATEGIES = "; ".join(f"{kind.name}: {kind.summary}" for kind in STRATEGIES.values())
 
@@ -53,6 +53,7 @@ _FINAL_EPOCHS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first run; later runs count up.", lower_bound=0)
 tfnas_flags.define_from_rows({name: benchmark.config for name, benchmark in BENCHMARKS.items()})
 tfnas_flags.define_from_rows({"evolution": GuideSettings})
+tfnas_flags.define_from_rows({"strategies with a surrogate": SurrogateSettings})
 tfnas_flags.define_from_rows({"benchmarks that train": WorkerSettings})
 _OPTUNA = flags.DEFINE_string("optuna", None, "URL of Optuna's storage, such as sqlite:///study.db, for all queries.")
 _OPTUNA_STUDY = flags.DEFINE_string("optuna_study", "tfnas", "Name of the study in the storage of --optuna.")
@@ -70,23 +71,25 @@ def main() -> None:
     evaluator = make_evaluator()  # a mistake in a user's files shows before TensorFlow starts
 
     from tfnas import saved_models
-    from tfnas.search import engines, experiment, exports, guided, guides, objectives, winner
+    from tfnas.search import engines, experiment, exports, guides, objectives, winner
     from tfnas.search.goals import default_strategy, strategies_for
 
-    configs = (GuideSettings, WorkerSettings, GoalSettings)
-    guide, workers, goal = (config(**tfnas_flags.overrides(config)) for config in configs)
+    configs = (GuideSettings, SurrogateSettings, WorkerSettings, GoalSettings)
+    guide, surrogate, workers, goal = (config(**tfnas_flags.overrides(config)) for config in configs)
     goals = objectives.read_goals(goal, evaluator)
     names = _STRATEGY.value or [default_strategy(goals)]
-    makers = guides.guided(strategies_for(goals, names), guide, _QUERIES.value)
+    strategies = strategies_for(goals, names, _QUERIES.value, surrogate)
+    strategies = guides.guided(strategies, guide, _QUERIES.value)
     engines.check(workers, evaluator)
     winner.check(evaluator, _FINAL_EPOCHS.value)
     folder = saved_models.folder(_ENCODER.value) if _ENCODER.value else None
-    encoder = experiment.encoder_of(evaluator, folder)
+    encoder = experiment.encoder_of(evaluator, folder, _EMBEDDINGS.value)
     settings = {
         "program": "search",
         "encoder": encoder and encoder.fingerprint,
         **benchmark,
         **dataclasses.asdict(guide),
+        **dataclasses.asdict(surrogate),
         **dataclasses.asdict(goal),
         "strategy": names,
         "workers": workers.workers,
@@ -99,12 +102,12 @@ def main() -> None:
         exports.open_study(_OPTUNA.value, _OPTUNA_STUDY.value)  # a mistake is told before hours of trainings
     output_dir = tfnas_flags.output_folder(settings, growing=experiment.GROWING)
     engines.keep_trials(workers, evaluator, output_dir / "trained.jsonl")
-    watch = engines.watch(workers, evaluator, _QUERIES.value * _RUNS.value * len(makers))
+    watch = engines.watch(workers, evaluator, _QUERIES.value * _RUNS.value * len(strategies))
     goals.keep_in(output_dir)
-    room = guided.capacity(_QUERIES.value, _RUNS.value)
+    room = experiment.capacity(_QUERIES.value, _RUNS.value)
     with engines.start(workers, evaluator, make_evaluator) as engine:
         comparison = experiment.compare(
-            makers,
+            strategies,
             goals.within(experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, room)),
             evaluator,
             queries=_QUERIES.value,

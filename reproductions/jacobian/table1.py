@@ -16,8 +16,9 @@ from reproductions.jacobian import data
 from reproductions.jacobian.data import SpaceData
 from reproductions.jacobian.settings import Settings
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
-from tfnas.predictors.additive_gp import AdditiveGP, normal_scores
+from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.features import standardised
+from tfnas.predictors.kernel_mixture import normal_scores
 from tfnas.saved_models import SHIPPED
 
 SPECTRA = ("scales", "frequencies", "correlations")

@@ -9,8 +9,9 @@ from sklearn.gaussian_process.kernels import RBF, DotProduct, WhiteKernel
 from tests.graphs.test_packed import sample
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.packed import pack
-from tfnas.predictors.additive_gp import AdditiveGP, normal_scores
+from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.features import GraphFeatures
+from tfnas.predictors.kernel_mixture import normal_scores
 
 
 def problem(count=40, seed=0):

@@ -132,6 +132,7 @@ def test_the_conclusion_tells_strategies_apart_or_says_that_it_can_not(candidate
             name: loop.History(
                 np.zeros((2, 1), np.int64),
                 Scores(*[np.array([[mean - 0.01], [mean + 0.01]])] * 3, np.zeros((2, 1), np.str_)),
+                np.zeros((2, 1), np.int64),
             )
             for name, mean in means.items()
         }

@@ -105,7 +105,7 @@ class Evaluator(abc.ABC):
       metric: name of the score, such as accuracy.
       batch: number of architectures worth asking for at once, which are lost if the process dies meanwhile; None if
         answers cost nothing.
-      lists: whether a search chooses from a list of architectures, `cells`.
+      lists: whether a search chooses from a list of architectures, `cells`; if not, from all of the space.
       settings: settings by which the benchmark was named, JSON values.
     """
 

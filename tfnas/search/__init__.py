@@ -4,6 +4,7 @@ Importing this package does not import TensorFlow: a row's strategy is imported 
 """
 
 import dataclasses
+import functools
 import inspect
 import pkgutil
 import sys
@@ -15,6 +16,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.search.base import RandomSearch, Strategy
 from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.open_candidates import OpenCandidates
+from tfnas.search.settings import SurrogateSettings
 
 MakeStrategy = Callable[[CandidateSet, Sequence[int]], Strategy]
 """From candidates and the seeds of the runs to a fresh strategy."""
@@ -51,17 +53,32 @@ class StrategyKind:
         Raises:
           ConfigurationError: an unknown setting, or candidates that do not suit the strategy.
         """
-        make = pkgutil.resolve_name(f"{__name__}.{self.implementation}")
+        make = self._make
         try:
             inspect.signature(make).bind(candidates, seeds, **settings)
         except TypeError as error:
             raise ConfigurationError(f"strategy {self.name!r}: {error}") from error
         return make(candidates, seeds, **settings)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Defaults of the strategy's settings, by name."""
+        parameters = inspect.signature(self._make).parameters.values()
+        return {row.name: row.default for row in parameters if row.kind is row.KEYWORD_ONLY}
+
+    @property
+    def _make(self) -> Any:
+        return pkgutil.resolve_name(f"{__name__}.{self.implementation}")
+
 
 STRATEGIES: dict[str, StrategyKind] = {
     row.name: row
     for row in (
+        StrategyKind(
+            "additive",
+            "an additive Gaussian process on latents and graph features, by expected improvement",
+            "additive:AdditiveSearch",
+        ),
         StrategyKind("random", "uniformly at random, without replacement", "base:RandomSearch"),
         StrategyKind(
             "evolution",
@@ -90,7 +107,7 @@ STRATEGIES: dict[str, StrategyKind] = {
 }
 
 
-DEFAULT_STRATEGY = "forest"
+DEFAULT_STRATEGY = "additive"
 """The strategy of a search that names none; docs/how_to/search.md compares all."""
 
 
@@ -104,6 +121,35 @@ def strategies(names: Sequence[str]) -> Mapping[str, StrategyKind]:
         if name not in STRATEGIES:
             raise ConfigurationError(f"unknown strategy {name!r}, expected one of {', '.join(STRATEGIES)}")
     return {name: STRATEGIES[name] for name in names}
+
+
+def sized(
+    kinds: Mapping[str, StrategyKind], queries: int, settings: SurrogateSettings | None = None
+) -> dict[str, MakeStrategy]:
+    """Makers of strategies by name, whose random start suits a budget.
+
+    The start takes a quarter of the budget, at least two queries, and at most the strategy's own number.
+
+    Args:
+      kinds: rows of strategies, by name.
+      queries: budget of every run.
+      settings: settings of strategies with a surrogate; by default all as described.
+
+    Raises:
+      ConfigurationError: settings that none of the strategies takes.
+    """
+    given = {name: value for name, value in vars(settings or SurrogateSettings()).items() if value is not None}
+    for name, value in given.items():
+        if not any(name in kind.settings for kind in kinds.values()):
+            raise ConfigurationError(f"--{name}={value} is no setting of {', '.join(kinds)}")
+    made: dict[str, MakeStrategy] = {}
+    for name, kind in kinds.items():
+        defaults = kind.settings
+        chosen = {key: value for key, value in given.items() if key in defaults}
+        if "initial" in defaults:
+            chosen.setdefault("initial", min(defaults["initial"], max(2, queries // 4)))
+        made[name] = functools.partial(kind, **chosen)
+    return made
 
 
 class _Search(types.ModuleType):
@@ -126,5 +172,6 @@ __all__ = [
     "RandomSearch",
     "Strategy",
     "StrategyKind",
+    "sized",
     "strategies",
 ]

@@ -27,8 +27,10 @@ class Strategy(abc.ABC):
       rngs: generators of the R runs.
       rows: int64 `[R, n]`, scored rows in the order of their scores.
       scores: float64 `[R, n]`, validation accuracies.
+      picks: int64 `[R, n]`, number of the query that the strategy would hand over after each score.
       suggested: bool `[R, N]`, True for rows that a run was given.
       initial: number of random rows before the strategy's first choice; 0 for a strategy that learns from every score.
+      capacity: largest number of rows that a run can be given.
       state_names: names of a subclass's private attributes on which later suggestions depend, without the underscore.
     """
 
@@ -42,7 +44,9 @@ class Strategy(abc.ABC):
         self.rngs = [np.random.default_rng(seed) for seed in self.seeds]
         self.rows = np.zeros((len(self.seeds), 0), np.int64)
         self.scores = np.zeros((len(self.seeds), 0))
+        self.picks = np.zeros((len(self.seeds), 0), np.int64)
         self.suggested = np.zeros((len(self.seeds), len(candidates)), bool)
+        self.capacity = len(candidates)
         self._count = 0
 
     @property
@@ -59,9 +63,9 @@ class Strategy(abc.ABC):
         """
         if count < 1:
             raise ConfigurationError(f"{count} suggestions were asked for, expected at least 1")
-        count = min(count, len(self.candidates) - self._count)
+        count = min(count, self.capacity - self._count)
         if count == 0:
-            raise ExhaustedError(f"all {len(self.candidates)} candidates were suggested; ask for fewer queries")
+            raise ExhaustedError(f"all {self.capacity} candidates were suggested; ask for fewer queries")
         rows = self._suggest(count)
         np.put_along_axis(self.suggested, rows, True, axis=1)
         self._count += rows.shape[1]
@@ -90,6 +94,7 @@ class Strategy(abc.ABC):
         self.rows = np.concatenate([self.rows, rows], axis=1)
         self.scores = np.concatenate([self.scores, scores], axis=1)
         self._learn(scores)
+        self.picks = np.concatenate([self.picks, self._pick(rows.shape[1])], axis=1)
 
     def know(self, rows: np.ndarray, scores: np.ndarray) -> None:
         """Takes scores `[R, k]` of rows that were chosen elsewhere, before the first suggestion.
@@ -104,6 +109,7 @@ class Strategy(abc.ABC):
         np.put_along_axis(self.suggested, rows, True, axis=1)
         self._count = rows.shape[1]
         self.rows, self.scores = rows.astype(np.int64), scores.astype(np.float64)
+        self.picks = self._pick(rows.shape[1])
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that later suggestions depend on, as plain arrays."""
@@ -112,6 +118,7 @@ class Strategy(abc.ABC):
             "rngs": np.array([json.dumps(rng.bit_generator.state) for rng in self.rngs]),
             "rows": self.rows,
             "scores": self.scores,
+            "picks": self.picks,
             "suggested": np.nonzero(self.suggested)[1].reshape(self.runs, self._count),
             **self.candidates.state(),
             **{name: np.asarray(getattr(self, f"_{name}")) for name in self.state_names},
@@ -128,7 +135,7 @@ class Strategy(abc.ABC):
             for rng, text in zip(self.rngs, state["rngs"], strict=True):
                 rng.bit_generator.state = json.loads(str(text))
             self.seeds = state["seeds"].tolist()
-            self.rows, self.scores = state["rows"], state["scores"]
+            self.rows, self.scores, self.picks = state["rows"], state["scores"], state["picks"]
             self.suggested[:] = False
             np.put_along_axis(self.suggested, state["suggested"], True, axis=1)
             self._count = state["suggested"].shape[1]
@@ -143,6 +150,17 @@ class Strategy(abc.ABC):
 
     def _learn(self, scores: np.ndarray) -> None:  # noqa: B027 (optional hook)
         """Called after new scores `[R, k]` were added to the history."""
+
+    def _pick(self, count: int) -> np.ndarray:
+        """int64 `[R, count]`: the queries that the strategy would have handed over after each of the last scores.
+
+        By default the query with the best score so far, the first of equal queries.
+        """
+        before = np.maximum.accumulate(self.scores, axis=1)
+        better = np.ones(self.scores.shape, bool)
+        better[:, 1:] = self.scores[:, 1:] > before[:, :-1]
+        best = np.maximum.accumulate(np.where(better, np.arange(self.scores.shape[1]), 0), axis=1)
+        return best[:, self.scores.shape[1] - count :]
 
     def _initial_rows(self, count: int, initial: int) -> np.ndarray | None:
         """Random rows as long as fewer than `initial` were suggested or fewer than two scored; then None."""

@@ -55,6 +55,19 @@ class CandidateSet(abc.ABC):
     def rows_of_cells(self, cells: CellTable) -> np.ndarray:
         """int64 `[n]`: the row of a candidate isomorphic to each of n valid cells, or -1."""
 
+    @property
+    @abc.abstractmethod
+    def functions_count(self) -> int:
+        """Largest number of candidates that compute different functions."""
+
+    @abc.abstractmethod
+    def representative(self, rows: np.ndarray) -> np.ndarray:
+        """int64 `[n]`: for rows int64 `[n]`, the first row that computes the same function, see `Space`."""
+
+    @abc.abstractmethod
+    def draw_many(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """int64 `[count]`: random rows, some maybe several times."""
+
     @abc.abstractmethod
     def sample(self, count: int, rng: np.random.Generator) -> CellTable:
         """Up to `count` random architectures, for statistics of the space."""
@@ -88,7 +101,7 @@ class Candidates(CandidateSet):
     Args:
       space: space of the architectures.
       cells: N architectures.
-      embeddings: float32 `[N, D]`.
+      embeddings: float32 `[N, D]`; None for candidates that nothing embedded.
       latents: vectors that the embeddings were pooled from, float32 `[N, L]`, or a function that computes them when
         they are needed for the first time; None if they are not known.
 
@@ -96,18 +109,17 @@ class Candidates(CandidateSet):
       ConfigurationError: cells and embeddings differ in number, or there are none.
     """
 
-    embedded = True
-
     def __init__(
         self,
         space: Space,
         cells: CellTable,
-        embeddings: np.ndarray,
+        embeddings: np.ndarray | None = None,
         latents: np.ndarray | Callable[[], np.ndarray] | None = None,
     ):
-        if len(cells) != len(embeddings) or not len(cells):
-            raise ConfigurationError(f"{len(cells)} candidates with {len(embeddings)} embeddings")
-        self.space, self.cells = space, cells
+        if not len(cells) or (embeddings is not None and len(cells) != len(embeddings)):
+            count = 0 if embeddings is None else len(embeddings)
+            raise ConfigurationError(f"{len(cells)} candidates with {count} embeddings")
+        self.space, self.cells, self.embedded = space, cells, embeddings is not None
         self._embeddings, self._latents = embeddings, latents
 
     @property
@@ -116,6 +128,11 @@ class Candidates(CandidateSet):
 
     @property
     def embeddings(self) -> np.ndarray:
+        if self._embeddings is None:
+            raise ConfigurationError(
+                f"no encoder of {self.space.name} ships with tfnas, and none was given, for a search by embeddings; "
+                "pass --encoder, or search by additive, evolution or random"
+            )
         return self._embeddings
 
     @functools.cached_property
@@ -142,6 +159,27 @@ class Candidates(CandidateSet):
         hashes = self.space.canonical_hashes(self.cells)
         order = np.argsort(hashes, kind="stable")
         return order, hashes[order]
+
+    @functools.cached_property
+    def functions(self) -> np.ndarray:
+        """int64 `[M]`: the first row of every function, ascending."""
+        return np.unique(self._representatives)
+
+    @functools.cached_property
+    def _representatives(self) -> np.ndarray:
+        hashes = self.space.functional_hashes(self.cells)
+        _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+        return first[inverse]
+
+    @property
+    def functions_count(self) -> int:
+        return len(self.functions)
+
+    def representative(self, rows: np.ndarray) -> np.ndarray:
+        return self._representatives[rows]
+
+    def draw_many(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.integers(len(self), size=count)
 
     def sample(self, count: int, rng: np.random.Generator) -> CellTable:
         return self.cells[rng.permutation(len(self))[:count]]

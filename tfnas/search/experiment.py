@@ -10,19 +10,19 @@ import numpy as np
 
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
-from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table
+from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table, ships
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.networks.registry import build_network
 from tfnas.reports import figures, tables
-from tfnas.search import MakeStrategy, guided, loop
+from tfnas.search import MakeStrategy, guided, loop, pools
 from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.engines import Engine
 from tfnas.search.goals import default_strategy, strategies_for
 from tfnas.search.objectives import ACCURACY, Goals, read_goals
 from tfnas.search.open_candidates import OpenCandidates
 from tfnas.search.pareto_comparison import ParetoComparison
-from tfnas.search.settings import GoalSettings
+from tfnas.search.settings import GoalSettings, SurrogateSettings
 from tfnas.spaces import Architecture, Space
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def search(
     queries: int = 100,
     runs: int = 1,
     seed: int = 1,
+    initial: int | None = None,
     encoder: artefacts.PathLike | None = None,
     folder: artefacts.PathLike | None = None,
     objectives: Sequence[str | Callable[[Architecture], float]] = (ACCURACY,),
@@ -57,7 +58,8 @@ def search(
       queries: architectures scored per run.
       runs: independent runs per strategy.
       seed: seed of the first run; later runs count up.
-      encoder: folder of an exported arch2vec encoder; None for the encoder that ships for the space.
+      initial: random queries before a strategy's first prediction; see `search.sized`.
+      encoder: folder of an exported arch2vec encoder; None for the encoder that ships for the space, if there is one.
       folder: folder that holds the state of the search, so that a killed search continues, and a finished search with
         more queries; None writes nothing.
 
@@ -79,7 +81,8 @@ def search(
             raise ConfigurationError(f"{name}={value}, expected at least 1")
     goals = read_goals(GoalSettings(tuple(objectives), tuple(limits), costs), benchmark)
     names = [strategy] if isinstance(strategy, str) else strategy or [default_strategy(goals)]
-    makers, opened = strategies_for(goals, names), encoder_of(benchmark, encoder)
+    strategies = strategies_for(goals, names, queries, SurrogateSettings(initial))
+    opened = encoder_of(benchmark, encoder)
     settings = {
         "program": "tfnas.search",
         "benchmark": benchmark.name,
@@ -90,29 +93,48 @@ def search(
         "queries": queries,
         "runs": runs,
         "seed": seed,
+        "initial": initial,
         "objective": list(goals.names),
         "limit": list(map(str, goals.limits)),
     }
     home = None if folder is None else artefacts.prepare_output_folder(folder, settings, resume=True, growing=GROWING)
     if home is not None:
         goals.keep_in(home)
-    candidates = goals.within(candidates_of(benchmark, opened, capacity=guided.capacity(queries, runs)))
-    return compare(makers, candidates, benchmark, queries=queries, runs=runs, seed=seed, folder=home, goals=goals)
+    candidates = goals.within(candidates_of(benchmark, opened, capacity=capacity(queries, runs)))
+    return compare(strategies, candidates, benchmark, queries=queries, runs=runs, seed=seed, folder=home, goals=goals)
 
 
-def encoder_of(evaluator: Evaluator, folder: artefacts.PathLike | None) -> SavedCellEncoder | None:
-    """The encoder for a search of a benchmark; None for a function of the user's, whose space need not be listed.
+def capacity(queries: int, runs: int) -> int:
+    """Room for all architectures that the strategies can meet in a space that nobody lists."""
+    return max(guided.capacity(queries, runs), pools.vicinity_capacity(queries, runs))
+
+
+def capacity(queries: int, runs: int) -> int:
+    """Room for all architectures that the strategies can meet in a space that nobody lists."""
+    return max(guided.capacity(queries, runs), pools.vicinity_capacity(queries, runs))
+
+
+def encoder_of(
+    evaluator: Evaluator, folder: artefacts.PathLike | None, embeddings: artefacts.PathLike | None = None
+) -> SavedCellEncoder | None:
+    """The encoder for a search of a benchmark; None where candidates are not embedded.
+
+    Candidates that nobody lists, without a table of embeddings, are not embedded, nor are those of a space without a
+    shipped encoder unless `folder` holds one.
 
     Args:
       evaluator: the benchmark.
       folder: folder of an exported encoder; None for the encoder that ships for the space.
+      embeddings: table that `tfnas embed` wrote; None for no table.
 
     Raises:
-      ConfigurationError: no folder was given, and no encoder ships.
+      ConfigurationError: a table of embeddings, but no folder was given, and no encoder ships.
       CorruptArtefactError: the encoder is damaged.
       MismatchError: the encoder is of another space.
     """
-    return open_encoder(folder, evaluator.space) if evaluator.lists else None
+    if embeddings is None and (not evaluator.lists or (folder is None and not ships(evaluator.space))):
+        return None
+    return open_encoder(folder, evaluator.space)
 
 
 def candidates_of(
@@ -125,15 +147,16 @@ def candidates_of(
 
     Args:
       evaluator: the benchmark.
-      encoder: encoder of architectures that are not embedded yet; None for candidates that nobody lists.
-      embeddings: table that `trainers.embed` wrote; None embeds.
+      encoder: encoder of architectures that are not embedded yet; None for candidates without embeddings.
+      embeddings: table that `tfnas embed` wrote with the encoder; None for what the benchmark lists.
       capacity: largest number of candidates that nobody lists.
 
     Raises:
-      ConfigurationError: the space can't be listed, and nothing lists candidates.
       MismatchError: encoder, embeddings and benchmark don't belong together.
     """
     if encoder is None:
+        if evaluator.lists:
+            return Candidates(evaluator.space, evaluator.cells())
         return OpenCandidates(evaluator.space, capacity)
     encoder.check_space(evaluator.space)
     if embeddings is not None:

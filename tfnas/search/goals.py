@@ -4,8 +4,9 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from tfnas.errors import ConfigurationError
-from tfnas.search import DEFAULT_STRATEGY, MakeStrategy, StrategyKind, strategies
+from tfnas.search import DEFAULT_STRATEGY, MakeStrategy, StrategyKind, sized, strategies
 from tfnas.search.objectives import Goals
+from tfnas.search.settings import SurrogateSettings
 
 GOAL_STRATEGIES: dict[str, StrategyKind] = {
     row.name: row
@@ -27,23 +28,28 @@ GOAL_STRATEGIES: dict[str, StrategyKind] = {
 """The strategies for several objectives; a row also takes `goals`, see `objectives.Goals`."""
 
 
-def strategies_for(goals: Goals, names: Sequence[str]) -> Mapping[str, MakeStrategy]:
+def strategies_for(
+    goals: Goals, names: Sequence[str], queries: int, settings: SurrogateSettings
+) -> Mapping[str, MakeStrategy]:
     """Makers of strategies by name: rows of `STRATEGIES`, or of `GOAL_STRATEGIES` where there are several objectives.
 
     Args:
       goals: objectives and limits.
       names: names of rows.
+      queries: budget of every run.
+      settings: settings of strategies with a surrogate.
 
     Raises:
-      ConfigurationError: an unknown name.
+      ConfigurationError: an unknown name, or a setting that no strategy takes.
     """
     if not goals.several:
-        return strategies(names)
+        return sized(strategies(names), queries, settings)
     for name in names:
         if name not in GOAL_STRATEGIES:
             known = ", ".join(GOAL_STRATEGIES)
             raise ConfigurationError(f"strategy {name!r} with several objectives, expected one of {known}")
-    return {name: functools.partial(GOAL_STRATEGIES[name], goals=goals) for name in names}
+    made = sized({name: GOAL_STRATEGIES[name] for name in names}, queries, settings)
+    return {name: functools.partial(make, goals=goals) for name, make in made.items()}
 
 
 def default_strategy(goals: Goals) -> str:

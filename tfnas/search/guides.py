@@ -12,7 +12,7 @@ from tfnas.networks import symbolic
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.predictors.features import GraphFeatures
 from tfnas.proxies.tables import read_scores
-from tfnas.search import MakeStrategy, StrategyKind
+from tfnas.search import MakeStrategy
 from tfnas.search.candidates import CandidateSet
 from tfnas.search.settings import NO_GUIDE, GuideSettings
 from tfnas.search.surrogates import Featurizer, FixedScores, GraphProcess
@@ -24,11 +24,11 @@ SIZES = ("parameters", "multiply_adds")
 _REFERENCE = 1000  # random architectures that decide the scale of features
 
 
-def guided(strategies: Mapping[str, StrategyKind], settings: GuideSettings, queries: int) -> dict[str, MakeStrategy]:
+def guided(strategies: Mapping[str, MakeStrategy], settings: GuideSettings, queries: int) -> dict[str, MakeStrategy]:
     """Makers of strategies by name, of which `evolution` has the guide of the settings.
 
     Args:
-      strategies: rows of `search.STRATEGIES`.
+      strategies: makers of strategies by name, see `search.sized`.
       settings: the guide.
       queries: budget of every run.
 

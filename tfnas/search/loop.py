@@ -32,23 +32,34 @@ class History:
     Attributes:
       rows: queried candidates, int64 `[R, queries]`.
       scores: answers of the benchmark, arrays `[R, queries]`.
+      picks: int64 `[R, queries]`, the query that the strategy would hand over after each query.
     """
 
     rows: np.ndarray
     scores: Scores
+    picks: np.ndarray
 
     @property
     def best(self) -> np.ndarray:
         """int64 `[R]`: the query with the highest validation accuracy, the first of equal queries."""
         return self.scores.validation.argmax(axis=1)
 
+    @property
+    def pick(self) -> np.ndarray:
+        """int64 `[R]`: the query that the strategy hands over."""
+        return self.picks[:, -1]
+
     def at_best(self, values: np.ndarray) -> np.ndarray:
         """Values `[R]` of the best queries, out of `[R, queries]`."""
         return np.take_along_axis(values, self.best[:, None], axis=1)[:, 0]
 
+    def at_pick(self, values: np.ndarray) -> np.ndarray:
+        """Values `[R]` of the queries that are handed over, out of `[R, queries]`."""
+        return np.take_along_axis(values, self.pick[:, None], axis=1)[:, 0]
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays that `read_history` reads back."""
-        return {"rows": self.rows, **dataclasses.asdict(self.scores)}
+        return {"rows": self.rows, "picks": self.picks, **dataclasses.asdict(self.scores)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +164,7 @@ def run_search(
             raise ConfigurationError(
                 f"all of the first {strategy.rows.size} trainings failed, the last: {scores.failure.ravel()[-1]}"
             )
-    return History(strategy.rows, _joined(answers))
+    return History(strategy.rows, _joined(answers), strategy.picks)
 
 
 def run_strategies(
@@ -207,7 +218,8 @@ def read_history(arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> Histor
       CorruptArtefactError: an array is missing.
     """
     try:
-        return History(arrays["rows"], Scores(*(arrays[field.name] for field in dataclasses.fields(Scores))))
+        scores = Scores(*(arrays[field.name] for field in dataclasses.fields(Scores)))
+        return History(arrays["rows"], scores, arrays["picks"])
     except KeyError as error:
         raise CorruptArtefactError(f"{path}: not the history of a search ({error} is missing)") from error
 

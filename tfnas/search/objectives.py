@@ -177,9 +177,8 @@ class Goals:
             raise ConfigurationError(f"none of {len(candidates)} candidates has {limits}")
         if len(rows) == len(candidates):
             return candidates
-        return Candidates(
-            candidates.space, candidates.cells[rows], candidates.embeddings[rows], lambda: _at(candidates.latents, rows)
-        )
+        embeddings = candidates.embeddings[rows] if candidates.embedded else None
+        return Candidates(candidates.space, candidates.cells[rows], embeddings, lambda: _at(candidates.latents, rows))
 
     def keep_in(self, folder: pathlib.Path) -> None:
         """Lets the functions among objectives and limits keep their answers in a folder, and takes earlier answers."""

@@ -1,4 +1,4 @@
-"""Candidates of a space that nobody can list: an architecture gets its row when the search first meets it."""
+"""Candidates of a space that nobody can list: a function gets its row when the search first meets it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +15,8 @@ _ATTEMPTS = 100
 
 class OpenCandidates(CandidateSet):
     """Up to `capacity` architectures of a space that nobody can list, in the order in which a search meets them.
+
+    Architectures that compute the same function share the row of the first, see `Space.functional_hashes`.
 
     >>> from tfnas.spaces import MobileNetV3
     >>> candidates = OpenCandidates(MobileNetV3(), capacity=10)
@@ -58,7 +60,9 @@ class OpenCandidates(CandidateSet):
         raise self._no_list(purpose)
 
     def _no_list(self, purpose: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.space.name} can't be listed, which {purpose} needs; evolution needs no list")
+        return ConfigurationError(
+            f"{self.space.name} can't be listed, which {purpose} needs; additive and evolution need no list"
+        )
 
     def rows_of_cells(self, cells: CellTable) -> np.ndarray:
         """int64 `[n]`: the rows of n valid cells, new ones for cells that were not met before.
@@ -67,7 +71,7 @@ class OpenCandidates(CandidateSet):
           ConfigurationError: there is no room for another architecture.
         """
         rows = []
-        for number, key in enumerate(self.space.canonical_hashes(cells).tolist()):
+        for number, key in enumerate(self.space.functional_hashes(cells).tolist()):
             if key not in self._rows:
                 row = len(self._rows)
                 if row == len(self.cells):
@@ -77,6 +81,16 @@ class OpenCandidates(CandidateSet):
                 self.cells.adjacency[row] = cells.adjacency[number]
             rows.append(self._rows[key])
         return np.array(rows, np.int64)
+
+    @property
+    def functions_count(self) -> int:
+        return len(self)
+
+    def representative(self, rows: np.ndarray) -> np.ndarray:
+        return rows
+
+    def draw_many(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return self.rows_of_cells(self.space.sample(count, rng))
 
     def sample(self, count: int, rng: np.random.Generator) -> CellTable:
         return self.space.sample(count, rng)

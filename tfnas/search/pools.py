@@ -6,10 +6,15 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from tfnas.search.base import Strategy
-from tfnas.search.candidates import CandidateSet
+from tfnas.search.candidates import Candidates, CandidateSet
 
 _PARENTS = 10  # best architectures whose neighbours are judged
 _NEIGHBOURS = 50  # neighbours of each of them
+_LISTED = 8192  # functions up to which a process judges all
+_STRANGERS = 3000  # random candidates of a list
+_OPEN_STRANGERS = 500  # of a space that nobody lists, where each is drawn and described anew
+_BEST = 5  # architectures whose mutants are judged
+_MUTANTS = 100  # mutants of each of them
 _BREEDERS = 20  # best architectures that have children
 _CROSSOVER = 0.3  # share of children with two parents
 
@@ -118,3 +123,67 @@ class Offspring:
                 children.append(candidates.space.mutate(best[first], rng))
         rows = candidates.rows(children)
         return np.unique([*rows[rows >= 0].tolist(), *search.draw(run, strangers)]).astype(np.int64)
+
+
+class Functions:
+    """A candidate of every function that a run was not given yet.
+
+    Args:
+      candidates: listed candidates.
+    """
+
+    capacity = None
+
+    def __init__(self, candidates: Candidates):
+        self._functions = candidates.functions
+
+    def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
+        functions = self._functions
+        return [np.setdiff1d(functions, _given(search, run), assume_unique=True) for run in range(search.runs)]
+
+
+class Vicinity:
+    """Random candidates and mutants of the five best architectures so far, without functions that a run was given.
+
+    The mutants of an architecture are drawn once, by a seed that the architecture decides.
+    """
+
+    capacity = None
+
+    def __init__(self) -> None:
+        self._mutants: dict[int, np.ndarray] = {}
+
+    def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
+        return [self._rows(search, run) for run in range(search.runs)]
+
+    def _rows(self, search: Strategy, run: int) -> np.ndarray:
+        best = search.rows[run, np.argsort(-search.scores[run], kind="stable")[:_BEST]]
+        mutants = [self._mutants_of(search.candidates, row) for row in best.tolist()]
+        count = _STRANGERS if isinstance(search.candidates, Candidates) else _OPEN_STRANGERS
+        strangers = search.candidates.draw_many(count, search.rngs[run])
+        rows = np.unique(search.candidates.representative(np.concatenate([*mutants, strangers])))
+        return np.setdiff1d(rows, _given(search, run), assume_unique=True)
+
+    def _mutants_of(self, candidates: CandidateSet, row: int) -> np.ndarray:
+        if row not in self._mutants:
+            seed = int(candidates.space.canonical_hashes(candidates.cells[[row]])[0])
+            rng, parent = np.random.default_rng(seed), candidates.architecture(row)
+            rows = candidates.rows([candidates.space.mutate(parent, rng) for _ in range(_MUTANTS)])
+            self._mutants[row] = np.unique(rows[rows >= 0])
+        return self._mutants[row]
+
+
+def functions_or_vicinity(candidates: CandidateSet) -> Functions | Vicinity:
+    """All functions of candidates that list up to 8,192 functions, else the vicinity of the best."""
+    if isinstance(candidates, Candidates) and candidates.functions_count <= _LISTED:
+        return Functions(candidates)
+    return Vicinity()
+
+
+def _given(search: Strategy, run: int) -> np.ndarray:
+    return np.unique(search.candidates.representative(np.flatnonzero(search.suggested[run])))
+
+
+def vicinity_capacity(queries: int, runs: int) -> int:
+    """Room for all architectures that `Vicinity` can meet if every query is a generation of its own."""
+    return (queries + _BEST) * runs * (_OPEN_STRANGERS + _MUTANTS + 1)

@@ -40,6 +40,28 @@ class GuideSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class SurrogateSettings:
+    """Strategies with a surrogate.
+
+    Attributes:
+      initial: random queries before the first prediction; by default a quarter of --queries, at most the strategy's own
+        number.
+      blocks: features of the strategy additive, some of latents, operations, paths and graph; by default all that the
+        candidates have.
+
+    Raises:
+      ConfigurationError: `initial` is below 1.
+    """
+
+    initial: int | None = None
+    blocks: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.initial is not None and self.initial < 1:
+            raise ConfigurationError(f"--initial={self.initial}, expected at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
 class WorkerSettings:
     """Processes that train architectures.
 

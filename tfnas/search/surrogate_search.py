@@ -83,7 +83,7 @@ class SurrogateSearch(Strategy):
         mean, stddev = self._model.predict(np.pad(rows, (0, padding)), run)
         merit = self._acquisition(mean[: len(rows)], stddev[: len(rows)], self.scores[run])
         new = np.flatnonzero(~self.suggested[run, rows])
-        return rows[new[_largest(merit[new], size)]].tolist()
+        return rows[new[largest(merit[new], size)]].tolist()
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
@@ -91,7 +91,7 @@ class SurrogateSearch(Strategy):
             self._fit(int(self._learned))
 
 
-def _largest(merit: np.ndarray, count: int) -> np.ndarray:
+def largest(merit: np.ndarray, count: int) -> np.ndarray:
     """Positions of the largest numbers, the largest first, the first of equal numbers first."""
     positions = np.arange(len(merit))
     if count < len(merit):

@@ -275,6 +275,17 @@ class Space(abc.ABC):
         """
         return self.sample(count, seed)
 
+    def components(self, cells: CellTable) -> "list[CellTable]":
+        """The graphs that an architecture consists of, a table each; by default the architecture is one graph."""
+        return [cells]
+
+    def functional_hashes(self, cells: CellTable) -> np.ndarray:
+        """uint64 `[N]` for valid rows: equal only for architectures that compute the same function of their weights.
+
+        By default these are the `canonical_hashes`: the space knows no two architectures that compute the same.
+        """
+        return self.canonical_hashes(cells)
+
     def lacks(self, cells: CellTable, operation: str) -> np.ndarray:
         """bool `[N]`: which rows have an operation of the space on no vertex."""
         return (cells.operations != self.operations.index(operation)).all(axis=1)

@@ -113,6 +113,10 @@ class NASBench301(Space):
         normal, reduction = (self._darts.canonical_hashes(half) for half in _split(cells))
         return normal * np.uint64(0x9E3779B97F4A7C15) + reduction  # an odd factor, so no information is lost
 
+    def components(self, cells: CellTable) -> list[CellTable]:
+        """The normal and the reduction cells."""
+        return _split(cells)
+
     def cells(self, architecture: Architecture) -> list[Architecture]:
         """The normal and the reduction cell."""
         names, adjacency = architecture.operations, architecture.adjacency

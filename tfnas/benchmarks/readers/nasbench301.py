@@ -45,6 +45,8 @@ class SurrogateEvaluator(Evaluator):
       CorruptArtefactError: a folder does not exist.
     """
 
+    lists = False
+
     def __init__(self, performance_model: artefacts.PathLike, runtime_model: artefacts.PathLike | None = None):
         self.space = NASBench301()
         try:

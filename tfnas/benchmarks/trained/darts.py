@@ -240,6 +240,8 @@ class DartsEvaluator(TrainedEvaluator):
       cache: path of a `TrialLog`; see `TrainedEvaluator`.
     """
 
+    lists = False
+
     def __init__(
         self,
         data: ImageData,

@@ -149,6 +149,11 @@ def open_encoder(folder: artefacts.PathLike | None, space: Space) -> SavedCellEn
     return encoder
 
 
+def ships(space: Space) -> bool:
+    """Whether an arch2vec encoder of the space ships."""
+    return (SHIPPED / f"arch2vec_{space.name}").is_dir()
+
+
 def write_embedding_table(
     folder: artefacts.PathLike, encoder: SavedCellEncoder, cells: CellTable, values: np.ndarray
 ) -> None:

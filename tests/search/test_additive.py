@@ -1,0 +1,150 @@
+"""The additive process against exact inversion, and the search that it guides."""
+
+import numpy as np
+import pytest
+
+from tests.search.test_strategies import drive, score
+from tfnas.errors import ConfigurationError
+from tfnas.search import Candidates, OpenCandidates
+from tfnas.search.additive import AdditiveSearch
+from tfnas.search.additive_process import AdditiveProcess
+from tfnas.search.pools import Functions, Vicinity, functions_or_vicinity
+from tfnas.spaces import MobileNetV3, NASBench101, NASBench201
+
+
+@pytest.fixture(scope="module")
+def process(candidates):
+    rows = np.random.default_rng(0).permutation(len(candidates))[:50].reshape(2, 25)
+    return AdditiveProcess(candidates).fit(rows, score(candidates, rows)), rows
+
+
+def covariance(process, run, first, second):
+    blocks = [process._features(rows) for rows in (first, second)]
+    return np.tensordot(process.weights[run], process._kernels(*blocks).astype(float), 1)
+
+
+def test_prediction_by_inversion(process, candidates):
+    model, rows = process
+    new = np.arange(100, 140)
+    for run in range(2):
+        prior = covariance(model, run, rows[run], rows[run]) + model.noise[run] * np.eye(25)
+        cross = covariance(model, run, rows[run], new)
+        expected = covariance(model, run, new, new) - cross.T @ np.linalg.solve(prior, cross)
+        mean, stddev = model.predict(new, run)
+        np.testing.assert_allclose(stddev**2, np.diag(expected), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(mean, model.mean(new, run), atol=1e-4)
+
+
+def test_a_believed_score_is_an_example_with_its_mean(process):
+    """Two believed candidates leave what an exact process with two more examples has."""
+    model, rows = process
+    new = np.arange(100, 140)
+    posterior = model.posterior(new, 0)
+    means = posterior.mean.copy()
+    for number in (3, 17):
+        posterior.believe(number)
+    examples = np.concatenate([rows[0], new[[3, 17]]])
+    prior = covariance(model, 0, examples, examples) + model.noise[0] * np.eye(27)
+    cross = covariance(model, 0, examples, new)
+    expected = covariance(model, 0, new, new) - cross.T @ np.linalg.solve(prior, cross)
+    np.testing.assert_allclose(posterior.variance, np.diag(expected), rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(posterior.mean, means)
+
+
+def test_blocks(candidates):
+    assert AdditiveProcess(candidates).blocks == ("operations", "paths", "graph")
+    with_latents = Candidates(candidates.space, candidates.cells, candidates.embeddings, candidates.embeddings)
+    assert AdditiveProcess(with_latents).blocks == ("operations", "paths", "graph", "latents")
+    assert AdditiveProcess(with_latents, ["latents"]).blocks == ("latents",)
+    with pytest.raises(ConfigurationError, match="no latents, expected blocks operations, paths, graph"):
+        AdditiveProcess(candidates, ["latents"])
+
+
+def test_no_function_is_asked_for_twice(candidates):
+    some = Candidates(candidates.space, candidates.cells[:120], candidates.embeddings[:120])
+    functions = len(set(candidates.space.functional_hashes(some.cells).tolist()))
+    assert functions < 120
+    rows = drive(AdditiveSearch(some, [0, 1]), functions)
+    for run in rows:
+        assert len(set(candidates.space.functional_hashes(some.cells[run]).tolist())) == functions
+    strategy = AdditiveSearch(some, [0, 1])
+    drive(strategy, functions)
+    with pytest.raises(ConfigurationError, match=f"all {functions} candidates"):
+        strategy.suggest(1)
+
+
+def test_beats_evolution_and_random(candidates):
+    from tfnas.search import STRATEGIES
+
+    best = {
+        name: score(candidates, drive(STRATEGIES[name](candidates, range(5)), 40)).max(axis=1).mean()
+        for name in ("additive", "evolution", "random")
+    }
+    assert best["additive"] > best["evolution"] > best["random"] - 0.05
+
+
+def test_suggestions_that_wait_for_scores_are_not_repeated_and_change_the_next(candidates):
+    def started():
+        strategy = AdditiveSearch(candidates, [5])
+        drive(strategy, 20)
+        return strategy
+
+    strategy = started()
+    first = strategy.suggest(1)
+    second = strategy.suggest(1)
+    batch = started()
+    batch.batch = 2
+    np.testing.assert_array_equal(np.concatenate([first, second], axis=1), batch.suggest(2))
+
+
+def test_picks_are_the_best_means(candidates):
+    strategy = AdditiveSearch(candidates, [1, 2], initial=6)
+    noise = np.random.default_rng(0)
+    while strategy.rows.shape[1] < 20:
+        rows = strategy.suggest(20)
+        strategy.update(rows, score(candidates, rows) + noise.normal(0, 0.05, rows.shape))
+    assert strategy.picks.shape == (2, 20)
+    for run in range(2):
+        assert strategy.picks[run, -1] == strategy._process.mean(strategy.rows[run], run).argmax()
+    np.testing.assert_array_equal(strategy.picks[:, 4], strategy.scores[:, :5].argmax(axis=1))
+
+
+def test_open_spaces_and_large_lists(candidates):
+    assert isinstance(functions_or_vicinity(candidates), Functions)
+    space = MobileNetV3()
+    open_candidates = OpenCandidates(space, 100_000)
+    strategy = AdditiveSearch(open_candidates, [3], initial=5)
+    assert isinstance(strategy._pool, Vicinity)
+    for _ in range(8):
+        rows = strategy.suggest(5)
+        strategy.update(rows, (open_candidates.cells.operations[rows] % 3 == 0).mean(axis=-1))
+    assert len(set(strategy.rows[0].tolist())) == strategy.rows.shape[1]
+    assert strategy.scores[0, 5:].mean() > strategy.scores[0, :5].mean()
+
+
+def test_mutants_belong_to_the_pool_of_their_parent():
+    space = NASBench101()
+    cells = space.sample(9000, 0)
+    candidates = Candidates(space, cells, np.zeros((9000, 1), np.float32))
+    pool = Vicinity()
+    mutants = pool._mutants_of(candidates, 17)
+    np.testing.assert_array_equal(mutants, Vicinity()._mutants_of(candidates, 17))
+    assert 17 not in mutants
+
+
+def test_equal_functions_share_a_row_where_nobody_lists_them():
+    space = NASBench201()
+    cells = space.from_strings(
+        [
+            "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
+            "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
+        ]
+    )
+    assert OpenCandidates(space, 10).rows_of_cells(cells).tolist() == [0, 0]
+
+
+def test_bad_settings(candidates):
+    with pytest.raises(ConfigurationError, match="initial=0"):
+        AdditiveSearch(candidates, [0], initial=0)
+    with pytest.raises(ConfigurationError, match="batch=0"):
+        AdditiveSearch(candidates, [0], batch=0)

@@ -1,0 +1,106 @@
+"""Gaussian processes whose covariance is a weighted sum of given kernels; the likelihood decides the weights.
+
+References:
+  Duvenaud et al. 2011, "Additive Gaussian Processes".
+  Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", equations 2.25, 2.26, 2.30 and 5.9.
+"""
+
+import dataclasses
+
+import numpy as np
+import scipy.linalg
+import scipy.optimize
+import scipy.stats
+
+_JITTER = 1e-4
+_PRIOR = 0.02  # weight of the squared logarithms of weights and noise: a deviation of 5
+_START = (0.5, 0.3)  # weights of kernels, variance of the noise
+_BOUNDS = (-9.0, 5.0)  # of the logarithms
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelMixture:
+    """A process that has learned n targets.
+
+    Attributes:
+      weights: float64 `[K]`, weights of the kernels.
+      noise: variance of the noise.
+      root: float64 `[n, n]`, lower Cholesky factor of the covariance of the targets.
+      solution: float64 `[n]`, inverse covariance times targets.
+    """
+
+    weights: np.ndarray
+    noise: float
+    root: np.ndarray
+    solution: np.ndarray
+
+    @classmethod
+    def fit(
+        cls, grams: np.ndarray, targets: np.ndarray, start: "KernelMixture | None" = None, iterations: int = 60
+    ) -> "KernelMixture":
+        """The process whose weights and noise maximise the marginal likelihood times a broad prior.
+
+        Args:
+          grams: float64 `[K, n, n]`, kernels between the examples.
+          targets: float64 `[n]`, with mean 0 and deviation 1.
+          start: a process whose weights and noise the search for the maximum starts from; by default 0.5 and 0.3.
+          iterations: largest number of iterations of L-BFGS.
+        """
+        flat = grams.reshape(len(grams), -1)
+        known = np.append(np.full(len(grams), _START[0]), _START[1])
+        if start is not None:
+            known = np.append(start.weights, start.noise)
+        solution = scipy.optimize.minimize(
+            _loss,
+            np.clip(np.log(known), *_BOUNDS),
+            args=(flat, targets),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[_BOUNDS] * len(known),
+            options={"maxiter": iterations},
+        )
+        weights, noise = np.exp(solution.x[:-1]), float(np.exp(solution.x[-1])) + _JITTER
+        return cls.of(grams, targets, weights, noise)
+
+    @classmethod
+    def of(cls, grams: np.ndarray, targets: np.ndarray, weights: np.ndarray, noise: float) -> "KernelMixture":
+        """The process of given weights and noise; see `fit`."""
+        covariance = np.tensordot(weights, grams, 1)
+        covariance.flat[:: len(targets) + 1] += noise
+        root = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+        return cls(weights, noise, root, scipy.linalg.cho_solve((root, True), targets, check_finite=False))
+
+    def explained(self, cross: np.ndarray) -> np.ndarray:
+        """float64 `[n, m]`: the inverse root times covariances `[n, m]` of examples and points.
+
+        The product of two columns is what the targets explain of the covariance of two points.
+        """
+        return scipy.linalg.solve_triangular(self.root, cross, lower=True, check_finite=False)
+
+
+def normal_scores(targets: np.ndarray) -> np.ndarray:
+    """Normal quantiles at the ranks of targets `[..., n]` along the last axis; equal targets share a rank."""
+    ranks = scipy.stats.rankdata(targets, axis=-1)
+    return scipy.stats.norm.ppf((ranks - 0.5) / targets.shape[-1])
+
+
+def plotting_positions(count: int) -> np.ndarray:
+    """float64 `[count]`: the normal scores of distinct targets in ascending order."""
+    return scipy.stats.norm.ppf((np.arange(count) + 0.5) / count)
+
+
+def _loss(logs: np.ndarray, grams: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+    """Negative log posterior of the logarithms of weights and noise, and its gradient."""
+    count = len(targets)
+    values = np.exp(logs)
+    covariance = (values[:-1] @ grams).reshape(count, count)
+    covariance.flat[:: count + 1] += values[-1] + _JITTER
+    root = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+    inverse, _ = scipy.linalg.lapack.dpotri(root, lower=1)
+    lower = np.tril(inverse, -1)
+    inverse = lower + lower.T + np.diag(np.diag(inverse))
+    solved = inverse @ targets
+    loss = 0.5 * targets @ solved + np.log(np.diag(root)).sum() + _PRIOR * logs @ logs
+    slope = 0.5 * (inverse - np.outer(solved, solved))
+    gradient = np.append(grams @ slope.ravel(), np.trace(slope)) * values
+    return float(loss), gradient + 2 * _PRIOR * logs

@@ -1,0 +1,254 @@
+"""The additive Gaussian process of a search: blocks of features of candidates, whose weights the scores decide.
+
+References:
+  Duvenaud et al. 2011, "Additive Gaussian Processes".
+  Ginsbourger et al. 2010, "Kriging Is Well-Suited to Parallelize Optimization", section 4, for `Posterior.believe`.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import numpy as np
+from scipy.spatial.distance import pdist
+
+from tfnas.errors import ConfigurationError
+from tfnas.predictors import cell_features
+from tfnas.predictors.kernel_mixture import KernelMixture, normal_scores
+from tfnas.runtime import in_threads
+from tfnas.search.candidates import Candidates, CandidateSet
+
+LATENTS = "latents"
+BLOCKS = (LATENTS, *cell_features.BLOCKS)
+"""Names of blocks: the latents of every vertex, by the candidates' encoder, and the blocks of `CellFeatures`."""
+
+_REFERENCE = 3000  # candidates that decide the scales of features
+_PAIRED = 1000  # of them, those whose distances decide the length scales
+_ITERATIONS = 15  # of L-BFGS, which starts from the last weights
+_LEAST_VARIANCE = 1e-8
+
+
+class RowFeatures:
+    """Blocks of features of candidates by row; the features of a candidate are computed once.
+
+    Args:
+      count: number of rows.
+      featurize: function from rows int64 `[n]` to blocks float `[n, D_b]`.
+    """
+
+    def __init__(self, count: int, featurize: Callable[[np.ndarray], list[np.ndarray]]):
+        self._featurize = featurize
+        self._positions = np.full(count, -1, np.int64)
+        self._blocks: list[np.ndarray] = []
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Blocks `[n, D_b]` of rows `[n]`."""
+        with self._lock:
+            new = np.unique(rows[self._positions[rows] < 0])
+            if len(new) or not self._blocks:
+                self._append(new, self._featurize(new))
+            blocks = self._blocks
+        positions = self._positions[rows]
+        return [block[positions] for block in blocks]
+
+    def _append(self, rows: np.ndarray, computed: list[np.ndarray]) -> None:
+        count = self._used + len(rows)
+        if not self._blocks or count > len(self._blocks[0]):
+            room = max(2 * self._used, count)
+            before = self._blocks or computed
+            self._blocks = [
+                np.concatenate([old[: self._used], np.empty((room - self._used, old.shape[1]), new.dtype)])
+                for old, new in zip(before, computed, strict=True)
+            ]
+        for block, new in zip(self._blocks, computed, strict=True):
+            block[self._used : count] = new
+        self._positions[rows] = np.arange(self._used, count)
+        self._used = count
+
+
+class Posterior:
+    """What a process says of m candidates together.
+
+    Args:
+      mean: float64 `[m]`, in normal scores of the run's scores.
+      variance: float64 `[m]`, without noise.
+      noise: variance of the noise.
+      explained: float64 `[n, m]`, see `KernelMixture.explained`.
+      prior: function from the number of a candidate to its prior covariances with all, `[m]`.
+
+    Attributes:
+      mean: float64 `[m]`.
+      variance: float64 `[m]`.
+    """
+
+    def __init__(
+        self,
+        mean: np.ndarray,
+        variance: np.ndarray,
+        noise: float,
+        explained: np.ndarray,
+        prior: Callable[[int], np.ndarray],
+    ):
+        self.mean, self.variance = mean, variance
+        self._noise, self._explained, self._prior = noise, explained, prior
+
+    @property
+    def stddev(self) -> np.ndarray:
+        """float64 `[m]`, above 0."""
+        return np.sqrt(np.maximum(self.variance, _LEAST_VARIANCE))
+
+    def believe(self, number: int) -> None:
+        """Takes the mean of a candidate for its score: means stay, uncertainty around the candidate shrinks."""
+        covariance = self._prior(number) - self._explained.T @ self._explained[:, number]
+        row = covariance / np.sqrt(max(self.variance[number], _LEAST_VARIANCE) + self._noise)
+        self._explained = np.concatenate([self._explained, row[None]])
+        self.variance = self.variance - row**2
+
+
+class AdditiveProcess:
+    """Gaussian processes of R runs on blocks of features; inputs are rows of candidates.
+
+    Every block has a linear and a squared exponential kernel, the latter with the median distance of reference
+    candidates as length scale. Scores enter as normal scores of their ranks within a run. The weights of the kernels
+    and the noise maximise the marginal likelihood times a broad prior, from the weights of the run's last fit.
+
+    Args:
+      candidates: architectures that are judged.
+      blocks: names of blocks in `BLOCKS`; by default all that the candidates have.
+
+    Attributes:
+      blocks: names of the blocks.
+      weights: float64 `[R, 2 blocks]`, weights of the linear kernels, then of the smooth kernels; known after `fit`.
+      noise: float64 `[R]`, variance of the noise; known after `fit`.
+
+    Raises:
+      ConfigurationError: an unknown block, or latents of candidates without latents.
+    """
+
+    weights: np.ndarray
+    noise: np.ndarray
+
+    def __init__(self, candidates: CandidateSet, blocks: Sequence[str] | None = None):
+        reference, self.blocks, self._features = _features(candidates, blocks)
+        self._lengths = [
+            float(np.median(distances[distances > 1e-9])) if (distances := pdist(block, "sqeuclidean")).any() else 1.0
+            for block in reference
+        ]
+        self._mixtures: list[KernelMixture] = []
+        self._rows = np.zeros((0, 0), np.int64)
+
+    def prepare(self, rows: np.ndarray) -> None:
+        """Computes features of rows `[m]` that will be asked about, all at once."""
+        self._features(np.unique(rows))
+
+    def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
+        """Learns targets `[R, n]` of rows `[R, n]`."""
+        self._rows, scores = rows, normal_scores(targets)
+        known: Sequence[KernelMixture | None] = self._mixtures or [None] * len(rows)
+        self.prepare(rows)
+
+        def fitted(run: int) -> KernelMixture:
+            return KernelMixture.fit(self._gram(run), scores[run], known[run], _ITERATIONS)
+
+        return self._set(in_threads(fitted, range(len(rows))))
+
+    def restore(self, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, noise: np.ndarray) -> Self:
+        """Takes the state of `fit` with the same rows and targets, which gave these weights and this noise."""
+        self._rows, scores = rows, normal_scores(targets)
+        return self._set(
+            [
+                KernelMixture.of(self._gram(run), scores[run], weights[run], float(noise[run]))
+                for run in range(len(rows))
+            ]
+        )
+
+    def mean(self, rows: np.ndarray, run: int = 0) -> np.ndarray:
+        """Predictive means of rows `[m]`, in normal scores, float64 `[m]`."""
+        mixture = self._mixtures[run]
+        examples, blocks = self._features(self._rows[run]), self._features(rows)
+        weights = np.outer(mixture.weights, mixture.solution).astype(np.float32)
+        return np.einsum("kn,knm->m", weights, self._kernels(examples, blocks)).astype(np.float64)
+
+    def posterior(self, rows: np.ndarray, run: int = 0) -> Posterior:
+        """Predictive distribution of the noiseless normal scores of rows `[m]`."""
+        mixture, blocks = self._mixtures[run], self._features(rows)
+        cross = np.tensordot(mixture.weights, self._kernels(self._features(self._rows[run]), blocks), 1)
+        explained = mixture.explained(cross)
+        squares = np.stack([(block.astype(np.float64) ** 2).sum(axis=1) for block in blocks])
+        prior = mixture.weights[: len(blocks)] @ squares + mixture.weights[len(blocks) :].sum()
+
+        def covariances(number: int) -> np.ndarray:
+            kernels = self._kernels([block[[number]] for block in blocks], blocks)
+            return np.tensordot(mixture.weights, kernels, 1)[0]
+
+        return Posterior(
+            mixture.solution @ cross, prior - (explained**2).sum(axis=0), mixture.noise, explained, covariances
+        )
+
+    def predict(self, rows: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation without noise, in normal scores, float64 `[m]` each, of rows `[m]`."""
+        posterior = self.posterior(rows, run)
+        return posterior.mean, posterior.stddev
+
+    def _set(self, mixtures: list[KernelMixture]) -> Self:
+        self._mixtures = mixtures
+        self.weights = np.stack([mixture.weights for mixture in mixtures])
+        self.noise = np.array([mixture.noise for mixture in mixtures])
+        return self
+
+    def _gram(self, run: int) -> np.ndarray:
+        examples = self._features(self._rows[run])
+        return self._kernels(examples, examples).astype(np.float64)
+
+    def _kernels(self, first: list[np.ndarray], second: list[np.ndarray]) -> np.ndarray:
+        """float32 `[2 blocks, n, m]`."""
+        count = len(first)
+        kernels = np.empty((2 * count, len(first[0]), len(second[0])), np.float32)
+        for number, (a, b, length) in enumerate(zip(first, second, self._lengths, strict=True)):
+            linear, smooth = kernels[number], kernels[count + number]
+            np.matmul(a, b.T, out=linear)
+            np.multiply(linear, 2, out=smooth)
+            smooth -= np.einsum("nd,nd->n", a, a)[:, None]
+            smooth -= np.einsum("nd,nd->n", b, b)
+            np.minimum(smooth, 0, out=smooth)
+            smooth /= 2 * length
+            np.exp(smooth, out=smooth)
+        return kernels
+
+
+def _features(
+    candidates: CandidateSet, blocks: Sequence[str] | None
+) -> tuple[list[np.ndarray], tuple[str, ...], RowFeatures]:
+    """Features of some reference candidates, the names of their blocks, and the features of all candidates by row."""
+    rng = np.random.default_rng(0)
+    latents = candidates.latents if isinstance(candidates, Candidates) else None
+    if blocks is None:
+        blocks = BLOCKS if latents is not None else BLOCKS[1:]
+    if LATENTS in blocks and latents is None:
+        raise ConfigurationError(f"the candidates have no {LATENTS}, expected blocks {', '.join(BLOCKS[1:])}")
+    listed = isinstance(candidates, Candidates)
+    if listed:
+        rows = np.sort(rng.permutation(candidates.functions)[:_REFERENCE])
+        reference = candidates.cells[rows]
+    else:
+        reference = candidates.sample(_REFERENCE, rng)
+    names = [name for name in blocks if name != LATENTS]
+    cells = cell_features.CellFeatures(candidates.space, reference, names) if names else None
+    paired = reference[:: -(-len(reference) // _PAIRED)]
+    known = [] if cells is None else cells.transform(paired)
+    tables: list[np.ndarray] = []
+    if LATENTS in blocks:
+        scaled = cell_features.Scale.of(latents[rows])(latents)
+        tables, known = [scaled], [*known, scaled[rows[:: -(-len(rows) // _PAIRED)]]]
+
+    def featurize(rows: np.ndarray) -> list[np.ndarray]:
+        computed = [] if cells is None else cells.transform(candidates.cells[rows])
+        return [*computed, *(table[rows] for table in tables)]
+
+    return (
+        known,
+        (*(cells.names if cells else ()), *([LATENTS] if tables else [])),
+        RowFeatures(len(candidates), featurize),
+    )
