@@ -180,7 +180,7 @@ def test_scalarisations_by_hand():
 def test_strategies_of_several_objectives(few, name, tmp_path):
     """Distinct rows; a run is the same alone and among others; a strategy that was stopped goes on as if it was not."""
     settings = goals(name != "parego")
-    make = strategies_for(settings, [name])[name]
+    make = strategies_for(settings, [name], 100)[name]
     whole = drive(make(few, [7, 8]), 26)
     assert whole.shape == (2, 26)
     assert all(len(set(run)) == 26 for run in whole.tolist())
@@ -206,7 +206,7 @@ def test_better_than_random(candidates, few, name, queries):
     reference = np.nanmin(gains, axis=0) - [0.01, 1]
     means = {}
     for strategy in ("random", name):
-        rows = drive(strategies_for(both, [strategy])[strategy](chosen, range(5)), queries)
+        rows = drive(strategies_for(both, [strategy], 100)[strategy](chosen, range(5)), queries)
         means[strategy] = np.mean([pareto.hypervolume(gains[run], reference) for run in rows])
     assert means[name] > means["random"]
 
@@ -259,8 +259,8 @@ def test_one_objective_with_a_limit_takes_every_strategy(digits):
 
 def test_strategies_that_do_not_suit():
     with pytest.raises(ConfigurationError, match="'bo' with several objectives, expected one of random, nsga2"):
-        strategies_for(goals(), ["bo"])
+        strategies_for(goals(), ["bo"], 100)
     three = Goals((*goals().objectives, Objective("more", True, True, convolutions)))
     assert (default_strategy(goals()), default_strategy(three)) == ("ehvi", "parego")
     with pytest.raises(ConfigurationError, match="'ehvi' takes two objectives, not accuracy, convolutions, more"):
-        strategies_for(three, ["ehvi"])["ehvi"](OpenCandidates(SPACE), [1])
+        strategies_for(three, ["ehvi"], 100)["ehvi"](OpenCandidates(SPACE), [1])

@@ -109,11 +109,6 @@ def capacity(queries: int, runs: int) -> int:
     return max(guided.capacity(queries, runs), pools.vicinity_capacity(queries, runs))
 
 
-def capacity(queries: int, runs: int) -> int:
-    """Room for all architectures that the strategies can meet in a space that nobody lists."""
-    return max(guided.capacity(queries, runs), pools.vicinity_capacity(queries, runs))
-
-
 def encoder_of(
     evaluator: Evaluator, folder: artefacts.PathLike | None, embeddings: artefacts.PathLike | None = None
 ) -> SavedCellEncoder | None:

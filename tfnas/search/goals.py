@@ -29,7 +29,7 @@ GOAL_STRATEGIES: dict[str, StrategyKind] = {
 
 
 def strategies_for(
-    goals: Goals, names: Sequence[str], queries: int, settings: SurrogateSettings
+    goals: Goals, names: Sequence[str], queries: int, settings: SurrogateSettings | None = None
 ) -> Mapping[str, MakeStrategy]:
     """Makers of strategies by name: rows of `STRATEGIES`, or of `GOAL_STRATEGIES` where there are several objectives.
 
@@ -37,7 +37,7 @@ def strategies_for(
       goals: objectives and limits.
       names: names of rows.
       queries: budget of every run.
-      settings: settings of strategies with a surrogate.
+      settings: settings of strategies with a surrogate; see `sized`.
 
     Raises:
       ConfigurationError: an unknown name, or a setting that no strategy takes.
