@@ -2,23 +2,25 @@
 
 References:
   Duvenaud et al. 2011, "Additive Gaussian Processes".
+  Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", equations 2.25, 2.26, 2.30 and 5.9.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
 from scipy.spatial.distance import cdist
 
 from tfnas.errors import ConfigurationError
-from tfnas.predictors.kernel_mixture import KernelMixture, normal_scores, plotting_positions
-from tfnas.runtime import in_threads
+from tfnas.predictors.kernel_mixture import BOUNDS, JITTER, PRIOR, START, normal_scores, plotting_positions
 
 _CHUNK = 4096
 Blocks = Sequence[np.ndarray]
 
 
 class AdditiveGP:
-    """R regressions of the same shape.
+    """R regressions of the same shape in one tensor program.
 
     Every block of features has a linear and a squared exponential kernel, the latter with the median distance of its
     examples as length scale. Labels enter as normal scores of their ranks, so that a few failed trainings do not decide
@@ -41,7 +43,7 @@ class AdditiveGP:
     noise: np.ndarray
 
     def __init__(self, iterations: int = 60):
-        self._iterations = iterations
+        self._iterations = tf.constant(iterations)
 
     def fit(self, inputs: Blocks, targets: np.ndarray) -> "AdditiveGP":
         """Fits to R sets of n labelled examples.
@@ -61,14 +63,17 @@ class AdditiveGP:
         self._labels = np.sort(targets, axis=1)
         scores = normal_scores(targets)
         self._scales = [_median_distances(block) for block in self._examples]
-
-        def fitted(run: int) -> KernelMixture:
-            grams = self._gram(run, [block[run] for block in self._examples])
-            return KernelMixture.fit(grams, scores[run], iterations=self._iterations)
-
-        self._processes = in_threads(fitted, range(len(targets)))
-        self.weights = np.stack([process.weights for process in self._processes])
-        self.noise = np.array([process.noise for process in self._processes])
+        grams = tf.constant(
+            np.stack([self._gram(run, [block[run] for block in self._examples]) for run in range(len(targets))])
+        )  # [R, kernels, n, n]
+        start = np.log(np.append(np.full(grams.shape[1], START[0]), START[1]))
+        starts = tf.constant(np.tile(start, (len(targets), 1)))
+        logarithms = _maximise(starts, grams, tf.constant(scores), self._iterations).numpy()
+        self.weights, self.noise = np.exp(logarithms[:, :-1]), np.exp(logarithms[:, -1]) + JITTER
+        covariance = np.einsum("rk,rkij->rij", self.weights, grams.numpy())
+        covariance += self.noise[:, None, None] * np.eye(targets.shape[1])
+        self._root = np.linalg.cholesky(covariance)
+        self._solution = np.linalg.solve(covariance, scores[..., None])[..., 0]
         return self
 
     def predict(self, inputs: Blocks, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -78,16 +83,15 @@ class AdditiveGP:
           inputs: blocks of features, float `[m, D_b]` each.
           run: number of the regression that predicts.
         """
-        process, means, deviations = self._processes[run], [np.zeros(0)], [np.zeros(0)]
-        weights = process.weights
+        weights, means, deviations = self.weights[run], [np.zeros(0)], [np.zeros(0)]
         for start in range(0, len(inputs[0]), _CHUNK):
             blocks = [np.asarray(block[start : start + _CHUNK], np.float64) for block in inputs]
             cross = np.tensordot(weights, self._gram(run, blocks), 1)
             linear = sum(weight * (block**2).sum(axis=1) for weight, block in zip(weights, blocks, strict=False))
             prior = linear + weights[len(blocks) :].sum()
-            explained = process.explained(cross.T)
-            means.append(cross @ process.solution)
-            deviations.append(np.sqrt(np.maximum(prior - (explained**2).sum(axis=0), 0) + process.noise))
+            explained = np.linalg.solve(self._root[run], cross.T)
+            means.append(cross @ self._solution[run])
+            deviations.append(np.sqrt(np.maximum(prior - (explained**2).sum(axis=0), 0) + self.noise[run]))
         return np.concatenate(means), np.concatenate(deviations)
 
     def to_labels(self, scores: np.ndarray, run: int = 0) -> np.ndarray:
@@ -118,3 +122,21 @@ def _median_distances(block: np.ndarray) -> np.ndarray:
     """`[R]`: median of the positive squared distances, or 1."""
     distances = [cdist(rows, rows, "sqeuclidean") for rows in block]
     return np.array([np.median(row[row > 1e-12]) if (row > 1e-12).any() else 1.0 for row in distances])
+
+
+@tf.function(reduce_retracing=True)
+def _maximise(start: tf.Tensor, grams: tf.Tensor, scores: tf.Tensor, iterations: tf.Tensor) -> tf.Tensor:
+    def loss(logs: tf.Tensor) -> tf.Tensor:
+        weights, noise = tf.exp(logs[:, :-1]), tf.exp(logs[:, -1]) + JITTER
+        covariance = tf.einsum("rk,rkij->rij", weights, grams)
+        covariance = tf.linalg.set_diag(covariance, tf.linalg.diag_part(covariance) + noise[:, None])
+        root = tf.linalg.cholesky(covariance)
+        solved = tf.linalg.triangular_solve(root, scores[..., None])[..., 0]
+        evidence = 0.5 * tf.reduce_sum(solved**2, 1) + tf.reduce_sum(tf.math.log(tf.linalg.diag_part(root)), 1)
+        return evidence + PRIOR * tf.reduce_sum(logs**2, 1)
+
+    def value_and_gradient(logs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tfp.math.value_and_gradient(loss, tf.clip_by_value(logs, *BOUNDS))
+
+    solution = tfp.optimizer.lbfgs_minimize(value_and_gradient, start, max_iterations=iterations)
+    return tf.clip_by_value(solution.position, *BOUNDS)

@@ -308,10 +308,11 @@ def subsets(names: Sequence[str], codes: Sequence[int]) -> list[list[int]]:
 
     Args:
       names: names of the operations.
-      codes: their codes.
+      codes: codes of the operations.
 
-    >>> subsets(["max_pool_3x3", "skip_connect"], [3, 5])
-    [[3], [5], [3, 5]]
+    Example:
+      >>> subsets(["max_pool_3x3", "skip_connect"], [3, 5])
+      [[3], [5], [3, 5]]
     """
     if len(codes) <= _ALL_SUBSETS:
         sizes = range(1, len(codes) + 1)

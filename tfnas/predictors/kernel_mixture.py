@@ -12,10 +12,14 @@ import scipy.linalg
 import scipy.optimize
 import scipy.stats
 
-_JITTER = 1e-4
-_PRIOR = 0.02  # weight of the squared logarithms of weights and noise: a deviation of 5
-_START = (0.5, 0.3)  # weights of kernels, variance of the noise
-_BOUNDS = (-9.0, 5.0)  # of the logarithms
+JITTER = 1e-4
+"""Least variance of the noise."""
+PRIOR = 0.02
+"""Weight of the squared logarithms of weights and noise: a deviation of 5."""
+START = (0.5, 0.3)
+"""Weights of kernels and variance of the noise that the search for a maximum starts from."""
+BOUNDS = (-9.0, 5.0)
+"""Bounds of the logarithms of weights and noise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +51,19 @@ class KernelMixture:
           iterations: largest number of iterations of L-BFGS.
         """
         flat = grams.reshape(len(grams), -1)
-        known = np.append(np.full(len(grams), _START[0]), _START[1])
+        known = np.append(np.full(len(grams), START[0]), START[1])
         if start is not None:
             known = np.append(start.weights, start.noise)
         solution = scipy.optimize.minimize(
             _loss,
-            np.clip(np.log(known), *_BOUNDS),
+            np.clip(np.log(known), *BOUNDS),
             args=(flat, targets),
             jac=True,
             method="L-BFGS-B",
-            bounds=[_BOUNDS] * len(known),
+            bounds=[BOUNDS] * len(known),
             options={"maxiter": iterations},
         )
-        weights, noise = np.exp(solution.x[:-1]), float(np.exp(solution.x[-1])) + _JITTER
+        weights, noise = np.exp(solution.x[:-1]), float(np.exp(solution.x[-1])) + JITTER
         return cls.of(grams, targets, weights, noise)
 
     @classmethod
@@ -94,13 +98,13 @@ def _loss(logs: np.ndarray, grams: np.ndarray, targets: np.ndarray) -> tuple[flo
     count = len(targets)
     values = np.exp(logs)
     covariance = (values[:-1] @ grams).reshape(count, count)
-    covariance.flat[:: count + 1] += values[-1] + _JITTER
+    covariance.flat[:: count + 1] += values[-1] + JITTER
     root = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
     inverse, _ = scipy.linalg.lapack.dpotri(root, lower=1)
     lower = np.tril(inverse, -1)
     inverse = lower + lower.T + np.diag(np.diag(inverse))
     solved = inverse @ targets
-    loss = 0.5 * targets @ solved + np.log(np.diag(root)).sum() + _PRIOR * logs @ logs
+    loss = 0.5 * targets @ solved + np.log(np.diag(root)).sum() + PRIOR * logs @ logs
     slope = 0.5 * (inverse - np.outer(solved, solved))
     gradient = np.append(grams @ slope.ravel(), np.trace(slope)) * values
-    return float(loss), gradient + 2 * _PRIOR * logs
+    return float(loss), gradient + 2 * PRIOR * logs
