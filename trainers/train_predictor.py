@@ -1,7 +1,7 @@
 """Trains a predictor of accuracies on embeddings of computation graphs, and exports it.
 
   tfnas train_predictor --benchmarks=nasbench101:5000,nasbench201_cifar10:5000 --output_dir=OUT
-  tfnas train_predictor --benchmarks=digits201:500:validation_accuracy_curve_12 --output_dir=OUT
+  tfnas train_predictor --benchmarks=digits201:500:validation_accuracy_12 --output_dir=OUT
   tfnas train_predictor --corpus=CORPUS --target=my_family --labels=50 --output_dir=OUT
 
 The last command fine-tunes the predictor on one family after all other families. Labels are a column of each

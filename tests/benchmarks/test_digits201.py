@@ -26,6 +26,28 @@ def test_shipped_table(table):
     assert np.isfinite(final).all()
     assert np.quantile(final, 0.9) - np.quantile(final, 0.1) > 0.1
     assert table.columns["validation_accuracy_curve_4"].shape == (15_625, 4)
+    for name in ("validation", "test"):
+        seeds = table.columns[f"{name}_accuracy_12"]
+        assert seeds.shape == (15_625, 3)
+        np.testing.assert_array_equal(seeds[:, 0], table.columns[f"{name}_accuracy_curve_12"][:, -1])
+
+
+def test_a_search_sees_one_seed_and_is_judged_by_three():
+    evaluator = registry.BENCHMARKS["digits201"].evaluator()
+    scores, table = evaluator.scores, evaluator.table
+    best = int(scores.mean_validation.argmax())
+    assert (
+        evaluator.space.to_string(table.architecture(best))
+        == "|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|none~0|none~1|avg_pool_3x3~2|"
+    )
+    np.testing.assert_allclose(table.columns["validation_accuracy_12"][best], [0.914787, 0.939850, 0.924812], atol=1e-6)
+    assert (scores.mean_validation[best], scores.test[best]) == (
+        pytest.approx(0.926483, abs=1e-6),
+        pytest.approx(0.924906, abs=1e-6),
+    )
+    first = registry.BENCHMARKS["digits201"].evaluator(repeat="0").scores
+    assert first.validation.max() == pytest.approx(0.927318, abs=1e-6)
+    np.testing.assert_array_equal(first.mean_validation, scores.mean_validation)
 
 
 def test_one_row_for_all_cells_of_one_function(table):
@@ -35,7 +57,7 @@ def test_one_row_for_all_cells_of_one_function(table):
     assert len(representatives) == len(np.unique(hashes)) == 5425
     np.testing.assert_array_equal(hashes[representatives[places]], hashes)
     np.testing.assert_array_equal(table.columns["trained_as"], representatives[places])
-    for name in ("test_accuracy_curve_12", "parameters", "flops", "training_seconds_4"):
+    for name in ("test_accuracy_12", "test_accuracy_curve_12", "parameters", "flops", "training_seconds_4"):
         column = table.columns[name]
         np.testing.assert_array_equal(column, column[table.columns["trained_as"]])
 

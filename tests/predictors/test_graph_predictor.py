@@ -151,16 +151,15 @@ def test_the_export_knows_the_origin_of_its_labels(trained):
 
 def test_labels_of_a_benchmark_come_from_a_named_column():
     default, validation = (
-        labelled.read([LabelSource.parse(text)])
-        for text in ("digits201:12", "digits201:12:validation_accuracy_curve_12")
+        labelled.read([LabelSource.parse(text)]) for text in ("digits201:12", "digits201:12:validation_accuracy_12")
     )
     assert default.graphs.families == ("nasbench201",)
     assert len(default.graphs) == 12
-    assert default.origins == {"nasbench201": "test_accuracy_curve_12 of digits201"}
-    assert validation.origins == {"nasbench201": "validation_accuracy_curve_12 of digits201"}
+    assert default.origins == {"nasbench201": "test_accuracy_12 of digits201"}
+    assert validation.origins == {"nasbench201": "validation_accuracy_12 of digits201"}
     evaluator = BENCHMARKS["digits201"].evaluator()
     rows = np.random.default_rng(1).permutation(len(evaluator.table))[:12]
-    for examples, column in ((default, "test"), (validation, "validation")):
+    for examples, column in ((default, "test"), (validation, "mean_validation")):
         np.testing.assert_allclose(examples.graphs.labels, getattr(evaluator.scores, column)[rows], rtol=1e-6)
 
 

@@ -270,8 +270,6 @@ def test_a_search_goes_on_after_failures_unless_all_of_the_first_trials_fail():
 
     for queries, trials in ((40, 10), (3, 3)):
         asked.clear()
-        with pytest.raises(
-            ConfigurationError, match=f"all of the first {trials} trainings failed, the last: RuntimeEr"
-        ):
+        with pytest.raises(ConfigurationError, match=f"all of the first {trials} trials failed, the last: RuntimeEr"):
             tfnas.search(tfnas.benchmark(fails, space=space), strategy="evolution", queries=queries)
         assert len(asked) == trials

@@ -37,7 +37,7 @@ class TableEvaluator(Evaluator):
 
     Example:
       >>> from tfnas.benchmarks.registry import load_table
-      >>> evaluator = TableEvaluator(load_table("digits201"), *["test_accuracy_curve_12"] * 2)
+      >>> evaluator = TableEvaluator(load_table("digits201"), "validation_accuracy_12", "test_accuracy_12")
       >>> len(evaluator.query_cells(evaluator.table.cells[:3]))
       3
     """

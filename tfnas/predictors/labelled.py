@@ -21,7 +21,7 @@ class LabelSource:
     """A benchmark that gives labels.
 
     >>> LabelSource.parse("digits201:60").column
-    'test_accuracy_curve_12'
+    'test_accuracy_12'
 
     Attributes:
       benchmark: benchmark with a table.

@@ -167,9 +167,9 @@ def accuracy_spread(first: np.ndarray, second: np.ndarray, path: pathlib.Path, *
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
     left.hist(first[np.isfinite(first)], bins=60, color=COLOURS[0])
     left.set(xlabel="test accuracy", ylabel="cells", title=title)
-    right.scatter(first, second, s=6, color=COLOURS[1], linewidths=0, alpha=0.6)
     both = np.isfinite(first) & np.isfinite(second)
-    right.set(xlabel="test accuracy, seed 0", ylabel="seed 1", title=f"{both.sum():,} cells trained twice")
+    right.scatter(first, second, s=6, color=COLOURS[1], linewidths=0, alpha=_opacity(both.sum(), 500))
+    right.set(xlabel="test accuracy, seed 0", ylabel="seed 1", title=f"{both.sum():,} cells, two seeds")
     for axes in (left, right):
         tidy(axes)
     save_figure(figure, path)

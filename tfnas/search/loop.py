@@ -116,7 +116,7 @@ def run_search(
     The search ends before its budget where no architecture is left.
 
     Raises:
-      ConfigurationError: the first ten trainings failed, or all of fewer.
+      ConfigurationError: the first ten trials failed, or all of fewer.
       CorruptArtefactError: `folder` holds the state of something else.
     """
     path = None
@@ -162,7 +162,7 @@ def run_search(
         hopeless = strategy.rows.size >= _HOPELESS_TRIALS or strategy.rows.shape[1] >= queries
         if evaluator.batch and hopeless and all(scores.failed.all() for scores in answers):
             raise ConfigurationError(
-                f"all of the first {strategy.rows.size} trainings failed, the last: {scores.failure.ravel()[-1]}"
+                f"all of the first {strategy.rows.size} trials failed, the last: {scores.failure.ravel()[-1]}"
             )
     return History(strategy.rows, _joined(answers), strategy.picks)
 

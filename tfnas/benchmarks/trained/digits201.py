@@ -113,7 +113,7 @@ def _summary(columns: dict[str, np.ndarray]) -> dict[str, Any]:
         for name in ("validation", "test")
         for epochs in LENGTHS
     }
-    trained = np.isfinite(final["test", long])
+    trained = np.isfinite(columns[f"test_accuracy_{long}"]).all(axis=1)
     summary: dict[str, Any] = {"distinct_cells": len(trained), "trained_cells": int(trained.sum())}
     for epochs in LENGTHS:
         test = final["test", epochs]
