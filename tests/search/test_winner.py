@@ -60,6 +60,8 @@ def test_is_the_network_that_learns_from_all_images(evaluator, trained):
     images, _ = data.test
     raw = images * np.float32(data.pixel_deviation) + np.float32(data.pixel_mean)
     assert_equal_logits(trained.model(raw), network(images))
+    again = winner.train(SPACE, CELL, evaluator).model  # whatever was trained before, to the last bit
+    assert all(map(np.array_equal, again.get_weights(), trained.model.get_weights()))
     assert trained.test_accuracy == trained.test_score == pytest.approx(score.test)
     assert trained.test_deviation == pytest.approx(math.sqrt(score.test * (1 - score.test) / 18))
     assert trained.summary["train_images"] == 72
@@ -147,7 +149,7 @@ def test_other_benchmarks(tmp_path, rng):
         winner.train(SPACE, CELL, darts)
 
 
-def test_images_alone_are_trained_in_the_network_of_the_space(evaluator, monkeypatch, tmp_path):
+def test_images_alone_are_trained_in_the_network_of_the_space(evaluator, monkeypatch):
     """A network of one's own, of standard layers of tf_keras."""
 
     def build(architecture, image_shape, num_classes):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tf_keras
 
 from tfnas import artefacts, saved_models
 from tfnas.benchmarks.base import Evaluator
@@ -128,6 +129,8 @@ def train(
     """
     trainer = _on_all_images(_trainer(space, images), epochs)
     text = space.to_string(architecture)
+    # Names of layers decide the order of sums: with the names of a fresh process, a resumed search gives the same bits.
+    tf_keras.backend.reset_uids()
     try:
         network, _ = trainer.train(architecture)
     except FloatingPointError as error:
