@@ -5,6 +5,7 @@
   tfnas search --benchmark=trained --data=images.npz --queries=40 --output_dir=OUT
   tfnas search --benchmark=darts --data=cifar10.npz --embeddings=TABLE --queries=100 --output_dir=OUT
   tfnas search --strategy=evolution --guide=predictor --benchmark=nasbench201_cifar10 --output_dir=OUT
+  tfnas search --benchmark=digits201 --objective=accuracy,parameters --limit=parameters:12000 --output_dir=OUT
   tfnas search --strategy=evolution --guide=predictor --benchmark=function --space=mobilenetv3 \
       --accuracy=my_module:accuracy --output_dir=OUT
 

@@ -406,3 +406,25 @@ def test_a_table_of_version_1_stays_readable():
     np.testing.assert_array_equal(table.values("training_seconds"), [1.0, 2.0, 3.0])
     assert table.facts["source"] == "golden"
     assert check_table(table)["rows"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arrays", "values"),
+    [
+        # -1 stands for a network that could not be compiled.
+        (
+            {"cifar10_edgegpu_latency": [3.5, 4.0], "cifar10_edgetpu_latency": [-1.0, 0.7]},
+            {"cifar10_edgegpu_latency": [3.5, 4.0], "cifar10_edgetpu_latency": [np.nan, 0.7]},
+        ),
+        ({"pgd_linf_1p0": [50.0, 10.0]}, {"pgd_linf_1p0": [0.5, 0.1]}),
+        ({"synflow": [80.0, np.nan]}, {"synflow": [80.0, np.nan]}),
+    ],
+)
+def test_published_costs(tmp_path, arrays, values):
+    cells = SPACE.enumerate()[:2]
+    names = [SPACE.to_string(SPACE.architecture(cells, row)) for row in range(2)]
+    np.savez(tmp_path / "costs.npz", arch=names, **{name: np.float32(column) for name, column in arrays.items()})
+    table = read_table(tmp_path / "costs.npz")
+    assert table.rows(cells).tolist() == [0, 1]
+    for name, column in values.items():
+        np.testing.assert_allclose(table.values(name), column, rtol=1e-6)

@@ -214,6 +214,11 @@ def test_chain(pretrained, corpus, tmp_path):
             ["--strategy=evolution", "--guide=predictor", "--proxy=parameters"],
             "--guide=proxy goes with --proxy",
         ),
+        (
+            "search",
+            ["--benchmark=digits201", "--objective=accuracy,speed"],
+            "--objective=speed: expected one of accuracy, parameters",
+        ),
         ("search", ["--benchmark=function", "--space=mobilenetv3"], "function needs a value of accuracy"),
         ("train_retrieval", ["--corpus=/nothing"], "/nothing/manifest.json: no such file"),
         ("train_retrieval", ["--corpus=/nothing", "--splitting=x"], "splitting='x', expected one of motifs, bigram"),
@@ -239,6 +244,15 @@ def test_search_on_the_shipped_table_gives_the_same_bytes(tmp_path):
     assert first == second
     summary = json.loads((tmp_path / "first" / "summary.json").read_text())
     assert summary["strategies"]["bo"]["runs"] == 3
+
+
+def test_search_with_two_objectives(tmp_path):
+    flags = ["--benchmark=digits201", "--objective=accuracy,parameters", "--limit=parameters:9000", "--queries=20"]
+    printed = run("search", *flags, "--strategy=random,nsga2", "--runs=3", f"--output_dir={tmp_path / 'out'}").stdout
+    assert "hypervolume % |" in printed
+    front = json.loads((tmp_path / "out" / "pareto.json").read_text())
+    assert all(member["parameters"] <= 9000 for member in front)
+    assert (tmp_path / "out" / "pareto.png").stat().st_size > 10_000
 
 
 def test_search_with_trainings_on_images_of_ones_own(tmp_path):
