@@ -6,11 +6,10 @@ import numpy as np
 import scipy.special
 
 from tfnas.errors import ConfigurationError
-from tfnas.predictors.additive_gp import normal_scores
+from tfnas.predictors.kernel_mixture import normal_scores
 from tfnas.search import pareto
 from tfnas.search.candidates import CandidateSet
-from tfnas.search.goal_strategies import GoalSurrogateSearch, MakeSurrogate
-from tfnas.search.goal_surrogates import additive_process
+from tfnas.search.goal_strategies import GoalSurrogateSearch
 from tfnas.search.objectives import Goals
 
 _ROOT_TWO_PI = (2 * np.pi) ** 0.5
@@ -69,26 +68,25 @@ def expected_hypervolume_improvement(
 class HypervolumeSearch(GoalSurrogateSearch):
     """Two objectives: candidates with the largest expected gain of hypervolume come next.
 
-    A surrogate predicts every objective that is not known before a query, in normal scores of the run's queries; a
-    known objective enters as it is. Of several suggestions per prediction, every suggestion takes its predicted point
-    into the front before the next is chosen. The reference point is the limit of an objective, or else the worst query
-    of the run, for a known objective the worst of the judged candidates and queries; in both cases a tenth of the range
-    worse, so that a candidate that is worst in one objective can be worth a query.
+    An additive Gaussian process predicts every objective that is not known before a query, in normal scores of the
+    run's queries; a known objective enters as it is. Every suggestion that waits for its score takes its predicted
+    point into the front before the next is chosen. The reference point is the limit of an objective, or else the worst
+    query of the run, for a known objective the worst of the judged candidates and queries; without a limit a tenth of
+    the range worse, so that a candidate that is worst in one objective can be worth a query.
 
     Args:
       candidates: architectures that the limits allow.
       seeds: seeds of the R runs.
       goals: two objectives and limits.
-      surrogate: function that makes a surrogate, which predicts normal scores.
       initial: number of random candidates before the first prediction.
-      batch: number of suggestions per prediction.
+      batch: number of suggestions per fit; by default a twentieth of the scores so far, and at least one.
+      blocks: names of `additive_process.BLOCKS`; by default all that the candidates have.
 
     Raises:
       ConfigurationError: another number of objectives than two.
 
     References:
       Emmerich et al. 2011, "Hypervolume-based Expected Improvement: Monotonicity Properties and Exact Computation".
-      Ginsbourger et al. 2010, "Kriging is Well-Suited to Parallelize Optimization", for predictions in the front.
     """
 
     name = "ehvi"
@@ -99,49 +97,50 @@ class HypervolumeSearch(GoalSurrogateSearch):
         seeds: Sequence[int],
         goals: Goals,
         *,
-        surrogate: MakeSurrogate = additive_process,
         initial: int = 10,
-        batch: int = 5,
+        batch: int | None = None,
+        blocks: Sequence[str] | None = None,
     ):
         if len(goals.objectives) != 2:
             raise ConfigurationError(f"strategy {self.name!r} takes two objectives, not {', '.join(goals.names)}")
-        super().__init__(candidates, seeds, goals, initial=initial, batch=batch)
-        self._surrogates = {
-            number: surrogate(candidates, len(seeds))
-            for number, objective in enumerate(goals.objectives)
-            if not objective.known
-        }
+        unknown = [number for number, objective in enumerate(goals.objectives) if not objective.known]
+        super().__init__(candidates, seeds, goals, initial=initial, batch=batch, blocks=blocks, learned=unknown)
 
-    def _fit(self, judged: list[np.ndarray]) -> None:
-        self._known = [self.goals.known_gains(self.candidates.cells[rows]) for rows in judged]
-        self._points, self._references = self.gains.copy(), np.zeros((self.runs, 2))
+    def _new_targets(self) -> dict[int, np.ndarray]:
+        targets = {number: self.gains[..., number] for number in self._processes}
+        worst = {number: np.nanmin(gains, axis=1, keepdims=True) for number, gains in targets.items()}
+        return {number: np.where(np.isnan(gains), worst[number], gains) for number, gains in targets.items()}
+
+    def _best(self, run: int, waiting: np.ndarray, rows: np.ndarray, known: np.ndarray, size: int) -> list[int]:
+        every = np.concatenate([waiting, rows])
+        posteriors = {number: process.posterior(every, run) for number, process in self._processes.items()}
+        count = next(iter(self._targets.values())).shape[1]
+        mean, points, reference = known.copy(), self.gains[run, :count].copy(), np.zeros(2)
         for number, objective in enumerate(self.goals.objectives):
-            gains = self.gains[..., number]
-            if number not in self._surrogates:
-                for run, known in enumerate(self._known):
-                    self._references[run, number] = _beyond(np.append(gains[run], known[:, number]))
+            if number not in posteriors:
+                reference[number] = _beyond(np.append(points[:, number], known[:, number]))
                 continue
-            gains = np.where(np.isnan(gains), np.nanmin(gains, axis=1, keepdims=True), gains)
-            scores = self._points[..., number] = normal_scores(gains)
-            self._surrogates[number].fit(self.rows, scores)
+            mean[:, number] = posteriors[number].mean
+            targets = self._targets[number][run]
+            points[:, number] = normal_scores(targets[None])[0]
             bounds = [objective.gains(limit.bound) for limit in self.goals.limits if limit.objective is objective]
-            for run in range(self.runs):
-                order = np.argsort(gains[run])
-                levels = np.interp(bounds, gains[run, order], scores[run, order])
-                self._references[run, number] = max(levels, default=_beyond(scores[run]))
-
-    def _best(self, run: int, rows: np.ndarray, size: int) -> list[int]:
-        mean, stddev = self._known[run].copy(), np.zeros((len(rows), 2))
-        for number, surrogate in self._surrogates.items():
-            mean[:, number], stddev[:, number] = surrogate.predict(rows, run)
-        front = self._points[run, self.feasible[run]]
-        chosen: list[int] = []
-        while len(chosen) < min(size, len(rows)):
-            merit = expected_hypervolume_improvement(mean, stddev, front, self._references[run])
-            merit[chosen] = -1.0
-            chosen.append(int(merit.argmax()))
-            front = np.concatenate([front, mean[chosen[-1:]]])
-        return rows[chosen].tolist()
+            order = np.argsort(targets)
+            levels = np.interp(bounds, targets[order], points[order, number]).tolist()
+            reference[number] = max(levels, default=_beyond(points[:, number]))
+        front = np.concatenate([points[self.feasible[run, :count]], mean[: len(waiting)]])
+        taken = list(range(len(waiting)))
+        for number in taken:
+            for posterior in posteriors.values():
+                posterior.believe(number)
+        while len(taken) < len(waiting) + size:
+            deviations = [posteriors[n].stddev if n in posteriors else np.zeros(len(every)) for n in range(2)]
+            merit = expected_hypervolume_improvement(mean, np.stack(deviations, axis=1), front, reference)
+            merit[taken] = -1.0
+            taken.append(int(merit.argmax()))
+            front = np.concatenate([front, mean[taken[-1:]]])
+            for posterior in posteriors.values():
+                posterior.believe(taken[-1])
+        return every[taken[len(waiting) :]].tolist()
 
 
 def _beyond(gains: np.ndarray) -> float:

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfnas.predictors.additive_gp import normal_scores
 from tfnas.search.acquisition import log_expected_improvement
 from tfnas.search.candidates import CandidateSet
-from tfnas.search.goal_strategies import GoalSurrogateSearch, MakeSurrogate
-from tfnas.search.goal_surrogates import additive_process
+from tfnas.search.goal_strategies import GoalSurrogateSearch
 from tfnas.search.objectives import Goals
 
 _AUGMENTATION = 0.05  # weight of the sum beside the maximum
@@ -42,7 +40,7 @@ def chebyshev(gains: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 class ScalarisedSearch(GoalSurrogateSearch):
-    """Before every prediction each run draws weights; the surrogate learns the weighted distance from the best.
+    """Before every fit each run draws weights; an additive Gaussian process learns the weighted distance from the best.
 
     Candidates with the largest expected improvement of the weighted distance come next.
 
@@ -50,9 +48,9 @@ class ScalarisedSearch(GoalSurrogateSearch):
       candidates: architectures that the limits allow.
       seeds: seeds of the R runs.
       goals: m objectives and limits.
-      surrogate: function that makes a surrogate, which predicts normal scores.
       initial: number of random candidates before the first prediction.
-      batch: number of suggestions per prediction.
+      batch: number of suggestions per fit; by default a twentieth of the scores so far, and at least one.
+      blocks: names of `additive_process.BLOCKS`; by default all that the candidates have.
 
     References:
       Knowles 2006 (ParEGO), sections II and III.
@@ -66,24 +64,32 @@ class ScalarisedSearch(GoalSurrogateSearch):
         seeds: Sequence[int],
         goals: Goals,
         *,
-        surrogate: MakeSurrogate = additive_process,
         initial: int = 10,
-        batch: int = 1,
+        batch: int | None = None,
+        blocks: Sequence[str] | None = None,
     ):
-        super().__init__(candidates, seeds, goals, initial=initial, batch=batch)
-        self._surrogate = surrogate(candidates, len(seeds))
+        super().__init__(candidates, seeds, goals, initial=initial, batch=batch, blocks=blocks, learned=[0])
 
-    def _fit(self, judged: list[np.ndarray]) -> None:
+    def _new_targets(self) -> dict[int, np.ndarray]:
         targets = np.zeros(self.scores.shape)
         for run, gains in enumerate(self.feasible_gains):
             weights = self.rngs[run].dirichlet(np.ones(gains.shape[1]))
             if self.feasible[run].any():
                 targets[run] = chebyshev(gains, weights)
                 targets[run][~self.feasible[run]] = targets[run][self.feasible[run]].min()
-        self._targets = normal_scores(targets)
-        self._surrogate.fit(self.rows, self._targets)
+        return {0: targets}
 
-    def _best(self, run: int, rows: np.ndarray, size: int) -> list[int]:
-        mean, stddev = self._surrogate.predict(rows, run)
-        merit = log_expected_improvement(mean, stddev, self._targets[run].max())
-        return rows[np.argsort(-merit, kind="stable")[:size]].tolist()
+    def _best(self, run: int, waiting: np.ndarray, rows: np.ndarray, known: np.ndarray, size: int) -> list[int]:
+        every = np.concatenate([waiting, rows])
+        posterior = self._processes[0].posterior(every, run)
+        incumbent = self._processes[0].mean(self.rows[run], run).max()
+        taken = list(range(len(waiting)))
+        for number in taken:
+            posterior.believe(number)
+        while len(taken) < len(waiting) + size:
+            incumbent = max(incumbent, posterior.mean[taken].max(initial=-np.inf))
+            merit = log_expected_improvement(posterior.mean, posterior.stddev, incumbent)
+            merit[taken] = -np.inf
+            taken.append(int(merit.argmax()))
+            posterior.believe(taken[-1])
+        return every[taken[len(waiting) :]].tolist()
