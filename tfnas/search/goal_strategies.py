@@ -162,7 +162,11 @@ class GoalSurrogateSearch(GoalStrategy):
         fits = {}
         for number, targets in self._targets.items():
             process = self._processes[number]
-            fits |= {f"targets_{number}": targets, f"weights_{number}": process.weights, f"noise_{number}": process.noise}
+            fits |= {
+                f"targets_{number}": targets,
+                f"weights_{number}": process.weights,
+                f"noise_{number}": process.noise,
+            }
         return {**super().state(), **fits}
 
     def load_state(self, state: Mapping[str, Any]) -> None:

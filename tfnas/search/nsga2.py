@@ -51,7 +51,7 @@ class NSGA2Search(GoalStrategy):
         seeds: Sequence[int],
         goals: Goals,
         *,
-        population_size: int = 20,
+        population_size: int = 10,
         crossover: float = 0.5,
     ):
         if population_size < 4 or not 0 <= crossover <= 1:

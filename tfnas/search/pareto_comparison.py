@@ -13,7 +13,7 @@ from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
 from tfnas.reports import fronts, tables
 from tfnas.search import pareto
-from tfnas.search.candidates import CandidateSet
+from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.loop import History
 from tfnas.search.objectives import Goals
 from tfnas.spaces import Architecture, Space
@@ -108,7 +108,7 @@ class ParetoComparison:
         seed: int,
     ) -> "ParetoComparison":
         """The comparison of a benchmark's histories."""
-        if evaluator.batch is None and candidates.embedded:
+        if evaluator.batch is None and isinstance(candidates, Candidates):
             cells = candidates.cells
             accuracies = evaluator.query_cells(cells).mean_validation
         else:
