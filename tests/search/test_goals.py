@@ -197,17 +197,17 @@ def test_strategies_of_several_objectives(few, name, tmp_path):
     np.testing.assert_array_equal(ends[0][:, :21], whole[:, :21])
 
 
-@pytest.mark.parametrize(("name", "queries"), [("nsga2", 100), ("ehvi", 40)])
-def test_better_than_random(candidates, few, name, queries):
-    both = goals()
-    chosen = few if name == "ehvi" else candidates
-    accuracies = Counting().query_cells(chosen.cells).validation
-    gains = np.where(both.feasible(chosen.cells, accuracies)[:, None], both.gains(chosen.cells, accuracies), np.nan)
-    reference = np.nanmin(gains, axis=0) - [0.01, 1]
+@pytest.mark.parametrize(("name", "queries"), [("nsga2", 100), ("ehvi", 40), ("parego", 40)])
+def test_better_than_random(digits, name, queries):
+    both = read_goals(GoalSettings(("accuracy", "parameters")), digits)
+    chosen = Candidates(SPACE, digits.cells())
+    gains = both.gains(chosen.cells, digits.scores.mean_validation)
     means = {}
     for strategy in ("random", name):
-        rows = drive(strategies_for(both, [strategy], 100)[strategy](chosen, range(5)), queries)
-        means[strategy] = np.mean([pareto.hypervolume(gains[run], reference) for run in rows])
+        search = strategies_for(both, [strategy], queries)[strategy](chosen, range(6))
+        with tqdm(disable=True) as bar:
+            rows = loop.run_search(search, digits, queries, None, bar).rows
+        means[strategy] = np.mean([pareto.hypervolume(gains[run], gains.min(axis=0)) for run in rows])
     assert means[name] > means["random"]
 
 

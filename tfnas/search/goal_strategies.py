@@ -228,8 +228,8 @@ class FrontOffspring:
                 children.append(space.crossover(best[first], best[second], rng))
             else:
                 children.append(space.mutate(best[first], rng))
-        rows = candidates.rows(children)
-        rows = np.unique(np.concatenate([rows[rows >= 0], candidates.draw_many(_STRANGERS, rng)]))
+        rows = np.unique(np.concatenate([candidates.rows(children), candidates.draw_many(_STRANGERS, rng)]))
+        rows = rows[rows >= 0]
         given = candidates.representative(np.flatnonzero(search.suggested[run]))
         return rows[~np.isin(candidates.representative(rows), given)]
 
