@@ -4,6 +4,7 @@ import contextlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import multiprocessing
 import os
 import re
 import signal
@@ -170,6 +171,24 @@ def say(text: str) -> None:
 
     tqdm.write(text, file=sys.stderr)
     sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def progress(**options: object) -> Iterator[Callable[[], object]]:
+    """Gives a function that moves a bar one step ahead; the bar is seen in a terminal alone, and vanishes at the end.
+
+    A worker shows no bar. It must not make one: the bar's lock would outlive a worker that is killed.
+
+    Args:
+      **options: total, title and unit of the bar, as tqdm takes them.
+    """
+    if multiprocessing.parent_process() is not None:
+        yield lambda: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(leave=False, disable=None, **options) as bar:
+        yield bar.update
 
 
 def one_thread_per_operation() -> None:

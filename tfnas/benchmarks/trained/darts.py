@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, runtime
 from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
 from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData, Labelled
@@ -77,12 +76,12 @@ def fit(
         network.drop_path.assign(config.drop_path * (epoch - 1) / config.epochs)
         optimizer.learning_rate.assign(_learning_rate(config, epoch))
         losses, right = 0.0, 0.0
-        with tqdm(total=steps, desc=f"Epoch {epoch}/{config.epochs}", unit="step", leave=False) as bar:
+        with runtime.progress(total=steps, desc=f"Epoch {epoch}/{config.epochs}", unit="step") as advance:
             for step, rows in enumerate(_batches(len(labels), config, epoch)):
                 seed = tf.constant([config.seed, epoch * 2**16 + step])
                 loss, hits = update(tf.gather(images, rows), tf.gather(labels, rows), seed)
                 losses, right = losses + float(loss) / steps, right + float(hits) / len(labels)
-                bar.update()
+                advance()
         if not np.isfinite(losses):
             raise FloatingPointError(f"the loss is {losses} in epoch {epoch}")
         score = measured(network, validation, config.metric)

@@ -2,16 +2,14 @@
 
 import dataclasses
 import math
-import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tf_keras
-from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, runtime
 from tfnas.benchmarks.base import Evaluator, Score
 from tfnas.benchmarks.trained.images import ImageData, Labelled
 from tfnas.benchmarks.trained.metrics import METRICS, check_scoring, weights_of_classes
@@ -174,14 +172,15 @@ class TrainedEvaluator(Evaluator):
         )
         limit = config.time_limit_seconds
         weights = weights_of_classes(config.class_weights, data.train[1], data.num_classes)
-        history = model.fit(
-            *data.train,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            verbose=0,
-            class_weight=None if weights is None else dict(enumerate(weights.tolist())),
-            callbacks=[_progress(keras, config.epochs), *([_stopwatch(keras, started + limit)] if limit else [])],
-        )
+        with runtime.progress(total=config.epochs, desc="Training", unit="epoch", delay=1.0) as advance:
+            history = model.fit(
+                *data.train,
+                batch_size=config.batch_size,
+                epochs=config.epochs,
+                verbose=0,
+                class_weight=None if weights is None else dict(enumerate(weights.tolist())),
+                callbacks=[_progress(keras, advance), *([_stopwatch(keras, started + limit)] if limit else [])],
+            )
         loss = history.history["loss"][-1]
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
@@ -227,17 +226,10 @@ def _keras_of(model: object):
     raise ConfigurationError(f"the builder returned {type(model).__name__}, expected a Keras model")
 
 
-def _progress(keras, epochs: int):
-    """A bar over the epochs of a training that takes more than a second, in a terminal and not in a worker."""
-    hidden = True if multiprocessing.parent_process() else None  # None: hidden where the output is no terminal
-    bar = tqdm(total=epochs, desc="Training", unit="epoch", leave=False, delay=1.0, disable=hidden)
-
+def _progress(keras, advance: Callable[[], object]):
     class Progress(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-            bar.update()
-
-        def on_train_end(self, logs: dict | None = None) -> None:
-            bar.close()
+            advance()
 
     return Progress()
 
