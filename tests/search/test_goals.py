@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 from tqdm import tqdm
 
 import tfnas
+from tests.fork import ROOT
 from tests.search.test_loop import Counting
 from tests.search.test_strategies import SPACE
 from tfnas import artefacts
@@ -216,9 +218,9 @@ def test_two_objectives_in_a_space_that_nobody_lists(name):
     space = MobileNetV3()
     evaluator = tfnas.benchmark(lambda architecture: 0.5 + 0.01 * len(set(architecture.operations)), space=space)
     result = tfnas.search(
-        evaluator, objectives=["accuracy", "multiply_adds"], limits=["parameters:7e6"], strategy=name, queries=12
+        evaluator, objectives=["accuracy", "multiply_adds"], limits=["parameters:7e6"], strategy=name, queries=7
     )
-    assert len(set(result.histories[name].rows[0].tolist())) == 12
+    assert len(set(result.histories[name].rows[0].tolist())) == 7
     graphs = [symbolic.build(space, architecture) for architecture in result.front.architectures]
     assert all(graph.total_parameters <= 7e6 for graph in graphs)
     assert result.front.values[:, 1].tolist() == [float(graph.multiply_adds.sum()) for graph in graphs]
@@ -264,3 +266,30 @@ def test_strategies_that_do_not_suit():
     assert (default_strategy(goals()), default_strategy(three)) == ("ehvi", "parego")
     with pytest.raises(ConfigurationError, match="'ehvi' takes two objectives, not accuracy, convolutions, more"):
         strategies_for(three, ["ehvi"], 100)["ehvi"](OpenCandidates(SPACE), [1])
+
+
+def test_a_search_ends_where_no_function_is_left(digits):
+    cells = digits.cells()[np.arange(40)]
+    both = read_goals(GoalSettings(("accuracy", "parameters")), digits)
+    for name in GOAL_STRATEGIES:
+        candidates = Candidates(SPACE, cells)
+        search = strategies_for(both, [name], 60)[name](candidates, [1, 2])
+        with tqdm(disable=True) as bar:
+            rows = loop.run_search(search, digits, 60, None, bar).rows
+        assert rows.shape == (2, candidates.functions_count if name in ("ehvi", "parego") else 40)
+
+
+def test_a_search_in_which_nothing_is_feasible(digits, tmp_path):
+    def nothing(architecture):
+        raise RuntimeError("too hot")
+
+    result = tfnas.search(digits, objectives=["accuracy", nothing], queries=8, strategy=["ehvi", "parego", "nsga2"])
+    assert len(result.front) == 0
+    assert result.hypervolumes["ehvi"].max() == 0
+    result.save(tmp_path)
+    assert json.loads((tmp_path / "summary.json").read_text())["strategies"]["ehvi"]["infeasible"] == 8
+
+
+def test_the_page_lists_every_strategy():
+    page = (ROOT / "docs" / "how_to" / "goals.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page.partition("## Strategies")[2], re.MULTILINE)) == set(GOAL_STRATEGIES)

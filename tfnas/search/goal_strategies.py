@@ -114,6 +114,7 @@ class GoalSurrogateSearch(GoalStrategy):
         self._processes = {number: AdditiveProcess(candidates, blocks) for number in learned}
         self._targets: dict[int, np.ndarray] = {}  # `[R, n]`, what the processes have learned
         self._pool = _pool(candidates, goals)
+        self.capacity = candidates.functions_count
 
     def _suggest(self, count: int) -> np.ndarray:
         first = self._initial_rows(count, self.initial)

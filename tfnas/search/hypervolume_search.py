@@ -107,9 +107,7 @@ class HypervolumeSearch(GoalSurrogateSearch):
         super().__init__(candidates, seeds, goals, initial=initial, batch=batch, blocks=blocks, learned=unknown)
 
     def _new_targets(self) -> dict[int, np.ndarray]:
-        targets = {number: self.gains[..., number] for number in self._processes}
-        worst = {number: np.nanmin(gains, axis=1, keepdims=True) for number, gains in targets.items()}
-        return {number: np.where(np.isnan(gains), worst[number], gains) for number, gains in targets.items()}
+        return {number: _without_gaps(self.gains[..., number]) for number in self._processes}
 
     def _best(self, run: int, waiting: np.ndarray, rows: np.ndarray, known: np.ndarray, size: int) -> list[int]:
         every = np.concatenate([waiting, rows])
@@ -141,6 +139,12 @@ class HypervolumeSearch(GoalSurrogateSearch):
             for posterior in posteriors.values():
                 posterior.believe(taken[-1])
         return every[taken[len(waiting) :]].tolist()
+
+
+def _without_gaps(gains: np.ndarray) -> np.ndarray:
+    """Gains `[R, n]` with the worst of the run in the stead of NaN; 0 in runs that have nothing else."""
+    worst = np.where(np.isnan(gains), np.inf, gains).min(axis=1, keepdims=True)
+    return np.where(np.isnan(gains), np.where(np.isfinite(worst), worst, 0.0), gains)
 
 
 def _beyond(gains: np.ndarray) -> float:

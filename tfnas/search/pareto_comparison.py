@@ -127,8 +127,9 @@ class ParetoComparison:
 
     @functools.cached_property
     def reference(self) -> np.ndarray:
-        """float64 `[m]`: the worst of every gain over the population."""
-        return np.nanmin(self.population, axis=0)
+        """float64 `[m]`: the worst of every gain over the feasible population; 0 where nothing is feasible."""
+        feasible = self.population[np.isfinite(self.population).all(axis=1)]
+        return feasible.min(axis=0) if len(feasible) else np.zeros(self.population.shape[1])
 
     @functools.cached_property
     def hypervolumes(self) -> dict[str, np.ndarray]:
