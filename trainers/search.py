@@ -77,7 +77,7 @@ def main() -> None:
 
     configs = (GuideSettings, SurrogateSettings, WorkerSettings, GoalSettings)
     guide, surrogate, workers, goal = (config(**tfnas_flags.overrides(config)) for config in configs)
-    goals = objectives.read_goals(goal, evaluator)
+    goals = objectives.read_goals(evaluator, **dataclasses.asdict(goal))
     names = _STRATEGY.value or [default_strategy(goals)]
     strategies = strategies_for(goals, names, _QUERIES.value, surrogate)
     strategies = guides.guided(strategies, guide, _QUERIES.value)

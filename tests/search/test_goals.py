@@ -21,7 +21,6 @@ from tfnas.search.goals import GOAL_STRATEGIES, default_strategy, strategies_for
 from tfnas.search.hypervolume_search import expected_hypervolume_improvement
 from tfnas.search.objectives import Goals, Limit, Objective, read_goals, read_objective
 from tfnas.search.scalarised import chebyshev
-from tfnas.search.settings import GoalSettings
 from tfnas.spaces import MobileNetV3
 
 
@@ -98,7 +97,7 @@ def test_columns_of_a_table_of_costs(digits, tmp_path):
 )
 def test_mistakes(digits, objective, limit, message):
     with pytest.raises(ConfigurationError, match=message):
-        read_goals(GoalSettings(objective, limit), digits)
+        read_goals(digits, objective, limit)
 
 
 def test_known_limits_rule_candidates_out(few):
@@ -123,7 +122,7 @@ def test_values_that_are_missing_or_beyond_a_limit_are_not_feasible(few):
 
 def test_limits_where_nobody_lists_the_candidates():
     space = MobileNetV3()
-    limited = read_goals(GoalSettings(("accuracy",), ("multiply_adds:3e8",)), _open(space))
+    limited = read_goals(_open(space), ("accuracy",), ("multiply_adds:3e8",))
     candidates = limited.within(OpenCandidates(space, 50))
     rows = candidates.draw(20, np.random.default_rng(0), lambda row: False)
     adds = [symbolic.build(space, candidates.architecture(row)).multiply_adds.sum() for row in rows]
@@ -201,7 +200,7 @@ def test_strategies_of_several_objectives(few, name, tmp_path):
 
 @pytest.mark.parametrize(("name", "queries"), [("nsga2", 100), ("ehvi", 40), ("parego", 40)])
 def test_better_than_random(digits, name, queries):
-    both = read_goals(GoalSettings(("accuracy", "parameters")), digits)
+    both = read_goals(digits, ("accuracy", "parameters"))
     chosen = Candidates(SPACE, digits.cells())
     gains = both.gains(chosen.cells, digits.scores.mean_validation)
     means = {}
@@ -270,7 +269,7 @@ def test_strategies_that_do_not_suit():
 
 def test_a_search_ends_where_no_function_is_left(digits):
     cells = digits.cells()[np.arange(40)]
-    both = read_goals(GoalSettings(("accuracy", "parameters")), digits)
+    both = read_goals(digits, ("accuracy", "parameters"))
     for name in GOAL_STRATEGIES:
         candidates = Candidates(SPACE, cells)
         search = strategies_for(both, [name], 60)[name](candidates, [1, 2])

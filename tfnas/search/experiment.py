@@ -22,7 +22,7 @@ from tfnas.search.goals import default_strategy, strategies_for
 from tfnas.search.objectives import ACCURACY, Goals, read_goals
 from tfnas.search.open_candidates import OpenCandidates
 from tfnas.search.pareto_comparison import ParetoComparison
-from tfnas.search.settings import GoalSettings, SurrogateSettings
+from tfnas.search.settings import SurrogateSettings
 from tfnas.spaces import Architecture, Space
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def search(
     for name, value in (("queries", queries), ("runs", runs)):
         if value < 1:
             raise ConfigurationError(f"{name}={value}, expected at least 1")
-    goals = read_goals(GoalSettings(tuple(objectives), tuple(limits), costs), benchmark)
+    goals = read_goals(benchmark, objectives, limits, costs)
     names = [strategy] if isinstance(strategy, str) else strategy or [default_strategy(goals)]
     strategies = strategies_for(goals, names, queries, SurrogateSettings(initial))
     opened = encoder_of(benchmark, encoder)

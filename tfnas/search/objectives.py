@@ -7,7 +7,7 @@ An objective is written `[max:|min:][known:|measured:]name`, for example `accura
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import joblib
 import numpy as np
@@ -23,7 +23,6 @@ from tfnas.networks.registry import Network, network_of
 from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.guides import SIZES
 from tfnas.search.open_candidates import OpenCandidates
-from tfnas.search.settings import GoalSettings
 from tfnas.spaces import Architecture, CellTable, Space
 
 ACCURACY = "accuracy"
@@ -327,21 +326,28 @@ def _sizes(space: Space, network: Network, cells: CellTable) -> np.ndarray:
     return np.array([[graph.total_parameters, graph.multiply_adds.sum()] for graph in graphs], np.float64)
 
 
-def read_goals(settings: GoalSettings, evaluator: Evaluator) -> Goals:
-    """The goals that settings name.
+def read_goals(
+    evaluator: Evaluator,
+    objective: Sequence[str | Callable[[Architecture], float] | Objective] = (ACCURACY,),
+    limit: Sequence[str] = (),
+    costs: artefacts.PathLike | None = None,
+) -> Goals:
+    """The goals that texts name.
 
     Args:
-      settings: objectives, limits and the table of costs.
       evaluator: benchmark whose table may have the columns.
+      objective: objectives as `read_objective` takes them, the accuracy first.
+      limit: bounds as `name:number`.
+      costs: compact table whose columns come before those of the benchmark's table.
 
     Raises:
       ConfigurationError: an unknown name, or a limit that is not `name:number`.
       CorruptArtefactError: the table of costs is damaged.
     """
-    costs = read_table(settings.costs, evaluator.space) if settings.costs else None
-    read = functools.cache(lambda text: read_objective(text, evaluator, costs))
+    table = None if costs is None else read_table(costs, evaluator.space)
+    read = functools.cache(lambda text: read_objective(text, evaluator, table))
     limits = []
-    for text in settings.limit:
+    for text in limit:
         name, _, bound = text.rpartition(":")
         try:
             limits.append(Limit(read(name), float(bound)))
@@ -349,7 +355,7 @@ def read_goals(settings: GoalSettings, evaluator: Evaluator) -> Goals:
             if isinstance(error, ConfigurationError):
                 raise
             raise ConfigurationError(f"--limit={text}: expected name:number") from error
-    return Goals(tuple(read(text) for text in settings.objective), tuple(limits))
+    return Goals(tuple(read(text) for text in objective), tuple(limits))
 
 
 def read_objective(
