@@ -8,7 +8,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.search import Candidates, OpenCandidates
 from tfnas.search.additive import AdditiveSearch
 from tfnas.search.additive_process import AdditiveProcess
-from tfnas.search.pools import Functions, Vicinity, functions_or_vicinity
+from tfnas.search.pools import Functions, Vicinity, functions_or_vicinity, mutants
 from tfnas.spaces import MobileNetV3, NASBench101, NASBench201
 
 
@@ -110,7 +110,7 @@ def test_picks_are_the_best_means(candidates):
 
 
 def test_open_spaces_and_large_lists(candidates):
-    assert isinstance(functions_or_vicinity(candidates), Functions)
+    assert isinstance(functions_or_vicinity(candidates, None), Functions)
     space = MobileNetV3()
     open_candidates = OpenCandidates(space, 100_000)
     strategy = AdditiveSearch(open_candidates, [3], initial=5)
@@ -122,14 +122,29 @@ def test_open_spaces_and_large_lists(candidates):
     assert strategy.scores[0, 5:].mean() > strategy.scores[0, :5].mean()
 
 
-def test_mutants_belong_to_the_pool_of_their_parent():
+def test_neighbours_of_long_lists_are_the_nearest():
     space = NASBench101()
     cells = space.sample(9000, 0)
-    candidates = Candidates(space, cells, np.zeros((9000, 1), np.float32))
-    pool = Vicinity()
-    mutants = pool._mutants_of(candidates, 17)
-    np.testing.assert_array_equal(mutants, Vicinity()._mutants_of(candidates, 17))
-    assert 17 not in mutants
+    search = AdditiveSearch(Candidates(space, cells), [0], initial=5, blocks=["graph"])
+    assert isinstance(search._pool, Vicinity)
+    points = search._process.points
+    distances = ((points - points[17]) ** 2).sum(axis=1)
+    near = search._pool._neighbours_of(search.candidates, 17)
+    assert len(near) == 100
+    assert distances[near].max() <= np.sort(distances)[99] + 1e-5
+    rows = search.suggest(5)
+    search.update(rows, cells.operations[rows].mean(axis=-1) / 255)
+    (judged,) = search._pool.rows(search, 1)
+    given = set(rows[0].tolist())
+    assert not set(judged.tolist()) & given
+    best = int(rows[0, search.scores.argmax()])
+    assert set(search._pool._neighbours_of(search.candidates, best).tolist()) <= {*judged.tolist(), *given}
+
+
+def test_an_architecture_decides_its_mutants(candidates):
+    np.testing.assert_array_equal(mutants(candidates, 17), mutants(candidates, 17))
+    changed = candidates.cells.operations[mutants(candidates, 17)] != candidates.cells.operations[17]
+    assert (changed.sum(axis=1) == 1).all()
 
 
 def test_equal_functions_share_a_row_where_nobody_lists_them():

@@ -32,8 +32,8 @@ class AdditiveSearch(Strategy):
     Suggestions that wait for scores, and earlier suggestions of the same batch, count as scored with the predicted mean
     (Kriging believer).
 
-    Spaces that nobody lists, or that hold more than 8,192 functions, are searched in pools of random candidates and
-    mutants of the best.
+    Where nobody lists the candidates, or the list holds more than 8,192 functions, random candidates and candidates
+    near the best are judged, see `pools.functions_or_vicinity`.
 
     Args:
       candidates: architectures to choose from.
@@ -62,7 +62,7 @@ class AdditiveSearch(Strategy):
         super().__init__(candidates, seeds)
         self.initial, self.batch = initial, batch
         self._process = AdditiveProcess(candidates, blocks)
-        self._pool = functions_or_vicinity(candidates)
+        self._pool = functions_or_vicinity(candidates, self._process.points)
         self._fitted = 0  # scores of every run that the process has learned
         self.capacity = candidates.functions_count
 

@@ -14,6 +14,7 @@ from scipy.spatial.distance import pdist
 
 from tfnas.errors import ConfigurationError
 from tfnas.predictors import cell_features
+from tfnas.predictors.cell_features import CellFeatures, Scale
 from tfnas.predictors.kernel_mixture import KernelMixture, normal_scores
 from tfnas.runtime import in_threads
 from tfnas.search.candidates import Candidates, CandidateSet
@@ -28,15 +29,19 @@ _ITERATIONS = 15  # of L-BFGS, which starts from the last weights
 _LEAST_VARIANCE = 1e-8
 
 
+Features = Callable[[np.ndarray], list[np.ndarray]]
+"""From rows int64 `[n]` to blocks of features float32 `[n, D_b]`."""
+
+
 class RowFeatures:
-    """Blocks of features of candidates by row; the features of a candidate are computed once.
+    """Blocks of features of candidates that nobody lists; the features of a candidate are computed once.
 
     Args:
       count: number of rows.
-      featurize: function from rows int64 `[n]` to blocks float `[n, D_b]`.
+      featurize: features of rows that were not asked for before.
     """
 
-    def __init__(self, count: int, featurize: Callable[[np.ndarray], list[np.ndarray]]):
+    def __init__(self, count: int, featurize: Features):
         self._featurize = featurize
         self._positions = np.full(count, -1, np.int64)
         self._blocks: list[np.ndarray] = []
@@ -139,9 +144,18 @@ class AdditiveProcess:
         self._mixtures: list[KernelMixture] = []
         self._rows = np.zeros((0, 0), np.int64)
 
+    @property
+    def points(self) -> np.ndarray | None:
+        """float32 `[N, D]`: the block `graph`, or the last block, of listed candidates; None for other candidates."""
+        if isinstance(self._features, RowFeatures):
+            return None
+        number = self.blocks.index("graph") if "graph" in self.blocks else -1
+        return self._features(np.s_[:])[number]
+
     def prepare(self, rows: np.ndarray) -> None:
         """Computes features of rows `[m]` that will be asked about, all at once."""
-        self._features(np.unique(rows))
+        if isinstance(self._features, RowFeatures):
+            self._features(np.unique(rows))
 
     def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
         """Learns targets `[R, n]` of rows `[R, n]`."""
@@ -220,35 +234,30 @@ class AdditiveProcess:
 
 def _features(
     candidates: CandidateSet, blocks: Sequence[str] | None
-) -> tuple[list[np.ndarray], tuple[str, ...], RowFeatures]:
-    """Features of some reference candidates, the names of their blocks, and the features of all candidates by row."""
+) -> tuple[list[np.ndarray], tuple[str, ...], Features]:
+    """Features of reference candidates, the names of their blocks, and a function that gives the features of rows."""
     rng = np.random.default_rng(0)
     latents = candidates.latents if isinstance(candidates, Candidates) else None
     if blocks is None:
         blocks = BLOCKS if latents is not None else BLOCKS[1:]
     if LATENTS in blocks and latents is None:
         raise ConfigurationError(f"the candidates have no {LATENTS}, expected blocks {', '.join(BLOCKS[1:])}")
-    listed = isinstance(candidates, Candidates)
-    if listed:
-        rows = np.sort(rng.permutation(candidates.functions)[:_REFERENCE])
-        reference = candidates.cells[rows]
-    else:
-        reference = candidates.sample(_REFERENCE, rng)
     names = [name for name in blocks if name != LATENTS]
-    cells = cell_features.CellFeatures(candidates.space, reference, names) if names else None
-    paired = reference[:: -(-len(reference) // _PAIRED)]
-    known = [] if cells is None else cells.transform(paired)
-    tables: list[np.ndarray] = []
+    if not isinstance(candidates, Candidates):
+        sample = candidates.sample(_REFERENCE, rng)
+        described = CellFeatures(candidates.space, sample, names)
+        store = RowFeatures(len(candidates), lambda rows: described.transform(candidates.cells[rows]))
+        return described.transform(sample[:_PAIRED]), described.names, store
+    rows = np.sort(rng.permutation(candidates.functions)[:_REFERENCE])
+    tables: dict[str, np.ndarray] = {}
+    if names:
+        described = CellFeatures(candidates.space, candidates.cells[rows], names)
+        tables.update(zip(described.names, described.transform(candidates.cells), strict=True))
     if LATENTS in blocks:
-        scaled = cell_features.Scale.of(latents[rows])(latents)
-        tables, known = [scaled], [*known, scaled[rows[:: -(-len(rows) // _PAIRED)]]]
-
-    def featurize(rows: np.ndarray) -> list[np.ndarray]:
-        computed = [] if cells is None else cells.transform(candidates.cells[rows])
-        return [*computed, *(table[rows] for table in tables)]
-
+        tables[LATENTS] = Scale.of(latents[rows])(latents)
+    paired = rows[:: -(-len(rows) // _PAIRED)]
     return (
-        known,
-        (*(cells.names if cells else ()), *([LATENTS] if tables else [])),
-        RowFeatures(len(candidates), featurize),
+        [table[paired] for table in tables.values()],
+        tuple(tables),
+        lambda rows: [table[rows] for table in tables.values()],
     )

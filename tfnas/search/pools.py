@@ -1,5 +1,6 @@
 """Pools: the candidates that a surrogate judges before the next suggestions."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -11,10 +12,10 @@ from tfnas.search.candidates import Candidates, CandidateSet
 _PARENTS = 10  # best architectures whose neighbours are judged
 _NEIGHBOURS = 50  # neighbours of each of them
 _LISTED = 8192  # functions up to which a process judges all
-_STRANGERS = 3000  # random candidates of a list
+_STRANGERS = 10_000  # random candidates of a list
 _OPEN_STRANGERS = 500  # of a space that nobody lists, where each is drawn and described anew
-_BEST = 5  # architectures whose mutants are judged
-_MUTANTS = 100  # mutants of each of them
+_BEST = 5  # architectures whose neighbours or mutants are judged
+_NEAR = 100  # neighbours or mutants of each of them
 _BREEDERS = 20  # best architectures that have children
 _CROSSOVER = 0.3  # share of children with two parents
 
@@ -143,47 +144,72 @@ class Functions:
 
 
 class Vicinity:
-    """Random candidates and mutants of the five best architectures so far, without functions that a run was given.
+    """Random candidates and, for each of the five best architectures so far, candidates near it.
 
-    The mutants of an architecture are drawn once, by a seed that the architecture decides.
+    Functions that a run was given are left out. What is near an architecture is found once.
+
+    Args:
+      strangers: number of random candidates.
+      near: function from candidates and a row to the rows near it.
     """
 
     capacity = None
 
-    def __init__(self) -> None:
-        self._mutants: dict[int, np.ndarray] = {}
+    def __init__(self, strangers: int, near: Callable[[CandidateSet, int], np.ndarray]):
+        self.strangers, self._near = strangers, near
+        self._neighbours: dict[int, np.ndarray] = {}
 
     def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
         return [self._rows(search, run) for run in range(search.runs)]
 
     def _rows(self, search: Strategy, run: int) -> np.ndarray:
         best = search.rows[run, np.argsort(-search.scores[run], kind="stable")[:_BEST]]
-        mutants = [self._mutants_of(search.candidates, row) for row in best.tolist()]
-        count = _STRANGERS if isinstance(search.candidates, Candidates) else _OPEN_STRANGERS
-        strangers = search.candidates.draw_many(count, search.rngs[run])
-        rows = np.unique(search.candidates.representative(np.concatenate([*mutants, strangers])))
+        neighbours = [self._neighbours_of(search.candidates, row) for row in best.tolist()]
+        strangers = search.candidates.draw_many(self.strangers, search.rngs[run])
+        rows = np.unique(search.candidates.representative(np.concatenate([*neighbours, strangers])))
         return np.setdiff1d(rows, _given(search, run), assume_unique=True)
 
-    def _mutants_of(self, candidates: CandidateSet, row: int) -> np.ndarray:
-        if row not in self._mutants:
-            seed = int(candidates.space.canonical_hashes(candidates.cells[[row]])[0])
-            rng, parent = np.random.default_rng(seed), candidates.architecture(row)
-            rows = candidates.rows([candidates.space.mutate(parent, rng) for _ in range(_MUTANTS)])
-            self._mutants[row] = np.unique(rows[rows >= 0])
-        return self._mutants[row]
+    def _neighbours_of(self, candidates: CandidateSet, row: int) -> np.ndarray:
+        if row not in self._neighbours:
+            self._neighbours[row] = self._near(candidates, row)
+        return self._neighbours[row]
 
 
-def functions_or_vicinity(candidates: CandidateSet) -> Functions | Vicinity:
-    """All functions of candidates that list up to 8,192 functions, else the vicinity of the best."""
-    if isinstance(candidates, Candidates) and candidates.functions_count <= _LISTED:
+def mutants(candidates: CandidateSet, row: int) -> np.ndarray:
+    """Rows of a hundred mutants of an architecture, which also seeds their choice."""
+    seed = int(candidates.space.canonical_hashes(candidates.cells[[row]])[0])
+    rng, parent = np.random.default_rng(seed), candidates.architecture(row)
+    rows = candidates.rows([candidates.space.mutate(parent, rng) for _ in range(_NEAR)])
+    return np.unique(rows[rows >= 0])
+
+
+def nearest(points: np.ndarray, row: int) -> np.ndarray:
+    """The hundred rows of points `[N, D]` nearest to a row."""
+    distances = np.einsum("nd,nd->n", points, points) - 2 * (points @ points[row])
+    return np.argpartition(distances, _NEAR)[:_NEAR]
+
+
+def functions_or_vicinity(candidates: CandidateSet, points: np.ndarray | None) -> Functions | Vicinity:
+    """The pool of a process that can judge some thousand candidates.
+
+    All functions of up to 8,192; of more, 10,000 random candidates and the nearest of the best; of candidates that
+    nobody lists, 500 random ones and mutants of the best.
+
+    Args:
+      candidates: architectures that are judged.
+      points: features `[N, D]` of listed candidates.
+    """
+    if not isinstance(candidates, Candidates):
+        return Vicinity(_OPEN_STRANGERS, mutants)
+    if candidates.functions_count <= _LISTED:
         return Functions(candidates)
-    return Vicinity()
-
-
-def _given(search: Strategy, run: int) -> np.ndarray:
-    return np.unique(search.candidates.representative(np.flatnonzero(search.suggested[run])))
+    return Vicinity(_STRANGERS, lambda _, row: nearest(points, row))
 
 
 def vicinity_capacity(queries: int, runs: int) -> int:
     """Room for all architectures that `Vicinity` can meet if every query is a generation of its own."""
-    return (queries + _BEST) * runs * (_OPEN_STRANGERS + _MUTANTS + 1)
+    return (queries + _BEST) * runs * (_OPEN_STRANGERS + _NEAR + 1)
+
+
+def _given(search: Strategy, run: int) -> np.ndarray:
+    return np.unique(search.candidates.representative(np.flatnonzero(search.suggested[run])))
