@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 from tqdm import tqdm
 
 import tfnas
@@ -125,25 +126,36 @@ def test_comparison_writes_everything_and_the_same_bytes(candidates, tmp_path):
     assert "| random " in comparison.table()
 
 
-def test_the_conclusion_tells_strategies_apart_or_says_that_it_can_not(candidates):
-    def comparison(**means):
-        """Two runs per strategy, one query each, with a mean and a deviation of 0.01."""
-        histories = {
-            name: loop.History(
-                np.zeros((2, 1), np.int64),
-                Scores(*[np.array([[mean - 0.01], [mean + 0.01]])] * 3, np.zeros((2, 1), np.str_)),
-                np.zeros((2, 1), np.int64),
-            )
-            for name, mean in means.items()
-        }
-        return experiment.Comparison(candidates, histories, 1).conclusion()
+def comparison_of(candidates, **means):
+    """Ten runs per strategy, two queries each; the second has the mean, the first is worse by 0.1."""
+    spread = np.linspace(-0.01, 0.01, 10)[:, None]
+    histories = {}
+    for name, mean in means.items():
+        values = mean + spread + np.array([-0.1, 0])
+        scores = Scores(*[values] * 3, np.zeros(values.shape, np.str_))
+        histories[name] = loop.History(np.zeros(values.shape, np.int64), scores, np.tile([0, 1], (10, 1)))
+    return experiment.Comparison(candidates, histories, 1)
 
-    # The standard error of a difference is sqrt(0.01^2 + 0.01^2) / sqrt(2) = 0.01.
-    assert comparison(random=0.5, bo=0.53) == (
-        "Best validation accuracy with 1 queries, 2 runs: bo 53.00%, random 50.00%; search with --strategy=bo."
+
+def test_the_conclusion_tells_strategies_apart_or_says_that_it_can_not(candidates):
+    sure = comparison_of(candidates, random=0.5, bo=0.53)
+    p = scipy.stats.mannwhitneyu(np.arange(10) + 100, np.arange(10), alternative="greater").pvalue
+    assert sure.significance("bo") == {"random": pytest.approx(p)}
+    assert sure.conclusion() == (
+        "Test accuracy of the best by validation with 2 queries, 10 runs: bo 53.00%, random 50.00%; "
+        f"search with --strategy=bo (above random with p = {p:.1g})."
     )
-    assert comparison(random=0.5, bo=0.515).endswith("; bo and random can't be told apart.")
-    assert comparison(bo=0.5).endswith("2 runs: bo 50.00%.")
+    assert "bo and random can't be told apart (p = 0.37)" in comparison_of(candidates, random=0.5, bo=0.5005).conclusion()
+    assert comparison_of(candidates, bo=0.5).conclusion().endswith("10 runs: bo 50.00%.")
+
+
+def test_milestones_by_hand(candidates):
+    table = comparison_of(candidates, bo=0.5).milestones()
+    assert [line.split("|")[1:-1] for line in table.replace(" ", "").splitlines()[2:]] == [
+        ["bo", "bestseen", "validation", "50.00"],
+        ["bo", "bestseen", "meanvalidation", "50.00"],
+        ["bo", "bestseen", "test", "50.00"],
+    ]
 
 
 def test_the_package_is_the_function(tmp_path):

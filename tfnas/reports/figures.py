@@ -21,6 +21,7 @@ from tfnas.reports.planes import PrincipalPlane
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2")
 STYLES = ("-", "--", "-.", ":")
 _GREY = "#8b93a1"
+_TWO_SIDED_95 = 1.96  # standard errors
 
 
 def save_figure(figure: plt.Figure, path: pathlib.Path, *, dots_per_inch: int = 150) -> None:
@@ -96,10 +97,7 @@ def training_curves(
 def search_curves(
     scores: Mapping[str, np.ndarray], path: pathlib.Path, *, title: str, metric: str = "accuracy"
 ) -> None:
-    """Best validation score so far against queries: mean over runs, with a band of one standard deviation.
-
-    Names stand at the ends of the curves. The first twentieth of the queries may lie below the figure, so that the end
-    of the search fills it.
+    """Best validation score so far against queries; see `search_panels`.
 
     Args:
       scores: validation scores `[runs, queries]` by strategy.
@@ -107,30 +105,49 @@ def search_curves(
       title: text above the figure.
       metric: name of the score.
     """
-    figure, axes = plt.subplots(figsize=(6.4, 4))
-    runs = {len(values) for values in scores.values()}
+    traces = {name: np.maximum.accumulate(values, axis=1) for name, values in scores.items()}
+    search_panels({f"best validation {metric}": traces}, path, title=title)
+
+
+def search_panels(panels: Mapping[str, Mapping[str, np.ndarray]], path: pathlib.Path, *, title: str) -> None:
+    """Scores against queries: means over runs, with a band in which the mean lies with 95 % confidence.
+
+    Names stand at the ends of the curves. The first twentieth of the queries may lie below a panel, so that the end of
+    the search fills it.
+
+    Args:
+      panels: scores `[runs, queries]` by strategy, by the title of the vertical axis.
+      path: file of the figure; the suffix is replaced.
+      title: text above the figure.
+    """
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(6.4 * len(panels), 4), squeeze=False)
+    for axes, (label, traces) in zip(all_axes[0], panels.items(), strict=True):
+        _curves(axes, traces)
+        axes.set(ylabel=label, title=title)
+    save_figure(figure, path)
+
+
+def _curves(axes: plt.Axes, traces: Mapping[str, np.ndarray]) -> None:
+    runs = {len(values) for values in traces.values()}
     lows, highs, ends = [], [], []
-    for number, (name, values) in enumerate(scores.items()):
-        traces = np.maximum.accumulate(values, axis=1)
-        queries = np.arange(1, traces.shape[1] + 1)
-        mean, spread = traces.mean(axis=0), traces.std(axis=0)
-        label = name if len(runs) == 1 else f"{name} ({len(traces)} runs)"
+    for number, (name, values) in enumerate(traces.items()):
+        queries = np.arange(1, values.shape[1] + 1)
+        mean, band = values.mean(axis=0), _TWO_SIDED_95 * values.std(axis=0) / len(values) ** 0.5
+        label = name if len(runs) == 1 else f"{name} ({len(values)} runs)"
         axes.plot(queries, mean, **look(number), linewidth=1.8, label=label)
-        axes.fill_between(queries, mean - spread, mean + spread, color=look(number)["color"], alpha=0.1, linewidth=0)
+        if len(values) > 1:
+            axes.fill_between(queries, mean - band, mean + band, color=look(number)["color"], alpha=0.2, linewidth=0)
         lows.append(mean[len(mean) // 20])
-        highs.append((mean + spread).max())
+        highs.append((mean + band).max())
         ends.append((queries[-1], mean[-1]))
     margin = 0.05 * (max(highs) - min(lows)) or 0.01
-    of_runs = f"mean and standard deviation of {runs.pop()} runs" if len(runs) == 1 else "mean and standard deviation"
+    of_runs = f"mean of {runs.pop()} runs with 95 % band" if len(runs) == 1 else "means with 95 % bands"
     axes.set(
         xlabel=f"architectures queried ({of_runs})",
-        ylabel=f"best validation {metric}",
-        title=title,
         ylim=(min(lows) - margin, max(highs) + margin),
     )
     name_ends(axes, ends)
     tidy(axes)
-    save_figure(figure, path)
 
 
 def name_ends(axes: plt.Axes, ends: Sequence[tuple[float, float]]) -> None:

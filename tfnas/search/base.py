@@ -27,7 +27,8 @@ class Strategy(abc.ABC):
       rngs: generators of the R runs.
       rows: int64 `[R, n]`, scored rows in the order of their scores.
       scores: float64 `[R, n]`, validation accuracies.
-      picks: int64 `[R, n]`, number of the query that the strategy would hand over after each score.
+      picks: int64 `[R, n]`, number of the query that the strategy's model holds for the best, after each score; without
+        such a model the best seen.
       suggested: bool `[R, N]`, True for rows that a run was given.
       initial: number of random rows before the strategy's first choice; 0 for a strategy that learns from every score.
       capacity: largest number of rows that a run can be given.
@@ -152,15 +153,8 @@ class Strategy(abc.ABC):
         """Called after new scores `[R, k]` were added to the history."""
 
     def _pick(self, count: int) -> np.ndarray:
-        """int64 `[R, count]`: the queries that the strategy would have handed over after each of the last scores.
-
-        By default the query with the best score so far, the first of equal queries.
-        """
-        before = np.maximum.accumulate(self.scores, axis=1)
-        better = np.ones(self.scores.shape, bool)
-        better[:, 1:] = self.scores[:, 1:] > before[:, :-1]
-        best = np.maximum.accumulate(np.where(better, np.arange(self.scores.shape[1]), 0), axis=1)
-        return best[:, self.scores.shape[1] - count :]
+        """int64 `[R, count]`: `picks` after each of the last scores, by default the best seen."""
+        return running_best(self.scores)[:, self.scores.shape[1] - count :]
 
     def _initial_rows(self, count: int, initial: int) -> np.ndarray | None:
         """Random rows as long as fewer than `initial` were suggested or fewer than two scored; then None."""
@@ -177,6 +171,18 @@ class Strategy(abc.ABC):
         """Distinct random rows that a run was not given yet and that are not excluded."""
         suggested, excluded = self.suggested[run], set(excluded)
         return self.candidates.draw(count, self.rngs[run], lambda row: suggested[row] or row in excluded)
+
+
+def running_best(scores: np.ndarray) -> np.ndarray:
+    """int64 `[R, n]`: number of the best of the scores `[R, n]` so far, the first of equal scores.
+
+    Example:
+      >>> running_best(np.array([[0.2, 0.1, 0.2, 0.5]])).tolist()
+      [[0, 0, 0, 3]]
+    """
+    better = np.ones(scores.shape, bool)
+    better[:, 1:] = scores[:, 1:] > np.maximum.accumulate(scores, axis=1)[:, :-1]
+    return np.maximum.accumulate(np.where(better, np.arange(scores.shape[1]), 0), axis=1)
 
 
 class RandomSearch(Strategy):

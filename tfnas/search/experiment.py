@@ -1,38 +1,26 @@
-"""A search by one or several strategies, with its table and figures."""
+"""A search by one or several strategies."""
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tfnas import artefacts
 from tfnas.benchmarks import Evaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table, ships
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.networks.registry import build_network
-from tfnas.reports import figures, tables
 from tfnas.search import MakeStrategy, guided, loop, pools
 from tfnas.search.candidates import Candidates, CandidateSet
+from tfnas.search.comparison import Comparison
 from tfnas.search.engines import Engine
 from tfnas.search.goals import default_strategy, strategies_for
 from tfnas.search.objectives import ACCURACY, Goals, read_goals
 from tfnas.search.open_candidates import OpenCandidates
 from tfnas.search.pareto_comparison import ParetoComparison
 from tfnas.search.settings import SurrogateSettings
-from tfnas.spaces import Architecture, Space
-
-if TYPE_CHECKING:
-    from tfnas.benchmarks.trained.images import ImageData
-    from tfnas.search.winner import TrainedArchitecture
+from tfnas.spaces import Architecture
 
 GROWING = ("queries",)
 """Settings of a search that may be larger when the search is resumed."""
-
-_ACCURACIES = ("validation", "mean_validation", "test")  # of a Score, in the order of tables
 
 
 def search(
@@ -48,7 +36,7 @@ def search(
     objectives: Sequence[str | Callable[[Architecture], float]] = (ACCURACY,),
     limits: Sequence[str] = (),
     costs: artefacts.PathLike | None = None,
-) -> "Comparison | ParetoComparison":
+) -> Comparison | ParetoComparison:
     """Searches for the best architecture of a benchmark.
 
     Args:
@@ -174,7 +162,7 @@ def compare(
     engine: Engine | None = None,
     asynchronous: bool = False,
     goals: Goals | None = None,
-) -> "Comparison | ParetoComparison":
+) -> Comparison | ParetoComparison:
     """Compares strategies over independent runs with the seeds `seed`, `seed + 1`, ...
 
     Args:
@@ -204,266 +192,3 @@ def compare(
     if goals is not None and goals.several:
         return ParetoComparison.of(goals, candidates, histories, evaluator, seed)
     return Comparison(candidates, histories, seed, evaluator.name, evaluator.metric)
-
-
-@dataclasses.dataclass(frozen=True)
-class Best:
-    """The best architecture of a search.
-
-    Attributes:
-      space: space of the architecture.
-      architecture: the architecture.
-      validation: validation accuracy that the search saw, in [0, 1].
-      mean_validation: validation accuracy, mean over all trainings that the benchmark knows, in [0, 1].
-      test: test accuracy, in [0, 1].
-      cost_seconds: training time of the query.
-      strategy: name of the strategy whose query the architecture was.
-      seed: seed of the run.
-    """
-
-    space: Space
-    architecture: Architecture
-    validation: float
-    mean_validation: float
-    test: float
-    cost_seconds: float
-    strategy: str
-    seed: int
-
-    def __str__(self) -> str:
-        """The architecture as its space writes it."""
-        return self.space.to_string(self.architecture)
-
-    def write(self, encoding: str) -> Any:
-        """The architecture as another package writes it; see `Space.write`."""
-        return self.space.write(self.architecture, encoding)
-
-    @property
-    def graph(self) -> ComputationGraph:
-        """The computation graph of the architecture's network; raises ConfigurationError for a space without any."""
-        from tfnas.networks import symbolic
-
-        return symbolic.build(self.space, self.architecture)
-
-    def network(self, image_shape: Sequence[int], num_classes: int) -> Any:
-        """The Keras model of the architecture, with fresh weights; see `networks.registry.build_network`."""
-        return build_network(self.space, self.architecture, image_shape, num_classes)
-
-    def train(self, images: "ImageData | Evaluator", epochs: int | None = None) -> "TrainedArchitecture":
-        """The architecture as a trained model that can be saved; see `winner.train`."""
-        from tfnas.search import winner
-
-        return winner.train(self.space, self.architecture, images, epochs, self._accuracies)
-
-    def hand_over(self, benchmark: Evaluator, folder: pathlib.Path, epochs: int | None = None) -> str:
-        """Trains the architecture and saves the model in a folder; see `winner.hand_over`."""
-        from tfnas.search import winner
-
-        return winner.hand_over(self.space, self.architecture, benchmark, folder, epochs, self._accuracies)
-
-    @property
-    def _accuracies(self) -> dict[str, float]:
-        return {"validation": self.validation, "test": self.test}
-
-    def draw(self, path: artefacts.PathLike) -> None:
-        """Draws the cell to a PNG file and, beside the file, as SVG."""
-        self.space.draw(self.architecture, path)
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """All queries of one or several strategies, in R runs.
-
-    Attributes:
-      candidates: architectures that were chosen from.
-      histories: queries and answers of every strategy, by name.
-      seed: seed of the first run.
-      benchmark: name of the benchmark; "" where nobody named it.
-      metric: name of the score.
-    """
-
-    candidates: CandidateSet
-    histories: Mapping[str, loop.History]
-    seed: int
-    benchmark: str = ""
-    metric: str = "accuracy"
-
-    def __str__(self) -> str:
-        """The table."""
-        return self.table()
-
-    @property
-    def best(self) -> Best:
-        """The query with the highest validation accuracy of all strategies and runs, the first of equal queries."""
-        best_of_runs = [
-            (history.scores.validation[run, query], name, run, query)
-            for name, history in self.histories.items()
-            for run, query in enumerate(history.best.tolist())
-        ]
-        _, name, run, query = max(best_of_runs, key=lambda row: row[0])
-        history = self.histories[name]
-        return Best(
-            self.candidates.space,
-            self.candidates.architecture(int(history.rows[run, query])),
-            **{
-                key: float(getattr(history.scores, key)[run, query])
-                for key in ("validation", "mean_validation", "test", "cost_seconds")
-            },
-            strategy=name,
-            seed=self.seed + run,
-        )
-
-    def to_dataframe(self) -> Any:
-        """All queries as a `pandas.DataFrame`, a row each, in the order in which a run asked them.
-
-        Returns:
-          Columns strategy, seed, query (from 1), architecture (text), validation, test, cost_seconds, failure (text)
-          and mean_validation.
-
-        Raises:
-          ConfigurationError: pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ConfigurationError("to_dataframe needs the package pandas: pip install 'tfnas[pandas]'") from error
-        frames = []
-        for name, history in self.histories.items():
-            runs, queries = history.rows.shape
-            columns = {
-                "strategy": name,
-                "seed": np.repeat(self.seed + np.arange(runs), queries),
-                "query": np.tile(1 + np.arange(queries), runs),
-                "architecture": [self.name_of(row) for row in history.rows.ravel().tolist()],
-            }
-            scores = {field: values.ravel() for field, values in vars(history.scores).items()}
-            frames.append(pandas.DataFrame(columns | scores))
-        return pandas.concat(frames, ignore_index=True)
-
-    @property
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Mean and standard deviation over runs, per strategy."""
-        return {name: _moments(history) for name, history in self.histories.items()}
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        """Accuracies of the best architecture and training time of every run."""
-        return [
-            {"strategy": name, "seed": self.seed + run, "seconds": seconds}
-            | {key: values[run] for key, values in _accuracies(history).items()}
-            for name, history in self.histories.items()
-            for run, seconds in enumerate(history.scores.cost_seconds.sum(axis=1).tolist())
-        ]
-
-    @property
-    def results(self) -> dict[str, dict[str, list]]:
-        """Accuracies and name of the best architecture of every run, per strategy."""
-        return {
-            name: _accuracies(history) | {"best": [self.name_of(row) for row in history.at_best(history.rows).tolist()]}
-            for name, history in self.histories.items()
-        }
-
-    def conclusion(self) -> str:
-        """One sentence: the strategies in the order of their mean validation accuracy, and which strategy to use.
-
-        A strategy is recommended if its mean is more than two standard errors of the difference above the next mean.
-        """
-        names = sorted(self.histories, key=lambda name: -self.summary[name]["validation_mean"])
-        rows = [self.summary[name] for name in names]
-        means = ", ".join(f"{name} {row['validation_mean']:.2%}" for name, row in zip(names, rows, strict=True))
-        text = (
-            f"Best validation {self._metric} with {rows[0]['queries']:.0f} queries, {rows[0]['runs']:.0f} runs: {means}"
-        )
-        if len(names) == 1:
-            return f"{text}."
-        deviations = np.hypot(rows[0]["validation_std"], rows[1]["validation_std"])
-        lead = rows[0]["validation_mean"] - rows[1]["validation_mean"]
-        if rows[0]["runs"] > 1 and lead > 2 * deviations / np.sqrt(rows[0]["runs"]):
-            return f"{text}; search with --strategy={names[0]}."
-        return f"{text}; {names[0]} and {names[1]} can't be told apart."
-
-    @property
-    def _metric(self) -> str:
-        """The score in words."""
-        return self.metric.replace("_", " ")
-
-    def table(self) -> str:
-        """Scores in percent, mean and deviation over runs, as Markdown."""
-        rows = [
-            [
-                name,
-                f"{row['runs']:.0f}",
-                f"{row['queries']:.0f}",
-                *(f"{100 * row[f'{key}_mean']:.2f} ± {100 * row[f'{key}_std']:.2f}" for key in _ACCURACIES),
-                f"{row['seconds_mean']:.1f}",
-            ]
-            for name, row in self.summary.items()
-        ]
-        metric = "" if self.metric == "accuracy" else f"{self._metric} "
-        accuracies = [f"best validation {metric}%", f"mean {metric}over trainings %", f"its test {metric}%"]
-        columns = ["strategy", "runs", "queries per run", *accuracies, "training seconds per run"]
-        return tables.markdown(columns, rows)
-
-    def save(self, folder: artefacts.PathLike) -> None:
-        """Writes tables and figures.
-
-        `results.json` has the same bytes for the same seed; `metrics.jsonl` has a line per run; further files are
-        `summary.json`, `results.md`, `search.png` (curves), `best_cell.png` and, where candidates are embedded,
-        `map.png` (the queries in the embedding space).
-
-        Args:
-          folder: folder, which is made if it does not exist.
-        """
-        folder = pathlib.Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        space, best = self.candidates.space, self.best
-        artefacts.write_json(folder / "results.json", self.results)
-        artefacts.write_json_lines(folder / "metrics.jsonl", self.records)
-        artefacts.write_text(folder / "results.md", self.table() + "\n")
-        artefacts.write_json(
-            folder / "summary.json",
-            {
-                "space": space.name,
-                "benchmark": self.benchmark,
-                "metric": self.metric,
-                "candidates": self.candidates.met,
-                "seed": self.seed,
-                "strategies": self.summary,
-                "best": {"architecture": str(best), "encodings": space.written(best.architecture)}
-                | {key: getattr(best, key) for key in ("strategy", *_ACCURACIES)},
-            },
-        )
-        curves = {name: history.scores.validation for name, history in self.histories.items()}
-        title = f"{space.name} on {self.benchmark}"
-        figures.search_curves(curves, folder / "search.png", title=title, metric=self._metric)
-        if self.candidates.embedded:
-            self._draw_map(folder / "map.png")
-        space.draw(
-            best.architecture,
-            folder / "best_cell.png",
-            title=f"{best}\nvalidation {best.validation:.2%}, test {best.test:.2%}",
-        )
-
-    def _draw_map(self, path: pathlib.Path) -> None:
-        queried = np.concatenate([history.rows.ravel() for history in self.histories.values()])
-        scores = np.concatenate([history.scores.validation.ravel() for history in self.histories.values()])
-        rows, first = np.unique(queried, return_index=True)
-        title = f"{self.candidates.space.name}: {len(rows):,} cells queried"
-        figures.embedding_map(self.candidates.embeddings, rows, scores[first], path, title=title, metric=self._metric)
-
-    def name_of(self, row: int) -> str:
-        """The text that names the candidate of a row."""
-        return self.candidates.space.to_string(self.candidates.architecture(row))
-
-
-def _accuracies(history: loop.History) -> dict[str, list[float]]:
-    """Accuracies of the best architecture of every run."""
-    return {name: history.at_best(getattr(history.scores, name)).tolist() for name in _ACCURACIES}
-
-
-def _moments(history: loop.History) -> dict[str, float]:
-    """Means and standard deviations over the runs of a strategy."""
-    row: dict[str, float] = {"runs": history.rows.shape[0], "queries": history.rows.shape[1]}
-    for key, values in {**_accuracies(history), "seconds": history.scores.cost_seconds.sum(axis=1)}.items():
-        row[f"{key}_mean"], row[f"{key}_std"] = float(np.mean(values)), float(np.std(values))
-    return row | {"failed": int(history.scores.failed.sum())}

@@ -16,7 +16,7 @@ from tfnas import artefacts, runtime
 from tfnas.benchmarks import Evaluator, Score, Scores
 from tfnas.errors import ConfigurationError, CorruptArtefactError, ExhaustedError
 from tfnas.search import MakeStrategy
-from tfnas.search.base import Strategy
+from tfnas.search.base import Strategy, running_best
 from tfnas.search.candidates import CandidateSet
 from tfnas.search.engines import Engine
 
@@ -32,7 +32,8 @@ class History:
     Attributes:
       rows: queried candidates, int64 `[R, queries]`.
       scores: answers of the benchmark, arrays `[R, queries]`.
-      picks: int64 `[R, queries]`, the query that the strategy would hand over after each query.
+      picks: int64 `[R, queries]`, the query that the strategy's model holds for the best, after each query; of a
+        strategy without such a model the best seen.
     """
 
     rows: np.ndarray
@@ -45,17 +46,23 @@ class History:
         return self.scores.validation.argmax(axis=1)
 
     @property
-    def pick(self) -> np.ndarray:
-        """int64 `[R]`: the query that the strategy hands over."""
-        return self.picks[:, -1]
+    def picks_by_model(self) -> bool:
+        """Whether a model of the strategy picks other queries than the best seen."""
+        return not np.array_equal(self.picks, running_best(self.scores.validation))
 
     def at_best(self, values: np.ndarray) -> np.ndarray:
         """Values `[R]` of the best queries, out of `[R, queries]`."""
         return np.take_along_axis(values, self.best[:, None], axis=1)[:, 0]
 
-    def at_pick(self, values: np.ndarray) -> np.ndarray:
-        """Values `[R]` of the queries that are handed over, out of `[R, queries]`."""
-        return np.take_along_axis(values, self.pick[:, None], axis=1)[:, 0]
+    def trace(self, name: str, by_model: bool = False) -> np.ndarray:
+        """Scores `[R, queries]` of the best query so far, after every query.
+
+        Args:
+          name: name of an array of `Scores`.
+          by_model: True for the strategy's `picks` in place of the best validation accuracies.
+        """
+        chosen = self.picks if by_model else running_best(self.scores.validation)
+        return np.take_along_axis(getattr(self.scores, name), chosen, axis=1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays that `read_history` reads back."""
