@@ -97,8 +97,10 @@ def main() -> None:
         "asynchronous": workers.asynchronous,
         **{flag.name: flag.value for flag in (_EMBEDDINGS, _BENCHMARK, _QUERIES, _RUNS, _SEED)},
     }
-    if goals.several and (_OPTUNA.value or _HPARAMS.value):
-        raise tfnas.errors.ConfigurationError("--optuna and --hparams take a search with a single objective")
+    if goals.several and (_OPTUNA.value or _HPARAMS.value or _FINAL_EPOCHS.value):
+        raise tfnas.errors.ConfigurationError(
+            "--optuna, --hparams and --final_epochs take a search with a single objective"
+        )
     if _OPTUNA.value:
         exports.open_study(_OPTUNA.value, _OPTUNA_STUDY.value)  # a mistake is told before hours of trainings
     output_dir = tfnas_flags.output_folder(settings, growing=experiment.GROWING)
