@@ -123,13 +123,13 @@ class GoalSurrogateSearch(GoalStrategy):
         size = min(count, self.batch or max(1, self.rows.shape[1] // _SCORES_PER_SUGGESTION))
         judged = self._pool.rows(self, size)
         waiting = [np.setdiff1d(np.flatnonzero(self.suggested[run]), self.rows[run]) for run in range(self.runs)]
+        every = np.unique(np.concatenate([*judged, *waiting]))
         for process in self._processes.values():
-            process.prepare(np.concatenate([*judged, *waiting]))
-        known = self.goals.known_gains(self.candidates.cells[np.concatenate([*judged, *waiting])])
-        known = np.split(known, np.cumsum([len(rows) for rows in (*judged, *waiting)])[:-1])
+            process.prepare(every)
+        known = self.goals.known_gains(self.candidates.cells[every])
 
         def best(run: int) -> list[int]:
-            gains = np.concatenate([known[self.runs + run], known[run]])
+            gains = known[np.searchsorted(every, np.concatenate([waiting[run], judged[run]]))]
             return self._best(run, waiting[run], judged[run], gains, min(size, len(judged[run])))
 
         chosen = in_threads(best, range(self.runs))
