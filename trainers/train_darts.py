@@ -1,4 +1,4 @@
-"""Trains the network of a DARTS cell or a pair of cells, as arch2vec's tables 4 (CIFAR-10) and 5 (ImageNet).
+"""Trains the network of a DARTS cell or a pair of cells, as tables 4 and 5 of arch2vec do.
 
   tfnas train_darts --cell=arch2vec_bo --data=cifar10.npz --output_dir=OUT
   tfnas train_darts --cell=arch2vec_bo --task=imagenet --data=imagenet.npz --output_dir=OUT

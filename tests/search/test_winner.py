@@ -22,7 +22,7 @@ from tfnas.networks.darts import DartsSkeleton
 from tfnas.networks.nasbench201 import NASBench201Network, Skeleton
 from tfnas.networks.registry import NETWORKS, Network
 from tfnas.search import winner
-from tfnas.search.experiment import Best
+from tfnas.search.comparison import Best
 from tfnas.spaces import Darts, NASBench201
 
 SPACE = NASBench201()
