@@ -33,12 +33,16 @@ class History:
       rows: queried candidates, int64 `[R, queries]`.
       scores: answers of the benchmark, arrays `[R, queries]`.
       picks: int64 `[R, queries]`, the query that the strategy's model holds for the best, after each query; of a
-        strategy without such a model the best seen.
+        strategy without such a model, and by default, the best seen.
     """
 
     rows: np.ndarray
     scores: Scores
-    picks: np.ndarray
+    picks: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.picks is None:
+            object.__setattr__(self, "picks", running_best(self.scores.validation))
 
     @property
     def best(self) -> np.ndarray:
