@@ -107,6 +107,11 @@ def test_picks_are_the_best_means(candidates):
     for run in range(2):
         assert strategy.picks[run, -1] == strategy._process.mean(strategy.rows[run], run).argmax()
     np.testing.assert_array_equal(strategy.picks[:, 4], strategy.scores[:, :5].argmax(axis=1))
+    before = strategy.picks[:, -1]
+    strategy.batch = 3
+    rows = strategy.suggest(3)
+    strategy.update(rows, score(candidates, rows) + 1)  # better than all before, which the model has yet to learn
+    np.testing.assert_array_equal(strategy.picks[:, 20:22], np.stack([before] * 2, axis=1))
 
 
 def test_open_spaces_and_large_lists(candidates):

@@ -21,6 +21,7 @@ from tfnas.reports.planes import PrincipalPlane
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2")
 STYLES = ("-", "--", "-.", ":")
 _GREY = "#8b93a1"
+_ROOM_FOR_NAMES = 0.45  # widths of a panel, between panels whose curves are named at their ends
 _TWO_SIDED_95 = 1.96  # standard errors
 
 
@@ -123,7 +124,9 @@ def search_panels(panels: Mapping[str, Mapping[str, np.ndarray]], path: pathlib.
     figure, all_axes = plt.subplots(1, len(panels), figsize=(6.4 * len(panels), 4), squeeze=False)
     for axes, (label, traces) in zip(all_axes[0], panels.items(), strict=True):
         _curves(axes, traces)
-        axes.set(ylabel=label, title=title)
+        axes.set(ylabel=label)
+    figure.suptitle(title)
+    figure.subplots_adjust(wspace=_ROOM_FOR_NAMES)
     save_figure(figure, path)
 
 

@@ -105,6 +105,8 @@ class AdditiveSearch(Strategy):
     def _pick(self, count: int) -> np.ndarray:
         picks = super()._pick(count)
         if self._fitted == self.rows.shape[1]:
+            if self._fitted - count >= max(_LEAST, self.initial):  # the process had learned before these scores
+                picks[:] = self.picks[:, -1:]
             means = in_threads(lambda run: self._process.mean(self.rows[run], run), range(self.runs))
             picks[:, -1] = np.argmax(means, axis=1)
         return picks
