@@ -106,7 +106,7 @@ def test_table_3(table, tmp_path, monkeypatch):
     values = report.values
     assert values == json.loads((tmp_path / "table3.json").read_text())
     for data_set in DATA_SETS:
-        part = values[data_set]
+        part = dict(values[data_set])
         assert part.pop("p_over_bo").keys() == {"validation", "test"}
         everything = part.pop("all 15,625 cells asked")
         assert everything["queries_mean"] == len(table)
