@@ -1,5 +1,7 @@
 """The additive process against exact inversion, and the search that it guides."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from tfnas.search import Candidates, OpenCandidates
 from tfnas.search.additive import AdditiveSearch
 from tfnas.search.additive_process import AdditiveProcess
 from tfnas.search.pools import Functions, Vicinity, functions_or_vicinity, mutants
-from tfnas.spaces import MobileNetV3, NASBench101, NASBench201
+from tfnas.spaces import Architecture, FiniteSpace, MobileNetV3, NASBench101, NASBench201
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +127,33 @@ def test_open_spaces_and_large_lists(candidates):
         strategy.update(rows, (open_candidates.cells.operations[rows] % 3 == 0).mean(axis=-1))
     assert len(set(strategy.rows[0].tolist())) == strategy.rows.shape[1]
     assert strategy.scores[0, 5:].mean() > strategy.scores[0, :5].mean()
+
+
+def test_a_small_space_that_nobody_lists():
+    chains = [
+        Architecture(("in", *names, "out"), np.eye(4, k=1)) for names in itertools.product(("small", "large"), repeat=2)
+    ]
+    candidates = OpenCandidates(FiniteSpace("chains", chains), 100)
+    strategy = AdditiveSearch(candidates, [0], initial=2)
+    rows = drive_open(strategy, 4)
+    assert sorted(rows[0].tolist()) == [0, 1, 2, 3]
+
+
+def drive_open(strategy, queries):
+    """Rows `[R, queries]` of a search for many large layers."""
+    while strategy.rows.shape[1] < queries:
+        rows = strategy.suggest(queries - strategy.rows.shape[1])
+        strategy.update(rows, (strategy.candidates.cells.operations[rows] == 2).mean(axis=-1))
+    return strategy.rows
+
+
+def test_scores_that_were_known_in_advance_are_learned(candidates):
+    strategy = AdditiveSearch(candidates, [1], initial=4)
+    rows = np.arange(12)[None]
+    strategy.know(rows, score(candidates, rows))
+    suggested = strategy.suggest(1)
+    assert strategy._process.weights.shape == (1, 6)
+    assert not set(suggested[0].tolist()) & set(range(12))
 
 
 def test_neighbours_of_long_lists_are_the_nearest():

@@ -68,6 +68,8 @@ class AdditiveSearch(Strategy):
 
     def _suggest(self, count: int) -> np.ndarray:
         first = self._initial_rows(count, self.initial)
+        if first is None and not self._fitted:  # all scores so far were known in advance
+            self._learn(self.scores)
         if first is not None or not self._fitted:
             return self._random_rows(1) if first is None else first
         size = min(count, self.batch or max(1, self.rows.shape[1] // _SCORES_PER_SUGGESTION))

@@ -90,17 +90,17 @@ class OpenCandidates(CandidateSet):
         return rows
 
     def draw_many(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        return self.rows_of_cells(self.space.sample(count, rng))
+        return self.rows_of_cells(self.sample(count, rng))
 
     def sample(self, count: int, rng: np.random.Generator) -> CellTable:
-        return self.space.sample(count, rng)
+        return self.space.sample(min(count, self.space.size or count), rng)
 
     def draw(self, count: int, rng: np.random.Generator, excluded: Callable[[int], bool]) -> list[int]:
         rows: list[int] = []
         for _ in range(_ATTEMPTS):
             if len(rows) == count:
                 return rows
-            for row in self.rows_of_cells(self.space.sample(count, rng)).tolist():
+            for row in self.rows_of_cells(self.sample(count, rng)).tolist():
                 if len(rows) < count and row not in rows and not excluded(row):
                     rows.append(row)
         if len(self.cells) == self.space.size and self.space.enumerable:  # chance does not meet the last ones
