@@ -24,7 +24,7 @@ from tfnas.networks.registry import NETWORKS, Network
 from tfnas.predictors.saved import SavedPredictor
 from tfnas.proxies.spaces import scorer
 from tfnas.reports import tables
-from tfnas.search import experiment, strategies
+from tfnas.search import experiment, sized, strategies
 from tfnas.spaces import Architecture, FiniteSpace
 
 LAYERS = {"relu_8": (8, "relu"), "relu_64": (64, "relu"), "tanh_8": (8, "tanh"), "tanh_64": (64, "tanh")}
@@ -83,12 +83,13 @@ def main(output_dir: pathlib.Path, epochs: int = 40, queries: int = 30) -> None:
         SPACE, build, data, TrainedConfig(epochs=5), output_dir / "trained.jsonl", network="mlp"
     )
     candidates = experiment.candidates_of(evaluator, encoder)
-    makers = strategies(["bo", "random"])
+    makers = sized(strategies(["additive", "evolution", "random"]), queries)
     comparison = experiment.compare(
         makers, candidates, evaluator, queries=queries, runs=2, seed=1, folder=output_dir / "search"
     )
     comparison.save(output_dir / "search")
-    print(comparison.table())
+    print(comparison)
+    print(comparison.best.hand_over(evaluator, output_dir / "best_model"))
     print(scores_and_predictions(data, 5))
 
 

@@ -20,6 +20,7 @@ NOTEBOOKS = {
 }
 SMALLER = {
     "theory/arch2vec": {"EPOCHS = 12": "EPOCHS = 1", "RUNS = 10": "RUNS = 1"},
+    "tutorials/search": {"runs=20": "runs=2"},
 }
 """Assignments of a notebook and what stands in for them, so that `make test` stays fast."""
 SLOW: set[str] = set()

@@ -360,7 +360,8 @@ def test_own_space_in_one_file(tmp_path):
     """The documented example, with fewer epochs and queries."""
     done = fork.call(own_space, tmp_path / "out")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "| bo " in done.stdout
+    assert "| additive " in done.stdout
+    assert (tmp_path / "out" / "best_model" / "model.keras").exists()
     # Five architectures with finite scores and predictions.
     assert len(re.findall(r"^\| (?:(?:relu|tanh)_\d+ ?)+ *(?:\| +-?[\d.e+]+ +){4}\|$", done.stdout, re.MULTILINE)) == 5
     summary = json.loads((tmp_path / "out" / "search" / "summary.json").read_text())
