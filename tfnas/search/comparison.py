@@ -247,6 +247,12 @@ class Comparison:
         columns = ["strategy", "runs", "queries per run", *accuracies, "training seconds per run"]
         return tables.markdown(columns, rows)
 
+    @property
+    def _counts(self) -> list[int]:
+        """The milestones, and the budget."""
+        budget = max(history.rows.shape[1] for history in self.histories.values())
+        return sorted({*(count for count in MILESTONES if count < budget), budget})
+
     def milestones(self) -> str:
         """Mean scores in percent after 20, 50, 100, 150 and all queries, as Markdown.
 
@@ -254,9 +260,7 @@ class Comparison:
         test score of the same architecture. Where a model picks the architecture, further rows have the scores of the
         pick.
         """
-        budget = max(history.rows.shape[1] for history in self.histories.values())
-        counts = sorted({*(count for count in MILESTONES if count < budget), budget})
-        rows = []
+        counts, rows = self._counts, []
         for name, history in self.histories.items():
             labels = [("best seen", False, key) for key in _ACCURACIES]
             if history.picks_by_model:
@@ -270,9 +274,10 @@ class Comparison:
     def save(self, folder: artefacts.PathLike) -> None:
         """Writes tables and figures.
 
-        `results.json` has the same bytes for the same seed; `metrics.jsonl` has a line per run; further files are
-        `summary.json`, `results.md`, `search.png` (curves), `best_cell.png` and, where candidates are embedded,
-        `map.png` (the queries in the embedding space).
+        `results.json` has the same bytes for the same seed; `metrics.jsonl` has a line per run; `summary.json` has
+        means and deviations, and as `p` what `significance` says after 20, 50, 100, 150 and all queries; further files
+        are `results.md`, `search.png` (curves), `best_cell.png` and, where candidates are embedded, `map.png` (the
+        queries in the embedding space).
 
         Args:
           folder: folder, which is made if it does not exist.
@@ -292,7 +297,13 @@ class Comparison:
                 "candidates": self.candidates.met,
                 "seed": self.seed,
                 "strategies": self.summary,
-                "p_of_test": {name: self.significance(name) for name in self.histories},
+                "p": {
+                    score: {
+                        name: {str(count): self.significance(name, score, count) for count in self._counts}
+                        for name in self.histories
+                    }
+                    for score in _ACCURACIES[1:]
+                },
                 "best": {"architecture": str(best), "encodings": space.written(best.architecture)}
                 | {key: getattr(best, key) for key in ("strategy", *_ACCURACIES)},
             },
