@@ -53,6 +53,16 @@ def test_a_believed_score_is_an_example_with_its_mean(process):
     np.testing.assert_array_equal(posterior.mean, means)
 
 
+def test_a_restored_process_has_the_bits_of_the_fitted_process(candidates):
+    rows = np.random.default_rng(3).permutation(len(candidates))[:200].reshape(2, 100)
+    scores = score(candidates, rows)
+    fitted = AdditiveProcess(candidates).fit(rows, scores)
+    restored = AdditiveProcess(candidates).restore(rows, scores, fitted.weights, fitted.noise)
+    for first, second in zip(fitted._mixtures, restored._mixtures, strict=True):
+        np.testing.assert_array_equal(first.root, second.root)
+        np.testing.assert_array_equal(first.solution, second.solution)
+
+
 def test_blocks(candidates):
     assert AdditiveProcess(candidates).blocks == ("operations", "paths", "graph")
     with_latents = Candidates(candidates.space, candidates.cells, candidates.embeddings, candidates.embeddings)

@@ -171,12 +171,12 @@ class AdditiveProcess:
     def restore(self, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, noise: np.ndarray) -> Self:
         """Takes the state of `fit` with the same rows and targets, which gave these weights and this noise."""
         self._rows, scores = rows, normal_scores(targets)
-        return self._set(
-            [
-                KernelMixture.of(self._gram(run), scores[run], weights[run], float(noise[run]))
-                for run in range(len(rows))
-            ]
-        )
+        self.prepare(rows)
+
+        def restored(run: int) -> KernelMixture:
+            return KernelMixture.of(self._gram(run), scores[run], weights[run], float(noise[run]))
+
+        return self._set(in_threads(restored, range(len(rows))))  # the rounding of `fit`
 
     def mean(self, rows: np.ndarray, run: int = 0) -> np.ndarray:
         """Predictive means of rows `[m]`, in normal scores, float64 `[m]`."""
