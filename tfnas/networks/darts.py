@@ -231,12 +231,7 @@ def build_pair(architecture: Architecture, image_shape: tuple[int, int, int], nu
 
 class _Cell(tf_keras.layers.Layer):
     def __init__(
-        self,
-        channels: int,
-        architecture: Architecture,
-        reduces: bool,
-        after_reduction: bool,
-        settings: LayerSettings,
+        self, channels: int, architecture: Architecture, reduces: bool, after_reduction: bool, settings: LayerSettings
     ):
         super().__init__()
         operations, self.states = _SPACE.to_genotype(architecture)

@@ -42,7 +42,7 @@ def search(
     Args:
       benchmark: evaluator of architectures; see `tfnas.benchmark`.
       strategy: name in `STRATEGIES`, or with several objectives in `GOAL_STRATEGIES`, or several names to compare; None
-        for the strategy that wins.
+        for `goals.default_strategy`.
       queries: architectures scored per run.
       runs: independent runs per strategy.
       seed: seed of the first run; later runs count up.
@@ -50,9 +50,13 @@ def search(
       encoder: folder of an exported arch2vec encoder; None for the encoder that ships for the space, if there is one.
       folder: folder that holds the state of the search, so that a killed search continues, and a finished search with
         more queries; None writes nothing.
+      objectives: the accuracy, and further numbers or functions of an architecture; see `objectives.read_objective`.
+      limits: bounds of such numbers, as `name:number`.
+      costs: compact table with columns for `objectives` and `limits`; None for the benchmark's columns alone.
 
     Returns:
-      All queries; `best` is the best of them.
+      All queries: with one objective a `Comparison`, whose `best` is the best architecture; with several objectives a
+      `ParetoComparison`, whose `front` holds the architectures that no other query dominates.
 
     Raises:
       ConfigurationError: an unknown strategy, a number below 1, a space for which no encoder ships, or a folder of a

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, MismatchError
-from tfnas.search.experiment import Comparison
+from tfnas.search.comparison import Comparison
 from tfnas.spaces import ABSENT, CellTable, Space
 
 _SAMPLE = 2000

@@ -112,6 +112,8 @@ def run_search(
     that at least W are. It is told their scores in the order in which it asked, which makes the result independent of
     how long each took.
 
+    The search ends before its budget where no architecture is left.
+
     Args:
       strategy: fresh strategy for R runs.
       evaluator: the benchmark.
@@ -123,8 +125,6 @@ def run_search(
       engine: processes that score for the evaluator.
       asynchronous: True tells every score as soon as it is there. No worker waits for another's straggler, but the
         result depends on who was faster.
-
-    The search ends before its budget where no architecture is left.
 
     Raises:
       ConfigurationError: the first ten trials failed, or all of fewer.

@@ -115,7 +115,7 @@ class NASBench301(Space):
 
     def components(self, cells: CellTable) -> list[CellTable]:
         """The normal and the reduction cells."""
-        return _split(cells)
+        return list(_split(cells))
 
     def cells(self, architecture: Architecture) -> list[Architecture]:
         """The normal and the reduction cell."""

@@ -215,7 +215,7 @@ class TrainedEvaluator(Evaluator):
         self._log = TrialLog(cache, header)
 
 
-def _keras_of(model: object):
+def _keras_of(model: object) -> Any:
     """The Keras that made a model: version 2 inside tfnas, maybe version 3 outside."""
     if isinstance(model, tf_keras.Model):
         return tf_keras
@@ -226,7 +226,9 @@ def _keras_of(model: object):
     raise ConfigurationError(f"the builder returned {type(model).__name__}, expected a Keras model")
 
 
-def _progress(keras, advance: Callable[[], object]):
+def _progress(keras: Any, advance: Callable[[], object]) -> Any:
+    """A callback that moves a bar ahead after every epoch."""
+
     class Progress(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
             advance()
@@ -234,7 +236,9 @@ def _progress(keras, advance: Callable[[], object]):
     return Progress()
 
 
-def _stopwatch(keras, deadline: float):
+def _stopwatch(keras: Any, deadline: float) -> Any:
+    """A callback that raises TimeoutError after a time of `time.perf_counter`."""
+
     class Stopwatch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
             if time.perf_counter() > deadline:
