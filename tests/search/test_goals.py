@@ -16,7 +16,7 @@ from tfnas import artefacts
 from tfnas.benchmarks import BENCHMARKS
 from tfnas.errors import ConfigurationError
 from tfnas.networks import symbolic
-from tfnas.search import Candidates, OpenCandidates, loop, pareto
+from tfnas.search import STRATEGIES, Candidates, OpenCandidates, loop, pareto
 from tfnas.search.goals import GOAL_STRATEGIES, default_strategy, strategies_for
 from tfnas.search.hypervolume_search import expected_hypervolume_improvement
 from tfnas.search.objectives import Goals, Limit, Objective, read_goals, read_objective
@@ -130,6 +130,18 @@ def test_limits_where_nobody_lists_the_candidates():
     assert max(adds) <= 3e8
     heavy = [cell for cell in range(40) if not limited.allows(space.sample(40, seed=1)[np.array([cell])])[0]]
     assert candidates.rows_of_cells(space.sample(40, seed=1)[np.array(heavy)]).max() == -1
+
+
+def test_strategies_query_allowed_architectures_alone():
+    space = MobileNetV3()
+    odd = Objective("odd", False, True, lambda cells: cells.operations.sum(axis=1) % 2.0)
+    limited = Goals((Objective("accuracy", True, False, None),), (Limit(odd, 0.0),))
+    candidates = limited.within(OpenCandidates(space, 10_000))
+    strategy = STRATEGIES["additive"](candidates, seeds=[1], initial=4)
+    for _ in range(6):
+        rows = strategy.suggest(1)
+        assert limited.allows(candidates.cells[rows[0]]).all()
+        strategy.update(rows, rows / 10_000)
 
 
 def _open(space):

@@ -206,6 +206,11 @@ class LimitedCandidates(OpenCandidates):
         rows[allowed] = super().rows_of_cells(cells[allowed])
         return rows
 
+    def draw_many(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """int64 `[n]`: rows of those of `count` random architectures that are allowed."""
+        rows = super().draw_many(count, rng)
+        return rows[rows >= 0]
+
     def draw(self, count: int, rng: np.random.Generator, excluded: Callable[[int], bool]) -> list[int]:
         rows: dict[int, None] = {}
         for _ in range(_ATTEMPTS):
