@@ -1,6 +1,5 @@
 """Surrogates whose inputs are rows of candidates."""
 
-import threading
 from collections.abc import Callable
 from typing import Self
 
@@ -11,6 +10,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.base import BatchedSurrogate
 from tfnas.predictors.dngo import DNGO
+from tfnas.search.additive_process import RowFeatures
 from tfnas.search.base import Strategy
 from tfnas.search.candidates import CandidateSet
 from tfnas.spaces import CellTable
@@ -64,11 +64,8 @@ class GraphProcess:
     """
 
     def __init__(self, candidates: CandidateSet, featurize: Featurizer):
-        self._candidates, self._featurize = candidates, featurize
-        self._positions: dict[int, int] = {}
-        self._blocks: list[np.ndarray] = []
+        self._features = RowFeatures(len(candidates), lambda rows: featurize(candidates.cells[rows]))
         self._model: AdditiveGP | None = None
-        self._lock = threading.Lock()
 
     def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
         """Learns targets `[R, n]` of rows `[R, n]`."""
@@ -85,18 +82,6 @@ class GraphProcess:
         if self._model is None:
             raise ConfigurationError("a predictor ranks nothing before it has learned")
         return self._model.predict(self._features(rows), run)
-
-    def _features(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Blocks of features of candidates; the features of a candidate are computed once."""
-        with self._lock:
-            new = [row for row in dict.fromkeys(rows.tolist()) if row not in self._positions]
-            if new:
-                computed = self._featurize(self._candidates.cells[np.array(new)])
-                self._positions.update({row: len(self._positions) + number for number, row in enumerate(new)})
-                before = self._blocks or [block[:0] for block in computed]
-                self._blocks = [np.concatenate(pair) for pair in zip(before, computed, strict=True)]
-            positions = [self._positions[row] for row in rows.tolist()]
-            return [block[positions] for block in self._blocks]
 
 
 class FixedScores:
