@@ -49,7 +49,7 @@ class CellFeatures:
       >>> from tfnas.spaces import NASBench201
       >>> space = NASBench201()
       >>> CellFeatures(space, space.sample(500, 0), ["operations"]).transform(space.sample(3, 1))[0].shape
-      (3, 30)
+      (3, 36)
     """
 
     def __init__(self, space: Space, reference: CellTable, names: Sequence[str] | None = None):

@@ -32,7 +32,7 @@ def chebyshev(gains: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     Example:
       >>> chebyshev(np.array([[1.0, 0.0], [0.0, 4.0], [1.0, 3.0]]), np.array([0.5, 0.5])).round(4).tolist()
-      [-0.525, -0.525, -0.1313]
+      [-0.525, -0.525, -0.1312]
     """
     best, worst = np.nanmax(gains, axis=0), np.nanmin(gains, axis=0)
     distances = weights * (best - gains) / np.where(best > worst, best - worst, 1.0)

@@ -22,7 +22,7 @@ class Watch:
     Example:
       >>> watch = Watch(40, workers=2, metric="accuracy", say=print)
       >>> watch(Score(0.9, 0.9, cost_seconds=30.0))
-      First training: 30 s. 39 more take about 10 min; Ctrl-C stops, --resume continues.
+      First training: 30 s. 39 more take about 9.8 min; Ctrl-C stops, --resume continues.
     """
 
     def __init__(self, trainings: int, workers: int, metric: str, say: Callable[[str], None]):

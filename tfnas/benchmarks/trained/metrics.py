@@ -91,8 +91,8 @@ def weights_of_classes(kind: str, labels: np.ndarray, num_classes: int) -> np.nd
       float32 `[num_classes]`, whose mean over the training images is 1; None without weights.
 
     Example:
-      >>> weights_of_classes("balanced", np.array([0, 0, 0, 1]), 2).round(2).tolist()
-      [0.67, 2.0]
+      >>> print(weights_of_classes("balanced", np.array([0, 0, 0, 1]), 2).round(2))
+      [0.67 2.  ]
     """
     if kind == "none":
         return None
