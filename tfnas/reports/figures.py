@@ -21,7 +21,7 @@ from tfnas.reports.planes import PrincipalPlane
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2")
 STYLES = ("-", "--", "-.", ":")
 _GREY = "#8b93a1"
-_ROOM_FOR_NAMES = 0.45  # widths of a panel, between panels whose curves are named at their ends
+_ROOM_FOR_NAMES = 0.65  # widths of a panel, between panels whose curves are named at their ends
 _TWO_SIDED_95 = 1.96  # standard errors
 
 
