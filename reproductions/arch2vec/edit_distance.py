@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from tfnas.errors import ConfigurationError
-from tfnas.spaces.base import CellTable
+from tfnas.spaces import CellTable
 
 _MOST_INTERIOR = 8
 _CHUNK_ENTRIES = 1 << 25

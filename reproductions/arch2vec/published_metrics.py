@@ -12,8 +12,7 @@ import tensorflow as tf
 
 from tfnas.encoders.arch2vec.metrics import latent_statistics, posterior_means, sample_latents
 from tfnas.encoders.arch2vec.model import Arch2Vec
-from tfnas.spaces import Darts, NASBench101, NASBench201, Space, isomorphism, nasbench101
-from tfnas.spaces.base import ABSENT, CellTable
+from tfnas.spaces import ABSENT, CellTable, Darts, NASBench101, NASBench201, Space, isomorphism, nasbench101
 
 
 def evaluate(

@@ -13,8 +13,7 @@ from tfnas.encoders.arch2vec.config import Arch2VecConfig
 from tfnas.encoders.arch2vec.model import Arch2Vec
 from tfnas.encoders.layers import linear
 from tfnas.errors import ConfigurationError
-from tfnas.spaces import Space
-from tfnas.spaces.base import CellTable
+from tfnas.spaces import CellTable, Space
 from tfnas.training import loop
 
 

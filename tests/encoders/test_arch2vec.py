@@ -18,8 +18,7 @@ from tfnas.encoders.arch2vec.task import Arch2VecTask
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import cells as cell_graphs
 from tfnas.graphs import gnn
-from tfnas.spaces import Architecture, Darts, NASBench101, NASBench201, NATSSize, nasbench101
-from tfnas.spaces.base import ABSENT
+from tfnas.spaces import ABSENT, Architecture, Darts, NASBench101, NASBench201, NATSSize, nasbench101
 from tfnas.training.loop import Minibatch
 
 SMALL = {"hidden_dims": (12, 10), "embedding_dim": 4, "decoder_dim": 6}

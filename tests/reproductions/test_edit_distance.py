@@ -6,8 +6,7 @@ import pytest
 
 from reproductions.arch2vec.edit_distance import edit_distances
 from tfnas.errors import ConfigurationError
-from tfnas.spaces import Darts, NASBench101, NASBench201
-from tfnas.spaces.base import CellTable
+from tfnas.spaces import CellTable, Darts, NASBench101, NASBench201
 
 
 def by_networkx(space, cells, first, second):

@@ -5,8 +5,7 @@ import pytest
 
 from tests.reference import graphs
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
-from tfnas.spaces import NASBench101, isomorphism, nasbench101
-from tfnas.spaces.base import Architecture
+from tfnas.spaces import Architecture, NASBench101, isomorphism, nasbench101
 from tfnas.spaces.nasbench101 import CONV1X1, CONV3X3, INPUT, MAXPOOL3X3, OUTPUT
 
 

@@ -11,8 +11,7 @@ from tests.fork import ROOT
 from tests.reference import graphs
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.reports import palette
-from tfnas.spaces import SPACES, Architecture, Darts, NASBench201, get_space
-from tfnas.spaces.base import CellTable
+from tfnas.spaces import SPACES, Architecture, CellTable, Darts, NASBench201, get_space
 
 EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

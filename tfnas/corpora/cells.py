@@ -10,8 +10,7 @@ from tfnas import artefacts
 from tfnas.corpora import shards
 from tfnas.errors import CorruptArtefactError, MismatchError
 from tfnas.graphs import cells as cell_graphs
-from tfnas.spaces import Space
-from tfnas.spaces.base import ABSENT, CellTable
+from tfnas.spaces import ABSENT, CellTable, Space
 
 KIND = "cell_corpus"
 _PARSE_BATCH = 4096

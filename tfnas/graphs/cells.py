@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas.graphs import gnn
-from tfnas.spaces.base import ABSENT, CellTable
+from tfnas.spaces import ABSENT, CellTable
 
 VERTEX, FLOW, OPERATION, CELL_ID = "vertex", "flow", "operation", "cell_id"
 SCHEMA_PATH = pathlib.Path(__file__).parent / "schemas" / "cell.pbtxt"

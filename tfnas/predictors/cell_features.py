@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tfnas.errors import ConfigurationError
-from tfnas.spaces import CellTable, Space
-from tfnas.spaces.base import NONE
+from tfnas.spaces import NONE, CellTable, Space
 
 SKIPS = ("skip_connect", "skip", "identity")
 """Names of operations that hand on what they get; sequences along paths leave them out."""

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfnas.errors import ConfigurationError
-from tfnas.spaces import Architecture, Space
-from tfnas.spaces.base import CellTable
+from tfnas.spaces import Architecture, CellTable, Space
 
 
 class CandidateSet(abc.ABC):

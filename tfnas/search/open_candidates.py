@@ -7,8 +7,7 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError, ExhaustedError
 from tfnas.search.candidates import CandidateSet
-from tfnas.spaces import CellTable, Space
-from tfnas.spaces.base import ABSENT
+from tfnas.spaces import ABSENT, CellTable, Space
 
 _ATTEMPTS = 100
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from tfnas.errors import ConfigurationError
-from tfnas.spaces.base import ABSENT, NONE, Architecture, CellTable, Seed, Space
+from tfnas.spaces.architecture import ABSENT, Architecture, CellTable
+from tfnas.spaces.base import NONE, Seed, Space
 from tfnas.spaces.darts import Darts
 from tfnas.spaces.finite import FiniteSpace
 from tfnas.spaces.mobilenetv3 import MobileNetV3

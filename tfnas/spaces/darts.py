@@ -14,7 +14,8 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import genotypes, isomorphism
-from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
+from tfnas.spaces.architecture import Architecture, CellTable
+from tfnas.spaces.base import NONE, Seed, Space
 from tfnas.spaces.encodings import Encoding
 
 if TYPE_CHECKING:

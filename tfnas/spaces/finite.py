@@ -7,7 +7,8 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import ABSENT, Architecture, CellTable, Seed, Space
+from tfnas.spaces.architecture import ABSENT, Architecture, CellTable
+from tfnas.spaces.base import Seed, Space
 
 
 class FiniteSpace(Space):

@@ -4,7 +4,8 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import Architecture, CellTable, Seed, Space
+from tfnas.spaces.architecture import Architecture, CellTable
+from tfnas.spaces.base import Seed, Space
 
 
 class FixedGraphSpace(Space):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.spaces.base import Architecture, CellTable, Seed, Space
+from tfnas.spaces.architecture import Architecture, CellTable
+from tfnas.spaces.base import Seed, Space
 from tfnas.spaces.encodings import Encoding, is_integer, is_list, shown
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 

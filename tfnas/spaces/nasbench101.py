@@ -21,7 +21,8 @@ from tqdm import tqdm
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import ABSENT, Architecture, CellTable, Seed, Space
+from tfnas.spaces.architecture import ABSENT, Architecture, CellTable
+from tfnas.spaces.base import Seed, Space
 from tfnas.spaces.encodings import Encoding, is_integer, is_list, shown
 
 INPUT, CONV1X1, CONV3X3, MAXPOOL3X3, OUTPUT = (

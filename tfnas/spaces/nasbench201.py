@@ -21,7 +21,8 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
-from tfnas.spaces.base import NONE, Architecture, CellTable, Seed, Space
+from tfnas.spaces.architecture import Architecture, CellTable
+from tfnas.spaces.base import NONE, Seed, Space
 from tfnas.spaces.encodings import Encoding, is_integer, is_list
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 

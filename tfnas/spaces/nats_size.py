@@ -15,7 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from tfnas.errors import InvalidArchitectureError
-from tfnas.spaces.base import Architecture, CellTable, Space
+from tfnas.spaces.architecture import Architecture, CellTable
+from tfnas.spaces.base import Space
 from tfnas.spaces.encodings import Encoding, is_integer
 from tfnas.spaces.fixed_graph import FixedGraphSpace
 

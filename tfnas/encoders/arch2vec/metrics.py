@@ -14,8 +14,7 @@ import tensorflow as tf
 
 from tfnas.encoders.arch2vec.model import Arch2Vec
 from tfnas.encoders.arch2vec.saved import in_chunks
-from tfnas.spaces import Space
-from tfnas.spaces.base import ABSENT, CellTable
+from tfnas.spaces import ABSENT, CellTable, Space
 
 _BATCH = 2048
 

@@ -16,8 +16,7 @@ from tfnas.encoders.arch2vec.model import Arch2Vec, batch_loss, loss_terms
 from tfnas.encoders.pretraining import Pretraining
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import gnn
-from tfnas.spaces import Space, get_space
-from tfnas.spaces.base import CellTable
+from tfnas.spaces import CellTable, Space, get_space
 from tfnas.training.loop import Minibatch, Task, TrainingConfig, adam
 
 NUM_SAMPLES = 10_000
