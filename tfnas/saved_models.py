@@ -140,19 +140,6 @@ def save_keras_file(model: Any, path: artefacts.PathLike, **facts: Any) -> None:
             archive.writestr(zipfile.ZipInfo(name), content)  # the fixed default date keeps the bytes reproducible
 
 
-def keras_file_facts(path: artefacts.PathLike) -> dict[str, Any]:
-    """The facts that `save_keras_file` wrote into a file.
-
-    Raises:
-      CorruptArtefactError: not a `.keras` file.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return artefacts.parse_json(archive.read("metadata.json"), f"{path}, metadata.json").get("tfnas", {})
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise CorruptArtefactError(f"{path}: not a .keras file ({error})") from error
-
-
 FILE_NAME = "assets.extra/tf_serving_warmup_requests"
 
 

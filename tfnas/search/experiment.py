@@ -4,7 +4,9 @@ import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
-from tfnas import artefacts
+from tqdm import tqdm
+
+from tfnas import artefacts, runtime
 from tfnas.benchmarks import Evaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table, ships
 from tfnas.errors import ConfigurationError
@@ -182,17 +184,30 @@ def compare(
       asynchronous: True tells every score as soon as it is there; see `loop.run_search`.
       goals: objectives and limits; None for the accuracy alone.
     """
-    histories = loop.run_strategies(
-        strategies,
-        candidates,
-        evaluator,
-        queries=queries,
-        runs=runs,
-        seed=seed,
-        folder=folder,
-        engine=engine,
-        asynchronous=asynchronous,
-    )
+    histories: dict[str, loop.History] = {}
+    with tqdm(
+        total=min(queries, len(candidates)) * runs * len(strategies), desc="Searching", unit="query", unit_scale=True
+    ) as bar:
+        for name, make in strategies.items():
+            home = None if folder is None else folder / "strategies" / name
+            if home is not None and (home / "history.npz").exists():
+                arrays = artefacts.read_npz(home / "history.npz")
+                histories[name] = loop.read_history(arrays, home / "history.npz")
+                if histories[name].rows.shape[1] >= queries:
+                    candidates.load_state(arrays)
+                    bar.update(histories[name].rows.size)
+                    continue
+            strategy = make(candidates, range(seed, seed + runs))
+            if queries <= strategy.initial:
+                start = f"the first {strategy.initial} queries of {name} are random"
+                runtime.say(f"Warning: {start}, so all {queries} are; --queries above {strategy.initial} searches.")
+            histories[name] = loop.run_search(
+                strategy, evaluator, queries, home, bar, engine=engine, asynchronous=asynchronous
+            )
+            if home is not None:
+                artefacts.write_npz(home / "history.npz", **histories[name].arrays(), **candidates.state())
+                if evaluator.batch is None:  # a search with more queries begins again: its answers cost nothing
+                    (home / "state.npz").unlink(missing_ok=True)
     if goals is not None and goals.several:
         return ParetoComparison.of(goals, candidates, histories, evaluator, seed)
     return Comparison(candidates, histories, seed, evaluator.name, evaluator.metric)

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tfnas import artefacts, runtime
+from tfnas import artefacts
 from tfnas.benchmarks import Evaluator, Score, Scores
 from tfnas.errors import ConfigurationError, CorruptArtefactError, ExhaustedError
-from tfnas.search import MakeStrategy
 from tfnas.search.base import Strategy, running_best
-from tfnas.search.candidates import CandidateSet
 from tfnas.search.engines import Engine
 
 _SECONDS_BETWEEN_STATES = 20.0
@@ -176,46 +174,6 @@ def run_search(
                 f"all of the first {strategy.rows.size} trials failed, the last: {scores.failure.ravel()[-1]}"
             )
     return History(strategy.rows, _joined(answers), strategy.picks)
-
-
-def run_strategies(
-    strategies: Mapping[str, MakeStrategy],
-    candidates: CandidateSet,
-    evaluator: Evaluator,
-    *,
-    queries: int,
-    runs: int,
-    seed: int,
-    folder: pathlib.Path | None = None,
-    engine: Engine | None = None,
-    asynchronous: bool = False,
-) -> dict[str, History]:
-    """Histories of strategies by name; the arguments are those of `experiment.compare`."""
-    histories: dict[str, History] = {}
-    with tqdm(
-        total=min(queries, len(candidates)) * runs * len(strategies), desc="Searching", unit="query", unit_scale=True
-    ) as bar:
-        for name, make in strategies.items():
-            home = None if folder is None else folder / "strategies" / name
-            if home is not None and (home / "history.npz").exists():
-                arrays = artefacts.read_npz(home / "history.npz")
-                histories[name] = read_history(arrays, home / "history.npz")
-                if histories[name].rows.shape[1] >= queries:
-                    candidates.load_state(arrays)
-                    bar.update(histories[name].rows.size)
-                    continue
-            strategy = make(candidates, range(seed, seed + runs))
-            if queries <= strategy.initial:
-                start = f"the first {strategy.initial} queries of {name} are random"
-                runtime.say(f"Warning: {start}, so all {queries} are; --queries above {strategy.initial} searches.")
-            histories[name] = run_search(
-                strategy, evaluator, queries, home, bar, engine=engine, asynchronous=asynchronous
-            )
-            if home is not None:
-                artefacts.write_npz(home / "history.npz", **histories[name].arrays(), **candidates.state())
-                if evaluator.batch is None:  # a search with more queries begins again: its answers cost nothing
-                    (home / "state.npz").unlink(missing_ok=True)
-    return histories
 
 
 def read_history(arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> History:

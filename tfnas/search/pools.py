@@ -183,10 +183,10 @@ def mutants(candidates: CandidateSet, row: int) -> np.ndarray:
     return np.unique(rows[rows >= 0])
 
 
-def nearest(points: np.ndarray, row: int) -> np.ndarray:
-    """The hundred rows of points `[N, D]` nearest to a row."""
-    distances = np.einsum("nd,nd->n", points, points) - 2 * (points @ points[row])
-    return np.argpartition(distances, _NEAR)[:_NEAR]
+def nearest(points: np.ndarray) -> Callable[[CandidateSet, int], np.ndarray]:
+    """Function from candidates and a row to the hundred rows of points `[N, D]` nearest to the row."""
+    squares = np.einsum("nd,nd->n", points, points)
+    return lambda _, row: np.argpartition(squares - 2 * (points @ points[row]), _NEAR)[:_NEAR]
 
 
 def functions_or_vicinity(candidates: CandidateSet, points: np.ndarray | None) -> Functions | Vicinity:
@@ -203,7 +203,7 @@ def functions_or_vicinity(candidates: CandidateSet, points: np.ndarray | None) -
         return Vicinity(_OPEN_STRANGERS, mutants)
     if candidates.functions_count <= _LISTED:
         return Functions(candidates)
-    return Vicinity(_STRANGERS, lambda _, row: nearest(points, row))
+    return Vicinity(_STRANGERS, nearest(points))
 
 
 def vicinity_capacity(queries: int, runs: int) -> int:

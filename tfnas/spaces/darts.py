@@ -23,16 +23,7 @@ if TYPE_CHECKING:
 
 INPUTS = ("c_k-2", "c_k-1")
 OUTPUT = "c_k"
-CELL_OPERATIONS = (
-    NONE,
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+CELL_OPERATIONS = (NONE, *genotypes.OPERATIONS)
 NUM_BLOCKS = 4
 _FIRST_OPERATION_CODE = len(INPUTS)
 _OUTPUT_VERTEX = 10

@@ -16,7 +16,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.spaces import genotypes
 from tfnas.spaces.architecture import Architecture, CellTable
 from tfnas.spaces.base import NONE, Seed, Space
-from tfnas.spaces.darts import CELL_OPERATIONS, Darts
+from tfnas.spaces.darts import Darts
 from tfnas.spaces.encodings import Encoding
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _HALF = Darts.max_vertices
 _NONE_CODE = Darts.operations.index(NONE)
-TABLE_OPERATIONS = CELL_OPERATIONS[1:]
-"""Operation names in the order of the compact table's codes."""
 
 
 class NASBench301(Space):
@@ -58,7 +56,7 @@ class NASBench301(Space):
         cells = self._darts.sample(count, rng)
         codes = cells.operations.copy()
         wrong = codes == _NONE_CODE
-        codes[wrong] = rng.integers(_NONE_CODE + 1, _NONE_CODE + 1 + len(TABLE_OPERATIONS), wrong.sum())
+        codes[wrong] = rng.integers(_NONE_CODE + 1, _NONE_CODE + 1 + len(genotypes.OPERATIONS), wrong.sum())
         hashes = self._darts.canonical_hashes(CellTable(codes, cells.adjacency))
         _, first = np.unique(hashes, return_index=True)
         distinct = CellTable(codes, cells.adjacency)[np.sort(first)]
@@ -157,13 +155,13 @@ class NASBench301(Space):
         """Architectures from the benchmark's compact form.
 
         Args:
-          pairs: integers `[N, 2, 8, 2]`: cell, slot, and (state read, index into `TABLE_OPERATIONS`).
+          pairs: integers `[N, 2, 8, 2]`: cell, slot, and (state read, index into `genotypes.OPERATIONS`).
         """
         pairs = np.asarray(pairs)
         halves = []
         for cell in range(2):
             architectures = [
-                self._darts.from_genotype([TABLE_OPERATIONS[code] for code in slots[:, 1]], slots[:, 0].tolist())
+                self._darts.from_genotype([genotypes.OPERATIONS[code] for code in slots[:, 1]], slots[:, 0].tolist())
                 for slots in pairs[:, cell]
             ]
             halves.append(self._darts.to_table(architectures))
