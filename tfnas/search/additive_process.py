@@ -17,6 +17,7 @@ from tfnas.predictors import cell_features
 from tfnas.predictors.cell_features import CellFeatures, Scale
 from tfnas.predictors.kernel_mixture import KernelMixture, normal_scores
 from tfnas.runtime import in_threads
+from tfnas.search.acquisition import log_expected_improvement
 from tfnas.search.candidates import Candidates, CandidateSet
 
 LATENTS = "latents"
@@ -110,6 +111,25 @@ class Posterior:
         row = covariance / np.sqrt(max(self.variance[number], _LEAST_VARIANCE) + self._noise)
         self._explained = np.concatenate([self._explained, row[None]])
         self.variance = self.variance - row**2
+
+    def improvements(self, waiting: int, incumbent: float, count: int) -> list[int]:
+        """Numbers of `count` candidates of the greatest expected improvement, each believed before the next is chosen.
+
+        Args:
+          waiting: number of candidates, the first ones, that wait for their scores; they are believed and not chosen.
+          incumbent: mean to improve on; the mean of a candidate that is believed takes its place if it is larger.
+          count: number of candidates to choose.
+        """
+        taken = list(range(waiting))
+        for number in taken:
+            self.believe(number)
+        while len(taken) < waiting + count:
+            incumbent = max(incumbent, self.mean[taken].max(initial=-np.inf))
+            merit = log_expected_improvement(self.mean, self.stddev, incumbent)
+            merit[taken] = -np.inf
+            taken.append(int(merit.argmax()))
+            self.believe(taken[-1])
+        return taken[waiting:]
 
 
 class AdditiveProcess:

@@ -1,25 +1,19 @@
 """Strategies for several objectives: what they share, and random search."""
 
-import abc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfnas.errors import ConfigurationError
-from tfnas.runtime import in_threads
 from tfnas.search import pareto
 from tfnas.search.additive_process import AdditiveProcess
 from tfnas.search.base import Strategy
 from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.objectives import Goals
-from tfnas.search.pools import Pool
+from tfnas.search.pools import BREEDERS, LISTED, Pool, children, given
+from tfnas.search.process_search import ProcessSearch
 
-_LISTED = 8192  # functions up to which all are judged
-_PARENTS, _CHILDREN, _STRANGERS = 20, 200, 400
-_CROSSOVER = 0.3  # share of children with two parents
-_SCORES_PER_SUGGESTION = 20
-_LEAST = 3  # scores that a process needs
+_CHILDREN, _STRANGERS = 200, 400
 
 
 class GoalStrategy(Strategy):
@@ -29,6 +23,7 @@ class GoalStrategy(Strategy):
       candidates: architectures that the limits allow, see `Goals.within`.
       seeds: seeds of the R runs.
       goals: m objectives and limits.
+      **settings: settings of a further base class, such as `ProcessSearch`.
 
     Attributes:
       goals: m objectives and limits.
@@ -36,8 +31,8 @@ class GoalStrategy(Strategy):
       feasible: bool `[R, n]`, whether scored rows have all objectives and keep all limits.
     """
 
-    def __init__(self, candidates: CandidateSet, seeds: Sequence[int], goals: Goals):
-        super().__init__(candidates, seeds)
+    def __init__(self, candidates: CandidateSet, seeds: Sequence[int], goals: Goals, **settings: Any):
+        super().__init__(candidates, seeds, **settings)
         self.goals = goals
         self.gains = np.zeros((self.runs, 0, len(goals.objectives)))
         self.feasible = np.zeros((self.runs, 0), bool)
@@ -49,6 +44,7 @@ class GoalStrategy(Strategy):
 
     def _learn(self, scores: np.ndarray) -> None:
         self._measure()
+        super()._learn(scores)
 
     def _measure(self) -> None:
         """Adds the objectives of the rows that have none yet."""
@@ -74,11 +70,8 @@ class RandomGoals(GoalStrategy):
         return self._random_rows(count)
 
 
-class GoalSurrogateSearch(GoalStrategy):
+class GoalSurrogateSearch(GoalStrategy, ProcessSearch):
     """Additive Gaussian processes learn from the queries and judge a pool; the best of the pool are queried next.
-
-    No function is paid for twice. Suggestions that wait for scores, and earlier suggestions of the same batch, count as
-    scored with the predicted mean.
 
     Args:
       candidates: architectures that the limits allow.
@@ -91,10 +84,9 @@ class GoalSurrogateSearch(GoalStrategy):
 
     Raises:
       ConfigurationError: `initial` or `batch` is below 1, or the candidates lack a block.
-
-    References:
-      Ginsbourger et al. 2010, "Kriging Is Well-Suited to Parallelize Optimization", section 4.
     """
+
+    representatives_only = False
 
     def __init__(
         self,
@@ -107,84 +99,9 @@ class GoalSurrogateSearch(GoalStrategy):
         blocks: Sequence[str] | None,
         learned: Sequence[int],
     ):
-        if initial < 1 or (batch is not None and batch < 1):
-            raise ConfigurationError(f"initial={initial}, batch={batch}, expected at least 1 each")
-        super().__init__(candidates, seeds, goals)
-        self.initial, self.batch = initial, batch
-        self._processes = {number: AdditiveProcess(candidates, blocks) for number in learned}
-        self._targets: dict[int, np.ndarray] = {}  # `[R, n]`, what the processes have learned
-        self._pool = _pool(candidates, goals)
-        self.capacity = candidates.functions_count
-
-    def _suggest(self, count: int) -> np.ndarray:
-        first = self._initial_rows(count, self.initial)
-        if first is not None or not self._targets:
-            return self._random_rows(1) if first is None else first
-        size = min(count, self.batch or max(1, self.rows.shape[1] // _SCORES_PER_SUGGESTION))
-        judged = self._pool.rows(self, size)
-        waiting = [np.setdiff1d(np.flatnonzero(self.suggested[run]), self.rows[run]) for run in range(self.runs)]
-        every = np.unique(np.concatenate([*judged, *waiting]))
-        for process in self._processes.values():
-            process.prepare(every)
-        known = self.goals.known_gains(self.candidates.cells[every])
-
-        def best(run: int) -> list[int]:
-            gains = known[np.searchsorted(every, np.concatenate([waiting[run], judged[run]]))]
-            return self._best(run, waiting[run], judged[run], gains, min(size, len(judged[run])))
-
-        chosen = in_threads(best, range(self.runs))
-        # Threads draw nothing: candidates that are met on the way get their rows in the order of the runs.
-        return np.array([[*rows, *self.draw(run, size - len(rows), rows)] for run, rows in enumerate(chosen)], np.int64)
-
-    @abc.abstractmethod
-    def _best(self, run: int, waiting: np.ndarray, rows: np.ndarray, known: np.ndarray, size: int) -> list[int]:
-        """`size` of the rows, the best first; called for many runs at once.
-
-        Args:
-          run: number of the run.
-          waiting: rows `[w]` without scores.
-          rows: rows `[m]` to choose from.
-          known: gains `[w + m, objectives]` of both, NaN for objectives that are not known.
-          size: number of rows.
-        """
-
-    @abc.abstractmethod
-    def _new_targets(self) -> dict[int, np.ndarray]:
-        """Targets `[R, n]` of all scored rows by number of the process."""
-
-    def _learn(self, scores: np.ndarray) -> None:
-        super()._learn(scores)
-        if self.rows.shape[1] >= max(_LEAST, min(self.initial, self.asked)):
-            self._targets = self._new_targets()
-            for number, process in self._processes.items():
-                process.fit(self.rows, self._targets[number])
-
-    def state(self) -> dict[str, np.ndarray]:
-        fits = {}
-        for number, targets in self._targets.items():
-            process = self._processes[number]
-            fits |= {
-                f"targets_{number}": targets,
-                f"weights_{number}": process.weights,
-                f"noise_{number}": process.noise,
-            }
-        return {**super().state(), **fits}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        super().load_state(state)
-        self._targets = {}
-        for number, process in self._processes.items():
-            if f"targets_{number}" in state:
-                targets = self._targets[number] = state[f"targets_{number}"]
-                rows = self.rows[:, : targets.shape[1]]
-                process.restore(rows, targets, state[f"weights_{number}"], state[f"noise_{number}"])
-
-    def draw(self, run: int, count: int, excluded: Sequence[int] = ()) -> list[int]:
-        """Distinct random rows of functions that a run was not given yet and that are not excluded."""
-        given = {*self.candidates.representative(np.flatnonzero(self.suggested[run])).tolist()}
-        given.update(self.candidates.representative(np.array(excluded, np.int64)).tolist())
-        representative = self.candidates.representative
-        return self.candidates.draw(count, self.rngs[run], lambda row: int(representative(np.array([row]))[0]) in given)
+        processes = {number: AdditiveProcess(candidates, blocks) for number in learned}
+        pool = _pool(candidates, goals)
+        super().__init__(candidates, seeds, goals, processes=processes, pool=pool, initial=initial, batch=batch)
 
 
 class CheapestFunctions:
@@ -206,8 +123,7 @@ class CheapestFunctions:
         self._rows = order[first]
 
     def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
-        given = [search.candidates.representative(np.flatnonzero(suggested)) for suggested in search.suggested]
-        return [self._rows[~np.isin(self._functions, functions)] for functions in given]
+        return [self._rows[~np.isin(self._functions, given(search, run))] for run in range(search.runs)]
 
 
 class FrontOffspring:
@@ -219,23 +135,15 @@ class FrontOffspring:
         return [self._rows(search, run) for run in range(search.runs)]
 
     def _rows(self, search: GoalStrategy, run: int) -> np.ndarray:
-        rng, candidates, space = search.rngs[run], search.candidates, search.candidates.space
-        order = np.argsort(pareto.ranks(search.feasible_gains[run]), kind="stable")[:_PARENTS]
-        best = [candidates.architecture(row) for row in search.rows[run, order].tolist()]
-        children = []
-        for _ in range(_CHILDREN):
-            first, second = rng.integers(len(best), size=2)
-            if rng.random() < _CROSSOVER and first != second:
-                children.append(space.crossover(best[first], best[second], rng))
-            else:
-                children.append(space.mutate(best[first], rng))
-        rows = np.unique(np.concatenate([candidates.rows(children), candidates.draw_many(_STRANGERS, rng)]))
-        rows = rows[rows >= 0]
-        given = candidates.representative(np.flatnonzero(search.suggested[run]))
-        return rows[~np.isin(candidates.representative(rows), given)]
+        rng, candidates = search.rngs[run], search.candidates
+        order = np.argsort(pareto.ranks(search.feasible_gains[run]), kind="stable")[:BREEDERS]
+        bred = children(candidates, search.rows[run, order], _CHILDREN, rng)
+        strangers = candidates.draw_many(_STRANGERS, rng)
+        rows = np.unique(np.concatenate([bred, strangers[strangers >= 0]]))
+        return rows[~np.isin(candidates.representative(rows), given(search, run))]
 
 
 def _pool(candidates: CandidateSet, goals: Goals) -> Pool:
-    if isinstance(candidates, Candidates) and candidates.functions_count <= _LISTED:
+    if isinstance(candidates, Candidates) and candidates.functions_count <= LISTED:
         return CheapestFunctions(candidates, goals)
     return FrontOffspring()

@@ -109,11 +109,15 @@ class HypervolumeSearch(GoalSurrogateSearch):
     def _new_targets(self) -> dict[int, np.ndarray]:
         return {number: _without_gaps(self.gains[..., number]) for number in self._processes}
 
-    def _best(self, run: int, waiting: np.ndarray, rows: np.ndarray, known: np.ndarray, size: int) -> list[int]:
+    def _prepare(self, rows: np.ndarray) -> None:
+        super()._prepare(rows)
+        self._prepared, self._known = rows, self.goals.known_gains(self.candidates.cells[rows])
+
+    def _best(self, run: int, waiting: np.ndarray, rows: np.ndarray, size: int) -> list[int]:
         every = np.concatenate([waiting, rows])
+        known = self._known[np.searchsorted(self._prepared, every)]
         posteriors = {number: process.posterior(every, run) for number, process in self._processes.items()}
-        count = next(iter(self._targets.values())).shape[1]
-        mean, points, reference = known.copy(), self.gains[run, :count].copy(), np.zeros(2)
+        mean, points, reference = known.copy(), self.gains[run, : self.fitted].copy(), np.zeros(2)
         for number, objective in enumerate(self.goals.objectives):
             if number not in posteriors:
                 reference[number] = _beyond(np.append(points[:, number], known[:, number]))
@@ -125,7 +129,7 @@ class HypervolumeSearch(GoalSurrogateSearch):
             order = np.argsort(targets)
             levels = np.interp(bounds, targets[order], points[order, number]).tolist()
             reference[number] = max(levels, default=_beyond(points[:, number]))
-        front = np.concatenate([points[self.feasible[run, :count]], mean[: len(waiting)]])
+        front = np.concatenate([points[self.feasible[run, : self.fitted]], mean[: len(waiting)]])
         taken = list(range(len(waiting)))
         for number in taken:
             for posterior in posteriors.values():

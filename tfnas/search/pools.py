@@ -11,13 +11,17 @@ from tfnas.search.candidates import Candidates, CandidateSet
 
 _PARENTS = 10  # best architectures whose neighbours are judged
 _NEIGHBOURS = 50  # neighbours of each of them
-_LISTED = 8192  # functions up to which a process judges all
 _STRANGERS = 10_000  # random candidates of a list
 _OPEN_STRANGERS = 500  # of a space that nobody lists, where each is drawn and described anew
 _BEST = 5  # architectures whose neighbours or mutants are judged
 _NEAR = 100  # neighbours or mutants of each of them
-_BREEDERS = 20  # best architectures that have children
 _CROSSOVER = 0.3  # share of children with two parents
+
+
+LISTED = 8192
+"""Number of functions up to which a process judges all."""
+BREEDERS = 20
+"""Number of the best architectures, which have children."""
 
 
 class Pool(Protocol):
@@ -113,17 +117,30 @@ class Offspring:
 
     def _rows(self, search: Strategy, run: int, strangers: int) -> np.ndarray:
         rng, candidates = search.rngs[run], search.candidates
-        order = np.argsort(-search.scores[run], kind="stable")[:_BREEDERS]
-        best = [candidates.architecture(row) for row in search.rows[run, order].tolist()]
-        children = []
-        for _ in range(self.children):
-            first, second = rng.integers(len(best), size=2)
-            if rng.random() < _CROSSOVER and first != second:
-                children.append(candidates.space.crossover(best[first], best[second], rng))
-            else:
-                children.append(candidates.space.mutate(best[first], rng))
-        rows = candidates.rows(children)
-        return np.unique([*rows[rows >= 0].tolist(), *search.draw(run, strangers)]).astype(np.int64)
+        order = np.argsort(-search.scores[run], kind="stable")[:BREEDERS]
+        rows = children(candidates, search.rows[run, order], self.children, rng)
+        return np.unique([*rows.tolist(), *search.draw(run, strangers)]).astype(np.int64)
+
+
+def children(candidates: CandidateSet, parents: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of mutants and crosses, fewer than `count` where children are no candidates.
+
+    Args:
+      candidates: architectures to choose from.
+      parents: rows int64 `[p]` of parents.
+      count: number of children that are bred.
+      rng: generator of the choices.
+    """
+    space, architectures = candidates.space, [candidates.architecture(row) for row in parents.tolist()]
+    bred = []
+    for _ in range(count):
+        first, second = rng.integers(len(architectures), size=2)
+        if rng.random() < _CROSSOVER and first != second:
+            bred.append(space.crossover(architectures[first], architectures[second], rng))
+        else:
+            bred.append(space.mutate(architectures[first], rng))
+    rows = candidates.rows(bred)
+    return rows[rows >= 0]
 
 
 class Functions:
@@ -140,7 +157,7 @@ class Functions:
 
     def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
         functions = self._functions
-        return [np.setdiff1d(functions, _given(search, run), assume_unique=True) for run in range(search.runs)]
+        return [np.setdiff1d(functions, given(search, run), assume_unique=True) for run in range(search.runs)]
 
 
 class Vicinity:
@@ -167,7 +184,7 @@ class Vicinity:
         neighbours = [self._neighbours_of(search.candidates, row) for row in best.tolist()]
         strangers = search.candidates.draw_many(self.strangers, search.rngs[run])
         rows = np.unique(search.candidates.representative(np.concatenate([*neighbours, strangers])))
-        return np.setdiff1d(rows, _given(search, run), assume_unique=True)
+        return np.setdiff1d(rows, given(search, run), assume_unique=True)
 
     def _neighbours_of(self, candidates: CandidateSet, row: int) -> np.ndarray:
         if row not in self._neighbours:
@@ -201,7 +218,7 @@ def functions_or_vicinity(candidates: CandidateSet, points: np.ndarray | None) -
     """
     if not isinstance(candidates, Candidates):
         return Vicinity(_OPEN_STRANGERS, mutants)
-    if candidates.functions_count <= _LISTED:
+    if candidates.functions_count <= LISTED:
         return Functions(candidates)
     return Vicinity(_STRANGERS, nearest(points))
 
@@ -211,5 +228,6 @@ def vicinity_capacity(queries: int, runs: int) -> int:
     return (queries + _BEST) * runs * (_OPEN_STRANGERS + _NEAR + 1)
 
 
-def _given(search: Strategy, run: int) -> np.ndarray:
+def given(search: Strategy, run: int) -> np.ndarray:
+    """int64 `[n]`: the functions of the rows that a run was given, each by the first row that computes it."""
     return np.unique(search.candidates.representative(np.flatnonzero(search.suggested[run])))

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfnas.search.acquisition import log_expected_improvement
 from tfnas.search.candidates import CandidateSet
 from tfnas.search.goal_strategies import GoalSurrogateSearch
 from tfnas.search.objectives import Goals
@@ -79,17 +78,7 @@ class ScalarisedSearch(GoalSurrogateSearch):
                 targets[run][~self.feasible[run]] = targets[run][self.feasible[run]].min()
         return {0: targets}
 
-    def _best(self, run: int, waiting: np.ndarray, rows: np.ndarray, known: np.ndarray, size: int) -> list[int]:
-        every = np.concatenate([waiting, rows])
-        posterior = self._processes[0].posterior(every, run)
-        incumbent = self._processes[0].mean(self.rows[run], run).max()
-        taken = list(range(len(waiting)))
-        for number in taken:
-            posterior.believe(number)
-        while len(taken) < len(waiting) + size:
-            incumbent = max(incumbent, posterior.mean[taken].max(initial=-np.inf))
-            merit = log_expected_improvement(posterior.mean, posterior.stddev, incumbent)
-            merit[taken] = -np.inf
-            taken.append(int(merit.argmax()))
-            posterior.believe(taken[-1])
-        return every[taken[len(waiting) :]].tolist()
+    def _best(self, run: int, waiting: np.ndarray, rows: np.ndarray, size: int) -> list[int]:
+        process, judged = self._processes[0], np.concatenate([waiting, rows])
+        incumbent = process.mean(self.rows[run], run).max()
+        return judged[process.posterior(judged, run).improvements(len(waiting), incumbent, size)].tolist()
