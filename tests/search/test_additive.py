@@ -92,7 +92,7 @@ def test_beats_evolution_and_random(candidates):
         name: score(candidates, drive(STRATEGIES[name](candidates, range(5)), 40)).max(axis=1).mean()
         for name in ("additive", "evolution", "random")
     }
-    assert best["additive"] > best["evolution"] > best["random"] - 0.05
+    assert best["additive"] > max(best["evolution"], best["random"])
 
 
 def test_suggestions_that_wait_for_scores_are_not_repeated_and_change_the_next(candidates):

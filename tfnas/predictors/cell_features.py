@@ -56,7 +56,7 @@ class CellFeatures:
         unknown = [name for name in names if name not in BLOCKS]
         if unknown:
             raise ConfigurationError(f"no features {unknown[0]!r}, expected some of {', '.join(BLOCKS)}")
-        self._space, self.names = space, names
+        self._space = space
         cells = self._live(reference)
         self._describers = {name: [BLOCKS[name](space, component) for component in cells] for name in names}
         self._scales = {name: Scale.of(self._described(name, cells)) for name in names}
