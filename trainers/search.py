@@ -65,15 +65,15 @@ tfnas_flags.define_output()
 
 def main() -> None:
     """Flags -> `tfnas.search.experiment.compare`."""
-    tfnas.runtime.say("Reading the benchmark and starting TensorFlow ...")
     tfnas.runtime.one_thread_per_operation()
     benchmark = tfnas_flags.overrides(*(row.config for row in BENCHMARKS.values()))
     make_evaluator = functools.partial(BENCHMARKS[_BENCHMARK.value].evaluator, **benchmark)
-    evaluator = make_evaluator()  # a mistake in a user's files shows before TensorFlow starts
+    with tfnas.runtime.progress(desc="Reading the benchmark and starting TensorFlow ...", bar_format="{desc}"):
+        evaluator = make_evaluator()  # a mistake in a user's files shows before TensorFlow starts
 
-    from tfnas import saved_models
-    from tfnas.search import engines, experiment, exports, guides, objectives, winner
-    from tfnas.search.goals import default_strategy, strategies_for
+        from tfnas import saved_models
+        from tfnas.search import engines, experiment, exports, guides, objectives, winner
+        from tfnas.search.goals import default_strategy, strategies_for
 
     configs = (GuideSettings, SurrogateSettings, WorkerSettings, GoalSettings)
     guide, surrogate, workers, goal = (config(**tfnas_flags.overrides(config)) for config in configs)
