@@ -43,6 +43,10 @@ class ComputationGraph:
       source: library or project of the network, "" where unknown.
       label: accuracy as a fraction, or NaN.
       unknown: names that the source gives to the `unknown` operators, in node order.
+      products: int64 `[V]`, multiply-adds of every operator for one input as the importer counted them; None for a
+        graph whose operators imply them. Records of graphs do not hold them.
+      layers: names of the nodes in the source, in node order; empty where unknown. Records of graphs do not hold them.
+      notes: lines that say what the importer could not count or understand. Records of graphs do not hold them.
 
     Raises:
       InvalidArchitectureError: arrays that do not fit together, an edge that is repeated or runs backwards.
@@ -64,9 +68,14 @@ class ComputationGraph:
     source: str = ""
     label: float = float("nan")
     unknown: tuple[str, ...] = ()
+    products: np.ndarray | None = None
+    layers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.operators)
+        if self.products is not None:
+            object.__setattr__(self, "products", np.asarray(self.products, np.int64))
         for field, width in (("operators", ()), ("shapes", (6,)), ("kernels", (2,)), ("bias", ()), ("parameters", ())):
             array = np.asarray(getattr(self, field), np.int64)
             if array.shape != (count, *width):
@@ -83,6 +92,10 @@ class ComputationGraph:
             raise InvalidArchitectureError(f"{self.name}: an edge is listed twice")
         if len(self.unknown) != np.sum(self.operators == CODES[UNKNOWN]):
             raise InvalidArchitectureError(f"{self.name}: {len(self.unknown)} names of unknown operators do not fit")
+        if self.layers and len(self.layers) != count:
+            raise InvalidArchitectureError(f"{self.name}: {len(self.layers)} names of layers for {count} operators")
+        if self.products is not None and self.products.shape != (count,):
+            raise InvalidArchitectureError(f"{self.name}: products is {self.products.shape}, expected {(count,)}")
 
     @property
     def num_nodes(self) -> int:
@@ -110,8 +123,11 @@ class ComputationGraph:
         """int64 `[V]`: products of convolutions and matrix products for one input; 0 for all other operators.
 
         A weight is used once per position of the output. A matrix product without weights, or with weights that another
-        operator counts, multiplies each channel of its output with each channel of its input.
+        operator counts, multiplies each channel of its output with each channel of its input. The importer's own count
+        goes before this rule.
         """
+        if self.products is not None:
+            return self.products
         positions = self.shapes[:, 1] * self.shapes[:, 3]
         channels_in, channels_out = self.shapes[:, 4], self.shapes[:, 5]
         weights = self.parameters - self.bias * channels_out

@@ -22,6 +22,8 @@ class DraftNode:
       scales: True for an operator that combines a single tensor of data with weights.
       kind: name of the operation in the source.
       constant: number that decides the operator, for example the bound of a clip.
+      products: multiply-adds for one input, None where the shapes imply them.
+      layer: name of the node in the source.
     """
 
     operator: str
@@ -33,6 +35,8 @@ class DraftNode:
     scales: bool = False
     kind: str = ""
     constant: float | None = None
+    products: int | None = None
+    layer: str = ""
 
 
 class Draft:
@@ -86,9 +90,16 @@ class Draft:
           last: node that becomes the operator and keeps its readers.
           operator: name of the operator.
           sources: nodes that the operator reads.
-          **changes: fields of the node to set; without `parameters` the operator gets the parameters of the region.
+          **changes: fields of the node to set; without `parameters` the operator gets the parameters of the region. Its
+            multiply-adds are those of the region, and its layer is that of the region's largest node.
         """
-        total = sum(self.nodes[node].parameters for node in region)
+        nodes = [self.nodes[last], *(self.nodes[node] for node in sorted(region - {last}))]
+        counted = [node.products for node in nodes if node.products is not None]
+        totals = {
+            "parameters": sum(node.parameters for node in nodes),
+            "products": sum(counted) if counted else None,
+            "layer": max(nodes, key=lambda node: node.parameters).layer,
+        }
         for node in region:
             for source in self.sources(node):
                 self._consumers[source].discard(node)
@@ -97,7 +108,7 @@ class Draft:
         self._inputs[last] = [(source,) for source in sources]
         for source in sources:
             self._consumers[source].add(last)
-        fields = {"parameters": total, "scales": False, "kernel": (0, 0), "bias": 0, **changes}
+        fields = {"scales": False, "kernel": (0, 0), "bias": 0, **totals, **changes}
         self.nodes[last] = dataclasses.replace(self.nodes[last], operator=operator, **fields)
 
     def bypass(self, node: int) -> None:

@@ -31,6 +31,7 @@ class RawNode:
       has_bias: True for an operation that adds a bias itself.
       group_channels: channels that each filter of a convolution sees, if known.
       constant: number that the simplification looks at: the exponent of a power, 6 for a clip from 0 to 6.
+      products: multiply-adds for one input, None where the shapes of the simplified operator imply them.
     """
 
     name: str
@@ -46,14 +47,16 @@ class RawNode:
     has_bias: bool = False
     group_channels: int | None = None
     constant: float | None = None
+    products: int | None = None
 
 
 @dataclasses.dataclass
 class RawGraph:
-    """Nodes in topological order, and the tensors that the network returns."""
+    """Nodes in topological order, the tensors that the network returns, and notes of the reader for the user."""
 
     nodes: list[RawNode]
     outputs: list[Reference]
+    notes: tuple[str, ...] = ()
 
 
 def shapes_by_name(

@@ -67,7 +67,7 @@ def simplify(raw: RawGraph, **facts: object) -> ComputationGraph:
     """
     draft = _Importer(_needed(raw)).draft()
     fuse(draft)
-    return _finish(draft, facts)
+    return _finish(draft, {"notes": raw.notes, **facts})
 
 
 def _needed(raw: RawGraph) -> RawGraph:
@@ -81,7 +81,7 @@ def _needed(raw: RawGraph) -> RawGraph:
         dataclasses.replace(raw.nodes[number], inputs=[(rank[source], out) for source, out in raw.nodes[number].inputs])
         for number in rank
     ]
-    return RawGraph(nodes, [(rank[source], output) for source, output in raw.outputs])
+    return dataclasses.replace(raw, nodes=nodes, outputs=[(rank[source], output) for source, output in raw.outputs])
 
 
 class _Importer:
@@ -175,6 +175,8 @@ class _Importer:
             scales=bool(leaves) and len(data) == 1,
             kind=node.kind,
             constant=node.constant,
+            products=node.products,
+            layer=node.name,
         )
 
     def _before_reshape(self, ref: Reference, output: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
@@ -229,7 +231,7 @@ def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:
     rank = {node: position for position, node in enumerate(order)}
     edges = sorted({(rank[source], rank[node]) for node in order for source in draft.sources(node)})
     nodes = [draft.nodes[node] for node in order]
-    return ComputationGraph(
+    graph = ComputationGraph(
         operators=[CODES.get(node.operator, CODES[UNKNOWN]) for node in nodes],
         shapes=[
             (node.input[0], node.output[0], node.input[1], node.output[1], node.input[2], node.output[2])
@@ -240,5 +242,11 @@ def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:
         parameters=[node.parameters for node in nodes],
         edges=edges,
         unknown=tuple(node.kind for node in nodes if node.operator == UNKNOWN),
+        layers=tuple(node.layer for node in nodes),
         **facts,
     )
+    counted = [node.products for node in nodes]
+    if counted.count(None) == len(counted):
+        return graph
+    pairs = zip(counted, graph.multiply_adds.tolist(), strict=True)
+    return graph.replace(products=[implied if count is None else count for count, implied in pairs])
