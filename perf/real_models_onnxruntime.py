@@ -18,6 +18,7 @@ import onnx
 import onnxruntime
 
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+WHOLE_TYPES = {"tensor(int32)": np.int32, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_}
 FLOATING = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
 
 
@@ -68,7 +69,7 @@ def profile(path: str, shapes: dict[str, list[int]], folder: str) -> int:
         if value.type in TYPES:
             feeds[value.name] = rng.random(shape).astype(TYPES[value.type])
         else:
-            kind = {"tensor(int32)": np.int32, "tensor(uint8)": np.uint8, "tensor(bool)": bool}.get(value.type, np.int64)
+            kind = WHOLE_TYPES.get(value.type, np.int64)
             feeds[value.name] = np.full(shape, 16000 if value.name == "sr" else 1, kind)
     session.run(None, feeds)
     total = 0
