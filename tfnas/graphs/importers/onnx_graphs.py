@@ -11,6 +11,7 @@ from typing import Any
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.onnx_inputs import fill_inputs
 from tfnas.graphs.importers.onnx_models import (
     LARGE,
     Constants,
@@ -18,7 +19,6 @@ from tfnas.graphs.importers.onnx_models import (
     constant_tensor,
     floating_types,
     node_name,
-    open_inputs,
     ordered_nodes,
 )
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
@@ -38,6 +38,8 @@ def from_onnx(
     model: Any,
     *,
     input_shapes: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
+    dims: Mapping[str, int] | None = None,
+    strict: bool = False,
     **facts: object,
 ) -> ComputationGraph:
     """The computation graph of an ONNX model.
@@ -46,6 +48,9 @@ def from_onnx(
       model: path of an ONNX file, or an `onnx.ModelProto`, which is not changed.
       input_shapes: shapes with the batch first, for inputs whose shapes the file leaves open: by name, or the shape of
         the only input. An open batch counts as 1.
+      dims: extents of the open dimensions that the file names, by name, for example `{"seq": 128}`.
+      strict: True refuses open extents that nothing gives; by default `onnx_inputs.fill_inputs` assumes them, and a
+        note says so.
       **facts: name, family, source and label.
 
     Raises:
@@ -84,13 +89,14 @@ def from_onnx(
         del model.graph.node[:]
         model.graph.node.extend(nodes)
         constants = Constants(model.graph, path)
-        inputs = open_inputs(model.graph, constants, input_shapes, path)
+        inputs, notes = fill_inputs(model.graph, constants.sizes, input_shapes, dims, path, assume=not strict)
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except onnx.onnx_cpp2py_export.shape_inference.InferenceError as error:
         raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
     except onnx.checker.ValidationError as error:
         raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
     raw = _Reader(inferred.graph, constants, inputs, path).read()
+    raw.notes = (*notes, *raw.notes)
     return simplify(raw, **{"name": path.stem, "source": "onnx", **facts})
 
 

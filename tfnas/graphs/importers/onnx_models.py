@@ -1,4 +1,4 @@
-"""ONNX models made ready for the importer: constants, functions, the order of nodes, open shapes."""
+"""ONNX models made ready for the importer: constants, functions, the order of nodes."""
 
 import math
 import pathlib
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
-from tfnas.graphs.importers.raw import shapes_by_name, topological
+from tfnas.graphs.importers.raw import topological
 
 _WEIGHTED = {
     *("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization", "RMSNormalization"),
@@ -147,24 +147,6 @@ def constant_tensor(attributes: Mapping[str, Any]) -> Any:
         if name in attributes:
             return onnx.numpy_helper.from_array(np.array(getattr(attributes[name], field), dtype))
     return None
-
-
-def open_inputs(graph: Any, constants: Constants, shapes: Any, path: pathlib.Path) -> list[str]:
-    """Names of the inputs that stand for data, after their open shapes are filled in."""
-    values = {value.name: value for value in graph.input if value.name not in constants.sizes}
-    shapes = shapes_by_name(list(values), shapes, path)
-    for name, value in values.items():
-        dims = value.type.tensor_type.shape.dim
-        if name in shapes and not value.type.tensor_type.HasField("shape"):
-            for _ in shapes[name]:
-                dims.add()
-        given = shapes.get(name, [1 if axis == 0 else None for axis in range(len(dims))])
-        if len(given) != len(dims):
-            raise InvalidArchitectureError(f"{path}: input {name!r} has {len(dims)} dimensions, not {len(given)}")
-        for dim, extent in zip(dims, given, strict=True):
-            if name in shapes or (dim.dim_value <= 0 and extent is not None):
-                dim.dim_value = extent
-    return list(values)
 
 
 def node_name(node: Any) -> str:

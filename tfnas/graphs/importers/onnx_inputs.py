@@ -1,0 +1,109 @@
+"""The shapes of an ONNX model's inputs: those of the file, those that a user gives, and those that are assumed."""
+
+import pathlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from tfnas.errors import InvalidArchitectureError
+from tfnas.graphs.importers.raw import shapes_by_name
+
+IMAGE_EXTENT, LENGTH_EXTENT, COLOURS = 224, 128, 3
+"""Extents that stand for open ones: height and width of an image, any other axis, and the channels of an image."""
+
+_BATCH_NAMES = {"n", "b", "bs", "batch", "batch_size", "batchsize"}
+_UNNAMED = {"", "?", "-1", "none"}
+
+
+def fill_inputs(
+    graph: Any,
+    constants: Collection[str],
+    shapes: Mapping[str, Sequence[int]] | Sequence[int] | None,
+    dims: Mapping[str, int] | None,
+    path: pathlib.Path,
+    *,
+    assume: bool = True,
+) -> tuple[list[str], list[str]]:
+    """Fills in the open shapes of the inputs that stand for data.
+
+    An extent is, in this order, that of the file, that of the given shape, that of its name in `dims` or in another
+    input's given shape, 1 for a batch, and an assumption: 224 for the height and width of an image (four axes, of which
+    the second or the last has 1 or 3 channels), 3 for an open second axis of four, and 128 for every other axis. The
+    first axis is a batch, and so is an axis with a name such as `batch`.
+
+    Args:
+      graph: graph of the model, which is changed in place.
+      constants: names of the inputs that are initialisers.
+      shapes: shapes with the batch first, by name, or the shape of the only input or of the only open input.
+      dims: extents of the axes that the file names, by name.
+      path: file of the model, for error messages.
+      assume: False leaves extents open that are neither given nor a batch.
+
+    Returns:
+      The names of the inputs, and one line that says what was assumed, if anything was.
+
+    Raises:
+      InvalidArchitectureError: a shape or an extent that the file contradicts, or a name that the file does not have.
+    """
+    values = {value.name: value for value in graph.input if value.name not in constants}
+    types = {name: value.type.tensor_type for name, value in values.items()}
+    single = shapes is not None and not isinstance(shapes, Mapping)
+    unknown = [name for name, kind in types.items() if _is_open(kind)]
+    shapes = shapes_by_name(unknown if single and len(unknown) == 1 else list(values), shapes, path)
+    named = {dim.dim_param for kind in types.values() for dim in kind.shape.dim} - _UNNAMED
+    bound = dict(dims or {})
+    if wrong := set(bound) - named:
+        listed = f"it names {', '.join(sorted(named))}" if named else "it names none"
+        raise InvalidArchitectureError(f"{path}: no open dimension {min(wrong)!r}, {listed}")
+    for name, shape in shapes.items():
+        _give(name, types[name], shape, bound, path)
+    assumed = []
+    for name, kind in types.items():
+        if kind.HasField("shape") and _assume(kind, bound, assume):
+            assumed.append(f"{name} {[dim.dim_value for dim in kind.shape.dim]}")
+    lines = [f"open shapes of inputs were assumed: {', '.join(assumed)}"] if assumed else []
+    return list(values), lines
+
+
+def _is_open(kind: Any) -> bool:
+    """Whether an axis other than the batch, or the rank, is open."""
+    return not kind.HasField("shape") or any(dim.dim_value <= 0 for dim in kind.shape.dim[1:])
+
+
+def _give(name: str, kind: Any, shape: Sequence[int], bound: dict[str, int], path: pathlib.Path) -> None:
+    """Writes a given shape into the type of an input, and the names of its axes into `bound`."""
+    dims = kind.shape.dim
+    if not kind.HasField("shape"):
+        for _ in shape:
+            dims.add()
+    if len(shape) != len(dims):
+        raise InvalidArchitectureError(f"{path}: input {name!r} has {len(dims)} dimensions, not {len(shape)}")
+    for axis, (dim, extent) in enumerate(zip(dims, shape, strict=True)):
+        if extent is None:
+            continue
+        fixed = dim.dim_value if dim.dim_value > 0 else bound.get(dim.dim_param, extent)
+        if extent != fixed:
+            label = f" ({dim.dim_param!r})" if dim.dim_param else ""
+            raise InvalidArchitectureError(
+                f"{path}: axis {axis}{label} of input {name!r} has the extent {fixed}, not {extent}"
+            )
+        if dim.dim_param not in _UNNAMED:
+            bound[dim.dim_param] = extent
+        dim.dim_value = extent
+
+
+def _assume(kind: Any, bound: Mapping[str, int], assume: bool) -> bool:
+    """Fills in the open axes of an input; whether one of them is neither bound nor a batch."""
+    extents: list[int | None] = []
+    for axis, dim in enumerate(kind.shape.dim):
+        is_batch = axis == 0 or dim.dim_param.lower() in _BATCH_NAMES
+        extents.append(dim.dim_value if dim.dim_value > 0 else bound.get(dim.dim_param, 1 if is_batch else None))
+    unknown = [axis for axis, extent in enumerate(extents) if extent is None]
+    if unknown and assume:
+        is_image = len(extents) == 4 and (extents[1] in (1, 3, None) or extents[3] in (1, 3))
+        if is_image and extents[1] is None and extents[3] not in (1, 3):
+            extents[1] = COLOURS
+        extents = [(IMAGE_EXTENT if is_image else LENGTH_EXTENT) if extent is None else extent for extent in extents]
+    for dim, extent in zip(kind.shape.dim, extents, strict=True):
+        if extent is not None:
+            dim.dim_value = extent
+    return bool(unknown) and assume
