@@ -29,6 +29,16 @@ _ACCURACIES = ("validation", "mean_validation", "test")  # of a Score, in the or
 _SIGNIFICANT = 0.01
 
 
+def milestones(budget: int) -> list[int]:
+    """The numbers of queries of a table of searches with a budget: the milestones below it, and the budget itself.
+
+    Example:
+      >>> milestones(60)
+      [20, 50, 60]
+    """
+    return sorted({*(count for count in MILESTONES if count < budget), budget})
+
+
 @dataclasses.dataclass(frozen=True)
 class Best:
     """The best architecture of a search.
@@ -249,9 +259,7 @@ class Comparison:
 
     @property
     def _counts(self) -> list[int]:
-        """The milestones, and the budget."""
-        budget = max(history.rows.shape[1] for history in self.histories.values())
-        return sorted({*(count for count in MILESTONES if count < budget), budget})
+        return milestones(max(history.rows.shape[1] for history in self.histories.values()))
 
     def milestones(self) -> str:
         """Mean scores in percent after 20, 50, 100, 150 and all queries, as Markdown.

@@ -14,6 +14,7 @@ from tfnas.benchmarks import Evaluator
 from tfnas.reports import fronts, tables
 from tfnas.search import pareto
 from tfnas.search.candidates import Candidates, CandidateSet
+from tfnas.search.comparison import milestones
 from tfnas.search.loop import History
 from tfnas.search.objectives import Goals
 from tfnas.spaces import Architecture, Space
@@ -198,20 +199,21 @@ class ParetoComparison:
         return rows
 
     def table(self) -> str:
-        """Hypervolumes in percent of the population's, mean and deviation over runs, as Markdown."""
+        """Hypervolumes in percent of the population's, mean and deviation over runs, as Markdown.
+
+        Columns have the hypervolumes after 20, 50, 100, 150 and all queries; the p-values are those of all queries.
+        """
         baselines = [name for name in _BASELINES if name in self.histories]
-        rows = [
-            [
-                name,
-                f"{row['runs']}",
-                f"{row['queries']}",
-                f"{100 * row['hypervolume_mean']:.2f} ± {100 * row['hypervolume_std']:.2f}",
-                *(f"{row[f'p_{other}']:.1e}" if f"p_{other}" in row else "" for other in baselines),
-            ]
-            for name, row in self.summary.items()
-        ]
-        columns = ["strategy", "runs", "queries per run", "hypervolume %", *(f"p against {name}" for name in baselines)]
-        return tables.markdown(columns, rows)
+        counts = milestones(max(curves.shape[1] for curves in self.hypervolumes.values()))
+        rows = []
+        for name, row in self.summary.items():
+            curves = 100 * self.hypervolumes[name]
+            reached = [curves[:, min(count, curves.shape[1]) - 1] for count in counts]
+            cells = [f"{volumes.mean():.2f} ± {volumes.std():.2f}" for volumes in reached]
+            chances = [f"{row[f'p_{other}']:.1e}" if f"p_{other}" in row else "" for other in baselines]
+            rows.append([name, f"{row['runs']}", *cells, *chances])
+        columns = [f"hypervolume % after {count}" for count in counts]
+        return tables.markdown(["strategy", "runs", *columns, *(f"p against {name}" for name in baselines)], rows)
 
     def save(self, folder: artefacts.PathLike) -> None:
         """Writes tables and figures.
