@@ -148,23 +148,68 @@ def _attribute_texts(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in entries}
 
 
-def define_input_shape() -> None:
-    """Defines `--input_shape`."""
-    flags.DEFINE_list("input_shape", None, "Shape of the input with the batch first, for a model that leaves it open.")
+def define_import_options() -> None:
+    """Defines `--input_shape`, `--dim`, `--signature` and `--strict`, for binaries that read models."""
+    flags.DEFINE_multi_string(
+        "input_shape",
+        None,
+        "Shape of an input with the batch first, for a model that leaves the shape open: 1,224,224,3 for a single "
+        "input, NAME:1,128 for one of several inputs; repeat the flag for several.",
+    )
+    flags.DEFINE_multi_string(
+        "dim",
+        None,
+        "Extent of an open dimension that an ONNX file names, such as seq=128; repeat the flag for several.",
+    )
+    flags.DEFINE_string("signature", None, "Signature of a SavedModel; serving_default by default.")
+    flags.DEFINE_boolean("strict", False, "Refuse a model of which something is assumed or not understood.")
 
 
-def input_shape() -> tuple[int, ...] | None:
-    """The shape of `--input_shape`, or None without the flag.
+def import_options() -> dict[str, Any]:
+    """The options of `graphs.importers.import_model` that the flags of `define_import_options` set.
 
     Raises:
-      ConfigurationError: an extent that is not a positive whole number.
+      ConfigurationError: an extent that is not a positive whole number, a dimension without extent, an input or a
+        dimension that is given twice, or several shapes without the names of their inputs.
     """
-    extents = flags.FLAGS.input_shape
-    if extents is None:
-        return None
-    if not all(extent.isdigit() and int(extent) > 0 for extent in extents):
-        raise ConfigurationError(f"--input_shape={','.join(extents)}, expected positive whole numbers")
-    return tuple(int(extent) for extent in extents)
+    values = flags.FLAGS
+    options: dict[str, Any] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for text in values.input_shape or ():
+        name, _, extents = text.rpartition(":")
+        _add(
+            "input_shape", text, shapes, name, tuple(_extent("input_shape", text, item) for item in extents.split(","))
+        )
+    if "" in shapes and len(shapes) > 1:
+        raise ConfigurationError("--input_shape: several shapes, expected NAME:SHAPE for each")
+    if shapes:
+        options["input_shape"] = shapes.get("", shapes)
+    dims: dict[str, int] = {}
+    for text in values.dim or ():
+        name, _, extent = text.rpartition("=")
+        if not name:
+            raise ConfigurationError(f"--dim={text}, expected NAME=EXTENT")
+        _add("dim", text, dims, name, _extent("dim", text, extent))
+    if dims:
+        options["dims"] = dims
+    if values.signature:
+        options["signature"] = values.signature
+    if values.strict:
+        options["strict"] = True
+    return options
+
+
+def _add(flag: str, text: str, mapping: dict[str, Any], name: str, value: Any) -> None:
+    """Puts a value under a name that has none."""
+    if name in mapping:
+        raise ConfigurationError(f"--{flag}={text}: {name or 'the input'} is given twice")
+    mapping[name] = value
+
+
+def _extent(flag: str, text: str, extent: str) -> int:
+    if not extent.isdecimal() or int(extent) < 1:
+        raise ConfigurationError(f"--{flag}={text}, expected positive whole numbers")
+    return int(extent)
 
 
 def define_output() -> None:

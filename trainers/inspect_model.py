@@ -14,17 +14,17 @@ _MODEL = tfnas_flags.define_path(
     "model", None, "File or folder of a model, a shipped name, or SPACE:ARCHITECTURE.", required=True
 )
 _DRAWING = tfnas_flags.define_path("drawing", None, "File of the drawing; <model>_graph.png in this folder by default.")
-tfnas_flags.define_input_shape()
+tfnas_flags.define_import_options()
 
 
 def main() -> None:
     """Flags -> `tfnas.graphs.importers.import_model` and `tfnas.graphs.drawing`."""
-    shape = tfnas_flags.input_shape()
+    options = tfnas_flags.import_options()
     from tfnas.graphs import importers
     from tfnas.graphs.drawing import draw_computation_graph, operator_table
     from tfnas.networks.models import named_model
 
-    graph = importers.import_model(named_model(_MODEL.value), input_shape=shape)
+    graph = importers.import_model(named_model(_MODEL.value), **options)
     drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
     draw_computation_graph(graph, drawing)
     print(operator_table(graph))

@@ -23,12 +23,12 @@ _MODEL = tfnas_flags.define_path(
 _PREDICTOR = tfnas_flags.define_path("predictor", "cg_predictor", "Predictor: a shipped name or a folder.")
 _FIGURE = tfnas_flags.define_path("figure", None, "Where the map of known networks goes; none by default.")
 _JSON = tfnas_flags.define_path("json", None, "Where the answer goes as JSON; none by default.")
-tfnas_flags.define_input_shape()
+tfnas_flags.define_import_options()
 
 
 def main() -> None:
     """Flags -> `tfnas.predictors.saved.SavedPredictor`."""
-    shape = tfnas_flags.input_shape()
+    options = tfnas_flags.import_options()
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas import saved_models
@@ -37,7 +37,7 @@ def main() -> None:
     from tfnas.predictors import saved
 
     predictor = saved.SavedPredictor(saved_models.folder(_PREDICTOR.value))
-    graph = importers.import_model(named_model(_MODEL.value), input_shape=shape)
+    graph = importers.import_model(named_model(_MODEL.value), **options)
     answer = predictor.predict(graph)
     print(answer)
     if _JSON.value:

@@ -27,12 +27,12 @@ _SOURCES = flags.DEFINE_list("sources", None, "Allow architectures of these sour
 _FAMILIES = flags.DEFINE_list("families", None, "Allow architectures of these families alone.")
 _PAGE = tfnas_flags.define_path("page", "relatives.html", "File of the web page; empty for no page.")
 _JSON = tfnas_flags.define_path("json", None, "File of the answer as JSON; no file by default.")
-tfnas_flags.define_input_shape()
+tfnas_flags.define_import_options()
 
 
 def main() -> None:
     """Flags -> `tfnas.retrieval.relatives.Retriever`."""
-    shape = tfnas_flags.input_shape()
+    options = tfnas_flags.import_options()
     if _PAGE.value and (pathlib.Path(_PAGE.value).is_dir() or not pathlib.Path(_PAGE.value).parent.is_dir()):
         raise ConfigurationError(f"--page={_PAGE.value}, expected a file in a folder that exists")
     tfnas.runtime.one_thread_per_operation()
@@ -44,9 +44,7 @@ def main() -> None:
 
     retriever = Retriever.load(saved_models.folder(_INDEX.value), saved_models.folder(_ENCODER.value))
     query = _MODEL.value if _MODEL.value in retriever.index.names else named_model(_MODEL.value)
-    answer = retriever.relatives(
-        query, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value, input_shape=shape
-    )
+    answer = retriever.relatives(query, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value, **options)
     print(answer)
     if _JSON.value:
         record = {"model": _MODEL.value, "relatives": relatives_record(answer)}

@@ -87,7 +87,7 @@ def test_filters_and_wrong_questions(retriever, folder):
     assert {relative.family for relative in answer.relatives} == {"nasbench201"}
     with pytest.raises(ConfigurationError, match="other: no such file or folder"):
         retriever.relatives("other")
-    with pytest.raises(ConfigurationError, match=r"goes with a file, and 101/net<3> is an indexed"):
+    with pytest.raises(ConfigurationError, match=r"input_shape: for a model, and 101/net<3> is an indexed"):
         retriever.relatives("101/net<3>", input_shape=(1, 8, 8, 3))
     index = Index.load(folder / "index")
     index.manifest["encoder"] = "another"

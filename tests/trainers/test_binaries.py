@@ -323,7 +323,9 @@ def test_inspecting_a_model(tmp_path):
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
     keras.Model(inputs, pooled).save(tmp_path / "mine.keras")
     model = f"--model={tmp_path}/mine.keras"
-    assert "give the shape" in run("inspect_model", model, check=False).stderr
+    refused = run("inspect_model", model, "--strict", check=False)
+    assert "assumed" in refused.stderr
+    assert refused.returncode == 1
     drawing = tmp_path / "picture.png"
     done = run("inspect_model", model, "--input_shape=1,10,10,3", f"--drawing={drawing}")
     assert re.search(r"conv +\| +1 \| +112 \| +0\.0", done.stdout)

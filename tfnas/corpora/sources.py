@@ -128,7 +128,7 @@ class Converter:
             else:
                 from tfnas.graphs.importers import from_file
 
-                graph = from_file(job.model, **{**facts, "name": pathlib.Path(job.model).stem})
+                graph = from_file(job.model, **{**facts, "name": pathlib.Path(job.model).stem}, strict=True)
         except TfnasError:
             raise
         except Exception as error:  # a stranger's constructor may raise anything

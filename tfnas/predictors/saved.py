@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Iterable
+from typing import Unpack
 
 import numpy as np
 import scipy.spatial
@@ -10,8 +11,8 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.computation_graph import to_example
-from tfnas.graphs.importers import Model, import_model
+from tfnas.graphs.computation_graph import ComputationGraph, to_example
+from tfnas.graphs.importers import Model, Options, import_model
 from tfnas.reports import tables
 from tfnas.saved_models import SHIPPED, load_module
 
@@ -33,6 +34,7 @@ class Prediction:
       distance: distance from the nearest known networks, in units of the family's usual distance between neighbours;
         well above 1 means that the predictor has seen nothing like the network.
       embedding: float32 `[D]`.
+      notes: lines that say what the importer of the model assumed or did not understand.
     """
 
     score: float
@@ -42,6 +44,7 @@ class Prediction:
     percentile: float
     distance: float
     embedding: np.ndarray
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The prediction as a table; see `prediction_table`."""
@@ -89,17 +92,18 @@ class SavedPredictor:
             for tree in self._trees
         ]
 
-    def predict(self, model: Model) -> Prediction:
+    def predict(self, model: Model, **options: Unpack[Options]) -> Prediction:
         """The prediction for a model.
 
         Args:
           model: path, model in memory or computation graph; see `importers.import_model`.
+          **options: options of `importers.import_model`, such as the input_shape of a model that leaves it open.
 
         Raises:
           ConfigurationError: no such file, no model, or an empty graph.
           CorruptArtefactError, InvalidArchitectureError: the model can't be read.
         """
-        return self.predict_all([model])[0]
+        return self.predict_all([import_model(model, **options)])[0]
 
     def predict_all(self, models: Iterable[Model]) -> list[Prediction]:
         """Predictions for several models in one pass; see `predict`."""
@@ -111,10 +115,10 @@ class SavedPredictor:
                 raise ConfigurationError(f"{graph.name or 'a graph'} has no operators to predict from")
         examples = tf.constant([to_example(graph).SerializeToString() for graph in graphs])
         outputs = {name: array.numpy() for name, array in self._module.predict_examples(examples).items()}
-        rows = zip(outputs["score"], outputs["stddev"], outputs["embedding"], strict=True)
+        rows = zip(outputs["score"], outputs["stddev"], outputs["embedding"], graphs, strict=True)
         return [self._prediction(*row) for row in rows]
 
-    def _prediction(self, score: float, stddev: float, embedding: np.ndarray) -> Prediction:
+    def _prediction(self, score: float, stddev: float, embedding: np.ndarray, graph: ComputationGraph) -> Prediction:
         point = embedding / self._spread
         distances = [
             float(np.mean(tree.query(point, min(_NEIGHBOURS, tree.n))[0])) / usual
@@ -132,6 +136,7 @@ class SavedPredictor:
             percentile=100 * float(np.mean(known < score)),
             distance=distances[nearest],
             embedding=embedding,
+            notes=graph.notes,
         )
 
 
@@ -147,4 +152,4 @@ def prediction_table(prediction: Prediction) -> str:
     text = tables.markdown(["prediction", "value"], rows)
     if prediction.distance > _FAR:
         text += "\n\nNothing like this network was seen in training; do not rely on the score."
-    return text
+    return text + tables.notes(prediction.notes)

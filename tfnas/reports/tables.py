@@ -23,3 +23,15 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     alignment = ["left", *["right"] * (len(columns) - 1)]
     return tabulate(rows, headers=columns, tablefmt="pipe", colalign=alignment, disable_numparse=True)
+
+
+def notes(lines: Sequence[str]) -> str:
+    """Lines to put below a table, each marked as a note; empty without lines.
+
+    Example:
+      >>> print("a table" + notes(["the batch is 1"]))
+      a table
+      <BLANKLINE>
+      note: the batch is 1
+    """
+    return "\n" + "".join(f"\nnote: {line}" for line in lines) if lines else ""

@@ -2,14 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from tfnas import artefacts
 from tfnas.encoders.motif.saved import SavedMotifEncoder
 from tfnas.errors import ConfigurationError, MismatchError
-from tfnas.graphs.importers import Model, import_model
+from tfnas.graphs.importers import Model, Options, import_model
 from tfnas.graphs.motifs.mining import sequences, windows
 from tfnas.graphs.motifs.two_level import TwoLevelGraphs
 from tfnas.graphs.operators import OPERATORS
@@ -90,6 +90,7 @@ class Answer(Sequence[Relative]):
       kinds: operators of the motif of each kind.
       points: float64 `[n + 1, 2]`, a map of the query (first) and the n most similar architectures.
       neighbours: the n architectures of the map.
+      notes: lines that say what the importer of the query assumed or did not understand.
     """
 
     query: Collection
@@ -99,6 +100,7 @@ class Answer(Sequence[Relative]):
     kinds: tuple[tuple[str, ...], ...]
     points: np.ndarray
     neighbours: tuple[Match, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.relatives)
@@ -159,7 +161,7 @@ class Retriever:
         *,
         sources: Sequence[str] | None = None,
         families: Sequence[str] | None = None,
-        input_shape: Sequence[int] | None = None,
+        **options: Unpack[Options],
     ) -> Answer:
         """The relatives of a model.
 
@@ -168,18 +170,20 @@ class Retriever:
           count: k, the number of relatives.
           sources: sources that are allowed; None allows every source.
           families: families that are allowed; None allows every family.
-          input_shape: shape of the input with the batch first, for a model file that leaves the shape open.
+          **options: options of `importers.import_model`, such as the input_shape of a model that leaves it open.
 
         Raises:
-          ConfigurationError: no such file, source or family, or a shape for an indexed architecture.
+          ConfigurationError: no such file, source or family, or options for an indexed architecture.
           InvalidArchitectureError: the graph is empty or has operators that the encoder does not know.
         """
         row = self.index.row(query) if isinstance(query, str) and query in self.index.names else None
         if row is None:
-            collection, without = Collection.from_graphs([import_model(query, input_shape=input_shape)]), []
+            graph = import_model(query, **options)
+            collection, without, notes = Collection.from_graphs([graph]), [], graph.notes
         else:
-            if input_shape is not None:
-                raise ConfigurationError(f"--input_shape goes with a file, and {query} is an indexed architecture")
+            if options:
+                raise ConfigurationError(f"{', '.join(options)}: for a model, and {query} is an indexed architecture")
+            notes = ()
             collection, without = self._collection[np.array([row])], [str(query)]
         # The encoder and the explanation see the same motifs.
         motifs = self.encoder.two_level(collection.graphs)
@@ -187,7 +191,7 @@ class Retriever:
         (matches,) = self.index.search(
             embedding, max(count, _IN_MAP), sources=sources, families=families, without=without
         )
-        return self._explain(collection, motifs, embedding, matches[:count], matches[:_IN_MAP])
+        return self._explain(collection, motifs, embedding, matches[:count], matches[:_IN_MAP], notes)
 
     def _explain(
         self,
@@ -196,6 +200,7 @@ class Retriever:
         embedding: np.ndarray,
         matches: Sequence[Match],
         neighbours: Sequence[Match],
+        notes: tuple[str, ...],
     ) -> Answer:
         relatives = self._collection[np.array([match.row for match in matches])]
         compared = Collection.concatenate([query, relatives])
@@ -242,7 +247,7 @@ class Retriever:
             )
         embeddings = np.concatenate([embedding, self.index.embeddings[[match.row for match in neighbours]]])
         points = PrincipalPlane(embeddings).points(embeddings)
-        return Answer(query, tuple(explained), pieces, sizes, kinds, points, tuple(neighbours))
+        return Answer(query, tuple(explained), pieces, sizes, kinds, points, tuple(neighbours), notes)
 
 
 def _operators(graphs: PackedGraphs, nodes: np.ndarray) -> tuple[str, ...]:
@@ -298,7 +303,7 @@ def relatives_table(answer: Answer) -> str:
         )
     name, nodes = answer.query.names[0], int(answer.query.graphs.num_nodes[0])
     columns = ["architecture", "rank", "family", "similarity", "operators in shared motifs", "largest shared motif"]
-    return f"{name}: {nodes:,} operators\n\n{tables.markdown(columns, rows)}"
+    return f"{name}: {nodes:,} operators\n\n{tables.markdown(columns, rows)}{tables.notes(answer.notes)}"
 
 
 def relatives_record(answer: Answer) -> list[dict[str, Any]]:

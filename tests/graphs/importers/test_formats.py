@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.graphs.isomorphism import equivalent
-from tfnas.errors import ConfigurationError
+from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.graphs import importers
 from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.graphs.packed import pack
@@ -92,6 +92,34 @@ def test_an_onnx_proto_is_its_file_and_is_not_changed(tmp_path):
     before = proto.SerializeToString()
     assert equivalent(importers.import_model(proto), importers.import_model(tmp_path / "proto.onnx"))
     assert proto.SerializeToString() == before
+
+
+def test_options_that_a_format_has_no_use_for(tmp_path):
+    """Each is refused, and the message names the flag."""
+    (tmp_path / "net.onnx").touch()
+    (tmp_path / "net.keras").touch()
+    for model, options, message in (
+        (tmp_path / "net.keras", {"dims": {"seq": 8}}, r"takes no dims \(--dim\), expected an \.onnx file"),
+        (tmp_path / "net.onnx", {"signature": "serve"}, r"takes no signature \(--signature\), expected the folder of"),
+        (tf.function(tf.nn.relu), {"signature": "serve"}, "a tf.function takes no signature"),
+        (smallest_graph(), {"input_shape": (1, 8)}, r"a computation graph takes no input_shape \(--input_shape\)"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            importers.import_model(model, **options)
+
+
+def test_strict_refuses_what_is_assumed(tmp_path):
+    import keras
+
+    inputs = keras.Input((None, 4))
+    keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(tmp_path / "net.keras")
+    (note,) = importers.import_model(tmp_path / "net.keras").notes
+    with pytest.raises(InvalidArchitectureError, match=r"net: open shapes of inputs were assumed.*strict"):
+        importers.import_model(tmp_path / "net.keras", strict=True)
+    given = importers.import_model(tmp_path / "net.keras", strict=True, input_shape=(1, 128, 4))
+    assert given.notes == ()
+    with pytest.raises(InvalidArchitectureError, match="strict"):
+        importers.import_model(given.replace(notes=(note,)), strict=True)
 
 
 def test_other_objects_are_refused_in_one_line():

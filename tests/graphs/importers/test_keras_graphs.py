@@ -129,10 +129,29 @@ def test_subclassed_models(library):
 def test_open_shapes(library):
     inputs = library.Input((None, None, 3))
     model = library.Model(inputs, library.layers.Conv2D(4, 3, padding="same")(inputs))
-    with pytest.raises(InvalidArchitectureError, match="open; give the shape"):
-        from_keras(model)
-    graph = from_keras(model, inputs=tf.TensorSpec((1, 20, 30, 3)))
-    assert graph.shapes[1].tolist() == [20, 20, 30, 30, 3, 4]
+    graph = from_keras(model)
+    assert graph.shapes[1].tolist() == [224, 224, 224, 224, 3, 4]
+    assert len(graph.notes) == 1
+    assert graph.notes[0].endswith("[1, 224, 224, 3]")
+    for shape in ({"inputs": tf.TensorSpec((1, 20, 30, 3))}, {"input_shapes": (1, 20, 30, 3)}):
+        graph = from_keras(model, **shape)
+        assert graph.shapes[1].tolist() == [20, 20, 30, 30, 3, 4]
+        assert not graph.notes
+
+
+def test_open_shapes_of_several_inputs(library, tmp_path):
+    """Inputs have the names of their layers; what is not given is assumed."""
+    ids, mask = library.Input((None,), dtype="int32", name="ids"), library.Input((None,), name="mask")
+    embedded = library.layers.Embedding(10, 4)(ids)
+    model = library.Model([ids, mask], library.layers.Dot((1, 1))([embedded, mask]))
+    graph = from_keras(model, input_shapes={"ids": (1, 16), "mask": (1, 16)})
+    assert graph.shapes[0].tolist() == [1, 1, 1, 1, 16, 16]
+    assert not graph.notes
+    model.save(tmp_path / "model.keras")
+    graph = from_keras_file(tmp_path / "model.keras", input_shapes={"ids": (1, 128)})
+    assert graph.notes == ("open shapes of inputs were assumed: mask [1, 128]",)
+    with pytest.raises(InvalidArchitectureError, match=r"2 inputs \(ids, mask\), give shapes by name"):
+        from_keras_file(tmp_path / "model.keras", input_shapes=(1, 16))
 
 
 def test_recurrent_layers_are_control_flow(library):

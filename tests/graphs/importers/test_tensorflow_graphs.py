@@ -88,12 +88,17 @@ def test_open_shapes(tmp_path):
     module.serve = tf.function(lambda x: {"y": tf.nn.avg_pool2d(x, 2, 2, "SAME")})
     signature = module.serve.get_concrete_function(tf.TensorSpec((None, None, None, 3), name="x"))
     tf.saved_model.save(module, tmp_path, signatures=signature)
-    with pytest.raises(InvalidArchitectureError, match="give the input's shape"):
-        from_saved_model(tmp_path)
+    graph = from_saved_model(tmp_path)
+    assert graph.shapes[1].tolist() == [224, 112, 224, 112, 3, 3]
+    assert graph.notes == ("open shapes of inputs were assumed: x [1, 224, 224, 3]",)
     assert from_saved_model(tmp_path, input_shapes=(1, 6, 4, 3)).shapes[1].tolist() == [6, 3, 4, 2, 3, 3]
     assert from_saved_model(tmp_path, input_shapes={"x": (1, 6, 4, 3)}).num_nodes == 3
     with pytest.raises(InvalidArchitectureError, match="no input 'z', it has x"):
         from_saved_model(tmp_path, input_shapes={"z": (1, 6, 4, 3)})
+    with pytest.raises(InvalidArchitectureError, match="axis 3 of input 'x' has the extent 3, not 1"):
+        from_saved_model(tmp_path, input_shapes=(1, 6, 4, 1))
+    with pytest.raises(InvalidArchitectureError, match="input 'x' has 4 dimensions, not 2"):
+        from_saved_model(tmp_path, input_shapes=(1, 6))
 
 
 def test_damaged_saved_models(exported, tmp_path):

@@ -4,7 +4,7 @@ import importlib
 import json
 import pathlib
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +13,8 @@ from tensorflow.python.ops import resource_variable_ops
 from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.extents import InputShapes, closed_shapes
+from tfnas.graphs.importers.raw import Shape
 from tfnas.graphs.importers.tensorflow_graphs import from_concrete_function, from_graph_def
 
 KERAS_LIBRARIES = ("keras", "tf_keras")
@@ -20,7 +22,9 @@ _SMALL = 4096
 _MAX_CONFIG_BYTES = 256 * 2**20
 
 
-def from_keras(model: Any, *, inputs: Any = None, **facts: object) -> ComputationGraph:
+def from_keras(
+    model: Any, *, inputs: Any = None, input_shapes: InputShapes = None, **facts: object
+) -> ComputationGraph:
     """The computation graph of a Keras model in inference mode.
 
     The model's own Python code runs once, on symbolic tensors, to trace it; no data flows through it.
@@ -28,13 +32,16 @@ def from_keras(model: Any, *, inputs: Any = None, **facts: object) -> Computatio
     Args:
       model: functional, sequential or subclassed model of Keras 3 on the TensorFlow backend or of tf_keras.
       inputs: `tf.TensorSpec`, or a structure of specs as the model takes it, with the batch first; None for a model
-        that knows its inputs and leaves the batch alone open.
+        that knows its inputs.
+      input_shapes: shapes with the batch first, for inputs whose shapes the model leaves open: by name, or the shape of
+        the only input; `closed_shapes` assumes what is left open, with a note.
       **facts: name, family, source and label.
 
     Raises:
-      InvalidArchitectureError: unknown inputs, an open shape, control flow, or no path from input to output.
+      InvalidArchitectureError: unknown inputs, a shape that the model contradicts, control flow, or no path from input
+        to output.
     """
-    specs = _specs(model) if inputs is None else inputs
+    specs, notes = _specs(model, input_shapes) if inputs is None else (inputs, ())
     flat = tf.nest.flatten(specs)
 
     def call(*tensors: tf.Tensor) -> Any:
@@ -42,37 +49,43 @@ def from_keras(model: Any, *, inputs: Any = None, **facts: object) -> Computatio
 
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{number}") for number, spec in enumerate(flat)]
     function = tf.function(call, autograph=False).get_concrete_function(*named)
-    return from_concrete_function(function, **{"name": model.name, "source": "keras", **facts})
+    graph = from_concrete_function(function, **{"name": model.name, "source": "keras", **facts})
+    return graph.replace(notes=(*notes, *graph.notes))
 
 
-def _specs(model: Any, default: Sequence[int] = ()) -> Any:
-    """The inputs of a model in its structure; open extents come from a default of the same rank."""
+def _specs(model: Any, shapes: InputShapes, default: Sequence[int] = ()) -> tuple[Any, tuple[str, ...]]:
+    """The inputs of a model in its structure, and notes; open extents come from a default of the same rank first."""
     symbolic = getattr(model, "inputs", None)
+    if not symbolic and shapes is not None and not isinstance(shapes, Mapping):
+        return tf.TensorSpec(shapes), ()
     if not symbolic:
         raise InvalidArchitectureError(f"model {model.name!r} does not know its inputs; give their shapes and types")
-    specs = [tf.TensorSpec(_closed(tensor.shape, default), tensor.dtype) for tensor in symbolic]
-    for spec in specs:
-        if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
-            raise InvalidArchitectureError(
-                f"model {model.name!r} leaves the shape {spec.shape} of an input open; give the shape"
-            )
+    declared = {tensor._keras_history[0].name: _closed(tensor.shape, default) for tensor in symbolic}
+    closed, notes = closed_shapes(declared, shapes, f"model {model.name!r}")
+    specs = [tf.TensorSpec(shape, tensor.dtype) for shape, tensor in zip(closed.values(), symbolic, strict=True)]
     fields = [name for name in ("_inputs_struct", "_nested_inputs") if hasattr(model, name)]
     structure = getattr(model, fields[0]) if fields else None
     if structure is None or len(tf.nest.flatten(structure)) != len(specs):
-        return specs if len(specs) > 1 else specs[0]
-    return tf.nest.pack_sequence_as(structure, specs)
+        return (specs if len(specs) > 1 else specs[0]), notes
+    return tf.nest.pack_sequence_as(structure, specs), notes
 
 
-def _closed(shape: Any, default: Sequence[int]) -> tf.TensorShape:
+def _closed(shape: Any, default: Sequence[int]) -> Shape | None:
+    """The shape of an input, closed by a default of the same rank."""
     shape = tf.TensorShape(shape)
-    if shape.rank != len(default):
-        return shape
+    if shape.rank is None or shape.rank != len(default):
+        return None if shape.rank is None else tuple(shape.as_list())
     extents = zip(shape.as_list()[1:], default[1:], strict=True)
-    return tf.TensorShape([None, *(extent if given is None else given for given, extent in extents)])
+    return (None, *(extent if given is None else given for given, extent in extents))
 
 
 def from_constructor(
-    build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
+    build: Any,
+    *,
+    inputs: Any = None,
+    input_shapes: InputShapes = None,
+    default_input_shape: Sequence[int] = (),
+    **facts: object,
 ) -> tuple[ComputationGraph, int]:
     """The computation graph of a model of Keras 3 that a function builds, without memory for its weights.
 
@@ -81,6 +94,7 @@ def from_constructor(
     Args:
       build: function without arguments that returns a Keras model.
       inputs: `tf.TensorSpec`, or a structure of specs as the model takes it; None for a model that knows its inputs.
+      input_shapes: shapes of inputs; see `from_keras`.
       default_input_shape: extents with the batch first, for inputs of the same rank that leave extents open.
       **facts: name, family, source and label.
 
@@ -88,12 +102,13 @@ def from_constructor(
       The graph and the model's own count of parameters.
 
     Raises:
-      InvalidArchitectureError: unknown inputs, an open shape, control flow, or no path from input to output.
+      InvalidArchitectureError: unknown inputs, a shape that the model contradicts, control flow, or no path from input
+        to output.
     """
     graph = tf.Graph()
     with graph.as_default():
         model = build()
-        specs = _specs(model, default_input_shape) if inputs is None else inputs
+        specs, notes = _specs(model, input_shapes, default_input_shape) if inputs is None else (inputs, ())
         tensors = [
             tf.compat.v1.placeholder(spec.dtype, spec.shape, name=f"tfnas_input_{number}")
             for number, spec in enumerate(tf.nest.flatten(specs))
@@ -106,11 +121,16 @@ def from_constructor(
         [tensor.name for tensor in outputs],
         **{"name": model.name, "source": "keras", **facts},
     )
-    return imported, parameters
+    return imported.replace(notes=(*notes, *imported.notes)), parameters
 
 
 def from_tf_keras_constructor(
-    build: Any, *, inputs: Any = None, default_input_shape: Sequence[int] = (), **facts: object
+    build: Any,
+    *,
+    inputs: Any = None,
+    input_shapes: InputShapes = None,
+    default_input_shape: Sequence[int] = (),
+    **facts: object,
 ) -> tuple[ComputationGraph, int]:
     """The computation graph of a model of tf_keras that a function builds; see `from_constructor`.
 
@@ -127,13 +147,12 @@ def from_tf_keras_constructor(
 
     with tf.variable_creator_scope(declare):
         model = build()
-    specs = _specs(model, default_input_shape) if inputs is None else inputs
-    return from_keras(model, inputs=specs, **facts), model.count_params()
+    specs, notes = _specs(model, input_shapes, default_input_shape) if inputs is None else (inputs, ())
+    graph = from_keras(model, inputs=specs, **facts)
+    return graph.replace(notes=(*notes, *graph.notes)), model.count_params()
 
 
-def from_keras_file(
-    path: artefacts.PathLike, *, input_shape: Sequence[int] | None = None, **facts: object
-) -> ComputationGraph:
+def from_keras_file(path: artefacts.PathLike, *, input_shapes: InputShapes = None, **facts: object) -> ComputationGraph:
     """The computation graph of a `.keras` file. Its weights are not read.
 
     The layers are built from the file's configuration in safe mode by the Keras that wrote it, and only if Keras
@@ -141,7 +160,7 @@ def from_keras_file(
 
     Args:
       path: `.keras` file.
-      input_shape: shape with the batch first, for a model with a single input that leaves its shape open.
+      input_shapes: shapes of inputs; see `from_keras`.
       **facts: name, family, source and label.
 
     Raises:
@@ -150,10 +169,9 @@ def from_keras_file(
     """
     build, second = keras_file_builder(path)
     path = pathlib.Path(path)
-    specs = None if input_shape is None else tf.TensorSpec(input_shape, tf.float32)
     read = from_tf_keras_constructor if second else from_constructor
     try:
-        return read(build, inputs=specs, **{"name": path.stem, "source": "keras", **facts})[0]
+        return read(build, input_shapes=input_shapes, **{"name": path.stem, "source": "keras", **facts})[0]
     except TfnasError:
         raise
     except Exception as error:  # Keras raises many classes

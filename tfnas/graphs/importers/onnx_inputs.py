@@ -5,10 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tfnas.errors import InvalidArchitectureError
+from tfnas.graphs.importers.extents import assumed_extents, assumption_notes
 from tfnas.graphs.importers.raw import shapes_by_name
-
-IMAGE_EXTENT, LENGTH_EXTENT, COLOURS = 224, 128, 3
-"""Extents that stand for open ones: height and width of an image, any other axis, and the channels of an image."""
 
 _BATCH_NAMES = {"n", "b", "bs", "batch", "batch_size", "batchsize"}
 _UNNAMED = {"", "?", "-1", "none"}
@@ -22,13 +20,12 @@ def fill_inputs(
     path: pathlib.Path,
     *,
     assume: bool = True,
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], tuple[str, ...]]:
     """Fills in the open shapes of the inputs that stand for data.
 
     An extent is, in this order, that of the file, that of the given shape, that of its name in `dims` or in another
-    input's given shape, 1 for a batch, and an assumption: 224 for the height and width of an image (four axes, of which
-    the second or the last has 1 or 3 channels), 3 for an open second axis of four, and 128 for every other axis. The
-    first axis is a batch, and so is an axis with a name such as `batch`.
+    input's given shape, 1 for a batch, and an assumption (`assumed_extents`). The first axis is a batch, and so is an
+    axis with a name such as `batch`.
 
     Args:
       graph: graph of the model, which is changed in place.
@@ -56,12 +53,11 @@ def fill_inputs(
         raise InvalidArchitectureError(f"{path}: no open dimension {min(wrong)!r}, {listed}")
     for name, shape in shapes.items():
         _give(name, types[name], shape, bound, path)
-    assumed = []
+    assumed = {}
     for name, kind in types.items():
         if kind.HasField("shape") and _assume(kind, bound, assume):
-            assumed.append(f"{name} {[dim.dim_value for dim in kind.shape.dim]}")
-    lines = [f"open shapes of inputs were assumed: {', '.join(assumed)}"] if assumed else []
-    return list(values), lines
+            assumed[name] = [dim.dim_value for dim in kind.shape.dim]
+    return list(values), assumption_notes(assumed)
 
 
 def _is_open(kind: Any) -> bool:
@@ -97,13 +93,10 @@ def _assume(kind: Any, bound: Mapping[str, int], assume: bool) -> bool:
     for axis, dim in enumerate(kind.shape.dim):
         is_batch = axis == 0 or dim.dim_param.lower() in _BATCH_NAMES
         extents.append(dim.dim_value if dim.dim_value > 0 else bound.get(dim.dim_param, 1 if is_batch else None))
-    unknown = [axis for axis, extent in enumerate(extents) if extent is None]
+    unknown = None in extents
     if unknown and assume:
-        is_image = len(extents) == 4 and (extents[1] in (1, 3, None) or extents[3] in (1, 3))
-        if is_image and extents[1] is None and extents[3] not in (1, 3):
-            extents[1] = COLOURS
-        extents = [(IMAGE_EXTENT if is_image else LENGTH_EXTENT) if extent is None else extent for extent in extents]
+        extents = [*assumed_extents(extents, channels_first=True)]
     for dim, extent in zip(kind.shape.dim, extents, strict=True):
         if extent is not None:
             dim.dim_value = extent
-    return bool(unknown) and assume
+    return unknown and assume

@@ -18,7 +18,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.importers.raw import RawGraph, RawNode, shapes_by_name, topological
+from tfnas.graphs.importers.extents import InputShapes, closed_shapes
+from tfnas.graphs.importers.raw import RawGraph, RawNode, Shape, topological
 from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, refused
 from tfnas.graphs.operators import DROP, TENSORFLOW, UNKNOWN
@@ -71,12 +72,12 @@ def from_concrete_function(function: tf.types.experimental.ConcreteFunction, **f
     return from_graph_def(graph.as_graph_def(), inputs, outputs, replaced=captured, **facts)
 
 
-def from_function(function: Any, *, input_shape: Sequence[int] | None = None, **facts: object) -> ComputationGraph:
+def from_function(function: Any, *, input_shape: InputShapes = None, **facts: object) -> ComputationGraph:
     """The computation graph of a `tf.function` or of a concrete function.
 
     Args:
       function: concrete function, or a `tf.function` that takes data alone, with the batch first.
-      input_shape: shape with the batch first, for a `tf.function` of one float32 input without input signature.
+      input_shape: shape with the batch first, for a `tf.function` of a single float32 input without input signature.
       **facts: name, family, source and label; the name is the function's by default.
 
     Raises:
@@ -86,7 +87,7 @@ def from_function(function: Any, *, input_shape: Sequence[int] | None = None, **
     name = getattr(function, "__name__", "function")
     traced = isinstance(function, tf.types.experimental.ConcreteFunction)
     known = traced or function.input_signature is not None
-    if known == (input_shape is not None):
+    if known == (input_shape is not None) or isinstance(input_shape, Mapping):
         fault = "are known already, expected no input shape" if known else "are not known, expected an input shape"
         raise ConfigurationError(f"tf.function {name!r}: its inputs {fault}")
     if not traced:
@@ -101,7 +102,7 @@ def from_saved_model(
     folder: artefacts.PathLike,
     *,
     signature: str = "serving_default",
-    input_shapes: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
+    input_shapes: InputShapes = None,
     **facts: object,
 ) -> ComputationGraph:
     """The computation graph of a SavedModel's signature. The model is not loaded: its graph is read, not its weights.
@@ -110,12 +111,13 @@ def from_saved_model(
       folder: folder of the SavedModel.
       signature: name of the signature.
       input_shapes: shapes with the batch first, for inputs whose shapes the signature leaves open: by name, or the
-        shape of the only input.
+        shape of the only input; `closed_shapes` assumes what is left open, with a note.
       **facts: name, family, source and label.
 
     Raises:
       CorruptArtefactError: a folder without a SavedModel, or a damaged file.
-      InvalidArchitectureError: no such signature, control flow, an open shape, or no path from input to output.
+      InvalidArchitectureError: no such signature, a shape that it contradicts, control flow, or no path from input to
+        output.
     """
     path = pathlib.Path(folder) / "saved_model.pb"
     if not path.is_file():
@@ -134,14 +136,21 @@ def from_saved_model(
     meta = candidates[0]
     definition = meta.signature_def[signature]
     inputs = {name: info.name.partition(":")[0] for name, info in sorted(definition.inputs.items())}
-    given = shapes_by_name(list(inputs), input_shapes, folder)
-    return from_graph_def(
+    declared = {name: _declared(definition.inputs[name].tensor_shape) for name in inputs}
+    shapes, notes = closed_shapes(declared, input_shapes, folder)
+    graph = from_graph_def(
         meta.graph_def,
         list(inputs.values()),
         [info.name for _, info in sorted(definition.outputs.items())],
-        shapes={inputs[name]: shape for name, shape in given.items()},
+        shapes={inputs[name]: shape for name, shape in shapes.items()},
         **{"name": pathlib.Path(folder).name, "source": "saved_model", **facts},
     )
+    return graph.replace(notes=(*notes, *graph.notes))
+
+
+def _declared(shape: Any) -> Shape | None:
+    """The shape of a signature's input."""
+    return None if shape.unknown_rank else tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
 
 
 def from_graph_def(
@@ -177,7 +186,7 @@ def from_graph_def(
             shape = (shapes or {}).get(node.name)
             if shape is not None:
                 node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
-            elif node.attr["shape"].shape.dim and node.attr["shape"].shape.dim[0].size < 0:
+            if node.attr["shape"].shape.dim and node.attr["shape"].shape.dim[0].size < 0:
                 node.attr["shape"].shape.dim[0].size = 1
         elif "_output_shapes" in node.attr:
             del node.attr["_output_shapes"]

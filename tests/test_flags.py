@@ -1,0 +1,50 @@
+"""Flags that several binaries share: the shapes of a model's inputs."""
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from tfnas import flags as tfnas_flags
+from tfnas.errors import ConfigurationError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def defined():
+    tfnas_flags.define_import_options()
+    flags.FLAGS.mark_as_parsed()
+    yield
+    for name in ("input_shape", "dim", "signature", "strict"):
+        delattr(flags.FLAGS, name)
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        ({}, {}),
+        ({"input_shape": ["1,3,8,8"]}, {"input_shape": (1, 3, 8, 8)}),
+        ({"input_shape": ["ids:1,16"]}, {"input_shape": {"ids": (1, 16)}}),
+        ({"input_shape": ["ids:0:1,16", "mask:1,8"]}, {"input_shape": {"ids:0": (1, 16), "mask": (1, 8)}}),
+        ({"dim": ["seq=16", "a=b=2"]}, {"dims": {"seq": 16, "a=b": 2}}),
+        ({"signature": "serve", "strict": True}, {"signature": "serve", "strict": True}),
+    ],
+)
+def test_options_of_importers(values, options):
+    with flagsaver.flagsaver(**values):
+        assert tfnas_flags.import_options() == options
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"input_shape": ["1,x"]}, "--input_shape=1,x, expected positive whole numbers"),
+        ({"input_shape": ["x:1,0"]}, "--input_shape=x:1,0, expected positive"),
+        ({"input_shape": ["1,2", "x:1,2"]}, "several shapes, expected NAME:SHAPE for each"),
+        ({"input_shape": ["x:1,2", "x:1,2"]}, "--input_shape=x:1,2: x is given twice"),
+        ({"input_shape": ["1,2", "1,2"]}, "--input_shape=1,2: the input is given twice"),
+        ({"dim": ["seq"]}, "--dim=seq, expected NAME=EXTENT"),
+        ({"dim": ["seq=²"]}, "--dim=seq=², expected positive"),
+    ],
+)
+def test_mistakes(values, message):
+    with flagsaver.flagsaver(**values), pytest.raises(ConfigurationError, match=message):
+        tfnas_flags.import_options()
