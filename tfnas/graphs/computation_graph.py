@@ -47,6 +47,7 @@ class ComputationGraph:
         graph whose operators imply them. Records of graphs do not hold them.
       layers: names of the nodes in the source, in node order; empty where unknown. Records of graphs do not hold them.
       notes: lines that say what the importer could not count or understand. Records of graphs do not hold them.
+      trainable: number of the parameters that training changes, None where unknown. Records of graphs do not hold it.
 
     Raises:
       InvalidArchitectureError: arrays that do not fit together, an edge that is repeated or runs backwards.
@@ -71,6 +72,7 @@ class ComputationGraph:
     products: np.ndarray | None = None
     layers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    trainable: int | None = None
 
     def __post_init__(self) -> None:
         count = len(self.operators)

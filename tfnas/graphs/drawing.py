@@ -13,7 +13,7 @@ import numpy as np
 
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.folding import Group, depths, fold
-from tfnas.reports import diagrams, palette, tables
+from tfnas.reports import diagrams, palette
 from tfnas.reports import layout as layouts
 from tfnas.reports.columns import in_columns
 from tfnas.reports.figures import save_figure
@@ -197,21 +197,3 @@ def _draw_frame(axes: plt.Axes, boxes: Boxes, items: list[int], repeats: int) ->
     )  # fmt: skip
     axes.add_patch(frame)
     axes.text(high[0] + 0.04, low[1], f"{palette.TIMES} {repeats}", ha="left", va="top", fontsize=9, color=FRAME_COLOUR)
-
-
-def operator_table(graph: ComputationGraph) -> str:
-    """The operators of a graph with numbers of nodes, parameters and multiply-adds for one input, as Markdown.
-
-    Example:
-      >>> from tfnas.graphs.computation_graph import smallest_graph
-      >>> print(operator_table(smallest_graph()).splitlines()[-1])
-      | all        |       2 |            0 |                     0.0 |
-    """
-    names, multiply_adds = graph.operator_names, graph.multiply_adds
-    rows = []
-    for name, count in graph.counts().most_common():
-        nodes = [node for node, other in enumerate(names) if other == name]
-        parameters, work = int(graph.parameters[nodes].sum()), int(multiply_adds[nodes].sum())
-        rows.append([name, f"{count}", f"{parameters:,}", f"{work / 1e6:,.1f}"])
-    rows.append(["all", f"{graph.num_nodes}", f"{graph.total_parameters:,}", f"{multiply_adds.sum() / 1e6:,.1f}"])
-    return tables.markdown(["operator", "nodes", "parameters", "million multiply-adds"], rows)

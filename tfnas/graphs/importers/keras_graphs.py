@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import pathlib
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +51,12 @@ def from_keras(
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{number}") for number, spec in enumerate(flat)]
     function = tf.function(call, autograph=False).get_concrete_function(*named)
     graph = from_concrete_function(function, **{"name": model.name, "source": "keras", **facts})
-    return graph.replace(notes=(*notes, *graph.notes))
+    return graph.replace(notes=(*notes, *graph.notes), trainable=_trainable(model))
+
+
+def _trainable(model: Any) -> int:
+    """Numbers of a model's weights that training changes."""
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
 def _specs(model: Any, shapes: InputShapes, default: Sequence[int] = ()) -> tuple[Any, tuple[str, ...]]:
@@ -114,14 +120,14 @@ def from_constructor(
             for number, spec in enumerate(tf.nest.flatten(specs))
         ]
         outputs = tf.nest.flatten(model(tf.nest.pack_sequence_as(specs, tensors), training=False))
-        parameters = model.count_params()
+        parameters, trainable = model.count_params(), _trainable(model)
     imported = from_graph_def(
         graph.as_graph_def(),
         [tensor.op.name for tensor in tensors],
         [tensor.name for tensor in outputs],
         **{"name": model.name, "source": "keras", **facts},
     )
-    return imported.replace(notes=(*notes, *imported.notes)), parameters
+    return imported.replace(notes=(*notes, *imported.notes), trainable=trainable), parameters
 
 
 def from_tf_keras_constructor(
