@@ -33,6 +33,12 @@ _QUANTISED = {
 _FIRST_INPUT_ONLY = {"Resize", "Upsample", "Clip", "Pad", "CastLike", "Expand", "Reshape", "Tile", "TopK", "CumSum"}
 """Operators whose inputs other than the first are settings, no weights."""
 
+_CHANNELS_SECOND = {
+    *(CONV, CONV_TRANSPOSE, "batch_norm", "group_norm", "max_pool", "avg_pool", "lrn"),
+    *("space_to_depth", "depth_to_space", "grid_sample"),
+}
+_RECURRENT = {"lstm", "gru", "rnn"}
+
 
 def from_onnx(
     model: Any,
@@ -114,17 +120,16 @@ class _Reader:
             self.types[value.name] = (shape, tensor.elem_type in floating_types())
 
     def read(self) -> RawGraph:
-        readers = self._readers()
         for name in self.inputs:
             shape, floating = self.types[name]
-            first = shape is not None and len(shape) >= 4 and not _all_to_channels_first(readers.get(name, []))
-            self._add(name, "input", DROP, [], [(name, shape, floating)], is_input=True, channels_first=first)
+            axis = 1 if shape is not None and len(shape) >= 4 else -1
+            self._add(name, "input", DROP, [], [(name, shape, floating)], is_input=True, channel_axis=axis)
         dims = {tensor.name: tuple(tensor.dims) for tensor in self.graph.initializer}
         for name in self.constants.sizes:
             shape = dims.get(name) or self.types.get(name, (None, True))[0]
             values = [(name, shape, self.constants.floating[name])]
             weights = self.constants.weights(name)
-            self._add(name, "Constant", UNKNOWN, [], values, weights=weights, channels_first=True)
+            self._add(name, "Constant", UNKNOWN, [], values, weights=weights)
         needed = self._needed()
         for node in self.graph.node:
             if not needed.isdisjoint(node.output):
@@ -138,13 +143,6 @@ class _Reader:
         if missing:
             raise InvalidArchitectureError(f"{self.path}: no node makes the output {missing[0]!r}")
         return RawGraph(self.nodes, [self.tensors[value.name] for value in self.graph.output])
-
-    def _readers(self) -> dict[str, list[Any]]:
-        readers: dict[str, list[Any]] = {}
-        for node in self.graph.node:
-            for name in node.input:
-                readers.setdefault(name, []).append(node)
-        return readers
 
     def _needed(self) -> set[str]:
         """Tensors that the outputs need, those that the branches of control flow read included."""
@@ -211,31 +209,49 @@ class _Reader:
                 self.constants.values[outputs[0][0]] = self.constants.array(tensor)
             weights = self.constants.weights(outputs[0][0])
         values = [(outputs[0][0], shape, outputs[0][2])]
-        self._add(name, "Constant", UNKNOWN, [], values, weights=weights, channels_first=True)
+        self._add(name, "Constant", UNKNOWN, [], values, weights=weights)
 
     def _fields(self, node: Any, operator: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         if operator in (CONV, CONV_TRANSPOSE):
-            shape = self.nodes[self.tensors[node.input[1]][0]].shapes[0]
+            shape = self._shape(node.input[1])
             if shape is not None and len(shape) >= 3:
                 fields["kernel"] = tuple(shape[-2:]) if len(shape) > 3 else (shape[-1], 1)
             fields["group_channels"] = shape[1] if shape is not None and len(shape) > 1 else None
             fields["has_bias"] = len(node.input) > 2 and bool(node.input[2])
-            fields["channels_first"] = True
         elif operator == MATMUL:
             fields["has_bias"] = node.op_type == "Gemm" and len(node.input) > 2 and bool(node.input[2])
-            fields["channels_first"] = False
         elif operator in ("max_pool", "avg_pool") and "kernel_shape" in attributes:
             window = list(attributes["kernel_shape"].ints) or [0]
             fields["kernel"] = tuple(window[-2:]) if len(window) > 1 else (window[0], 1)
-        elif node.op_type == "Transpose" and "perm" in attributes:
-            fields["channels_first"] = _layout_after(list(attributes["perm"].ints))
         elif operator == "pow":
             exponent = self.constants.values.get(node.input[1])
             fields["constant"] = float(exponent.flat[0]) if exponent is not None and exponent.size == 1 else None
         elif operator == "clip":
             fields["constant"] = self._clip_bounds(node, attributes)
-        return fields
+        return fields | self._axes(node, operator, attributes)
+
+    def _axes(self, node: Any, operator: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Where the node says that channels and the batch stand, and how it permutes axes."""
+        rank = len(self._shape(node.input[0]) or ())
+        if operator in _CHANNELS_SECOND or node.op_type.startswith("Global"):
+            return {"channel_axis": 1}
+        if operator in _RECURRENT:
+            batch_first = "layout" in attributes and attributes["layout"].i
+            return {"channel_axis": -1, "batch_axis": 0 if batch_first else 1}
+        if operator in ("layer_norm", "rms_norm"):
+            axis = attributes["axis"].i if "axis" in attributes else -1
+            return {"channel_axis": -1} if axis in (-1, rank - 1) else {}
+        if operator == MATMUL:
+            return {"channel_axis": -1}
+        if node.op_type == "Transpose" and rank:
+            order = list(attributes["perm"].ints) if "perm" in attributes else range(rank - 1, -1, -1)
+            return {"permutation": tuple(axis % rank for axis in order)}
+        return {}
+
+    def _shape(self, name: str) -> Shape | None:
+        number, output = self.tensors[name]
+        return self.nodes[number].shapes[output]
 
     def _clip_bounds(self, node: Any, attributes: Mapping[str, Any]) -> float | None:
         """6 for bounds of 0 and 6, which make a ReLU6."""
@@ -244,18 +260,3 @@ class _Reader:
             values = [self.constants.values.get(name) for name in node.input[1:3]]
             bounds = [float(value) for value in values if value is not None and value.size == 1]
         return 6.0 if bounds == [0.0, 6.0] else None
-
-
-def _layout_after(permutation: list[int]) -> bool | None:
-    """Whether channels stand second after a transpose, None if it leaves them where they were."""
-    rank = len(permutation)
-    if permutation == [0, rank - 1, *range(1, rank - 1)]:
-        return True if rank > 3 else None
-    return False if permutation == [0, *range(2, rank), 1] else None
-
-
-def _all_to_channels_first(readers: Sequence[Any]) -> bool:
-    permutations = [
-        list(attribute.ints) for node in readers for attribute in node.attribute if attribute.name == "perm"
-    ]
-    return bool(permutations) and all(_layout_after(permutation) for permutation in permutations)

@@ -27,11 +27,15 @@ class RawNode:
       weights: numbers that a variable or constant holds; 0 for a constant without weights and for other operations.
       is_input: True for a node that stands for data.
       kernel: height and width of the kernel or window, (0, 0) for none.
-      channels_first: True if channels stand second in the outputs of rank 4, None if the inputs decide.
+      channel_axis: axis of the channels in the first data input and the outputs, -1 for the last axis; None if the
+        inputs decide. The axis of an input of the network holds unless the readers of the input name another axis.
+      batch_axis: axis of the batch in the first data input, None if the inputs decide.
+      permutation: axis of the input behind every axis of the output, for a transpose.
       has_bias: True for an operation that adds a bias itself.
       group_channels: channels that each filter of a convolution sees, if known.
       constant: number that the simplification looks at: the exponent of a power, 6 for a clip from 0 to 6.
-      products: multiply-adds for one input, None where the shapes of the simplified operator imply them.
+      products: multiply-adds for the shapes of the node, the batch included; None where the shapes of the simplified
+        operator imply them.
     """
 
     name: str
@@ -43,7 +47,9 @@ class RawNode:
     weights: int = 0
     is_input: bool = False
     kernel: tuple[int, int] = (0, 0)
-    channels_first: bool | None = None
+    channel_axis: int | None = None
+    batch_axis: int | None = None
+    permutation: tuple[int, ...] | None = None
     has_bias: bool = False
     group_channels: int | None = None
     constant: float | None = None

@@ -21,8 +21,9 @@ from collections.abc import Sequence
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.draft import Draft, DraftNode
+from tfnas.graphs.importers.layouts import Layouts
 from tfnas.graphs.importers.patterns import fuse
-from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
+from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference
 from tfnas.graphs.operators import (
     CODES,
     CONV,
@@ -30,7 +31,6 @@ from tfnas.graphs.operators import (
     DROP,
     EMBEDDING,
     INPUT,
-    MATMUL,
     OUTPUT,
     SHAPE,
     UNKNOWN,
@@ -90,7 +90,7 @@ class _Importer:
         self.claimed: set[int] = set()
         self.constant = self._constants()
         self.leaves = self._constant_leaves()
-        self.channels_first = self._layouts()
+        self.layouts = Layouts(raw.nodes, self.constant)
 
     def _constants(self) -> list[bool]:
         constant: list[bool] = []
@@ -109,16 +109,6 @@ class _Importer:
                 held = max(sources, key=len) if len(sources - {frozenset()}) < 2 else held.union(*sources)
             leaves.append(held)
         return leaves
-
-    def _layouts(self) -> list[bool]:
-        """Whether the channels of each node's rank-4 output stand second."""
-        layouts: list[bool] = []
-        for node in self.raw.nodes:
-            known = node.channels_first
-            if known is None:
-                known = any(layouts[source] for source, _ in node.inputs if not self.constant[source])
-            layouts.append(known)
-        return layouts
 
     def draft(self) -> Draft:
         draft = Draft()
@@ -158,9 +148,7 @@ class _Importer:
     def _node(self, number: int, node: RawNode, data: Sequence[Reference], leaves: frozenset[int]) -> DraftNode:
         output = self._dims((number, 0))
         operator = node.operator
-        inputs = output if node.is_input else self._dims(data[0])
-        if operator == MATMUL and leaves:
-            inputs, output = self._before_reshape(data[0], output)
+        inputs = output if node.is_input else self._dims(data[0], node.channel_axis)
         if operator in ("gather", EMBEDDING) and leaves:
             operator = EMBEDDING
         if operator == CONV and leaves and node.group_channels == 1 and inputs[2] > 1:
@@ -175,52 +163,32 @@ class _Importer:
             scales=bool(leaves) and len(data) == 1,
             kind=node.kind,
             constant=node.constant,
-            products=node.products,
+            products=None if node.products is None else self.layouts.per_input((number, 0), node.products),
             layer=node.name,
         )
 
-    def _before_reshape(self, ref: Reference, output: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
-        """Extents of a dense layer on positions that a source flattened to a single batch: those before the reshape."""
-        channels = self._dims(ref)[2]
-        while self.raw.nodes[ref[0]].operator == DROP and self.raw.nodes[ref[0]].inputs:
-            before = self.raw.nodes[ref[0]].inputs[0]
-            if self.constant[before[0]] or self._dims(before)[2] != channels:
-                break
-            ref = before
-        height, width, channels = self._dims(ref)
-        if output[:2] == (1, 1):
-            output = (height, width, output[2])
-        return (height, width, channels), output
-
-    def _dims(self, ref: Reference) -> tuple[int, int, int]:
-        """Height, width and channels of a tensor."""
+    def _dims(self, ref: Reference, axis: int | None = None) -> tuple[int, int, int]:
+        """Height, width and channels of a tensor, whose channels stand on an axis, or where its layout says."""
         node = self.raw.nodes[ref[0]]
-        shape: Shape | None = node.shapes[ref[1]]
-        while shape is None and node.operator in _KEEPS_SHAPE:  # no source infers shapes behind unknown operators
+        while (
+            node.shapes[ref[1]] is None and node.operator in _KEEPS_SHAPE
+        ):  # no source infers shapes behind unknown operators
             data = [source for source in node.inputs if not self.constant[source[0]]]
             if not data:
                 break
             ref = data[0]
             node = self.raw.nodes[ref[0]]
-            shape = node.shapes[ref[1]]
+        shape = node.shapes[ref[1]]
         if shape is None:
             raise InvalidArchitectureError(
                 f"node {node.name!r} ({node.kind}) has a shape that is not known before it runs; give the input's shape"
             )
-        extents = list(shape[1:])
-        if len(extents) >= 2 and self.channels_first[ref[0]]:
-            extents = [*extents[1:], extents[0]]
-        if any(extent is None for extent in extents):
+        dims = self.layouts.dims(ref, axis)
+        if None in dims:
             raise InvalidArchitectureError(
                 f"node {node.name!r} ({node.kind}) has the shape {tuple(shape)}; give the input's shape"
             )
-        if not extents:
-            return 1, 1, 1
-        *positions, channels = extents
-        height = 1
-        for extent in positions[: max(1, len(positions) - 1)]:
-            height *= extent
-        return height, positions[-1] if len(positions) > 1 else 1, channels
+        return dims
 
 
 def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:

@@ -22,7 +22,7 @@ from tfnas.graphs.importers.extents import InputShapes, closed_shapes
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Shape, topological
 from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, refused
-from tfnas.graphs.operators import DROP, TENSORFLOW, UNKNOWN
+from tfnas.graphs.operators import MATMUL, TENSORFLOW, UNKNOWN
 
 _CONTROL_FLOW = {
     *("If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile", "For", "Enter", "Exit", "Merge"),
@@ -43,7 +43,10 @@ _CONSTANT_ARITHMETIC = {
     *("ConcatOffset", "DynamicStitch", "ParallelConcat", "ZerosLike", "LeftShift", "RightShift", "Atan2", "Xlogy"),
     *("Empty", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Cumprod", "Polygamma", "Lgamma", "Digamma", "NoOp"),
 }
-_WITH_LAYOUT = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "FusedBatchNormV3", "BiasAdd"}
+_WITH_LAYOUT = {
+    *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"),
+    *("MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D", "FusedBatchNormV3", "BiasAdd"),
+}
 _MAX_FILE_BYTES = 2**31
 
 
@@ -292,10 +295,17 @@ def _raw_node(operation: tf.Operation, number: Mapping[str, int], inputs: set[st
     elif kind == "ClipByValue":
         node.constant = _bounds([tf.get_static_value(bound) for bound in operation.inputs[1:]])
     if kind in _WITH_LAYOUT and not normalises_layers:
-        node.channels_first = operation.get_attr("data_format").startswith(b"NC")
-    elif node.operator == DROP and kind == "Transpose":
-        node.channels_first = False
+        node.channel_axis = 1 if operation.get_attr("data_format").startswith(b"NC") else -1
+    elif node.operator == MATMUL:
+        node.channel_axis = -1
+    elif kind == "Transpose":
+        node.permutation = _permutation(operation)
     return node
+
+
+def _permutation(operation: tf.Operation) -> tuple[int, ...] | None:
+    axes = tf.get_static_value(operation.inputs[1])
+    return None if axes is None else tuple(int(axis) % len(axes) for axis in axes)
 
 
 def _bounds(bounds: Sequence[np.ndarray | None]) -> float | None:

@@ -17,11 +17,12 @@ from tfnas.graphs.operators import ATEN, CONV, CONV_TRANSPOSE, DROP, MATMUL, REL
 
 _LIST_SECONDS = 600.0
 _WORKER = pathlib.Path(__file__).with_name("torch_worker.py")
-_CHANNELS_FIRST = {CONV, CONV_TRANSPOSE, "batch_norm", "group_norm", "max_pool", "avg_pool", "resize"}
+_CHANNELS_SECOND = {CONV, CONV_TRANSPOSE, "batch_norm", "group_norm", "max_pool", "avg_pool", "resize"}
 _SHAPED_LIKE = {"expand_as", "view_as", "reshape_as", "type_as"}
 """Operations that take no more of their second operand than its shape or type."""
+_TRANSPOSES = {"permute", "transpose", "swapaxes", "t", "movedim"}
 _WITH_NUMBER = {"add", "sub", "mul", "div", "mod", "select", "compare", "logical"}
-_CHANNELS_LAST = {MATMUL, "layer_norm", "rms_norm", "embedding", "softmax"}
+_CHANNELS_LAST = {MATMUL, "rms_norm", "embedding", "lstm", "gru", "rnn"}
 
 
 class TorchWorker:
@@ -115,7 +116,6 @@ class _Reader:
     def __init__(self) -> None:
         self.raw: list[RawNode] = []
         self.number: list[int] = []
-        self.channels_first: list[bool] = []
 
     def read(self, node: Mapping[str, Any]) -> None:
         kind = node["kind"].rstrip("_") if not node["kind"].startswith("_") else node["kind"]
@@ -127,12 +127,12 @@ class _Reader:
         arguments = node.get("arguments", [])
         fields: dict[str, Any] = {}
         if kind == "input":
-            fields = {"is_input": True, "channels_first": len(shapes[0]) >= 4}
+            fields = {"is_input": True, "channel_axis": 1 if len(shapes[0]) >= 4 else -1}
             self._add(node, kind, DROP, inputs, shapes, floating, fields)
         elif kind == "weight":
             size = math.prod(shapes[0]) if shapes[0] is not None else 0
             weights = size if floating[0] and size > 1 else 0
-            self._add(node, kind, UNKNOWN, inputs, shapes, floating, {"weights": weights, "channels_first": True})
+            self._add(node, kind, UNKNOWN, inputs, shapes, floating, {"weights": weights})
         elif kind == "scaled_dot_product_attention":
             self._attention(node, inputs, shapes, floating, arguments)
         elif kind == "addcmul" and len(inputs) == 3:
@@ -152,7 +152,7 @@ class _Reader:
         """softmax(q k^T + mask) v."""
         query, key, value = inputs[:3]
         scores = (*self.raw[query[0]].shapes[0][:-1], self.raw[key[0]].shapes[0][-2])
-        name, last = node["name"], {"channels_first": False}
+        name, last = node["name"], {"channel_axis": -1}
         self._append(f"{name}/scores", "matmul", MATMUL, [query, key], [scores], [True], last)
         if len(arguments) > 3 and arguments[3] == "tensor":
             masked = [(len(self.raw) - 1, 0), inputs[3]]
@@ -180,18 +180,12 @@ class _Reader:
                 fields["kernel"] = tuple(window[-2:]) if len(window) > 1 else (window[0], 1)
         elif operator == "clip":
             fields["constant"] = 6.0 if arguments[1:3] in ([0, 6], [0.0, 6.0]) else None
-        if operator in _CHANNELS_FIRST:
-            fields["channels_first"] = True
-        elif operator in _CHANNELS_LAST:
-            fields["channels_first"] = False
-        elif kind == "permute" and len(arguments) > 1:
-            order = [axis % len(arguments[1]) for axis in arguments[1]]
-            if order == [0, len(order) - 1, *range(1, len(order) - 1)] and len(order) > 3:
-                fields["channels_first"] = True
-            elif order == [0, *range(2, len(order)), 1]:
-                fields["channels_first"] = False
-        elif kind == "transpose" and node["shapes"] and len(node["shapes"][0]) == 3:
-            fields["channels_first"] = False
+        if operator in _CHANNELS_SECOND or kind.startswith("adaptive") or kind in ("im2col", "col2im"):
+            fields["channel_axis"] = 1
+        elif operator in _CHANNELS_LAST or (operator == "layer_norm" and len(arguments[1]) == 1):
+            fields["channel_axis"] = -1
+        elif kind in _TRANSPOSES and node["shapes"]:
+            fields["permutation"] = _permutation(kind, arguments[1:], len(node["shapes"][0]))
         return fields
 
     def _add(
@@ -204,3 +198,16 @@ class _Reader:
         self, name: str, kind: str, operator: str, inputs: list, shapes: list, floating: list, fields: dict
     ) -> None:
         self.raw.append(RawNode(name, kind, operator, inputs, shapes, floating, **fields))
+
+
+def _permutation(kind: str, arguments: Sequence[Any], rank: int) -> tuple[int, ...]:
+    """The axis of the input behind every axis of a transpose's output."""
+    if kind == "permute":
+        return tuple(axis % rank for axis in arguments[0])
+    order = list(range(rank))
+    first, second = (0, rank - 1) if kind == "t" else (axis % rank for axis in arguments[:2])
+    if kind == "movedim":
+        order.insert(second, order.pop(first))
+    else:
+        order[first], order[second] = order[second], order[first]
+    return tuple(order)
