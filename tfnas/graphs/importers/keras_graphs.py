@@ -50,7 +50,8 @@ def from_keras(
 
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{number}") for number, spec in enumerate(flat)]
     function = tf.function(call, autograph=False).get_concrete_function(*named)
-    graph = from_concrete_function(function, **{"name": model.name, "source": "keras", **facts})
+    facts = {"name": model.name, "source": "keras", "held": model.count_params(), **facts}
+    graph = from_concrete_function(function, **facts)
     return graph.replace(notes=(*notes, *graph.notes), trainable=_trainable(model))
 
 
@@ -125,6 +126,7 @@ def from_constructor(
         graph.as_graph_def(),
         [tensor.op.name for tensor in tensors],
         [tensor.name for tensor in outputs],
+        held=parameters,
         **{"name": model.name, "source": "keras", **facts},
     )
     return imported.replace(notes=(*notes, *imported.notes), trainable=trainable), parameters

@@ -58,11 +58,19 @@ class RawNode:
 
 @dataclasses.dataclass
 class RawGraph:
-    """Nodes in topological order, the tensors that the network returns, and notes of the reader for the user."""
+    """The operations of a source.
+
+    Attributes:
+      nodes: nodes in topological order.
+      outputs: tensors that the network returns.
+      notes: lines of the reader for the user.
+      held: numbers that the model holds by its source's count, None for the sum of the nodes' weights.
+    """
 
     nodes: list[RawNode]
     outputs: list[Reference]
     notes: tuple[str, ...] = ()
+    held: int | None = None
 
 
 def shapes_by_name(

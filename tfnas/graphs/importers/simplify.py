@@ -24,6 +24,7 @@ from tfnas.graphs.importers.draft import Draft, DraftNode
 from tfnas.graphs.importers.layouts import Layouts
 from tfnas.graphs.importers.patterns import fuse
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference
+from tfnas.graphs.importers.reconcile import reconciliation
 from tfnas.graphs.operators import (
     CODES,
     CONV,
@@ -65,9 +66,11 @@ def simplify(raw: RawGraph, **facts: object) -> ComputationGraph:
     Raises:
       InvalidArchitectureError: no path leads from an input to an output.
     """
-    draft = _Importer(_needed(raw)).draft()
+    importer = _Importer(_needed(raw))
+    draft = importer.draft()
     fuse(draft)
-    return _finish(draft, {"notes": raw.notes, **facts})
+    graph = _finish(draft, facts)
+    return graph.replace(notes=(*raw.notes, *reconciliation(importer.raw, importer.claimed, graph.total_parameters)))
 
 
 def _needed(raw: RawGraph) -> RawGraph:

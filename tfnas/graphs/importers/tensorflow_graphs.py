@@ -163,6 +163,7 @@ def from_graph_def(
     *,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
     replaced: Mapping[str, tf.compat.v1.NodeDef] | None = None,
+    held: int | None = None,
     **facts: object,
 ) -> ComputationGraph:
     """The computation graph of part of a GraphDef.
@@ -173,6 +174,7 @@ def from_graph_def(
       outputs: names of tensors, such as `dense/BiasAdd:0`.
       shapes: shapes by input node, instead of the shapes that the placeholders declare; an open batch counts as 1.
       replaced: nodes that take the place of nodes of the same name.
+      held: numbers that the model holds, to compare with the graph's parameters; None for those of the nodes.
       **facts: name, family, source and label.
 
     Raises:
@@ -202,6 +204,7 @@ def from_graph_def(
     except (ValueError, tf.errors.OpError) as error:
         raise refused(error) from error
     raw = _raw_graph(graph, set(inputs), [flat.resolve(output) for output in outputs])
+    raw.held = held
     return simplify(raw, **facts)
 
 
