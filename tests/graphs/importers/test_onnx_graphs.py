@@ -214,19 +214,6 @@ def test_broken_graphs(tmp_path, nodes, message):
         from_onnx(write(tmp_path / "net.onnx", nodes, {"w": noise(3)}))
 
 
-def test_control_flow(tmp_path):
-    branch = helper.make_graph(
-        [helper.make_node("Relu", ["x"], ["r"])], "b", [], [helper.make_tensor_value_info("r", TensorProto.FLOAT, None)]
-    )
-    nodes = [
-        helper.make_node("ReduceMean", ["x"], ["m"], keepdims=0),
-        helper.make_node("Cast", ["m"], ["c"], to=TensorProto.BOOL),
-        helper.make_node("If", ["c"], ["y"], name="choice", then_branch=branch, else_branch=branch),
-    ]
-    with pytest.raises(InvalidArchitectureError, match=r"node 'choice' is control flow \(If\)"):
-        from_onnx(write(tmp_path / "net.onnx", nodes))
-
-
 def test_open_shapes_and_custom_operators(tmp_path):
     nodes = [helper.make_node("Swizzle", ["x"], ["a"], domain="mine"), helper.make_node("Relu", ["x"], ["y"])]
     path = write(tmp_path / "net.onnx", nodes, shape=("n", 3, "h", "w"))

@@ -3,29 +3,22 @@
 Needs the package `onnx` (`pip install tfnas[onnx]`).
 """
 
+import contextlib
 import copy
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.onnx_flow import Flow, Loop, Region
 from tfnas.graphs.importers.onnx_inputs import fill_inputs
-from tfnas.graphs.importers.onnx_models import (
-    LARGE,
-    Constants,
-    check_functions,
-    constant_tensor,
-    floating_types,
-    node_name,
-    ordered_nodes,
-)
+from tfnas.graphs.importers.onnx_models import Constants, check_functions, initialiser_names, node_name
+from tfnas.graphs.importers.onnx_shapes import Tensors
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
 from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.operators import CONV, CONV_TRANSPOSE, DROP, MATMUL, ONNX, RELU6, UNKNOWN
 
-_CONTROL_FLOW = {"If", "Loop", "Scan"}
 _QUANTISED = {
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul"),
     *("ConvInteger", "MatMulInteger", "QLinearAdd", "QLinearMul"),
@@ -55,14 +48,15 @@ def from_onnx(
       input_shapes: shapes with the batch first, for inputs whose shapes the file leaves open: by name, or the shape of
         the only input. An open batch counts as 1.
       dims: extents of the open dimensions that the file names, by name, for example `{"seq": 128}`.
-      strict: True refuses open extents that nothing gives; by default `onnx_inputs.fill_inputs` assumes them, and a
-        note says so.
+      strict: True refuses extents that nothing gives, and shapes that are not known before the model runs; by default
+        they are assumed (`fill_inputs`, `Tensors`), and a note says so.
       **facts: name, family, source and label.
 
     Raises:
       ConfigurationError: the package `onnx` is missing.
       CorruptArtefactError: not an ONNX file, or a damaged file.
-      InvalidArchitectureError: control flow, an open shape, a cycle, or no path from an input to an output.
+      InvalidArchitectureError: a shape that the file contradicts, a cycle, a node that is not as ONNX has it, more
+        numbers than any computer holds, or no path from an input to an output; in a strict reading an open shape, too.
     """
     try:
         import onnx
@@ -91,68 +85,59 @@ def from_onnx(
         if model.functions:
             check_functions(model, path)
             model = onnx.inliner.inline_local_functions(model)
-        nodes = ordered_nodes(model.graph, path)
-        del model.graph.node[:]
-        model.graph.node.extend(nodes)
-        constants = Constants(model.graph, path)
-        inputs, notes = fill_inputs(model.graph, constants.sizes, input_shapes, dims, path, assume=not strict)
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except onnx.onnx_cpp2py_export.shape_inference.InferenceError as error:
+    except (onnx.checker.ValidationError, RuntimeError) as error:
         raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
-    except onnx.checker.ValidationError as error:
-        raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
-    raw = _Reader(inferred.graph, constants, inputs, path).read()
-    raw.notes = (*notes, *raw.notes)
+    graph, constants = model.graph, Constants(path)
+    inputs = fill_inputs(graph, initialiser_names(graph), input_shapes, dims, path, assume=not strict)
+    tensors = Tensors({item.domain: item.version for item in model.opset_import}, constants, path, assume=not strict)
+    tensors.declare((*graph.value_info, *graph.output), inputs.named)
+    for value in graph.input:
+        tensors.set_input(value)
+    flow = Flow(tensors, constants, path)
+    region = flow.region(graph, inputs.names)
+    types = {name: (tensors.shape(name), tensors.floating(name)) for name in tensors.types}
+    raw = _Reader(region, constants, types, path).read()
+    if inputs.complete and tensors.uncertain:
+        raw.hint = f"{tensors.uncertain} decides shapes while it runs"
+    raw.notes = (*inputs.notes, *flow.notes, *tensors.notes, *raw.notes)
     return simplify(raw, **{"name": path.stem, "source": "onnx", **facts})
 
 
 class _Reader:
-    def __init__(self, graph: Any, constants: Constants, inputs: Sequence[str], path: pathlib.Path):
-        self.graph, self.constants, self.inputs, self.path = graph, constants, inputs, path
+    def __init__(
+        self,
+        region: Region,
+        constants: Constants,
+        types: Mapping[str, tuple[Shape | None, bool]],
+        path: pathlib.Path,
+    ):
+        self.region, self.constants, self.types, self.path = region, constants, types, path
         self.nodes: list[RawNode] = []
         self.tensors: dict[str, Reference] = {}
-        self.types: dict[str, tuple[Shape | None, bool]] = {}
-        for value in (*graph.input, *graph.value_info, *graph.output):
-            tensor = value.type.tensor_type
-            shape = None
-            if tensor.HasField("shape"):
-                shape = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim)
-            self.types[value.name] = (shape, tensor.elem_type in floating_types())
+        self.notes: list[str] = []
 
     def read(self) -> RawGraph:
-        for name in self.inputs:
+        for name in self.region.inputs:
             shape, floating = self.types[name]
             axis = 1 if shape is not None and len(shape) >= 4 else -1
             self._add(name, "input", DROP, [], [(name, shape, floating)], is_input=True, channel_axis=axis)
-        dims = {tensor.name: tuple(tensor.dims) for tensor in self.graph.initializer}
-        for name in self.constants.sizes:
-            shape = dims.get(name) or self.types.get(name, (None, True))[0]
-            values = [(name, shape, self.constants.floating[name])]
-            weights = self.constants.weights(name)
-            self._add(name, "Constant", UNKNOWN, [], values, weights=weights)
-        needed = self._needed()
-        for node in self.graph.node:
-            if not needed.isdisjoint(node.output):
-                try:
-                    self._read(node)
-                except (IndexError, KeyError, AttributeError, TypeError) as error:
-                    raise InvalidArchitectureError(
-                        f"{self.path}: node {node_name(node)!r} is not a {node.op_type} as ONNX has it"
-                    ) from error
-        missing = [value.name for value in self.graph.output if value.name not in self.tensors]
+        needed = {name for node in self.region.nodes for name in node.input}.union(self.region.outputs)
+        for name, (_, shape) in self.constants.types.items():
+            if name in needed:
+                weights = self.constants.weights(name)
+                values = [(name, shape, self.constants.floating(name))]
+                self._add(name, "Constant", UNKNOWN, [], values, weights=weights)
+        for node in self.region.nodes:
+            try:
+                self._read(node)
+            except (IndexError, KeyError, AttributeError, TypeError) as error:
+                raise InvalidArchitectureError(
+                    f"{self.path}: node {node_name(node)!r} is not a {node.op_type} as ONNX has it"
+                ) from error
+        missing = [name for name in self.region.outputs if name not in self.tensors]
         if missing:
             raise InvalidArchitectureError(f"{self.path}: no node makes the output {missing[0]!r}")
-        return RawGraph(self.nodes, [self.tensors[value.name] for value in self.graph.output])
-
-    def _needed(self) -> set[str]:
-        """Tensors that the outputs need, those that the branches of control flow read included."""
-        needed = {value.name for value in self.graph.output}
-        for node in reversed(self.graph.node):
-            if not needed.isdisjoint(node.output):
-                needed.update(node.input)
-                for attribute in node.attribute:
-                    needed.update(name for inner in attribute.g.node for name in inner.input)
-        return needed
+        return RawGraph(self.nodes, [self.tensors[name] for name in self.region.outputs], tuple(self.notes))
 
     def _add(
         self,
@@ -179,13 +164,10 @@ class _Reader:
             raise InvalidArchitectureError(
                 f"{self.path}: node {name!r} is quantised ({kind}); give the model as it was before quantisation"
             )
-        if kind in _CONTROL_FLOW:
-            raise InvalidArchitectureError(
-                f"{self.path}: node {name!r} is control flow ({kind}); a computation graph has one fixed flow of data"
-            )
+        loop = self.region.loops.get(next(filter(None, node.output)))
         attributes = {attribute.name: attribute for attribute in node.attribute}
-        if kind == "Constant":
-            self._constant(name, outputs, attributes)
+        if loop is not None:
+            self._loop(node, loop, inputs, outputs)
         elif kind == "HardSwish":
             gate = f"{name}/gate"
             self._add(gate, kind, RELU6, inputs, [(gate, *outputs[0][1:])])
@@ -195,21 +177,27 @@ class _Reader:
             operator = ONNX.get(kind, UNKNOWN) if known else UNKNOWN
             self._add(name, kind, operator, inputs, outputs, **self._fields(node, operator, attributes))
 
-    def _constant(
-        self, name: str, outputs: list[tuple[str, Shape | None, bool]], attributes: Mapping[str, Any]
+    def _loop(
+        self, node: Any, loop: Loop, inputs: list[Reference], outputs: list[tuple[str, Shape | None, bool]]
     ) -> None:
-        tensor = constant_tensor(attributes)
-        weights, shape = 0, outputs[0][1]
-        if tensor is not None:
-            shape = tuple(tensor.dims)
-            floating = tensor.data_type in floating_types()
-            self.constants.sizes[outputs[0][0]] = math.prod(shape)
-            self.constants.floating[outputs[0][0]] = floating
-            if math.prod(shape) <= LARGE:
-                self.constants.values[outputs[0][0]] = self.constants.array(tensor)
-            weights = self.constants.weights(outputs[0][0])
-        values = [(outputs[0][0], shape, outputs[0][2])]
-        self._add(name, "Constant", UNKNOWN, [], values, weights=weights)
+        """A loop is one operator, with the constants of its body and the multiply-adds of all turns."""
+        name = node_name(node)
+        raw = _Reader(loop.body, self.constants, self.types, self.path).read()
+        inner = set(loop.body.constants)
+        held = sum(item.weights for item in raw.nodes if item.name in inner)
+        operator, products = UNKNOWN, 0
+        with contextlib.suppress(InvalidArchitectureError):  # a body may make all that it returns of constants
+            body = simplify(raw)
+            operator, products = _recurrent_layer(body.counts()), int(body.multiply_adds.sum())
+        if held:
+            self._add(f"{name}/weights", "Constant", UNKNOWN, [], [(f"{name}/weights", (held,), True)], weights=held)
+            inputs = [*inputs, self.tensors[f"{name}/weights"]]
+        self._add(name, node.op_type, operator, inputs, outputs, products=products * (loop.turns or 1))
+        turns = "an unknown number of turns, counted once" if loop.turns is None else f"{loop.turns} turns"
+        self.notes.append(
+            f"node {name!r} ({node.op_type}): {len(loop.body.nodes)} operators in {turns}, as {operator!r}"
+        )
+        self.notes.extend(raw.notes)
 
     def _fields(self, node: Any, operator: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
@@ -233,7 +221,7 @@ class _Reader:
 
     def _axes(self, node: Any, operator: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Where the node says that channels and the batch stand, and how it permutes axes."""
-        rank = len(self._shape(node.input[0]) or ())
+        rank = len((self._shape(node.input[0]) if node.input and node.input[0] else None) or ())
         if operator in _CHANNELS_SECOND or node.op_type.startswith("Global"):
             return {"channel_axis": 1}
         if operator in _RECURRENT:
@@ -260,3 +248,10 @@ class _Reader:
             values = [self.constants.values.get(name) for name in node.input[1:3]]
             bounds = [float(value) for value in values if value is not None and value.size == 1]
         return 6.0 if bounds == [0.0, 6.0] else None
+
+
+def _recurrent_layer(counts: Mapping[str, int]) -> str:
+    """The recurrent layer of which the operators of a loop's body are one turn, else `unknown`."""
+    gates = (counts["sigmoid"], counts["tanh"])
+    layers = {(3, 2): "lstm", (2, 1): "gru", (0, 1): "rnn"}
+    return layers.get(gates, UNKNOWN) if counts[MATMUL] else UNKNOWN

@@ -1,15 +1,34 @@
 """The shapes of an ONNX model's inputs: those of the file, those that a user gives, and those that are assumed."""
 
+import dataclasses
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.importers.extents import assumed_extents, assumption_notes
+from tfnas.graphs.importers.onnx_models import tensor_type
 from tfnas.graphs.importers.raw import shapes_by_name
 
 _BATCH_NAMES = {"n", "b", "bs", "batch", "batch_size", "batchsize"}
 _UNNAMED = {"", "?", "-1", "none"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The inputs of a model that stand for data.
+
+    Attributes:
+      names: names of the inputs.
+      named: extents of the dimensions that the file names, by name.
+      notes: one line that says what was assumed, if anything was.
+      complete: False if an extent or the rank of an input is still open.
+    """
+
+    names: list[str]
+    named: dict[str, int]
+    notes: tuple[str, ...]
+    complete: bool
 
 
 def fill_inputs(
@@ -20,7 +39,7 @@ def fill_inputs(
     path: pathlib.Path,
     *,
     assume: bool = True,
-) -> tuple[list[str], tuple[str, ...]]:
+) -> Inputs:
     """Fills in the open shapes of the inputs that stand for data.
 
     An extent is, in this order, that of the file, that of the given shape, that of its name in `dims` or in another
@@ -35,17 +54,14 @@ def fill_inputs(
       path: file of the model, for error messages.
       assume: False leaves extents open that are neither given nor a batch.
 
-    Returns:
-      The names of the inputs, and one line that says what was assumed, if anything was.
-
     Raises:
       InvalidArchitectureError: a shape or an extent that the file contradicts, or a name that the file does not have.
     """
     values = {value.name: value for value in graph.input if value.name not in constants}
-    types = {name: value.type.tensor_type for name, value in values.items()}
+    types = {name: kind for name, value in values.items() if (kind := tensor_type(value.type)) is not None}
     single = shapes is not None and not isinstance(shapes, Mapping)
     unknown = [name for name, kind in types.items() if _is_open(kind)]
-    shapes = shapes_by_name(unknown if single and len(unknown) == 1 else list(values), shapes, path)
+    shapes = shapes_by_name(unknown if single and len(unknown) == 1 else list(types), shapes, path)
     named = {dim.dim_param for kind in types.values() for dim in kind.shape.dim} - _UNNAMED
     bound = dict(dims or {})
     if wrong := set(bound) - named:
@@ -55,28 +71,39 @@ def fill_inputs(
         _give(name, types[name], shape, bound, path)
     assumed = {}
     for name, kind in types.items():
-        if kind.HasField("shape") and _assume(kind, bound, assume):
+        if _assume(kind, bound, assume):
             assumed[name] = [dim.dim_value for dim in kind.shape.dim]
-    return list(values), assumption_notes(assumed)
+    complete = not any(_is_open(kind) for kind in types.values())
+    return Inputs(list(values), bound, assumption_notes(assumed), complete)
+
+
+def _extent(dim: Any, axis: int) -> int | None:
+    """The extent of an axis, None for an open one; some exporters write an open batch as 0."""
+    is_open = not dim.HasField("dim_value") or dim.dim_value < 0 or (axis == 0 and dim.dim_value == 0)
+    return None if is_open else dim.dim_value
 
 
 def _is_open(kind: Any) -> bool:
     """Whether an axis other than the batch, or the rank, is open."""
-    return not kind.HasField("shape") or any(dim.dim_value <= 0 for dim in kind.shape.dim[1:])
+    return not kind.HasField("shape") or any(
+        _extent(dim, axis) is None for axis, dim in enumerate(kind.shape.dim) if axis
+    )
 
 
 def _give(name: str, kind: Any, shape: Sequence[int], bound: dict[str, int], path: pathlib.Path) -> None:
     """Writes a given shape into the type of an input, and the names of its axes into `bound`."""
-    dims = kind.shape.dim
     if not kind.HasField("shape"):
+        kind.shape.SetInParent()
         for _ in shape:
-            dims.add()
+            kind.shape.dim.add()
+    dims = kind.shape.dim
     if len(shape) != len(dims):
         raise InvalidArchitectureError(f"{path}: input {name!r} has {len(dims)} dimensions, not {len(shape)}")
     for axis, (dim, extent) in enumerate(zip(dims, shape, strict=True)):
         if extent is None:
             continue
-        fixed = dim.dim_value if dim.dim_value > 0 else bound.get(dim.dim_param, extent)
+        fixed = _extent(dim, axis)
+        fixed = bound.get(dim.dim_param, extent) if fixed is None else fixed
         if extent != fixed:
             label = f" ({dim.dim_param!r})" if dim.dim_param else ""
             raise InvalidArchitectureError(
@@ -88,12 +115,13 @@ def _give(name: str, kind: Any, shape: Sequence[int], bound: dict[str, int], pat
 
 
 def _assume(kind: Any, bound: Mapping[str, int], assume: bool) -> bool:
-    """Fills in the open axes of an input; whether one of them is neither bound nor a batch."""
+    """Fills in the open axes of an input; whether one of them, or the rank, is neither given nor a batch."""
     extents: list[int | None] = []
     for axis, dim in enumerate(kind.shape.dim):
         is_batch = axis == 0 or dim.dim_param.lower() in _BATCH_NAMES
-        extents.append(dim.dim_value if dim.dim_value > 0 else bound.get(dim.dim_param, 1 if is_batch else None))
-    unknown = None in extents
+        extent = _extent(dim, axis)
+        extents.append(bound.get(dim.dim_param, 1 if is_batch else None) if extent is None else extent)
+    unknown = None in extents or not kind.HasField("shape")
     if unknown and assume:
         extents = [*assumed_extents(extents, channels_first=True)]
     for dim, extent in zip(kind.shape.dim, extents, strict=True):

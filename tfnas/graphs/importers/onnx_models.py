@@ -1,13 +1,16 @@
 """ONNX models made ready for the importer: constants, functions, the order of nodes."""
 
+import contextlib
+import functools
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
+from tfnas.graphs.importers.onnx_values import LARGE
 from tfnas.graphs.importers.raw import topological
 
 _WEIGHTED = {
@@ -15,71 +18,166 @@ _WEIGHTED = {
     *("InstanceNormalization", "GroupNormalization", "PRelu", "LSTM", "GRU", "RNN"),
 }
 """Operators whose operands other than data are weights, whatever the numbers."""
+_NUMBERS = {"f": np.float32, "i": np.int64}
+"""Types of numbers by the first letter of the attributes `value_float` and `value_int`."""
 MAX_NODES = 1_000_000
+MAX_NUMBERS = 2**40
+"""Tensors of more numbers than this are refused."""
 _MAX_DEPTH = 64
-LARGE = 4096
-"""Constants of more numbers than this can't decide a shape; their values are dropped before shapes are inferred."""
 
 
 class Constants:
-    """Initialisers of a graph; the numbers of large constants are dropped, and the graph sees them as inputs.
+    """The constants of a model: initialisers and nodes `Constant`. Only the numbers of small constants are read.
 
     Args:
-      graph: graph of the model, which is changed in place.
       path: file of the model, for error messages.
 
     Attributes:
       sizes: numbers that each constant holds, by name.
-      floating: True for every constant of floating-point numbers, by name.
+      types: code of the type of numbers and shape of each constant, by name.
       values: numbers of small constants, by name.
     """
 
-    def __init__(self, graph: Any, path: pathlib.Path):
-        import onnx
-
+    def __init__(self, path: pathlib.Path):
         self._path = path
-        self._always = {name for node in graph.node if node.op_type in _WEIGHTED for name in node.input[1:]}
-        inputs = {value.name for value in graph.input}
+        self._always: set[str] = set()
         self.sizes: dict[str, int] = {}
-        self.floating: dict[str, bool] = {}
+        self.types: dict[str, tuple[int, tuple[int, ...]]] = {}
         self.values: dict[str, np.ndarray] = {}
-        small = []
-        for tensor in graph.initializer:
-            size = math.prod(tensor.dims)
-            self.sizes[tensor.name] = size
-            self.floating[tensor.name] = tensor.data_type in floating_types()
-            if size <= LARGE and not tensor.external_data:
-                self.values[tensor.name] = self.array(tensor)
-                small.append(tensor)
-            elif tensor.name not in inputs:
-                graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-        del graph.initializer[:]
-        graph.initializer.extend(small)
 
-    def array(self, tensor: Any) -> np.ndarray:
-        """The numbers of a constant."""
+    def mark(self, node: Any) -> None:
+        """Notes that operands of a node are weights, whatever their numbers, if the node has weights."""
+        if node.op_type in _WEIGHTED:
+            self._always.update(node.input[1:])
+
+    def add(self, name: str, tensor: Any) -> None:
+        """Adds a constant. A file that the constant names for its numbers is not opened.
+
+        Raises:
+          CorruptArtefactError: a negative extent, more than 2^40 numbers, or numbers that are not there.
+        """
         import onnx
 
+        dims = tuple(tensor.dims)
+        size = math.prod(dims)
+        if min(dims, default=0) < 0 or size > MAX_NUMBERS:
+            raise CorruptArtefactError(f"{self._path}: the constant {name!r} cannot have the shape {list(dims)}")
+        self.sizes[name], self.types[name] = size, (tensor.data_type, dims)
+        external = tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data
+        if size > LARGE or external or tensor.data_type == onnx.TensorProto.STRING:
+            return
         try:
-            return onnx.numpy_helper.to_array(tensor)
+            self.values[name] = onnx.numpy_helper.to_array(tensor)
         except (ValueError, TypeError, KeyError) as error:
-            raise CorruptArtefactError(f"{self._path}: the constant {tensor.name!r} is damaged ({error})") from error
+            raise CorruptArtefactError(f"{self._path}: the constant {name!r} is damaged ({error})") from error
+
+    def add_sparse(self, name: str, tensor: Any) -> None:
+        """Adds a sparse constant, which holds only the numbers that are not 0."""
+        self.add(name, tensor.values)
+        self.types[name] = (tensor.values.data_type, tuple(tensor.dims))
+        self.values.pop(name, None)
+
+    def add_graph(self, graph: Any, names: Callable[[str], str] = str) -> list[str]:
+        """Adds the initialisers of a graph, and returns their names after `names` has changed them."""
+        for tensor in graph.initializer:
+            self.add(names(tensor.name), tensor)
+        for tensor in graph.sparse_initializer:
+            self.add_sparse(names(tensor.values.name), tensor)
+        return [names(name) for name in initialiser_names(graph)]
+
+    def add_node(self, node: Any) -> None:
+        """Adds the constant of a node `Constant`.
+
+        Raises:
+          InvalidArchitectureError: a node without a value.
+        """
+        import onnx
+
+        (name,) = node.output
+        for attribute in node.attribute:
+            if attribute.name == "value":
+                return self.add(name, attribute.t)
+            if attribute.name == "sparse_value":
+                return self.add_sparse(name, attribute.sparse_tensor)
+            if attribute.name in ("value_string", "value_strings"):
+                dims = [len(attribute.strings)] if attribute.name == "value_strings" else []
+                return self.add(name, onnx.TensorProto(data_type=onnx.TensorProto.STRING, dims=dims))
+            if attribute.name in ("value_float", "value_floats", "value_int", "value_ints"):
+                numbers = np.array(onnx.helper.get_attribute_value(attribute))
+                return self.add(name, onnx.numpy_helper.from_array(numbers.astype(_NUMBERS[attribute.name[6]])))
+        raise InvalidArchitectureError(f"{self._path}: node {node_name(node)!r} is a Constant without a value")
+
+    def floating(self, name: str) -> bool:
+        """Whether a constant holds floating-point numbers."""
+        return self.types[name][0] in floating_types()
 
     def weights(self, name: str) -> int:
         """Floating-point numbers of a constant that count as weights; uniform elementwise operands have no weights."""
         value = self.values.get(name)
-        if name in self._always and self.floating[name]:
+        if name in self._always and self.floating(name):
             return self.sizes[name]
         uniform = self.sizes[name] <= 1 or (value is not None and (value == value.flat[0]).all())
-        return 0 if uniform or not self.floating[name] else self.sizes[name]
+        return 0 if uniform or not self.floating(name) else self.sizes[name]
 
 
-def floating_types() -> set[int]:
+@functools.cache
+def floating_types() -> frozenset[int]:
     """The ONNX codes of floating-point types."""
     import onnx
 
     proto = onnx.TensorProto
-    return {proto.FLOAT, proto.FLOAT16, proto.DOUBLE, proto.BFLOAT16}
+    return frozenset({proto.FLOAT, proto.FLOAT16, proto.DOUBLE, proto.BFLOAT16})
+
+
+def tensor_type(kind: Any) -> Any:
+    """The type of a tensor, or of the tensors in a sequence or an optional value; None for other types."""
+    while kind is not None:
+        held = kind.WhichOneof("value")
+        if held == "tensor_type":
+            return kind.tensor_type
+        kind = getattr(kind, held).elem_type if held in ("sequence_type", "optional_type") else None
+    return None
+
+
+def attributes_of(node: Any) -> dict[str, Any]:
+    """The values of a node's attributes by name; a damaged attribute is left out."""
+    import onnx
+
+    values = {}
+    for attribute in node.attribute:
+        with contextlib.suppress(ValueError):
+            values[attribute.name] = onnx.helper.get_attribute_value(attribute)
+    return values
+
+
+def subgraphs(node: Any) -> list[Any]:
+    """The graphs that a node holds: branches and bodies."""
+    return [graph for item in node.attribute for graph in ([item.g] if item.HasField("g") else item.graphs)]
+
+
+def initialiser_names(graph: Any) -> list[str]:
+    """The names of a graph's constants."""
+    return [item.name for item in graph.initializer] + [item.values.name for item in graph.sparse_initializer]
+
+
+def captured(graph: Any) -> set[str]:
+    """The tensors that a graph inside a node reads from outside."""
+    read = {name for node in graph.node for name in reads(node)} | {value.name for value in graph.output}
+    return read - made(graph) - {""}
+
+
+def made(graph: Any) -> set[str]:
+    """The tensors that a graph makes, its inputs and constants included."""
+    names = {value.name for value in graph.input} | set(initialiser_names(graph))
+    return names.union(*(node.output for node in graph.node)) - {""}
+
+
+def reads(node: Any) -> list[str]:
+    """The tensors that a node and the graphs in it read."""
+    names = [name for name in node.input if name]
+    for graph in subgraphs(node):
+        names.extend(sorted(captured(graph)))
+    return names
 
 
 def check_functions(model: Any, path: pathlib.Path) -> None:
@@ -94,6 +192,7 @@ def check_functions(model: Any, path: pathlib.Path) -> None:
     def size(nodes: Any, stack: tuple[tuple[str, str], ...]) -> int:
         total = 0
         for node in nodes:
+            total += sum(size(graph.node, stack) for graph in subgraphs(node))
             key = (node.domain, node.op_type)
             if key in stack:
                 raise InvalidArchitectureError(f"{path}: the function {node.op_type!r} calls itself")
@@ -108,47 +207,44 @@ def check_functions(model: Any, path: pathlib.Path) -> None:
         raise InvalidArchitectureError(f"{path}: more than {MAX_NODES} operators once its functions are written out")
 
 
-def ordered_nodes(graph: Any, path: pathlib.Path) -> list[Any]:
+def ordered_nodes(nodes: Sequence[Any], known: Container[str], path: pathlib.Path) -> list[Any]:
     """Nodes after the nodes that they read; files should be in that order, but need not be.
+
+    Args:
+      nodes: nodes of a graph.
+      known: names of tensors that no node of the graph makes.
+      path: file of the model, for error messages.
 
     Raises:
       InvalidArchitectureError: a node reads a tensor that does not exist, or the graph has a cycle.
     """
-    maker = {name: number for number, node in enumerate(graph.node) for name in node.output if name}
-    known = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
-    known |= {tensor.values.name for tensor in graph.sparse_initializer}
-    sources, readers = [], [[] for _ in graph.node]
-    for number, node in enumerate(graph.node):
-        sources.append({maker[name] for name in node.input if name in maker})
-        lost = [name for name in node.input if name not in maker and name not in known]
+    maker = {name: number for number, node in enumerate(nodes) for name in node.output if name}
+    sources, readers = [], [[] for _ in nodes]
+    for number, node in enumerate(nodes):
+        names = reads(node)
+        sources.append({maker[name] for name in names if name in maker})
+        lost = [name for name in names if name not in maker and name not in known]
         if lost:
             raise InvalidArchitectureError(f"{path}: node {node_name(node)!r} reads {lost[0]!r}, which nothing makes")
         for source in sources[-1]:
             readers[source].append(number)
     order = topological(sources, readers)
-    if len(order) < len(graph.node):
-        stuck = min(set(range(len(graph.node))) - set(order))
-        raise InvalidArchitectureError(f"{path}: the graph has a cycle at node {node_name(graph.node[stuck])!r}")
-    return [graph.node[number] for number in order]
+    if len(order) < len(nodes):
+        stuck = min(set(range(len(nodes))) - set(order))
+        raise InvalidArchitectureError(f"{path}: the graph has a cycle at node {node_name(nodes[stuck])!r}")
+    return [nodes[number] for number in order]
 
 
-def constant_tensor(attributes: Mapping[str, Any]) -> Any:
-    """The tensor of a node `Constant`, None if it is sparse or text."""
-    import onnx
-
-    if "value" in attributes:
-        return attributes["value"].t
-    for name, field, dtype in (
-        ("value_float", "f", np.float32),
-        ("value_floats", "floats", np.float32),
-        ("value_int", "i", np.int64),
-        ("value_ints", "ints", np.int64),
-    ):
-        if name in attributes:
-            return onnx.numpy_helper.from_array(np.array(getattr(attributes[name], field), dtype))
-    return None
+def needed_nodes(nodes: Sequence[Any], outputs: Sequence[str]) -> list[Any]:
+    """Those of some nodes in order that the outputs need."""
+    names, needed = set(outputs), []
+    for node in reversed(nodes):
+        if not names.isdisjoint(node.output):
+            names.update(reads(node))
+            needed.append(node)
+    return needed[::-1]
 
 
 def node_name(node: Any) -> str:
     """The name of a node, or that of its first output."""
-    return node.name or (node.output[0] if node.output else node.op_type)
+    return node.name or next((name for name in node.output if name), node.op_type)

@@ -65,12 +65,14 @@ class RawGraph:
       outputs: tensors that the network returns.
       notes: lines of the reader for the user.
       held: numbers that the model holds by its source's count, None for the sum of the nodes' weights.
+      hint: what a user can do about a shape that is not known.
     """
 
     nodes: list[RawNode]
     outputs: list[Reference]
     notes: tuple[str, ...] = ()
     held: int | None = None
+    hint: str = "give the input's shape"
 
 
 def shapes_by_name(

@@ -184,12 +184,12 @@ class _Importer:
         shape = node.shapes[ref[1]]
         if shape is None:
             raise InvalidArchitectureError(
-                f"node {node.name!r} ({node.kind}) has a shape that is not known before it runs; give the input's shape"
+                f"node {node.name!r} ({node.kind}) has a shape that is not known before it runs; {self.raw.hint}"
             )
         dims = self.layouts.dims(ref, axis)
         if None in dims:
             raise InvalidArchitectureError(
-                f"node {node.name!r} ({node.kind}) has the shape {tuple(shape)}; give the input's shape"
+                f"node {node.name!r} ({node.kind}) has the shape {tuple(shape)}; {self.raw.hint}"
             )
         return dims
 

@@ -1,0 +1,305 @@
+"""The shapes and small values of the tensors of an ONNX model, one operator after the other."""
+
+import functools
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfnas.errors import InvalidArchitectureError
+from tfnas.graphs.importers.onnx_models import (
+    MAX_NUMBERS,
+    Constants,
+    attributes_of,
+    floating_types,
+    node_name,
+    tensor_type,
+)
+from tfnas.graphs.importers.onnx_values import LARGE, Call, evaluate
+from tfnas.graphs.importers.raw import Shape
+
+_MAX_VALUES = 2**24
+"""Numbers of all computed tensors together; beyond it nothing more is computed."""
+
+_SHAPE_FROM_FLOATS = {"Resize", "Upsample", "Range"}
+_RECURRENT = {"LSTM", "GRU", "RNN"}
+_LIKE = {"FusedConv": "Conv", "FusedGemm": "Gemm", "FusedMatMul": "MatMul"}
+"""Operators of onnxruntime whose shapes are those of an ONNX operator."""
+
+
+class Tensors:
+    """What is known of the tensors of a model before it runs.
+
+    Args:
+      opsets: versions of the operator sets by domain.
+      constants: constants of the model.
+      path: file of the model, for error messages.
+      assume: True gives a shape to every tensor. An extent that cannot be inferred is that which the file notes for the
+        tensor; else that of the first operand at the same axis, counted from the last; else 1. A reshape keeps its
+        numbers: the last unknown extent is what the others leave. A tensor of unknown rank has the shape of the first
+        operand.
+
+    Attributes:
+      types: types by the tensor's name.
+      values: numbers of the tensors that can be computed, by the tensor's name.
+      uncertain: the first operator whose shape cannot be inferred, "" for none.
+    """
+
+    def __init__(self, opsets: Mapping[str, int], constants: Constants, path: pathlib.Path, *, assume: bool):
+        import onnx
+
+        self._opsets = {"" if domain == "ai.onnx" else domain: version for domain, version in opsets.items()}
+        self._imports = [onnx.helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
+        self._constants, self._path, self._assume = constants, path, assume
+        self._declared: dict[str, Any] = {}
+        self._named: dict[str, int] = {}
+        self._protos: dict[str, Any] = {}
+        self._assumed: dict[str, list[str]] = {}
+        self._room = _MAX_VALUES
+        self.types: dict[str, Any] = {}
+        self.values: dict[str, np.ndarray] = {}
+        self.uncertain = ""
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines about the operators whose shapes were assumed, one per kind and reason."""
+        return [
+            f"node {names[0]!r} {kind}; its shape was assumed" + (f", as for {len(names) - 1} more" * (len(names) > 1))
+            for kind, names in self._assumed.items()
+        ]
+
+    def declare(self, values: Sequence[Any], named: Mapping[str, int]) -> None:
+        """Notes the types that a file gives for its tensors, and the extents of the dimensions that it names."""
+        self._declared |= {value.name: value.type for value in values}
+        self._named |= named
+
+    def shape(self, name: str) -> Shape | None:
+        """The shape of a tensor, or of the tensors of a sequence; None for an unknown rank."""
+        return _shape(tensor_type(self.types.get(name)))
+
+    def floating(self, name: str) -> bool:
+        """Whether a tensor holds floating-point numbers; tensors of unknown type do."""
+        kind = tensor_type(self.types.get(name))
+        return kind is None or not kind.elem_type or kind.elem_type in floating_types()
+
+    def add_constant(self, name: str) -> None:
+        """The type of a constant, and its numbers, if they are few."""
+        import onnx
+
+        self.types[name] = onnx.helper.make_tensor_type_proto(*self._constants.types[name])
+        if name in self._constants.values:
+            self.values[name] = self._constants.values[name]
+
+    def set_input(self, value: Any) -> None:
+        """The type of an input whose open extents are filled in; an unknown rank is 0 if shapes are assumed.
+
+        Raises:
+          InvalidArchitectureError: more than 2^40 numbers.
+        """
+        known = _shape(tensor_type(value.type))
+        if math.prod(extent or 1 for extent in known or ()) > MAX_NUMBERS:
+            raise InvalidArchitectureError(f"{self._path}: input {value.name!r} has more than 2^40 numbers")
+        self.types[value.name] = _with_shape(value.type, None, () if known is None and self._assume else known)
+
+    def copy_type(self, name: str, source: str, declared: Any, shape: Shape | None) -> None:
+        """Gives a tensor the type of another tensor, or where that is not known a declared type, with some shape."""
+        kind = self.types.get(source) or _empty_type()
+        if shape is None:
+            shape = _shape(tensor_type(declared), self._named)
+        if self._assume:
+            shape = tuple(1 if extent is None else extent for extent in shape or ())
+        self.types[name] = _with_shape(kind, declared, shape)
+
+    def visit(self, node: Any) -> None:
+        """Infers the types of the outputs of an operator whose operands are known, and computes small values.
+
+        Raises:
+          InvalidArchitectureError: an output of more than 2^40 numbers, or a node that does not fit its operands where
+            no shape is assumed.
+        """
+        inferred, fault = self._infer(node)
+        if fault and not self._assume:
+            raise InvalidArchitectureError(f"{self._path}: node {node_name(node)!r} ({node.op_type}): {fault}")
+        outputs = [name for name in node.output if name]
+        for name in outputs:
+            self.types[name] = inferred.get(name) or _empty_type()
+        self._compute(node)
+        for name in outputs:
+            if fault or not _is_complete(self.types[name]):
+                self._complete(node, name, fault)
+            shape = self.shape(name) or ()
+            if math.prod(extent or 0 for extent in shape) > MAX_NUMBERS:
+                raise InvalidArchitectureError(
+                    f"{self._path}: node {node_name(node)!r} ({node.op_type}) makes more than 2^40 numbers, "
+                    f"a tensor of the shape {list(shape)}"
+                )
+
+    def _infer(self, node: Any) -> tuple[dict[str, Any], str]:
+        """The types of an operator's outputs as ONNX infers them, and why it cannot."""
+        import onnx
+
+        kind, domain = node.op_type, "" if node.domain == "ai.onnx" or node.op_type in _LIKE else node.domain
+        kind = _LIKE.get(kind, kind)
+        schema = _schema(kind, domain, self._opsets.get(domain, onnx.defs.onnx_opset_version()))
+        if schema is None:
+            return {}, ""
+        types = {name: self.types.get(name) or _empty_type() for name in node.input if name}
+        data = {name: self._proto(name) for name in types if self._decides(kind, name)}
+        if kind != node.op_type or kind in _RECURRENT:
+            node = self._plain(node, kind)
+        try:
+            inferred = onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, self._imports)
+        except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
+            return {}, str(error).splitlines()[0].removeprefix("[ShapeInferenceError] ")
+        if any(
+            extent is not None and extent < 0
+            for kind in inferred.values()
+            for extent in _shape(tensor_type(kind)) or ()
+        ):
+            return {}, "its window is larger than its input"
+        return inferred, ""
+
+    def _plain(self, node: Any, kind: str) -> Any:
+        """A copy of a node, by the name that ONNX has for it, and with the size of a recurrent layer written out."""
+        import onnx
+
+        plain = onnx.NodeProto()
+        plain.CopyFrom(node)
+        plain.op_type, plain.domain = kind, ""
+        if kind in _RECURRENT and "hidden_size" not in attributes_of(node) and len(node.input) > 2:
+            hidden = (self.shape(node.input[2]) or (None,))[-1]
+            plain.attribute.extend([onnx.helper.make_attribute("hidden_size", hidden)] if hidden else [])
+        return plain
+
+    def _decides(self, kind: str, name: str) -> bool:
+        """Whether the numbers of an operand can decide the shape of an operator."""
+        value = self.values.get(name)
+        return value is not None and value.ndim <= 1 and (value.dtype.kind in "iu" or kind in _SHAPE_FROM_FLOATS)
+
+    def _proto(self, name: str) -> Any:
+        import onnx
+
+        if name not in self._protos:
+            self._protos[name] = onnx.numpy_helper.from_array(np.array(self.values[name], order="C"), name)
+        return self._protos[name]
+
+    def _compute(self, node: Any) -> None:
+        """Computes the numbers of an operator's outputs, if they are few and those of its operands are known."""
+        import onnx
+
+        if node.domain not in ("", "ai.onnx") or not node.input:
+            return
+        if node.op_type in ("Shape", "Size"):
+            results = self._measured(node)
+        elif any(name and name not in self.values for name in node.input):
+            return
+        else:
+            numbers = [_numbers(self.types[name]) for name in node.output if name]
+            if node.op_type != "NonZero" and not all(number is not None and number <= LARGE for number in numbers):
+                return
+            operands = [self.values[name] if name else None for name in node.input]
+            results = evaluate(node.op_type, Call(operands, attributes_of(node), len(node.output)))
+        for name, value in zip(node.output, results or [], strict=False):
+            self._room -= value.size
+            if name and value.size <= LARGE and self._room > 0:
+                kind = tensor_type(self.types[name])
+                element = kind.elem_type if kind is not None else 0
+                if element:
+                    value = value.astype(onnx.helper.tensor_dtype_to_np_dtype(element), copy=False)
+                else:
+                    element = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+                self.types[name] = onnx.helper.make_tensor_type_proto(element, value.shape)
+                self.values[name] = value
+
+    def _measured(self, node: Any) -> list[np.ndarray] | None:
+        """The shape of an operand, or the count of its numbers."""
+        shape = self.shape(node.input[0])
+        if shape is not None and node.op_type == "Shape":
+            window = attributes_of(node)
+            shape = shape[window.get("start") : window.get("end")]
+        if shape is None or None in shape:
+            return None
+        return [np.array(shape if node.op_type == "Shape" else math.prod(shape), np.int64)]
+
+    def _complete(self, node: Any, name: str, fault: str) -> None:
+        """Assumes what cannot be inferred of the type of a tensor."""
+        self.uncertain = self.uncertain or f"node {node_name(node)!r} ({node.op_type})"
+        declared = self._declared.get(name)
+        noted = _shape(tensor_type(declared), self._named)
+        known = _shape(tensor_type(self.types[name]))
+        if known is None or noted is None or len(noted) != len(known):
+            known = noted if known is None else known
+        else:
+            known = tuple(there if extent is None else extent for extent, there in zip(known, noted, strict=True))
+        if self._assume and (fault or known is None or None in known):
+            first = next((shape for shape in map(self.shape, node.input) if shape is not None), ())
+            known = first if known is None else _filled(known, first, keep=node.op_type == "Reshape")
+            names = self._assumed.setdefault(f"({node.op_type}): {fault or 'not known before it runs'}", [])
+            names.extend([node_name(node)] if node_name(node) not in names[-1:] else [])
+        self.types[name] = _with_shape(self.types[name], declared, known)
+
+
+@functools.cache
+def _schema(kind: str, domain: str, version: int) -> Any:
+    """The schema of an operator, None for one that ONNX does not have."""
+    import onnx
+
+    try:
+        return onnx.defs.get_schema(kind, min(version, 2**31 - 1), domain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+def _empty_type() -> Any:
+    import onnx
+
+    return onnx.TypeProto()
+
+
+def _shape(kind: Any, named: Mapping[str, int] | None = None) -> Shape | None:
+    """The shape of a type of tensors; extents that have a name are those of `named`."""
+    if kind is None or not kind.HasField("shape"):
+        return None
+    named = named or {}
+    return tuple(dim.dim_value if dim.HasField("dim_value") else named.get(dim.dim_param) for dim in kind.shape.dim)
+
+
+def _is_complete(kind: Any) -> bool:
+    shape = _shape(tensor_type(kind))
+    return shape is not None and None not in shape
+
+
+def _numbers(kind: Any) -> int | None:
+    return math.prod(_shape(tensor_type(kind)) or ()) if _is_complete(kind) else None
+
+
+def _filled(shape: Shape, first: Shape, *, keep: bool) -> Shape:
+    """A shape whose unknown extents are those of another shape, or which keeps the number of numbers of that shape."""
+    if not keep:
+        padded = (1,) * len(shape) + tuple(1 if extent is None else extent for extent in first)
+        aligned = padded[len(padded) - len(shape) :]
+        return tuple(there if extent is None else extent for extent, there in zip(shape, aligned, strict=True))
+    held = math.prod(extent for extent in shape if extent is not None)
+    rest = math.prod(extent or 1 for extent in first) // max(1, held)
+    last = max((axis for axis, extent in enumerate(shape) if extent is None), default=None)
+    return tuple(
+        (max(1, rest) if axis == last else 1) if extent is None else extent for axis, extent in enumerate(shape)
+    )
+
+
+def _with_shape(kind: Any, declared: Any, shape: Shape | None) -> Any:
+    """A type with another shape; where nothing is known of it, it is the declared type, or one of float tensors."""
+    import onnx
+
+    result = _empty_type()
+    result.CopyFrom(kind if tensor_type(kind) is not None or declared is None else declared)
+    if tensor_type(result) is None:
+        result.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    tensor = tensor_type(result)
+    tensor.elem_type = tensor.elem_type or onnx.TensorProto.FLOAT
+    if shape is not None:
+        plain = onnx.helper.make_tensor_type_proto(tensor.elem_type, shape)
+        tensor.shape.CopyFrom(plain.tensor_type.shape)
+    return result
