@@ -54,7 +54,7 @@ class Flow:
     in front of them.
 
     Args:
-      tensors: what is known of the model's tensors, which the walk adds to.
+      tensors: types and values of the model's tensors, which the walk adds to.
       constants: constants of the model, which the walk adds to.
       path: file of the model, for error messages.
 

@@ -21,7 +21,7 @@ class Inputs:
     Attributes:
       names: names of the inputs.
       named: extents of the dimensions that the file names, by name.
-      notes: one line that says what was assumed, if anything was.
+      notes: a line about the assumed extents, empty if nothing was assumed.
       complete: False if an extent or the rank of an input is still open.
     """
 

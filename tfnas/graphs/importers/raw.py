@@ -65,7 +65,7 @@ class RawGraph:
       outputs: tensors that the network returns.
       notes: lines of the reader for the user.
       held: numbers that the model holds by its source's count, None for the sum of the nodes' weights.
-      hint: what a user can do about a shape that is not known.
+      hint: advice on a shape that is not known.
     """
 
     nodes: list[RawNode]
