@@ -11,13 +11,14 @@ from typing import Any
 
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.onnx_fields import fields as operator_fields
 from tfnas.graphs.importers.onnx_flow import Flow, Loop, Region
 from tfnas.graphs.importers.onnx_inputs import fill_inputs
 from tfnas.graphs.importers.onnx_models import Constants, check_functions, initialiser_names, node_name
 from tfnas.graphs.importers.onnx_shapes import Tensors
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
 from tfnas.graphs.importers.simplify import simplify
-from tfnas.graphs.operators import CONV, CONV_TRANSPOSE, DROP, MATMUL, ONNX, RELU6, UNKNOWN
+from tfnas.graphs.operators import DROP, MATMUL, ONNX, RELU6, UNKNOWN
 
 _QUANTISED = {
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul"),
@@ -25,12 +26,6 @@ _QUANTISED = {
 }
 _FIRST_INPUT_ONLY = {"Resize", "Upsample", "Clip", "Pad", "CastLike", "Expand", "Reshape", "Tile", "TopK", "CumSum"}
 """Operators whose inputs other than the first are settings, no weights."""
-
-_CHANNELS_SECOND = {
-    *(CONV, CONV_TRANSPOSE, "batch_norm", "group_norm", "max_pool", "avg_pool", "lrn"),
-    *("space_to_depth", "depth_to_space", "grid_sample"),
-}
-_RECURRENT = {"lstm", "gru", "rnn"}
 
 
 def from_onnx(
@@ -165,7 +160,6 @@ class _Reader:
                 f"{self.path}: node {name!r} is quantised ({kind}); give the model as it was before quantisation"
             )
         loop = self.region.loops.get(next(filter(None, node.output)))
-        attributes = {attribute.name: attribute for attribute in node.attribute}
         if loop is not None:
             self._loop(node, loop, inputs, outputs)
         elif kind == "HardSwish":
@@ -175,7 +169,9 @@ class _Reader:
         else:
             known = node.domain in ("", "ai.onnx") or kind == "Gelu"
             operator = ONNX.get(kind, UNKNOWN) if known else UNKNOWN
-            self._add(name, kind, operator, inputs, outputs, **self._fields(node, operator, attributes))
+            shapes = [self.types.get(tensor, (None, True))[0] for tensor in node.input]
+            fields = operator_fields(node, operator, shapes, outputs[0][1], self.constants.values)
+            self._add(name, kind, operator, inputs, outputs, **fields)
 
     def _loop(
         self, node: Any, loop: Loop, inputs: list[Reference], outputs: list[tuple[str, Shape | None, bool]]
@@ -198,56 +194,6 @@ class _Reader:
             f"node {name!r} ({node.op_type}): {len(loop.body.nodes)} operators in {turns}, as {operator!r}"
         )
         self.notes.extend(raw.notes)
-
-    def _fields(self, node: Any, operator: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        fields: dict[str, Any] = {}
-        if operator in (CONV, CONV_TRANSPOSE):
-            shape = self._shape(node.input[1])
-            if shape is not None and len(shape) >= 3:
-                fields["kernel"] = tuple(shape[-2:]) if len(shape) > 3 else (shape[-1], 1)
-            fields["group_channels"] = shape[1] if shape is not None and len(shape) > 1 else None
-            fields["has_bias"] = len(node.input) > 2 and bool(node.input[2])
-        elif operator == MATMUL:
-            fields["has_bias"] = node.op_type == "Gemm" and len(node.input) > 2 and bool(node.input[2])
-        elif operator in ("max_pool", "avg_pool") and "kernel_shape" in attributes:
-            window = list(attributes["kernel_shape"].ints) or [0]
-            fields["kernel"] = tuple(window[-2:]) if len(window) > 1 else (window[0], 1)
-        elif operator == "pow":
-            exponent = self.constants.values.get(node.input[1])
-            fields["constant"] = float(exponent.flat[0]) if exponent is not None and exponent.size == 1 else None
-        elif operator == "clip":
-            fields["constant"] = self._clip_bounds(node, attributes)
-        return fields | self._axes(node, operator, attributes)
-
-    def _axes(self, node: Any, operator: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Where the node says that channels and the batch stand, and how it permutes axes."""
-        rank = len((self._shape(node.input[0]) if node.input and node.input[0] else None) or ())
-        if operator in _CHANNELS_SECOND or node.op_type.startswith("Global"):
-            return {"channel_axis": 1}
-        if operator in _RECURRENT:
-            batch_first = "layout" in attributes and attributes["layout"].i
-            return {"channel_axis": -1, "batch_axis": 0 if batch_first else 1}
-        if operator in ("layer_norm", "rms_norm"):
-            axis = attributes["axis"].i if "axis" in attributes else -1
-            return {"channel_axis": -1} if axis in (-1, rank - 1) else {}
-        if operator == MATMUL:
-            return {"channel_axis": -1}
-        if node.op_type == "Transpose" and rank:
-            order = list(attributes["perm"].ints) if "perm" in attributes else range(rank - 1, -1, -1)
-            return {"permutation": tuple(axis % rank for axis in order)}
-        return {}
-
-    def _shape(self, name: str) -> Shape | None:
-        number, output = self.tensors[name]
-        return self.nodes[number].shapes[output]
-
-    def _clip_bounds(self, node: Any, attributes: Mapping[str, Any]) -> float | None:
-        """6 for bounds of 0 and 6, which make a ReLU6."""
-        bounds = [attributes[name].f for name in ("min", "max") if name in attributes]
-        if not bounds:
-            values = [self.constants.values.get(name) for name in node.input[1:3]]
-            bounds = [float(value) for value in values if value is not None and value.size == 1]
-        return 6.0 if bounds == [0.0, 6.0] else None
 
 
 def _recurrent_layer(counts: Mapping[str, int]) -> str:

@@ -53,7 +53,8 @@ def _fuse_dilation(draft: Draft, node: int) -> None:
         return
     if draft.consumers(first) == {convolution} and draft.consumers(convolution) == {node}:
         this, source = draft.nodes[convolution], draft.nodes[first]
-        changes = {"kernel": this.kernel, "bias": this.bias, "input": source.input}
+        # Its blocks are padded; positions of the whole image count.
+        changes = {"kernel": this.kernel, "bias": this.bias, "input": source.input, "products": None}
         draft.replace({first, convolution, node}, node, this.operator, draft.sources(first), **changes)
 
 

@@ -22,6 +22,7 @@ from tfnas.graphs.importers.extents import InputShapes, closed_shapes
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Shape, topological
 from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, refused
+from tfnas.graphs.importers.tensorflow_products import products
 from tfnas.graphs.operators import MATMUL, TENSORFLOW, UNKNOWN
 
 _CONTROL_FLOW = {
@@ -274,6 +275,7 @@ def _raw_node(operation: tf.Operation, number: Mapping[str, int], inputs: set[st
         shapes=[None if out.shape.rank is None else tuple(out.shape.as_list()) for out in operation.outputs],
         floating=[out.dtype.is_floating or out.dtype.is_complex for out in operation.outputs],
         is_input=operation.name in inputs,
+        products=products(operation),
     )
     if kind in _VARIABLES:
         if operation.get_attr("dtype").is_floating:

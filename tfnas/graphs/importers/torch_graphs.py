@@ -11,8 +11,10 @@ from typing import Any
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.importers.products import matrix_product
 from tfnas.graphs.importers.raw import RawGraph, RawNode
 from tfnas.graphs.importers.simplify import simplify
+from tfnas.graphs.importers.torch_products import products
 from tfnas.graphs.operators import ATEN, CONV, CONV_TRANSPOSE, DROP, MATMUL, RELU6, UNKNOWN
 
 _LIST_SECONDS = 600.0
@@ -146,19 +148,24 @@ class _Reader:
             operator = ATEN.get(kind, UNKNOWN)
             if operator in _WITH_NUMBER and len(inputs) == 1 and len(arguments) > 1:
                 operator = DROP  # the other operand is a plain number
-            self._add(node, kind, operator, inputs, shapes, floating, self._fields(kind, operator, node, arguments))
+            fields = self._fields(kind, operator, node, arguments)
+            operands = [self.raw[source].shapes[output] for source, output in inputs]
+            fields["products"] = products(kind, operands, shapes[0], arguments)
+            self._add(node, kind, operator, inputs, shapes, floating, fields)
 
     def _attention(self, node: Any, inputs: list, shapes: list, floating: list, arguments: list) -> None:
         """softmax(q k^T + mask) v."""
         query, key, value = inputs[:3]
         scores = (*self.raw[query[0]].shapes[0][:-1], self.raw[key[0]].shapes[0][-2])
         name, last = node["name"], {"channel_axis": -1}
-        self._append(f"{name}/scores", "matmul", MATMUL, [query, key], [scores], [True], last)
+        first = {**last, "products": matrix_product(scores, self.raw[query[0]].shapes[0])}
+        second = {**last, "products": matrix_product(shapes[0], scores)}
+        self._append(f"{name}/scores", "matmul", MATMUL, [query, key], [scores], [True], first)
         if len(arguments) > 3 and arguments[3] == "tensor":
             masked = [(len(self.raw) - 1, 0), inputs[3]]
             self._append(f"{name}/mask", "add", "add", masked, [scores], [True], last)
         self._append(f"{name}/softmax", "softmax", "softmax", [(len(self.raw) - 1, 0)], [scores], [True], last)
-        self._add(node, "matmul", MATMUL, [(len(self.raw) - 1, 0), value], shapes, floating, last)
+        self._add(node, "matmul", MATMUL, [(len(self.raw) - 1, 0), value], shapes, floating, second)
 
     def _fields(self, kind: str, operator: str, node: Mapping[str, Any], arguments: list) -> dict[str, Any]:
         fields: dict[str, Any] = {}
