@@ -5,6 +5,7 @@ file's SHA-256 and size, and the facts that are needed to make the artefact agai
 """
 
 import contextlib
+import csv
 import hashlib
 import importlib.metadata
 import io
@@ -105,6 +106,23 @@ def write_json_lines(path: PathLike, records: Iterable[Mapping[str, Any]]) -> No
     with atomic_file(path) as file:
         for record in records:
             file.write((json.dumps(record, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def write_csv(path: PathLike, records: Sequence[Mapping[str, Any]]) -> None:
+    """Writes records as CSV with a header, atomically; the items of a list stand in one cell, with spaces between them.
+
+    Args:
+      path: file.
+      records: rows of the table with equal keys, at least a single row.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow(
+            {key: " ".join(map(str, value)) if isinstance(value, list) else value for key, value in record.items()}
+        )
+    write_text(path, text.getvalue())
 
 
 def read_json(path: PathLike) -> Any:

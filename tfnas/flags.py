@@ -53,6 +53,11 @@ def define_paths(name: str, default: list[str] | None, text: str) -> flags.FlagH
     return flags.DEFINE(_PathListParser(), name, default, text, serializer=flags.CsvListSerializer(","))
 
 
+def define_repeated_path(name: str, text: str) -> flags.FlagHolder[list[str]]:
+    """Defines a required flag for a file or a folder that may be repeated, in which `~` is the user's home."""
+    return flags.DEFINE_multi(_PathParser(), flags.ArgumentSerializer(), name, None, text, required=True)
+
+
 def define_from_config(config: type) -> None:
     """Defines a flag for every field of a frozen dataclass; its help is the field's text under `Attributes:`.
 

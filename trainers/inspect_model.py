@@ -1,41 +1,92 @@
-"""Shows the computation graph of a model: a table of its operators, and a drawing.
+"""Shows the computation graphs of models: tables of their operators and sums, and a drawing.
 
   tfnas inspect --model=my_model.keras
+  tfnas inspect --model=my_model.keras --model=my_model.onnx --compare
+  tfnas inspect --model=my_models
 
-The model is a .keras file, the folder of a SavedModel, an .onnx file, or an architecture such as nasbench201:13714 in
-any notation that its space reads. Its weights are not read and nothing in it is executed.
+A model is a .keras file, the folder of a SavedModel, an .onnx file, or an architecture such as nasbench201:13714 in any
+notation that its space reads. A folder of models stands for all models below it. Several models make a table with a row
+for each; the exit code is 1 if none of them can be read. Weights are not read and nothing in a model is executed.
 """
 
 import pathlib
+import sys
+
+from absl import flags
 
 from tfnas import flags as tfnas_flags
+from tfnas.errors import ConfigurationError
 
-_MODEL = tfnas_flags.define_path(
-    "model", None, "File or folder of a model, a shipped name, or SPACE:ARCHITECTURE.", required=True
+_MODEL = tfnas_flags.define_repeated_path(
+    "model", "File or folder of a model, a shipped name, SPACE:ARCHITECTURE, or a folder of models; may be repeated."
 )
-_DRAWING = tfnas_flags.define_path("drawing", None, "File of the drawing; <model>_graph.png in this folder by default.")
+_COMPARE = flags.DEFINE_boolean("compare", False, "Show the two models of --model side by side.")
+_DRAWING = tfnas_flags.define_path(
+    "drawing", None, "File of the drawing of a single model; <model>_graph.png in this folder by default."
+)
 _TABLE = tfnas_flags.define_path(
-    "table", None, "File of the table of all operators, .csv or .json; no file by default."
+    "table", None, "File of the table of all operators, or of several models, .csv or .json; no file by default."
 )
 tfnas_flags.define_import_options()
 
 
 def main() -> None:
-    """Flags -> `tfnas.graphs.importers.import_model` and `tfnas.graphs.drawing`."""
+    """Flags -> `tfnas.graphs.importers.import_model`, `summary`, `drawing`, `comparison` and `overview`."""
     options = tfnas_flags.import_options()
+    if _TABLE.value and pathlib.Path(_TABLE.value).suffix not in (".csv", ".json"):
+        raise ConfigurationError(f"--table={_TABLE.value}, expected a file that ends in .csv or .json")
+    from tfnas.networks.models import named_models
+
+    models = named_models(_MODEL.value)
+    if _COMPARE.value:
+        _compare(models, options)
+    elif len(models) > 1:
+        _list(models, options)
+    else:
+        _show(models[0], options)
+
+
+def _show(model, options) -> None:
     from tfnas.graphs import importers
     from tfnas.graphs.drawing import draw_computation_graph
     from tfnas.graphs.summary import operator_table, totals_text, write_operators
-    from tfnas.networks.models import named_model
 
-    graph = importers.import_model(named_model(_MODEL.value), **options)
+    graph = importers.import_model(model, **options)
     drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
     draw_computation_graph(graph, drawing)
-    print(operator_table(graph))
-    print(f"\n{totals_text(graph)}\n\nThe drawing is in {drawing}")
+    print(f"{operator_table(graph)}\n\n{totals_text(graph)}\n")
     if _TABLE.value:
         write_operators(graph, _TABLE.value)
-        print(f"The table of all operators is in {_TABLE.value}")
+        print(f"table of all operators in {_TABLE.value}")
+    print(f"drawn in {drawing}")
+
+
+def _compare(models, options) -> None:
+    from tfnas.graphs import importers
+    from tfnas.graphs.comparison import compare
+
+    if len(models) != 2:
+        raise ConfigurationError(f"--compare: {len(models)} models, expected two")
+    _refuse_pictures("--compare")
+    print(compare(*(importers.import_model(model, **options) for model in models)))
+
+
+def _list(models, options) -> None:
+    from tfnas.graphs.overview import overview, overview_table, write_overview
+
+    _refuse_pictures("several models")
+    rows = list(overview(models, **options))
+    print(overview_table(rows))
+    if _TABLE.value:
+        write_overview(rows, _TABLE.value)
+        print(f"\ntable of all models in {_TABLE.value}")
+    if all(row.error for row in rows):
+        sys.exit(1)
+
+
+def _refuse_pictures(words: str) -> None:
+    if _DRAWING.value:
+        raise ConfigurationError(f"--drawing={_DRAWING.value}: {words}, expected a single model")
 
 
 if __name__ == "__main__":

@@ -334,9 +334,27 @@ def test_inspecting_a_model(tmp_path):
     assert drawing.with_suffix(".svg").is_file()
 
 
+def test_inspecting_several_models(model, tmp_path):
+    same, folder = f"--model={model}", tmp_path / "models"
+    folder.mkdir()
+    (folder / "a.keras").write_bytes(model.read_bytes())
+    (folder / "torn.keras").write_bytes(model.read_bytes()[:100])
+    done = run("inspect_model", same, f"--model={folder}", f"--table={tmp_path}/all.csv")
+    assert done.stdout.count("| not read |") == 1
+    assert re.search(r"error: \S+/torn.keras: not a .keras file", done.stdout)
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 4
+    (folder / "a.keras").unlink()
+    (folder / "other.keras").touch()
+    assert run("inspect_model", f"--model={folder}", check=False).returncode == 1
+    assert "All operators agree" in run("inspect_model", same, same, "--compare").stdout
+    wrong = run("inspect_model", same, "--compare", check=False)
+    assert "--compare: 1 models, expected two" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--model=saved_models/arch2vec_darts", "--table=x.txt"], "--table=x.txt, expected a file that ends in .csv"),
         (["--model=/nothing.onnx"], "/nothing.onnx: no such file"),
         (["--model=/nothing"], "/nothing: no such file or folder, expected a .keras file, an .onnx file"),
         (["--model=README.md"], "README.md: not a model that tfnas reads"),

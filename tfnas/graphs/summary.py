@@ -1,16 +1,13 @@
 """What a computation graph adds up to: totals, a table of its kinds of operators, a table of all its operators."""
 
 import collections
-import csv
 import dataclasses
-import io
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import SHAPE_FIELDS, ComputationGraph
 from tfnas.graphs.folding import depths
 from tfnas.graphs.operators import CODES, OUTPUT
@@ -193,25 +190,15 @@ def operator_rows(graph: ComputationGraph) -> list[dict[str, Any]]:
 
 
 def write_operators(graph: ComputationGraph, path: artefacts.PathLike) -> None:
-    """Writes the table of all operators: CSV, or JSON with the graph's name, totals and notes.
+    """Writes the table of all operators.
 
     Args:
       graph: graph.
-      path: file that ends in `.csv` or `.json`.
-
-    Raises:
-      ConfigurationError: another suffix.
+      path: file; JSON with the graph's name, totals and notes if its name ends in `.json`, CSV otherwise.
     """
-    path = pathlib.Path(path)
     rows = operator_rows(graph)
-    if path.suffix == ".json":
+    if pathlib.Path(path).suffix == ".json":
         facts = {"name": graph.name, "totals": dataclasses.asdict(totals(graph)), "notes": graph.notes}
         artefacts.write_json(path, facts | {"operators": rows})
-    elif path.suffix == ".csv":
-        text = io.StringIO()
-        writer = csv.DictWriter(text, OPERATOR_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | {"reads": " ".join(map(str, row["reads"]))} for row in rows)
-        artefacts.write_text(path, text.getvalue())
     else:
-        raise ConfigurationError(f"{path}: expected a file that ends in .csv or .json")
+        artefacts.write_csv(path, rows)

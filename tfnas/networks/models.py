@@ -1,7 +1,11 @@
 """The texts by which a command line names a model: a path, a shipped name, or an architecture of a space."""
 
+import pathlib
+from collections.abc import Iterable
+
 from tfnas import saved_models
-from tfnas.graphs.importers import Model
+from tfnas.errors import ConfigurationError
+from tfnas.graphs.importers import Model, format_words, model_paths
 from tfnas.networks.registry import NETWORKS
 from tfnas.spaces import get_space
 
@@ -29,3 +33,22 @@ def named_model(text: str) -> Model:
 
     space = get_space(name)
     return symbolic.build(space, space.read(architecture), name=name)
+
+
+def named_models(texts: Iterable[str]) -> list[Model]:
+    """The models of several texts, as `named_model` reads them; a folder of models stands for all models below it.
+
+    Raises:
+      ConfigurationError: a folder that is no model and holds none.
+      InvalidArchitectureError: a text names a space, and no architecture of the space.
+    """
+    models: list[Model] = []
+    for model in map(named_model, texts):
+        if not isinstance(model, pathlib.Path) or not model.is_dir():
+            models.append(model)
+            continue
+        below = model_paths(model)
+        if not below:
+            raise ConfigurationError(f"{model}: no model in this folder, expected {format_words()}")
+        models += [model] if model in below else below
+    return models
