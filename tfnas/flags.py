@@ -166,7 +166,9 @@ def define_import_options() -> None:
         None,
         "Extent of an open dimension that an ONNX file names, such as seq=128; repeat the flag for several.",
     )
-    flags.DEFINE_string("signature", None, "Signature of a SavedModel; serving_default by default.")
+    flags.DEFINE_string(
+        "signature", None, "Signature of a SavedModel (serving_default by default) or of a .tflite file."
+    )
     flags.DEFINE_boolean("strict", False, "Refuse a model of which something is assumed or not understood.")
 
 

@@ -1,4 +1,4 @@
-"""The operators of computation graphs: one vocabulary, and how TensorFlow, ONNX and ATen call its entries.
+"""The operators of computation graphs: one vocabulary, and the names of its entries in each source.
 
 A stored graph holds an operator as its index in `OPERATORS`. New entries are only ever added at the end, so that an
 index keeps its meaning; a model that was saved with a shorter vocabulary sees the new ones as `unknown`. An operator
@@ -118,6 +118,58 @@ TENSORFLOW: dict[str, str] = {
         non_max_suppression="NonMaxSuppressionV3 NonMaxSuppressionV4 NonMaxSuppressionV5 CombinedNonMaxSuppression",
     ),
     **dict.fromkeys(("Shape", "ShapeN", "Size", "Rank"), SHAPE),
+}
+
+_PASSED_TFLITE = """
+    QUANTIZE DEQUANTIZE FAKE_QUANT DENSIFY CAST BITCAST RESHAPE TRANSPOSE SQUEEZE EXPAND_DIMS SLICE STRIDED_SLICE SPLIT
+    SPLIT_V UNPACK TILE BROADCAST_TO REVERSE_V2 REVERSE_SEQUENCE VAR_HANDLE READ_VARIABLE REAL IMAG"""
+_SAME_TFLITE = """
+    relu relu6 gelu tanh elu leaky_relu prelu softmax log_softmax mean sum cumsum sub mul maximum minimum pow sqrt rsqrt
+    exp log abs neg sin cos sign depth_to_space space_to_depth one_hot"""
+
+TFLITE: dict[str, str] = {
+    **dict.fromkeys(_PASSED_TFLITE.split(), DROP),
+    **_table(
+        conv="CONV_2D CONV_3D",
+        depthwise_conv="DEPTHWISE_CONV_2D",
+        conv_transpose="TRANSPOSE_CONV CONV_3D_TRANSPOSE",
+        matmul="FULLY_CONNECTED BATCH_MATMUL",
+        max_pool="MAX_POOL_2D",
+        avg_pool="AVERAGE_POOL_2D",
+        sigmoid="LOGISTIC",
+        clip="RELU_N1_TO_1 RELU_0_TO_1",
+        concat="CONCATENATION PACK",
+        add="ADD ADD_N",
+        div="DIV FLOOR_DIV",
+        square="SQUARE SQUARED_DIFFERENCE",
+        pad="PAD PADV2 MIRROR_PAD",
+        l2_norm="L2_NORMALIZATION",
+        lrn="LOCAL_RESPONSE_NORMALIZATION",
+        space_to_batch="SPACE_TO_BATCH_ND",
+        batch_to_space="BATCH_TO_SPACE_ND",
+        max="REDUCE_MAX",
+        min="REDUCE_MIN",
+        prod="REDUCE_PROD",
+        argmax="ARG_MAX ARG_MIN",
+        top_k="TOPK_V2",
+        embedding="EMBEDDING_LOOKUP",
+        gather="GATHER GATHER_ND",
+        scatter="SCATTER_ND SEGMENT_SUM UNSORTED_SEGMENT_SUM DYNAMIC_UPDATE_SLICE",
+        resize="RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR",
+        floor="FLOOR CEIL ROUND",
+        mod="FLOOR_MOD",
+        compare="EQUAL NOT_EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL",
+        logical="LOGICAL_AND LOGICAL_OR LOGICAL_NOT REDUCE_ANY REDUCE_ALL BITWISE_XOR",
+        select="SELECT SELECT_V2 WHERE",
+        fft="RFFT2D",
+        lstm="LSTM UNIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_LSTM",
+        rnn="RNN SVDF UNIDIRECTIONAL_SEQUENCE_RNN BIDIRECTIONAL_SEQUENCE_RNN",
+        random="RANDOM_UNIFORM RANDOM_STANDARD_NORMAL MULTINOMIAL",
+        zero="ZEROS_LIKE",
+        non_max_suppression="NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5",
+    ),
+    **{name.upper(): name for name in _SAME_TFLITE.split()},
+    **dict.fromkeys(("SHAPE", "RANK", "FILL", "RANGE", "BROADCAST_ARGS"), SHAPE),
 }
 
 _PASSED_ONNX = """

@@ -100,7 +100,11 @@ def test_options_that_a_format_has_no_use_for(tmp_path):
     (tmp_path / "net.keras").touch()
     for model, options, message in (
         (tmp_path / "net.keras", {"dims": {"seq": 8}}, r"takes no dims \(--dim\), expected an \.onnx file"),
-        (tmp_path / "net.onnx", {"signature": "serve"}, r"takes no signature \(--signature\), expected the folder of"),
+        (
+            tmp_path / "net.onnx",
+            {"signature": "serve"},
+            r"takes no signature \(--signature\), expected a \.tflite file",
+        ),
         (tf.function(tf.nn.relu), {"signature": "serve"}, "a tf.function takes no signature"),
         (smallest_graph(), {"input_shape": (1, 8)}, r"a computation graph takes no input_shape \(--input_shape\)"),
     ):

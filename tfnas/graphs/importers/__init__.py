@@ -23,7 +23,8 @@ class Options(TypedDict, total=False):
         the only input. Open extents that nothing gives are assumed, with a note: 224 for the height and width of an
         image, 128 for any other axis.
       dims: extents of the open dimensions that an ONNX file names, by name.
-      signature: signature of a SavedModel, `serving_default` by default.
+      signature: signature of a SavedModel, `serving_default` by default, or of a .tflite file, whose first subgraph is
+        the default.
       strict: True to refuse a model of which the importer assumes or cannot understand something; False to read the
         model and tell in the graph's `notes`.
     """
@@ -99,6 +100,12 @@ def _onnx(model: Any, shapes: InputShapes, **facts: Any) -> ComputationGraph:
     return from_onnx(model, input_shapes=shapes, **facts)
 
 
+def _tflite(path: pathlib.Path, shapes: InputShapes, **facts: Any) -> ComputationGraph:
+    from tfnas.graphs.importers.tflite_graphs import from_tflite
+
+    return from_tflite(path, input_shapes=shapes, **facts)
+
+
 def _saved_model(path: pathlib.Path, shapes: InputShapes, **facts: Any) -> ComputationGraph:
     from tfnas.graphs.importers.tensorflow_graphs import from_saved_model
 
@@ -127,6 +134,7 @@ FORMATS: dict[str, Format] = {
         convert=_onnx,
         options=("input_shape", "dims", "strict"),
     ),
+    ".tflite": Format("a .tflite file", _tflite, options=("input_shape", "signature")),
     FOLDER: Format(
         "the folder of a SavedModel",
         _saved_model,
