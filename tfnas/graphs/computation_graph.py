@@ -132,10 +132,12 @@ class ComputationGraph:
             return self.products
         positions = self.shapes[:, 1] * self.shapes[:, 3]
         channels_in, channels_out = self.shapes[:, 4], self.shapes[:, 5]
-        weights = self.parameters - self.bias * channels_out
         area = np.maximum(1, self.kernels.prod(axis=1))
         depthwise = self.operators == CODES[DEPTHWISE_CONV]
-        weights = np.where(weights > 0, weights, area * channels_out * np.where(depthwise, 1, channels_in))
+        dense = area * channels_out * np.where(depthwise, 1, channels_in)
+        # A bias that another operator counts is not among the parameters.
+        weights = np.where(self.parameters == dense, dense, self.parameters - self.bias * channels_out)
+        weights = np.where(weights > 0, weights, dense)
         transposed = self.operators == CODES[CONV_TRANSPOSE]
         positions = np.where(transposed, self.shapes[:, 0] * self.shapes[:, 2], positions)
         return np.where(np.isin(self.operators, [CODES[name] for name in WEIGHTED]), weights * positions, 0)

@@ -18,7 +18,7 @@ from tfnas.graphs.importers.onnx_models import Constants, check_functions, initi
 from tfnas.graphs.importers.onnx_shapes import Tensors
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
 from tfnas.graphs.importers.simplify import simplify
-from tfnas.graphs.operators import DROP, MATMUL, ONNX, RELU6, UNKNOWN
+from tfnas.graphs.operators import DROP, MATMUL, ONNX, RELU6, SHAPE, UNKNOWN
 
 _QUANTISED = {
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul"),
@@ -26,6 +26,7 @@ _QUANTISED = {
 }
 _FIRST_INPUT_ONLY = {"Resize", "Upsample", "Clip", "Pad", "CastLike", "Expand", "Reshape", "Tile", "TopK", "CumSum"}
 """Operators whose inputs other than the first are settings, no weights."""
+_RECURRENCES = {"LSTM", "GRU", "RNN"}
 
 
 def from_onnx(
@@ -108,6 +109,7 @@ class _Reader:
     ):
         self.region, self.constants, self.types, self.path = region, constants, types, path
         self.nodes: list[RawNode] = []
+        self.constant: list[bool] = []
         self.tensors: dict[str, Reference] = {}
         self.notes: list[str] = []
 
@@ -119,9 +121,9 @@ class _Reader:
         needed = {name for node in self.region.nodes for name in node.input}.union(self.region.outputs)
         for name, (_, shape) in self.constants.types.items():
             if name in needed:
-                weights = self.constants.weights(name)
+                fields = {"weights": self.constants.weights(name), "uniform": self.constants.uniform(name)}
                 values = [(name, shape, self.constants.floating(name))]
-                self._add(name, "Constant", UNKNOWN, [], values, weights=weights)
+                self._add(name, "Constant", UNKNOWN, [], values, **fields)
         for node in self.region.nodes:
             try:
                 self._read(node)
@@ -146,13 +148,20 @@ class _Reader:
         number = len(self.nodes)
         shapes, floating = [shape for _, shape, _ in outputs], [is_float for _, _, is_float in outputs]
         self.nodes.append(RawNode(name, kind, operator, inputs, shapes, floating, **fields))
+        reached = fields.get("is_input") or not all(self.constant[source] for source, _ in inputs)
+        self.constant.append(operator == SHAPE or not reached)
         for index, (output, _, _) in enumerate(outputs):
             if output:
                 self.tensors[output] = (number, index)
 
+    def _is_constant(self, name: str) -> bool:
+        return name in self.tensors and self.constant[self.tensors[name][0]]
+
     def _read(self, node: Any) -> None:
         kind, name = node.op_type, node_name(node)
         read = node.input[:1] if kind in _FIRST_INPUT_ONLY else node.input
+        if kind in _RECURRENCES:  # constants that the state begins with are no weights
+            read = [tensor for index, tensor in enumerate(read) if not 4 <= index < 7 or not self._is_constant(tensor)]
         inputs = [self.tensors[tensor] for tensor in read if tensor]
         outputs = [(tensor, *self.types.get(tensor, (None, True))) for tensor in node.output]
         if kind in _QUANTISED:
@@ -178,9 +187,12 @@ class _Reader:
     ) -> None:
         """A loop is one operator, with the constants of its body and the multiply-adds of all turns."""
         name = node_name(node)
+        inputs = [
+            ref for ref in inputs if not self.nodes[ref[0]].uniform
+        ]  # a state that begins with zeros is no weight
         raw = _Reader(loop.body, self.constants, self.types, self.path).read()
         inner = set(loop.body.constants)
-        held = sum(item.weights for item in raw.nodes if item.name in inner)
+        held = sum(item.weights for item in raw.nodes if item.name in inner and not item.uniform)
         operator, products = UNKNOWN, 0
         with contextlib.suppress(InvalidArchitectureError):  # a body may make all that it returns of constants
             body = simplify(raw)

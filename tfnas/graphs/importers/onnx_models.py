@@ -112,12 +112,14 @@ class Constants:
         return self.types[name][0] in floating_types()
 
     def weights(self, name: str) -> int:
-        """Floating-point numbers of a constant that count as weights; uniform elementwise operands have no weights."""
+        """Floating-point numbers of a constant; a single number counts if an operator with weights reads it."""
+        held = self.floating(name) and (self.sizes[name] > 1 or name in self._always)
+        return self.sizes[name] if held else 0
+
+    def uniform(self, name: str) -> bool:
+        """Whether a constant is the same number more than once."""
         value = self.values.get(name)
-        if name in self._always and self.floating(name):
-            return self.sizes[name]
-        uniform = self.sizes[name] <= 1 or (value is not None and (value == value.flat[0]).all())
-        return 0 if uniform or not self.floating(name) else self.sizes[name]
+        return self.sizes[name] > 1 and value is not None and bool((value == value.flat[0]).all())
 
 
 @functools.cache

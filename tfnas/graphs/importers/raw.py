@@ -25,6 +25,8 @@ class RawNode:
       shapes: shapes of the outputs with the batch first, None where an extent or the whole shape is unknown.
       floating: True for every output of floating-point numbers, False for indices, masks and shapes.
       weights: numbers that a variable or constant holds; 0 for a constant without weights and for other operations.
+      uniform: True for a constant that is the same number several times. Exporters merge such constants, so that every
+        operand counts; the operand of an elementwise operator counts if it has a number for every channel.
       is_input: True for a node that stands for data.
       kernel: height and width of the kernel or window, (0, 0) for none.
       channel_axis: axis of the channels in the first data input and the outputs, -1 for the last axis; None if the
@@ -45,6 +47,7 @@ class RawNode:
     shapes: list[Shape | None]
     floating: list[bool]
     weights: int = 0
+    uniform: bool = False
     is_input: bool = False
     kernel: tuple[int, int] = (0, 0)
     channel_axis: int | None = None

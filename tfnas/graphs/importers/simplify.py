@@ -26,18 +26,26 @@ from tfnas.graphs.importers.patterns import fuse
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference
 from tfnas.graphs.importers.reconcile import reconciliation
 from tfnas.graphs.operators import (
+    BATCH_NORM,
     CODES,
     CONV,
     DEPTHWISE_CONV,
     DROP,
     EMBEDDING,
+    GROUP_NORM,
     INPUT,
+    LAYER_NORM,
     OUTPUT,
+    RMS_NORM,
     SHAPE,
     UNKNOWN,
+    WEIGHTED,
 )
 
 _BRIDGED_WITH_CONSTANT = {"add", "sub", "mul", "div", "concat", "select", "compare", "logical", "mod", "gather"}
+_HOLDS_WEIGHTS = {*WEIGHTED, BATCH_NORM, LAYER_NORM, GROUP_NORM, RMS_NORM, "prelu", "lstm", "gru", "rnn"}
+_HOLDS_VECTORS = {"add", "sub", "mul", "div", "concat"}
+"""Operators that shift, scale or prolong data by a number per channel, where a new model has the same everywhere."""
 _KEEPS_SHAPE = {
     UNKNOWN,
     "add",
@@ -70,7 +78,8 @@ def simplify(raw: RawGraph, **facts: object) -> ComputationGraph:
     draft = importer.draft()
     fuse(draft)
     graph = _finish(draft, facts)
-    return graph.replace(notes=(*raw.notes, *reconciliation(importer.raw, importer.claimed, graph.total_parameters)))
+    checked = reconciliation(importer.raw, importer.claimed, graph.total_parameters, importer.repeated)
+    return graph.replace(notes=(*raw.notes, *checked))
 
 
 def _needed(raw: RawGraph) -> RawGraph:
@@ -91,8 +100,10 @@ class _Importer:
     def __init__(self, raw: RawGraph):
         self.raw = raw
         self.claimed: set[int] = set()
+        self.repeated = 0
         self.constant = self._constants()
-        self.leaves = self._constant_leaves()
+        self.leaves = self._constant_leaves(uniform=False)
+        self.uniform = self._constant_leaves(uniform=True)
         self.layouts = Layouts(raw.nodes, self.constant)
 
     def _constants(self) -> list[bool]:
@@ -102,11 +113,11 @@ class _Importer:
             constant.append(node.operator == SHAPE or not reached)
         return constant
 
-    def _constant_leaves(self) -> list[frozenset[int]]:
-        """The variables and constants with weights that each constant node is computed from."""
+    def _constant_leaves(self, uniform: bool) -> list[frozenset[int]]:
+        """The variables and constants with weights that each constant node is computed from: uniform or all other."""
         leaves: list[frozenset[int]] = []
         for number, node in enumerate(self.raw.nodes):
-            held = frozenset({number}) if node.weights else frozenset()
+            held = frozenset({number}) if node.weights and node.uniform == uniform else frozenset()
             if self.constant[number] and node.operator != SHAPE:
                 sources = {leaves[source] for source, _ in node.inputs} | {held}
                 held = max(sources, key=len) if len(sources - {frozenset()}) < 2 else held.union(*sources)
@@ -121,16 +132,18 @@ class _Importer:
                 continue
             data = [ref for ref in node.inputs if not self.constant[ref[0]]]
             sources = [resolved[ref] for ref in data]
+            uniform = self._uniform(node, data, draft, sources)
             leaves = frozenset().union(*(self.leaves[source] for source, _ in node.inputs if self.constant[source]))
-            if self._is_bridge(node, len(data), bool(leaves)):
+            if self._is_bridge(node, len(data), bool(leaves or uniform)):
                 flat = tuple(dict.fromkeys(source for group in sources for source in group))
                 for output in range(len(node.shapes)):
                     same = len(node.inputs) > output and node.kind == "IdentityN"
                     follows = same and not self.constant[node.inputs[output][0]]
                     resolved[number, output] = resolved[node.inputs[output]] if follows else flat
                 continue
-            added = draft.add(self._node(number, node, data, leaves), sources)
+            added = draft.add(self._node(number, node, data, leaves, uniform), sources)
             self.claimed |= leaves
+            self.repeated += uniform
             resolved.update({(number, output): (added,) for output in range(len(node.shapes))})
         for ref in dict.fromkeys(self.raw.outputs):
             sources = resolved.get(ref)
@@ -148,13 +161,33 @@ class _Importer:
             return True
         return node.operator in _BRIDGED_WITH_CONSTANT and num_data == 1 and len(node.inputs) > 1 and not weighted
 
-    def _node(self, number: int, node: RawNode, data: Sequence[Reference], leaves: frozenset[int]) -> DraftNode:
+    def _uniform(
+        self, node: RawNode, data: Sequence[Reference], draft: Draft, sources: Sequence[tuple[int, ...]]
+    ) -> int:
+        """Numbers of the uniform constants that a node reads as weights."""
+        constants = [ref for ref in node.inputs if self.constant[ref[0]] and self.uniform[ref[0]]]
+        if node.operator in _HOLDS_VECTORS and len(data) == 1 and constants:
+            channels = self._dims(data[0])[2]
+            raised = any(draft.nodes[source].operator != INPUT for source in sources[0])
+            constants = [ref for ref in constants if raised and self._is_vector(ref, channels)]
+        elif node.operator not in _HOLDS_WEIGHTS:
+            constants = []
+        return sum(self.raw.nodes[leaf].weights for ref in constants for leaf in self.uniform[ref[0]])
+
+    def _is_vector(self, ref: Reference, numbers: int) -> bool:
+        shape = self.raw.nodes[ref[0]].shapes[ref[1]]
+        return numbers > 1 and shape is not None and [extent for extent in shape if extent != 1] == [numbers]
+
+    def _node(
+        self, number: int, node: RawNode, data: Sequence[Reference], leaves: frozenset[int], uniform: int
+    ) -> DraftNode:
         output = self._dims((number, 0))
         operator = node.operator
         inputs = output if node.is_input else self._dims(data[0], node.channel_axis)
+        weighted = bool(leaves or uniform)
         if operator in ("gather", EMBEDDING) and leaves:
             operator = EMBEDDING
-        if operator == CONV and leaves and node.group_channels == 1 and inputs[2] > 1:
+        if operator == CONV and weighted and node.group_channels == 1 and inputs[2] > 1:
             operator = DEPTHWISE_CONV
         return DraftNode(
             INPUT if node.is_input else operator,
@@ -162,8 +195,8 @@ class _Importer:
             output,
             kernel=node.kernel,
             bias=int(node.has_bias),
-            parameters=sum(self.raw.nodes[leaf].weights for leaf in leaves - self.claimed),
-            scales=bool(leaves) and len(data) == 1,
+            parameters=sum(self.raw.nodes[leaf].weights for leaf in leaves - self.claimed) + uniform,
+            scales=weighted and len(data) == 1,
             kind=node.kind,
             constant=node.constant,
             products=None if node.products is None else self.layouts.per_input((number, 0), node.products),

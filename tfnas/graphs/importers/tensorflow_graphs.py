@@ -282,7 +282,7 @@ def _raw_node(operation: tf.Operation, number: Mapping[str, int], inputs: set[st
             node.weights = _size(tf.TensorShape(operation.get_attr("shape")))
         node.shapes = [tuple(dim.size for dim in operation.get_attr("shape").dim)]
     elif kind == "Const" and operation.outputs[0].dtype.is_floating:
-        node.weights = _constant_weights(operation)
+        node.weights, node.uniform = _constant_weights(operation)
     elif kind in ("Conv2D", "DepthwiseConv2dNative", "Conv3D", "Conv2DBackpropInput", "Conv3DBackpropInputV2"):
         filters = operation.inputs[1].shape
         if filters.rank is not None:
@@ -324,13 +324,16 @@ def _size(shape: tf.TensorShape) -> int:
     return math.prod(shape.as_list()) if shape.is_fully_defined() else 0
 
 
-def _constant_weights(operation: tf.Operation) -> int:
-    """Numbers that a constant holds, 0 for a single number or the same number everywhere."""
+def _constant_weights(operation: tf.Operation) -> tuple[int, bool]:
+    """Numbers that a constant holds, and whether they are all the same.
+
+    A single number, and the ones and zeros of a norm without scale or shift, are no weights.
+    """
     proto = operation.get_attr("value")
     size = math.prod(dim.size for dim in proto.tensor_shape.dim)
-    if size <= 1:
-        return 0
-    if not proto.tensor_content:
-        return 0 if len(proto.float_val) + len(proto.half_val) + len(proto.double_val) <= 1 else size
-    width = len(proto.tensor_content) // size
-    return 0 if proto.tensor_content == proto.tensor_content[:width] * size else size
+    if proto.tensor_content and size:
+        uniform = proto.tensor_content == proto.tensor_content[: len(proto.tensor_content) // size] * size
+    else:
+        uniform = len(proto.float_val) + len(proto.half_val) + len(proto.double_val) <= 1
+    fixed = uniform and any(reader.type.startswith("FusedBatchNorm") for reader in operation.outputs[0].consumers())
+    return 0 if size <= 1 or fixed else size, uniform
