@@ -1,6 +1,7 @@
-"""Shows the computation graphs of models: tables of their operators and sums, and a drawing.
+"""Shows computation graphs of models: tables of operators and sums, a drawing, a web page.
 
   tfnas inspect --model=my_model.keras
+  tfnas inspect --model=my_model.onnx --page=my_model.html --table=my_model.csv
   tfnas inspect --model=my_model.keras --model=my_model.onnx --compare
   tfnas inspect --model=my_models
 
@@ -23,6 +24,9 @@ _MODEL = tfnas_flags.define_repeated_path(
 _COMPARE = flags.DEFINE_boolean("compare", False, "Show the two models of --model side by side.")
 _DRAWING = tfnas_flags.define_path(
     "drawing", None, "File of the drawing of a single model; <model>_graph.png in this folder by default."
+)
+_PAGE = tfnas_flags.define_path(
+    "page", None, "File of a web page on which to move through a single model; no page by default."
 )
 _TABLE = tfnas_flags.define_path(
     "table", None, "File of the table of all operators, or of several models, .csv or .json; no file by default."
@@ -49,6 +53,7 @@ def main() -> None:
 def _show(model, options) -> None:
     from tfnas.graphs import importers
     from tfnas.graphs.drawing import draw_computation_graph
+    from tfnas.graphs.page import write_page
     from tfnas.graphs.summary import operator_table, totals_text, write_operators
 
     graph = importers.import_model(model, **options)
@@ -58,6 +63,9 @@ def _show(model, options) -> None:
     if _TABLE.value:
         write_operators(graph, _TABLE.value)
         print(f"table of all operators in {_TABLE.value}")
+    if _PAGE.value:
+        write_page(graph, _PAGE.value)
+        print(f"page in {_PAGE.value}")
     print(f"drawn in {drawing}")
 
 
@@ -85,8 +93,9 @@ def _list(models, options) -> None:
 
 
 def _refuse_pictures(words: str) -> None:
-    if _DRAWING.value:
-        raise ConfigurationError(f"--drawing={_DRAWING.value}: {words}, expected a single model")
+    for flag, value in (("drawing", _DRAWING.value), ("page", _PAGE.value)):
+        if value:
+            raise ConfigurationError(f"--{flag}={value}: {words}, expected a single model")
 
 
 if __name__ == "__main__":

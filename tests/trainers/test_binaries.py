@@ -327,7 +327,10 @@ def test_inspecting_a_model(tmp_path):
     assert "assumed" in refused.stderr
     assert refused.returncode == 1
     drawing = tmp_path / "picture.png"
-    done = run("inspect_model", model, "--input_shape=1,10,10,3", f"--drawing={drawing}")
+    done = run(
+        "inspect_model", model, "--input_shape=1,10,10,3", f"--drawing={drawing}", f"--page={tmp_path}/page.html"
+    )
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
     assert re.search(r"conv +\| +1 \| +112 \| +0\.0", done.stdout)
     assert "4 operators, 3 edges" in done.stdout
     assert drawing.is_file()
