@@ -5,9 +5,10 @@
   tfnas inspect --model=my_model.keras --model=my_model.onnx --compare
   tfnas inspect --model=my_models
 
-A model is a .keras file, the folder of a SavedModel, an .onnx file, or an architecture such as nasbench201:13714 in any
-notation that its space reads. A folder of models stands for all models below it. Several models make a table with a row
-for each; the exit code is 1 if none of them can be read. Weights are not read and nothing in a model is executed.
+A model is a file such as .keras, .onnx or .tflite, the folder of a SavedModel, or an architecture such as
+nasbench201:13714 in any notation that its space reads. A folder of models stands for all models below it. Several
+models make a table with a row for each; the exit code is 1 if none of them can be read. Weights are not read and
+nothing in a model is executed.
 """
 
 import pathlib
@@ -35,7 +36,7 @@ tfnas_flags.define_import_options()
 
 
 def main() -> None:
-    """Flags -> `tfnas.graphs.importers.import_model`, `summary`, `drawing`, `comparison` and `overview`."""
+    """Flags -> `tfnas.graphs.importers.import_model`, `summary`, `drawing`, `comparison` and `overviews`."""
     options = tfnas_flags.import_options()
     if _TABLE.value and pathlib.Path(_TABLE.value).suffix not in (".csv", ".json"):
         raise ConfigurationError(f"--table={_TABLE.value}, expected a file that ends in .csv or .json")
@@ -80,7 +81,7 @@ def _compare(models, options) -> None:
 
 
 def _list(models, options) -> None:
-    from tfnas.graphs.overview import overview, overview_table, write_overview
+    from tfnas.graphs.overviews import overview, overview_table, write_overview
 
     _refuse_pictures("several models")
     rows = list(overview(models, **options))

@@ -4,10 +4,10 @@
 
 The answer is a score, its uncertainty, and a comparison with known networks.
 
-The model is a .keras file, the folder of a SavedModel, an .onnx file, or an architecture such as nasbench201:13714 in
-any notation that its space reads. Its weights are not read and nothing in it is executed. The shipped predictor learned
-from CIFAR-10 accuracies of benchmark networks: far from them (a distance well above 1), its score means little, and the
-answer says so.
+The model is a file such as .keras, .onnx or .tflite, the folder of a SavedModel, or an architecture such as
+nasbench201:13714 in any notation that its space reads. Its weights are not read and nothing in it is executed. The
+shipped predictor learned from CIFAR-10 accuracies of benchmark networks: far from them (a distance well above 1), its
+score means little, and the answer says so.
 """
 
 import dataclasses

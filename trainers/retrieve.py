@@ -3,9 +3,9 @@
   tfnas retrieve --model=my_model.keras --top_k=10
   tfnas retrieve --model=timm/resnet50
 
-The model is a .keras file, the folder of a SavedModel, an .onnx file, the name of an indexed architecture, or an
-architecture such as nasbench201:13714 in any notation that its space reads. Its weights are not read and nothing in it
-is executed. The answer is printed, and goes to a web page that needs no other file.
+The model is a file such as .keras, .onnx or .tflite, the folder of a SavedModel, the name of an indexed architecture,
+or an architecture such as nasbench201:13714 in any notation that its space reads. Its weights are not read and nothing
+in it is executed. The answer is printed, and goes to a web page that needs no other file.
 """
 
 import pathlib

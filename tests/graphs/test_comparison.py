@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from tfnas.graphs.comparison import compare
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import CODES
-from tfnas.graphs.overview import overview, overview_table, write_overview
+from tfnas.graphs.overviews import overview, overview_table, write_overview
 
 
 def chain(name, widths, kernel=3):

@@ -1,10 +1,13 @@
+from .comparison import compare as compare
 from .computation_graph import ComputationGraph as ComputationGraph
 from .drawing import draw_computation_graph as draw_computation_graph
 from .importers import FORMATS as FORMATS
 from .importers import import_model as import_model
 from .operators import OPERATORS as OPERATORS
+from .overviews import overview as overview
 from .packed import PackedGraphs as PackedGraphs
 from .packed import pack as pack
+from .page import write_page as write_page
 from .summary import Totals as Totals
 from .summary import operator_table as operator_table
 from .summary import totals as totals
