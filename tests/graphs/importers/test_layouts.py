@@ -104,7 +104,7 @@ def test_torch_reads_the_second_axis(shape):
         node("permute", [3], [1, *shape[2:], 4], "tensor", order),
         node("linear", [4, 1], [1, *shape[2:], 5], "tensor", "tensor"),
     ]
-    graph = simplify(from_aten(nodes, 5))
+    graph = simplify(from_aten(nodes, [5]))
     height, width = (8, 1) if rank == 3 else (3, 8)
     assert graph.shapes[1].tolist() == [height, height, width, width, 6, 4]
     assert graph.shapes[2].tolist() == [height, height, width, width, 4, 5]

@@ -130,7 +130,7 @@ def test_torch():
         *[node("view", [11], [1, 5, 6], "tensor", [1, 5, 6]), node("zeros", [], [2, 1, 6])],
         node("lstm", [12, 13, 13, 3, 4, 5, 6, 7], [1, 5, 6], "tensor", ["tensor"] * 2, ["tensor"] * 5),
     ]
-    graph = simplify(from_aten(nodes, 14))
+    graph = simplify(from_aten(nodes, [14]))
     expected = {"linear": 5 * 4 * 8, "addmm": 5 * 6 * 4, "lstm": 5 * 4 * 24 * 6}
     assert graph.operator_names == ["input", "matmul", "matmul", "lstm", "output"]
     assert graph.multiply_adds.tolist() == [0, *expected.values(), 0]

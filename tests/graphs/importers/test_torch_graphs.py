@@ -33,7 +33,7 @@ def test_a_convolutional_network():
         node("adaptive_avg_pool2d", [9], [1, 6, 1, 1], "tensor", [1, 1]),
         node("flatten", [10], [1, 6], "tensor", 1),
     ]
-    graph = simplify(from_aten(nodes, 11))
+    graph = simplify(from_aten(nodes, [11]))
     assert graph.operator_names == ["input", "conv", "relu6", "max_pool", "relu6", "mul", "mean", "output"]
     assert graph.shapes[1].tolist() == [8, 4, 8, 4, 3, 6]
     assert graph.kernels[[1, 3]].tolist() == [[3, 3], [3, 3]]
@@ -51,7 +51,7 @@ def test_attention_is_spelled_out():
         node("getitem", [4], heads),
         node("scaled_dot_product_attention", [5, 5, 5, 1], heads, "tensor", "tensor", "tensor", "tensor"),
     ]
-    graph = simplify(from_aten(nodes, 6))
+    graph = simplify(from_aten(nodes, [6]))
     assert graph.operator_names == ["input", "matmul", "matmul", "add", "softmax", "matmul", "output"]
     assert graph.parameters.tolist() == [0, 192, 0, 25, 0, 0, 0]
     assert graph.multiply_adds.tolist() == [0, 192 * 5, 5 * 5 * 2 * 4, 0, 0, 5 * 5 * 2 * 4, 0]
@@ -61,7 +61,7 @@ def test_products_that_are_added():
     """x + 0.5 a b: a product and a sum; with weights for a factor the product scales."""
     nodes = [node("weight", [], [8]), node("input", [], [1, 5, 8]), node("relu", [1], [1, 5, 8])]
     nodes.append(node("addcmul", [1, 0, 2], [1, 5, 8], "tensor", "tensor", "tensor"))
-    graph = simplify(from_aten(nodes, 3))
+    graph = simplify(from_aten(nodes, [3]))
     assert graph.operator_names == ["input", "relu", "mul", "add", "output"]
     assert graph.edges.tolist() == [[0, 1], [0, 3], [1, 2], [2, 3], [3, 4]]
     assert graph.parameters.tolist() == [0, 0, 8, 0, 0]

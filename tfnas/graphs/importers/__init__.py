@@ -10,6 +10,7 @@ from tfnas import artefacts
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes
+from tfnas.graphs.importers.hints import hint
 
 FOLDER = ""
 """Suffix in `FORMATS` of a model that is a folder."""
@@ -106,6 +107,12 @@ def _tflite(path: pathlib.Path, shapes: InputShapes, **facts: Any) -> Computatio
     return from_tflite(path, input_shapes=shapes, **facts)
 
 
+def _torch_program(path: pathlib.Path, shapes: InputShapes, **facts: Any) -> ComputationGraph:
+    from tfnas.graphs.importers.torch_programs import from_torch_program
+
+    return from_torch_program(path, input_shapes=shapes, **facts)
+
+
 def _saved_model(path: pathlib.Path, shapes: InputShapes, **facts: Any) -> ComputationGraph:
     from tfnas.graphs.importers.tensorflow_graphs import from_saved_model
 
@@ -135,6 +142,7 @@ FORMATS: dict[str, Format] = {
         options=("input_shape", "dims", "strict"),
     ),
     ".tflite": Format("a .tflite file", _tflite, options=("input_shape", "signature")),
+    ".pt2": Format("a .pt2 file", _torch_program),
     FOLDER: Format(
         "the folder of a SavedModel",
         _saved_model,
@@ -252,6 +260,9 @@ def from_file(path: artefacts.PathLike, **keywords: Unpack[Keywords]) -> Computa
       CorruptArtefactError, InvalidArchitectureError: the format's importer refuses the model.
     """
     path = pathlib.Path(path)
+    advice = hint(path)
+    if advice is not None and path.exists():
+        raise ConfigurationError(f"{path}: {advice}")
     suffix = path.suffix if path.suffix in FORMATS or not path.is_dir() else FOLDER
     if suffix not in FORMATS or (suffix == FOLDER and not path.is_dir()):
         fault = "no such file or folder" if not path.exists() else "not a model that tfnas reads"

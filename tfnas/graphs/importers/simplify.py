@@ -61,6 +61,7 @@ _KEEPS_SHAPE = {
     "swish",
     "softmax",
 }
+_MAX_COUNT = 2**62
 _INTEGER_RESULTS = {"argmax", "top_k", "non_max_suppression", "sort"}
 
 
@@ -235,6 +236,9 @@ def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:
     rank = {node: position for position, node in enumerate(order)}
     edges = sorted({(rank[source], rank[node]) for node in order for source in draft.sources(node)})
     nodes = [draft.nodes[node] for node in order]
+    for node in nodes:
+        if max(node.parameters, node.products or 0, *node.input, *node.output) > _MAX_COUNT:
+            raise InvalidArchitectureError(f"node {node.layer!r} ({node.kind}) counts more than {_MAX_COUNT}")
     graph = ComputationGraph(
         operators=[CODES.get(node.operator, CODES[UNKNOWN]) for node in nodes],
         shapes=[

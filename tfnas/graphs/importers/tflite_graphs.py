@@ -44,7 +44,6 @@ _BODIES |= {"cond_subgraph_index", "decomposition_subgraph_index"}
 """Options that name the subgraphs which an operation runs."""
 _POOLS = {"max_pool", "avg_pool"}
 _SMALL = 4096
-_MAX_PRODUCTS = 2**53
 _DTYPES = {"FLOAT32": np.float32, "FLOAT16": np.float16, "FLOAT64": np.float64}
 
 
@@ -177,10 +176,9 @@ class _Reader:
 
     def _fields(self, operation: Operation, operator: str) -> dict[str, Any]:
         tensors = [self.graph.tensors[number] if number >= 0 else None for number in operation.inputs]
-        products = _products(operation, operator, tensors, self.graph.tensors[operation.outputs[0]].shape)
-        if products is not None and products > _MAX_PRODUCTS:
-            raise ValueError(f"{products} multiply-adds")
-        fields: dict[str, Any] = {"products": products}
+        fields: dict[str, Any] = {
+            "products": _products(operation, operator, tensors, self.graph.tensors[operation.outputs[0]].shape)
+        }
         if operation.kind in _FILTERS:
             extents = dict(zip(_FILTERS[operation.kind], tensors[1].shape, strict=True))
             fields |= {"kernel": (extents["H"], extents["W"]), "group_channels": extents["I"]}

@@ -64,7 +64,7 @@ class TorchWorker:
           InvalidArchitectureError: the model can't be built, exported or simplified in time.
         """
         answer = self._ask({"library": library, "model": model}, self._timeout)
-        raw = from_aten(answer["nodes"], answer["output"])
+        raw = from_aten(answer["nodes"], [answer["output"]])
         return simplify(raw, **{"name": model, "source": library, **facts}), answer["parameters"]
 
     def close(self) -> None:
@@ -101,17 +101,24 @@ class TorchWorker:
         return answer
 
 
-def from_aten(nodes: Sequence[Mapping[str, Any]], output: int) -> RawGraph:
-    """The raw graph of a model that `torch_worker` exported.
+def from_aten(nodes: Sequence[Mapping[str, Any]], outputs: Sequence[int]) -> RawGraph:
+    """The raw graph of an exported model.
 
     Args:
-      nodes: nodes of the export.
-      output: number of the first node that the model returns.
+      nodes: nodes of the export, as `torch_worker` describes them.
+      outputs: numbers of the nodes that the model returns.
+
+    Raises:
+      InvalidArchitectureError: operands or arguments that do not belong to an operator.
     """
     reader = _Reader()
     for node in nodes:
-        reader.read(node)
-    return RawGraph(reader.raw, [(reader.number[output], 0)])
+        try:
+            reader.read(node)
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+            fault = f"node {node['name']!r} is not a {node['kind']!r} as ATen has it"
+            raise InvalidArchitectureError(fault) from error
+    return RawGraph(reader.raw, [(reader.number[output], 0) for output in outputs])
 
 
 class _Reader:
