@@ -42,7 +42,8 @@ def _table(**names: str) -> dict[str, str]:
 _PASSED_TENSORFLOW = """
     Identity IdentityN Cast Reshape Transpose Squeeze ExpandDims StopGradient CheckNumerics PreventGradient
     EnsureShape Real Imag Complex Conj Snapshot Slice StridedSlice Split SplitV Unpack Tile BroadcastTo ReverseV2
-    MatrixBandPart BatchMatrixBandPart Placeholder PlaceholderWithDefault Bitcast MatrixDiagPartV3 MirrorPadGrad"""
+    MatrixBandPart BatchMatrixBandPart Placeholder PlaceholderWithDefault Bitcast MatrixDiagPartV3 MirrorPadGrad
+    TensorListFromTensor TensorListGetItem TensorListStack TensorListSetItem TensorListReserve"""
 
 TENSORFLOW: dict[str, str] = {
     **dict.fromkeys(_PASSED_TENSORFLOW.split(), DROP),

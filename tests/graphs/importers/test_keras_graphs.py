@@ -154,12 +154,6 @@ def test_open_shapes_of_several_inputs(library, tmp_path):
         from_keras_file(tmp_path / "model.keras", input_shapes=(1, 16))
 
 
-def test_recurrent_layers_are_control_flow(library):
-    inputs = library.Input((8, 4))
-    with pytest.raises(InvalidArchitectureError, match=r"control flow \(\w*While\)"):
-        from_keras(library.Model(inputs, library.layers.LSTM(4)(inputs)))
-
-
 def test_two_generations_agree():
     """The same application of Keras 3 and tf_keras, built without weights, gives one graph."""
     shape = (1, 64, 64, 3)

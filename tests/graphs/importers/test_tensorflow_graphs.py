@@ -71,12 +71,6 @@ def test_unknown_operators_keep_their_name():
     assert set(graph.unknown) == {"Betainc", "Lgamma"}
 
 
-def test_control_flow_is_named():
-    function = tf.function(lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x + 1.0, lambda: x * x))
-    with pytest.raises(InvalidArchitectureError, match=r"node 'cond' is control flow \(StatelessIf\)"):
-        from_concrete_function(function.get_concrete_function(SPEC))
-
-
 def test_no_path():
     function = tf.function(lambda x: tf.ones((3,)))
     with pytest.raises(InvalidArchitectureError, match="no path leads from an input to an output"):

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
@@ -21,13 +22,14 @@ from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes, closed_shapes
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Shape, topological
 from tfnas.graphs.importers.simplify import simplify
+from tfnas.graphs.importers.tensorflow_control import collapse
 from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, refused
 from tfnas.graphs.importers.tensorflow_products import products
 from tfnas.graphs.operators import MATMUL, TENSORFLOW, UNKNOWN
 
 _CONTROL_FLOW = {
-    *("If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile", "For", "Enter", "Exit", "Merge"),
-    *("Switch", "NextIteration", "LoopCond", "RefEnter", "RefExit", "RefMerge", "RefSwitch"),
+    *("Enter", "Exit", "Merge", "Switch", "NextIteration", "LoopCond", "RefEnter", "RefExit", "RefMerge"),
+    *("RefSwitch", "For"),
 }
 _VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
 _CONSTANT_ARITHMETIC = {
@@ -183,10 +185,11 @@ def from_graph_def(
     """
     flat = Flattener(graph_def, replaced or {}).flatten(outputs)
     nodes = ancestors(flat.nodes, [flat.resolve(output).partition(":")[0] for output in outputs])
+    merges = {name for region in flat.regions.values() for name in region.merges}
     for node in nodes:
-        if node.op in _CONTROL_FLOW:
+        if node.op in _CONTROL_FLOW and node.name not in merges:
             raise InvalidArchitectureError(
-                f"node {node.name!r} is control flow ({node.op}); a computation graph has one fixed flow of data"
+                f"node {node.name!r} is control flow of TensorFlow 1 ({node.op}), which has no function for its body"
             )
         if node.op == "Placeholder":
             shape = (shapes or {}).get(node.name)
@@ -194,6 +197,11 @@ def from_graph_def(
                 node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
             if node.attr["shape"].shape.dim and node.attr["shape"].shape.dim[0].size < 0:
                 node.attr["shape"].shape.dim[0].size = 1
+        elif node.op == "PlaceholderWithDefault" and node.name not in inputs:  # a switch, such as the learning phase
+            kind = node.attr["dtype"].type
+            node.op = "Identity"
+            node.attr.clear()
+            node.attr["T"].type = kind
         elif "_output_shapes" in node.attr:
             del node.attr["_output_shapes"]
     _check_constants(nodes)
@@ -206,6 +214,8 @@ def from_graph_def(
         raise refused(error) from error
     raw = _raw_graph(graph, set(inputs), [flat.resolve(output) for output in outputs])
     raw.held = held
+    if flat.regions:
+        raw = collapse(raw, flat.regions, flat.stacks, graph)
     return simplify(raw, **facts)
 
 
@@ -219,7 +229,7 @@ def _check_constants(nodes: Sequence[tf.compat.v1.NodeDef]) -> None:
     for node in nodes:
         for name in node.input:
             readers[name.partition(":")[0]].append(node.name)
-    stack = [node.name for node in nodes if node.op == "Placeholder"]
+    stack = [node.name for node in nodes if _is_run_time_value(node)]
     while stack:
         name = stack.pop()
         if waiting.pop(name, None) is not None:
@@ -229,6 +239,12 @@ def _check_constants(nodes: Sequence[tf.compat.v1.NodeDef]) -> None:
             raise InvalidArchitectureError(
                 f"node {node.name!r} ({node.op}) makes a constant that only running it would tell"
             )
+
+
+def _is_run_time_value(node: tf.compat.v1.NodeDef) -> bool:
+    """Whether TensorFlow never computes a node to infer a shape: data, what has a state, and variables of loops."""
+    definition = op_def_registry.get(node.op)
+    return node.op in ("Placeholder", "Merge") or (definition is not None and definition.is_stateful)
 
 
 def _variable(name: str, dtype: tf.DType, shape: tf.TensorShape, kind: str = "VarHandleOp") -> tf.compat.v1.NodeDef:
