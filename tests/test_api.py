@@ -80,6 +80,23 @@ def test_answers_print_as_tables(models):
     assert answer[0].similarity >= answer[1].similarity
 
 
+def test_answers_say_what_was_assumed():
+    """A model that leaves its shape open is read as the assumed or the given shape says."""
+    import keras
+
+    inputs = keras.Input((None, None, 3), name="images")
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(pooled))
+    predictor, index = tfnas.load("cg_predictor"), tfnas.load("architecture_index")
+    for ask in (predictor.predict, index.relatives):
+        assumed, given = ask(model), ask(model, input_shape=(1, 8, 8, 3))
+        assert assumed.notes == ("open shapes of inputs were assumed: images [1, 224, 224, 3]",)
+        assert str(assumed).endswith(f"\n\nnote: {assumed.notes[0]}")
+        assert (given.notes, "note:" in str(given)) == ((), False)
+    with pytest.raises(InvalidArchitectureError, match=r"strict \(--strict\) refuses"):
+        predictor.predict(model, strict=True)
+
+
 def test_a_function_is_a_benchmark():
     space = tfnas.space("nats_size")
 

@@ -139,6 +139,23 @@ def test_open_shapes(library):
         assert not graph.notes
 
 
+def test_names_of_layers(library, tmp_path):
+    """Layers have the names that the model gives them, also where a name looks like a numbered one."""
+    layers = library.layers
+    inner = library.Sequential([library.Input((4,)), layers.Dense(4, name="dense")], name="inner")
+    inputs = library.Input((4,), name="features")
+    hidden = layers.Dense(4, activation="relu", name="dense")(inputs)
+    model = library.Model(inputs, layers.Dense(2, name="dense_1")(inner(inner(hidden))), name="net")
+    names = [*("dense", "dense", "inner/dense", "inner/dense", "dense_1")]
+    graph = from_keras(model)
+    assert graph.layers[0] == "features"
+    assert [layer.rpartition("/")[0] for layer in graph.layers[1:-1]] == names
+    assert graph.layers[2].endswith("Relu")
+    model.save(tmp_path / "net.keras")
+    graph = from_keras_file(tmp_path / "net.keras")
+    assert [layer.rpartition("/")[0] for layer in graph.layers[1:-1]] == names
+
+
 def test_open_shapes_of_several_inputs(library, tmp_path):
     """Inputs have the names of their layers; what is not given is assumed."""
     ids, mask = library.Input((None,), dtype="int32", name="ids"), library.Input((None,), name="mask")

@@ -15,6 +15,7 @@ from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes, closed_shapes
+from tfnas.graphs.importers.keras_names import layer_names
 from tfnas.graphs.importers.raw import Shape
 from tfnas.graphs.importers.tensorflow_graphs import from_concrete_function, from_graph_def
 
@@ -52,7 +53,13 @@ def from_keras(
     function = tf.function(call, autograph=False).get_concrete_function(*named)
     facts = {"name": model.name, "source": "keras", "held": model.count_params(), **facts}
     graph = from_concrete_function(function, **facts)
-    return graph.replace(notes=(*notes, *graph.notes), trainable=_trainable(model))
+    return _finished(graph, model, notes, _trainable(model))
+
+
+def _finished(graph: ComputationGraph, model: Any, notes: tuple[str, ...], trainable: int) -> ComputationGraph:
+    """The graph of a model with the notes, the number of trainable weights and the names of layers that Keras knows."""
+    layers = layer_names(graph.layers, model)
+    return graph.replace(notes=(*notes, *graph.notes), trainable=trainable, layers=layers)
 
 
 def _trainable(model: Any) -> int:
@@ -129,7 +136,7 @@ def from_constructor(
         held=parameters,
         **{"name": model.name, "source": "keras", **facts},
     )
-    return imported.replace(notes=(*notes, *imported.notes), trainable=trainable), parameters
+    return _finished(imported, model, notes, trainable), parameters
 
 
 def from_tf_keras_constructor(
