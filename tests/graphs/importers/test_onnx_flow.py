@@ -122,3 +122,28 @@ def test_loops_that_are_none(tmp_path):
         from_onnx(write(tmp_path / "net.onnx", [node("Scan", ["x"], ["y"], name="l", body=body)]))
     with pytest.raises(InvalidArchitectureError, match="node 'i' is not a If as ONNX has it"):
         from_onnx(write(tmp_path / "net.onnx", [node("If", ["x"], ["y"], name="i", then_branch=body)]))
+
+
+def test_turns_and_depths_without_end(tmp_path):
+    inputs = [("i", TensorProto.INT64), ("go", TensorProto.BOOL), ("h", TensorProto.FLOAT)]
+    body = graph([node("MatMul", ["h", "r"], ["k"])], ["go", "k"], inputs, [weights("r", 8, 8)])
+    nodes = [node("Loop", ["limit", "", "x"], ["y"], body=body)]
+    with pytest.raises(InvalidArchitectureError, match=r"node 'y' \(Loop\) counts more than"):
+        from_onnx(write(tmp_path / "net.onnx", nodes, {"limit": np.int64(2**62)}, (1, 8)))
+    branch = graph([node("Relu", ["x"], ["b"])], ["b"])
+    for _ in range(17):
+        branch = graph([node("If", ["c"], ["b"], then_branch=branch, else_branch=graph([], ["x"]))], ["b"])
+    nodes = [node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)]
+    with pytest.raises(InvalidArchitectureError, match="nested more than 16 deep"):
+        from_onnx(write(tmp_path / "net.onnx", nodes, {"c": np.array(True)}))
+
+
+def test_what_nobody_reads_is_not_assumed(tmp_path):
+    """The mask of an old dropout has no shape that ONNX infers; an unread first output stands for its operator."""
+    nodes = [
+        node("LSTM", ["x", "w", "r"], ["", "h"], hidden_size=5),
+        node("Dropout", ["h"], ["y", "mask"]),
+    ]
+    path = write(tmp_path / "net.onnx", nodes, {"w": noise(1, 20, 4), "r": noise(1, 20, 5)}, (7, 1, 4))
+    read = from_onnx(path)
+    assert (read.operator_names, read.notes) == (["input", "lstm", "output"], ())

@@ -18,6 +18,8 @@ from tfnas.graphs.importers.onnx_models import (
 )
 from tfnas.graphs.importers.onnx_shapes import Tensors
 
+_MAX_DEPTH = 16
+
 
 @dataclasses.dataclass
 class Region:
@@ -64,6 +66,7 @@ class Flow:
 
     def __init__(self, tensors: Tensors, constants: Constants, path: pathlib.Path):
         self._tensors, self._constants, self._path = tensors, constants, path
+        self._depth = 0
         self.notes: list[str] = []
 
     def region(self, graph: Any, inputs: Sequence[str], rename: Callable[[str], str] = str) -> Region:
@@ -73,18 +76,26 @@ class Flow:
           graph: graph of which the types of the inputs are known.
           inputs: names of the inputs that stand for data, after they are renamed.
           rename: function from a name in the graph to that in the model.
+
+        Raises:
+          InvalidArchitectureError: a graph that is not as ONNX has it, or branches and loops that are nested more than
+            16 deep.
         """
         region = Region([], list(inputs), [rename(value.name) for value in graph.output])
+        self._depth += 1
         self._walk(graph, rename, region)
+        self._depth -= 1
         return region
 
     def _walk(self, graph: Any, rename: Callable[[str], str], region: Region) -> None:
+        if self._depth > _MAX_DEPTH:
+            raise InvalidArchitectureError(f"{self._path}: branches and loops are nested more than {_MAX_DEPTH} deep")
         names = self._constants.add_graph(graph, rename)
         region.constants.extend(names)
         for name in names:
             self._tensors.add_constant(name)
         nodes = [_renamed(node, rename) for node in graph.node]
-        nodes = ordered_nodes(nodes, self._tensors.types, self._path)
+        nodes = ordered_nodes(nodes, self._tensors, self._path)
         for node in needed_nodes(nodes, [rename(value.name) for value in graph.output]):
             kind = node.op_type if node.domain in ("", "ai.onnx") else ""
             if kind == "Constant":
@@ -128,7 +139,9 @@ class Flow:
         if len(graph.output) != len(node.output):
             raise self._malformed(node)
         rename = _prefixed(graph, node)
+        self._depth += 1
         self._walk(graph, rename, region)
+        self._depth -= 1
         for value, target in zip(graph.output, node.output, strict=True):
             if target:
                 identity = onnx.helper.make_node("Identity", [rename(value.name)], [target])

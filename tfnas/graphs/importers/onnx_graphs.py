@@ -91,8 +91,7 @@ def from_onnx(
         tensors.set_input(value)
     flow = Flow(tensors, constants, path)
     region = flow.region(graph, inputs.names)
-    types = {name: (tensors.shape(name), tensors.floating(name)) for name in tensors.types}
-    raw = _Reader(region, constants, types, path).read()
+    raw = _Reader(region, constants, tensors.summary(), path).read()
     if inputs.complete and tensors.uncertain:
         raw.hint = f"{tensors.uncertain} decides shapes while it runs"
     raw.notes = (*inputs.notes, *flow.notes, *tensors.notes, *raw.notes)

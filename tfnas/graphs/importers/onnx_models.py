@@ -1,6 +1,7 @@
 """ONNX models made ready for the importer: constants, functions, the order of nodes."""
 
 import contextlib
+import copy
 import functools
 import math
 import pathlib
@@ -23,6 +24,8 @@ _NUMBERS = {"f": np.float32, "i": np.int64}
 MAX_NODES = 1_000_000
 MAX_NUMBERS = 2**40
 """Tensors of more numbers than this are refused."""
+MAX_RANK = 64
+"""Tensors of more axes than this are refused."""
 _MAX_DEPTH = 64
 
 
@@ -54,13 +57,13 @@ class Constants:
         """Adds a constant. A file that the constant names for its numbers is not opened.
 
         Raises:
-          CorruptArtefactError: a negative extent, more than 2^40 numbers, or numbers that are not there.
+          CorruptArtefactError: a negative extent, more than 2^40 numbers or 64 axes, or numbers that are not there.
         """
         import onnx
 
         dims = tuple(tensor.dims)
         size = math.prod(dims)
-        if min(dims, default=0) < 0 or size > MAX_NUMBERS:
+        if min(dims, default=0) < 0 or size > MAX_NUMBERS or len(dims) > MAX_RANK:
             raise CorruptArtefactError(f"{self._path}: the constant {name!r} cannot have the shape {list(dims)}")
         self.sizes[name], self.types[name] = size, (tensor.data_type, dims)
         external = tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data
@@ -238,10 +241,13 @@ def ordered_nodes(nodes: Sequence[Any], known: Container[str], path: pathlib.Pat
 
 
 def needed_nodes(nodes: Sequence[Any], outputs: Sequence[str]) -> list[Any]:
-    """Those of some nodes in order that the outputs need."""
+    """Those of some nodes in order that the outputs need; of the results of a node, only the first and those needed."""
     names, needed = set(outputs), []
     for node in reversed(nodes):
         if not names.isdisjoint(node.output):
+            if len(node.output) > 1 and not names.issuperset(node.output[1:]):
+                node = copy.deepcopy(node)
+                node.output[1:] = [name if name in names else "" for name in node.output[1:]]
             names.update(reads(node))
             needed.append(node)
     return needed[::-1]

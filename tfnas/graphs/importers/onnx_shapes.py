@@ -11,6 +11,7 @@ import numpy as np
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.importers.onnx_models import (
     MAX_NUMBERS,
+    MAX_RANK,
     Constants,
     attributes_of,
     floating_types,
@@ -42,7 +43,6 @@ class Tensors:
         operand.
 
     Attributes:
-      types: types by the tensor's name.
       values: numbers of the tensors that can be computed, by the tensor's name.
       uncertain: the first operator whose shape cannot be inferred, "" for none.
     """
@@ -58,7 +58,9 @@ class Tensors:
         self._protos: dict[str, Any] = {}
         self._assumed: dict[str, list[str]] = {}
         self._room = _MAX_VALUES
-        self.types: dict[str, Any] = {}
+        self._shared: dict[bytes, tuple[Any, Shape | None]] = {}
+        self._types: dict[str, Any] = {}
+        self._shapes: dict[str, Shape | None] = {}
         self.values: dict[str, np.ndarray] = {}
         self.uncertain = ""
 
@@ -75,20 +77,35 @@ class Tensors:
         self._declared |= {value.name: value.type for value in values}
         self._named |= named
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a tensor is made before the operator that is visited next."""
+        return name in self._types
+
     def shape(self, name: str) -> Shape | None:
         """The shape of a tensor, or of the tensors of a sequence; None for an unknown rank."""
-        return _shape(tensor_type(self.types.get(name)))
+        return self._shapes.get(name)
+
+    def summary(self) -> dict[str, tuple[Shape | None, bool]]:
+        """The shapes of all tensors by name, and whether they hold floating-point numbers."""
+        return {name: (shape, self.floating(name)) for name, shape in self._shapes.items()}
 
     def floating(self, name: str) -> bool:
         """Whether a tensor holds floating-point numbers; tensors of unknown type do."""
-        kind = tensor_type(self.types.get(name))
+        kind = tensor_type(self._types.get(name))
         return kind is None or not kind.elem_type or kind.elem_type in floating_types()
+
+    def _set(self, name: str, kind: Any) -> None:
+        # Tensors of one type share an object, as large models have few types.
+        key = kind.SerializeToString()
+        if key not in self._shared:
+            self._shared[key] = (kind, _shape(tensor_type(kind)))
+        self._types[name], self._shapes[name] = self._shared[key]
 
     def add_constant(self, name: str) -> None:
         """The type of a constant, and its numbers, if they are few."""
         import onnx
 
-        self.types[name] = onnx.helper.make_tensor_type_proto(*self._constants.types[name])
+        self._set(name, onnx.helper.make_tensor_type_proto(*self._constants.types[name]))
         if name in self._constants.values:
             self.values[name] = self._constants.values[name]
 
@@ -96,45 +113,56 @@ class Tensors:
         """The type of an input whose open extents are filled in; an unknown rank is 0 if shapes are assumed.
 
         Raises:
-          InvalidArchitectureError: more than 2^40 numbers.
+          InvalidArchitectureError: more than 2^40 numbers or 64 axes.
         """
+        import onnx
+
         known = _shape(tensor_type(value.type))
-        if math.prod(extent or 1 for extent in known or ()) > MAX_NUMBERS:
-            raise InvalidArchitectureError(f"{self._path}: input {value.name!r} has more than 2^40 numbers")
-        self.types[value.name] = _with_shape(value.type, None, () if known is None and self._assume else known)
+        self._check(known or (), f"input {value.name!r} has")
+        self._set(value.name, _with_shape(value.type, None, () if known is None and self._assume else known))
+        kind = tensor_type(value.type)
+        if known and 0 in known and None not in known and kind.elem_type == onnx.TensorProto.INT64:
+            self.values[value.name] = np.zeros(known, np.int64)  # axes that no one lists are known to be none
 
     def copy_type(self, name: str, source: str, declared: Any, shape: Shape | None) -> None:
         """Gives a tensor the type of another tensor, or where that is not known a declared type, with some shape."""
-        kind = self.types.get(source) or _empty_type()
+        kind = self._types.get(source) or _empty_type()
         if shape is None:
             shape = _shape(tensor_type(declared), self._named)
         if self._assume:
             shape = tuple(1 if extent is None else extent for extent in shape or ())
-        self.types[name] = _with_shape(kind, declared, shape)
+        self._set(name, _with_shape(kind, declared, shape))
 
     def visit(self, node: Any) -> None:
         """Infers the types of the outputs of an operator whose operands are known, and computes small values.
 
         Raises:
-          InvalidArchitectureError: an output of more than 2^40 numbers, or a node that does not fit its operands where
-            no shape is assumed.
+          InvalidArchitectureError: an output of more than 2^40 numbers or 64 axes, or a node that does not fit its
+            operands where no shape is assumed.
         """
         inferred, fault = self._infer(node)
-        if fault and not self._assume:
-            raise InvalidArchitectureError(f"{self._path}: node {node_name(node)!r} ({node.op_type}): {fault}")
         outputs = [name for name in node.output if name]
         for name in outputs:
-            self.types[name] = inferred.get(name) or _empty_type()
+            self._set(name, inferred.get(name) or _empty_type())
+            if min(filter(None, self._shapes[name] or ()), default=0) < 0:
+                self._set(name, _empty_type())
+                fault = "its window is larger than its input"
+        if fault and not self._assume:
+            raise InvalidArchitectureError(f"{self._path}: node {node_name(node)!r} ({node.op_type}): {fault}")
         self._compute(node)
         for name in outputs:
-            if fault or not _is_complete(self.types[name]):
+            shape = self._shapes[name]
+            if fault or shape is None or None in shape:
                 self._complete(node, name, fault)
-            shape = self.shape(name) or ()
-            if math.prod(extent or 0 for extent in shape) > MAX_NUMBERS:
-                raise InvalidArchitectureError(
-                    f"{self._path}: node {node_name(node)!r} ({node.op_type}) makes more than 2^40 numbers, "
-                    f"a tensor of the shape {list(shape)}"
-                )
+                shape = self._shapes[name] or ()
+            self._check(shape, f"node {node_name(node)!r} ({node.op_type}) makes")
+
+    def _check(self, shape: Shape, words: str) -> None:
+        if len(shape) > MAX_RANK or math.prod(extent or 1 for extent in shape) > MAX_NUMBERS:
+            shown = f"{str(list(shape[:8]))[:-1]}, ...]" if len(shape) > 8 else list(shape)
+            raise InvalidArchitectureError(
+                f"{self._path}: {words} more than 2^40 numbers or {MAX_RANK} axes, a tensor of the shape {shown}"
+            )
 
     def _infer(self, node: Any) -> tuple[dict[str, Any], str]:
         """The types of an operator's outputs as ONNX infers them, and why it cannot."""
@@ -145,21 +173,14 @@ class Tensors:
         schema = _schema(kind, domain, self._opsets.get(domain, onnx.defs.onnx_opset_version()))
         if schema is None:
             return {}, ""
-        types = {name: self.types.get(name) or _empty_type() for name in node.input if name}
+        types = {name: self._types.get(name) or _empty_type() for name in node.input if name}
         data = {name: self._proto(name) for name in types if self._decides(kind, name)}
         if kind != node.op_type or kind in _RECURRENT:
             node = self._plain(node, kind)
         try:
-            inferred = onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, self._imports)
+            return onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, self._imports), ""
         except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
             return {}, str(error).splitlines()[0].removeprefix("[ShapeInferenceError] ")
-        if any(
-            extent is not None and extent < 0
-            for kind in inferred.values()
-            for extent in _shape(tensor_type(kind)) or ()
-        ):
-            return {}, "its window is larger than its input"
-        return inferred, ""
 
     def _plain(self, node: Any, kind: str) -> Any:
         """A copy of a node, by the name that ONNX has for it, and with the size of a recurrent layer written out."""
@@ -196,7 +217,7 @@ class Tensors:
         elif any(name and name not in self.values for name in node.input):
             return
         else:
-            numbers = [_numbers(self.types[name]) for name in node.output if name]
+            numbers = [_numbers(self._shapes[name]) for name in node.output if name]
             if node.op_type != "NonZero" and not all(number is not None and number <= LARGE for number in numbers):
                 return
             operands = [self.values[name] if name else None for name in node.input]
@@ -204,13 +225,13 @@ class Tensors:
         for name, value in zip(node.output, results or [], strict=False):
             self._room -= value.size
             if name and value.size <= LARGE and self._room > 0:
-                kind = tensor_type(self.types[name])
+                kind = tensor_type(self._types[name])
                 element = kind.elem_type if kind is not None else 0
                 if element:
                     value = value.astype(onnx.helper.tensor_dtype_to_np_dtype(element), copy=False)
                 else:
                     element = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
-                self.types[name] = onnx.helper.make_tensor_type_proto(element, value.shape)
+                self._set(name, onnx.helper.make_tensor_type_proto(element, value.shape))
                 self.values[name] = value
 
     def _measured(self, node: Any) -> list[np.ndarray] | None:
@@ -228,7 +249,7 @@ class Tensors:
         self.uncertain = self.uncertain or f"node {node_name(node)!r} ({node.op_type})"
         declared = self._declared.get(name)
         noted = _shape(tensor_type(declared), self._named)
-        known = _shape(tensor_type(self.types[name]))
+        known = self._shapes[name]
         if known is None or noted is None or len(noted) != len(known):
             known = noted if known is None else known
         else:
@@ -238,7 +259,7 @@ class Tensors:
             known = first if known is None else _filled(known, first, keep=node.op_type == "Reshape")
             names = self._assumed.setdefault(f"({node.op_type}): {fault or 'not known before it runs'}", [])
             names.extend([node_name(node)] if node_name(node) not in names[-1:] else [])
-        self.types[name] = _with_shape(self.types[name], declared, known)
+        self._set(name, _with_shape(self._types[name], declared, known))
 
 
 @functools.cache
@@ -266,13 +287,8 @@ def _shape(kind: Any, named: Mapping[str, int] | None = None) -> Shape | None:
     return tuple(dim.dim_value if dim.HasField("dim_value") else named.get(dim.dim_param) for dim in kind.shape.dim)
 
 
-def _is_complete(kind: Any) -> bool:
-    shape = _shape(tensor_type(kind))
-    return shape is not None and None not in shape
-
-
-def _numbers(kind: Any) -> int | None:
-    return math.prod(_shape(tensor_type(kind)) or ()) if _is_complete(kind) else None
+def _numbers(shape: Shape | None) -> int | None:
+    return None if shape is None or None in shape else math.prod(shape)
 
 
 def _filled(shape: Shape, first: Shape, *, keep: bool) -> Shape:
