@@ -182,16 +182,9 @@ def test_order_does_not_matter(tmp_path):
     assert from_onnx(write(tmp_path / "net.onnx", chain[::-1])).num_nodes == 2002
 
 
-@pytest.mark.parametrize(
-    ("nodes", "message"),
-    [
-        ([helper.make_node("Conv", ["x"], ["y"])], "is not a Conv as ONNX has it"),
-        ([helper.make_node("QuantizeLinear", ["x", "w"], ["y"])], "is quantised"),
-    ],
-)
-def test_operators_that_are_refused(tmp_path, nodes, message):
-    with pytest.raises(InvalidArchitectureError, match=message):
-        from_onnx(write(tmp_path / "net.onnx", nodes, {"w": np.float32(0.5)}))
+def test_operators_that_are_refused(tmp_path):
+    with pytest.raises(InvalidArchitectureError, match="is not a Conv as ONNX has it"):
+        from_onnx(write(tmp_path / "net.onnx", [helper.make_node("Conv", ["x"], ["y"])]))
 
 
 def test_weights_of_their_own_file_are_not_read(tmp_path):

@@ -11,7 +11,7 @@ from tfnas.graphs.operators import CONV, CONV_TRANSPOSE, MATMUL
 
 _CHANNELS_SECOND = {
     *(CONV, CONV_TRANSPOSE, "batch_norm", "group_norm", "max_pool", "avg_pool", "lrn"),
-    *("space_to_depth", "depth_to_space", "grid_sample"),
+    *("space_to_depth", "depth_to_space", "grid_sample", "unfold"),
 }
 _RECURRENT = {"lstm", "gru", "rnn"}
 
@@ -39,7 +39,8 @@ def fields(
         if filters is not None and len(filters) >= 3:
             result["kernel"] = tuple(filters[-2:]) if len(filters) > 3 else (filters[-1], 1)
         result["group_channels"] = filters[1] if filters is not None and len(filters) > 1 else None
-        result["has_bias"] = len(node.input) > 2 and bool(node.input[2])
+        bias = 3 if node.op_type == "DeformConv" else 2
+        result["has_bias"] = len(node.input) > bias and bool(node.input[bias])
     elif operator == MATMUL:
         result["has_bias"] = node.op_type == "Gemm" and len(node.input) > 2 and bool(node.input[2])
     elif operator in ("max_pool", "avg_pool") and "kernel_shape" in attributes:

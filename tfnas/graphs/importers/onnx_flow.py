@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfnas.errors import InvalidArchitectureError
+from tfnas.graphs.importers.onnx_expansion import Expander, Expansion
 from tfnas.graphs.importers.onnx_models import (
+    MAX_NODES,
     Constants,
     attributes_of,
     captured,
@@ -67,6 +69,7 @@ class Flow:
     def __init__(self, tensors: Tensors, constants: Constants, path: pathlib.Path):
         self._tensors, self._constants, self._path = tensors, constants, path
         self._depth = 0
+        self._expander = Expander(tensors, constants)
         self.notes: list[str] = []
 
     def region(self, graph: Any, inputs: Sequence[str], rename: Callable[[str], str] = str) -> Region:
@@ -97,25 +100,43 @@ class Flow:
         nodes = [_renamed(node, rename) for node in graph.node]
         nodes = ordered_nodes(nodes, self._tensors, self._path)
         for node in needed_nodes(nodes, [rename(value.name) for value in graph.output]):
-            kind = node.op_type if node.domain in ("", "ai.onnx") else ""
-            if kind == "Constant":
-                self._constants.add_node(node)
-                self._tensors.add_constant(node.output[0])
-                region.constants.append(node.output[0])
-            elif kind == "If":
-                self._branch(node, region)
-            elif kind in ("Loop", "Scan"):
-                self._loop(node, region)
-            else:
-                self._visit(node, region)
+            self._step(node, region)
 
-    def _visit(self, node: Any, region: Region) -> None:
+    def _step(self, node: Any, region: Region, opset: int | None = None) -> None:
+        """Adds an operator or what stands for it; `opset` is its version where the model has another."""
+        kind = node.op_type if node.domain in ("", "ai.onnx") else ""
+        if kind == "Constant":
+            self._constants.add_node(node)
+            self._tensors.add_constant(node.output[0])
+            region.constants.append(node.output[0])
+        elif kind == "If":
+            self._branch(node, region)
+        elif kind in ("Loop", "Scan"):
+            self._loop(node, region)
+        else:
+            expansion = self._expander.expand(node) if any(node.output) else None
+            if expansion is None:
+                self._visit(node, region, opset)
+            else:
+                self._expand(node, expansion, region)
+
+    def _expand(self, node: Any, expansion: Expansion, region: Region) -> None:
+        names = {name for piece in expansion.nodes for name in piece.output} - set(node.output)
+        prefix = next(filter(None, node.output))
+        region.constants.extend(expansion.constants)
+        for piece in expansion.nodes:
+            piece = _renamed(piece, lambda name: f"{prefix}/{name}" if name in names else name)
+            self._step(piece, region, expansion.opset)
+
+    def _visit(self, node: Any, region: Region, opset: int | None = None) -> None:
         if not node.output[0]:  # the first output stands for the operator, even if nothing reads it
             node = _renamed(node, lambda name: name)
             node.output[0] = f"{node_name(node)}/unread"
         self._constants.mark(node)
-        self._tensors.visit(node)
+        self._tensors.visit(node, opset)
         region.nodes.append(node)
+        if len(region.nodes) > MAX_NODES:
+            raise InvalidArchitectureError(f"{self._path}: more than {MAX_NODES} operators once they are written out")
 
     def _branch(self, node: Any, region: Region) -> None:
         import onnx

@@ -18,12 +18,8 @@ from tfnas.graphs.importers.onnx_models import Constants, check_functions, initi
 from tfnas.graphs.importers.onnx_shapes import Tensors
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
 from tfnas.graphs.importers.simplify import simplify
-from tfnas.graphs.operators import DROP, MATMUL, ONNX, RELU6, SHAPE, UNKNOWN
+from tfnas.graphs.operators import DROP, MATMUL, ONNX, SHAPE, UNKNOWN
 
-_QUANTISED = {
-    *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul"),
-    *("ConvInteger", "MatMulInteger", "QLinearAdd", "QLinearMul"),
-}
 _FIRST_INPUT_ONLY = {"Resize", "Upsample", "Clip", "Pad", "CastLike", "Expand", "Reshape", "Tile", "TopK", "CumSum"}
 """Operators whose inputs other than the first are settings, no weights."""
 _RECURRENCES = {"LSTM", "GRU", "RNN"}
@@ -163,20 +159,11 @@ class _Reader:
             read = [tensor for index, tensor in enumerate(read) if not 4 <= index < 7 or not self._is_constant(tensor)]
         inputs = [self.tensors[tensor] for tensor in read if tensor]
         outputs = [(tensor, *self.types.get(tensor, (None, True))) for tensor in node.output]
-        if kind in _QUANTISED:
-            raise InvalidArchitectureError(
-                f"{self.path}: node {name!r} is quantised ({kind}); give the model as it was before quantisation"
-            )
         loop = self.region.loops.get(next(filter(None, node.output)))
         if loop is not None:
             self._loop(node, loop, inputs, outputs)
-        elif kind == "HardSwish":
-            gate = f"{name}/gate"
-            self._add(gate, kind, RELU6, inputs, [(gate, *outputs[0][1:])])
-            self._add(name, kind, "mul", [*inputs, self.tensors[gate]], outputs)
         else:
-            known = node.domain in ("", "ai.onnx") or kind == "Gelu"
-            operator = ONNX.get(kind, UNKNOWN) if known else UNKNOWN
+            operator = ONNX.get(kind, UNKNOWN) if node.domain in ("", "ai.onnx") else UNKNOWN
             shapes = [self.types.get(tensor, (None, True))[0] for tensor in node.input]
             fields = operator_fields(node, operator, shapes, outputs[0][1], self.constants.values)
             self._add(name, kind, operator, inputs, outputs, **fields)

@@ -16,7 +16,7 @@ from tfnas.graphs.importers.raw import topological
 
 _WEIGHTED = {
     *("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization", "RMSNormalization"),
-    *("InstanceNormalization", "GroupNormalization", "PRelu", "LSTM", "GRU", "RNN"),
+    *("InstanceNormalization", "GroupNormalization", "PRelu", "LSTM", "GRU", "RNN", "DeformConv"),
 }
 """Operators whose operands other than data are weights, whatever the numbers."""
 _NUMBERS = {"f": np.float32, "i": np.int64}
@@ -39,11 +39,15 @@ class Constants:
       sizes: numbers that each constant holds, by name.
       types: code of the type of numbers and shape of each constant, by name.
       values: numbers of small constants, by name.
+      quantised: names of the constants whose integers are quantised weights.
+      settings: names of the constants that are no weights.
     """
 
     def __init__(self, path: pathlib.Path):
         self._path = path
         self._always: set[str] = set()
+        self.quantised: set[str] = set()
+        self.settings: set[str] = set()
         self.sizes: dict[str, int] = {}
         self.types: dict[str, tuple[int, tuple[int, ...]]] = {}
         self.values: dict[str, np.ndarray] = {}
@@ -73,6 +77,12 @@ class Constants:
             self.values[name] = onnx.numpy_helper.to_array(tensor)
         except (ValueError, TypeError, KeyError) as error:
             raise CorruptArtefactError(f"{self._path}: the constant {name!r} is damaged ({error})") from error
+
+    def declare(self, name: str, shape: tuple[int, ...]) -> None:
+        """Adds a constant of floats of which only the shape is known."""
+        import onnx
+
+        self.add(name, onnx.TensorProto(data_type=onnx.TensorProto.FLOAT, dims=shape, data_location="EXTERNAL"))
 
     def add_sparse(self, name: str, tensor: Any) -> None:
         """Adds a sparse constant, which holds only the numbers that are not 0."""
@@ -116,8 +126,9 @@ class Constants:
 
     def weights(self, name: str) -> int:
         """Floating-point numbers of a constant; a single number counts if an operator with weights reads it."""
-        held = self.floating(name) and (self.sizes[name] > 1 or name in self._always)
-        return self.sizes[name] if held else 0
+        if name in self.settings or not (self.floating(name) or name in self.quantised):
+            return 0
+        return self.sizes[name] if self.sizes[name] > 1 or name in self._always else 0
 
     def uniform(self, name: str) -> bool:
         """Whether a constant is the same number more than once."""

@@ -1,5 +1,6 @@
 """The shapes and small values of the tensors of an ONNX model, one operator after the other."""
 
+import contextlib
 import functools
 import math
 import pathlib
@@ -26,8 +27,6 @@ _MAX_VALUES = 2**24
 
 _SHAPE_FROM_FLOATS = {"Resize", "Upsample", "Range"}
 _RECURRENT = {"LSTM", "GRU", "RNN"}
-_LIKE = {"FusedConv": "Conv", "FusedGemm": "Gemm", "FusedMatMul": "MatMul"}
-"""Operators of onnxruntime whose shapes are those of an ONNX operator."""
 
 
 class Tensors:
@@ -85,6 +84,12 @@ class Tensors:
         """The shape of a tensor, or of the tensors of a sequence; None for an unknown rank."""
         return self._shapes.get(name)
 
+    def value_info(self, name: str) -> Any:
+        """The type of a tensor as a graph has it for an input."""
+        import onnx
+
+        return onnx.helper.make_value_info(name, self._types[name])
+
     def summary(self) -> dict[str, tuple[Shape | None, bool]]:
         """The shapes of all tensors by name, and whether they hold floating-point numbers."""
         return {name: (shape, self.floating(name)) for name, shape in self._shapes.items()}
@@ -133,14 +138,25 @@ class Tensors:
             shape = tuple(1 if extent is None else extent for extent in shape or ())
         self._set(name, _with_shape(kind, declared, shape))
 
-    def visit(self, node: Any) -> None:
+    @property
+    def opset(self) -> int:
+        """Version of the operators of ONNX that the model uses."""
+        import onnx
+
+        return self._opsets.get("", onnx.defs.onnx_opset_version())
+
+    def visit(self, node: Any, opset: int | None = None) -> None:
         """Infers the types of the outputs of an operator whose operands are known, and computes small values.
+
+        Args:
+          node: operator.
+          opset: version of an operator of ONNX, that of the model by default.
 
         Raises:
           InvalidArchitectureError: an output of more than 2^40 numbers or 64 axes, or a node that does not fit its
             operands where no shape is assumed.
         """
-        inferred, fault = self._infer(node)
+        inferred, fault = self._infer(node, opset)
         outputs = [name for name in node.output if name]
         for name in outputs:
             self._set(name, inferred.get(name) or _empty_type())
@@ -164,35 +180,36 @@ class Tensors:
                 f"{self._path}: {words} more than 2^40 numbers or {MAX_RANK} axes, a tensor of the shape {shown}"
             )
 
-    def _infer(self, node: Any) -> tuple[dict[str, Any], str]:
+    def _infer(self, node: Any, opset: int | None) -> tuple[dict[str, Any], str]:
         """The types of an operator's outputs as ONNX infers them, and why it cannot."""
         import onnx
 
-        kind, domain = node.op_type, "" if node.domain == "ai.onnx" or node.op_type in _LIKE else node.domain
-        kind = _LIKE.get(kind, kind)
-        schema = _schema(kind, domain, self._opsets.get(domain, onnx.defs.onnx_opset_version()))
+        kind, domain = node.op_type, "" if node.domain == "ai.onnx" else node.domain
+        version = opset if opset is not None and not domain else self._opsets.get(domain, self.opset)
+        schema = schema_of(kind, domain, version)
         if schema is None:
             return {}, ""
         types = {name: self._types.get(name) or _empty_type() for name in node.input if name}
         data = {name: self._proto(name) for name in types if self._decides(kind, name)}
-        if kind != node.op_type or kind in _RECURRENT:
-            node = self._plain(node, kind)
+        imports = self._imports if opset is None else [onnx.helper.make_opsetid("", opset)]
+        if kind in _RECURRENT:
+            node = self._with_hidden_size(node)
         try:
-            return onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, self._imports), ""
+            return onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, imports), ""
         except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
             return {}, str(error).splitlines()[0].removeprefix("[ShapeInferenceError] ")
 
-    def _plain(self, node: Any, kind: str) -> Any:
-        """A copy of a node, by the name that ONNX has for it, and with the size of a recurrent layer written out."""
+    def _with_hidden_size(self, node: Any) -> Any:
+        """A recurrent layer with its size written out."""
         import onnx
 
-        plain = onnx.NodeProto()
-        plain.CopyFrom(node)
-        plain.op_type, plain.domain = kind, ""
-        if kind in _RECURRENT and "hidden_size" not in attributes_of(node) and len(node.input) > 2:
-            hidden = (self.shape(node.input[2]) or (None,))[-1]
-            plain.attribute.extend([onnx.helper.make_attribute("hidden_size", hidden)] if hidden else [])
-        return plain
+        if "hidden_size" in attributes_of(node) or len(node.input) < 3:
+            return node
+        result = onnx.NodeProto()
+        result.CopyFrom(node)
+        hidden = (self.shape(node.input[2]) or (None,))[-1]
+        result.attribute.extend([onnx.helper.make_attribute("hidden_size", hidden)] if hidden else [])
+        return result
 
     def _decides(self, kind: str, name: str) -> bool:
         """Whether the numbers of an operand can decide the shape of an operator."""
@@ -263,14 +280,17 @@ class Tensors:
 
 
 @functools.cache
-def _schema(kind: str, domain: str, version: int) -> Any:
-    """The schema of an operator, None for one that ONNX does not have."""
+def schema_of(kind: str, domain: str, version: int) -> Any:
+    """The schema of an operator, None for one that ONNX does not have.
+
+    An operator that is younger than the version has its newest schema: onnxruntime writes such operators.
+    """
     import onnx
 
-    try:
-        return onnx.defs.get_schema(kind, min(version, 2**31 - 1), domain)
-    except onnx.defs.SchemaError:
-        return None
+    for choice in ((kind, min(version, 2**31 - 1), domain), (kind, domain)):
+        with contextlib.suppress(onnx.defs.SchemaError):
+            return onnx.defs.get_schema(*choice)
+    return None
 
 
 def _empty_type() -> Any:
