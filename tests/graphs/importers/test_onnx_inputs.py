@@ -60,6 +60,8 @@ def test_shapes_that_the_file_contradicts():
         from_onnx(model, input_shapes=(1, 64, 8, 8))
     with pytest.raises(InvalidArchitectureError, match="has 4 dimensions, not 2"):
         from_onnx(model, input_shapes=(1, 3))
+    with pytest.raises(InvalidArchitectureError, match="cannot have the extent -8"):
+        from_onnx(model, input_shapes=(1, 3, -8, 8))
 
 
 def test_a_single_shape_belongs_to_the_only_open_input():
@@ -67,3 +69,26 @@ def test_a_single_shape_belongs_to_the_only_open_input():
     assert from_onnx(model, input_shapes=(1, 3, 5, 7)).shapes[0, [0, 2, 4]].tolist() == [5, 7, 3]
     with pytest.raises(InvalidArchitectureError, match="2 inputs"):
         from_onnx(network(x=("n", "h"), y=("n", "h")), input_shapes=(1, 5))
+
+
+def test_an_extent_of_zero():
+    """It is open for a batch, which some exporters write so, and a tensor without numbers elsewhere."""
+    assert from_onnx(network(x=(0, 4))).shapes[0, 4] == 4
+    nodes = [helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=0)]
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4)),
+        helper.make_tensor_value_info("axes", TensorProto.INT64, (0,)),
+    ]
+    graph = helper.make_graph(nodes, "g", inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    read = from_onnx(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+    assert (read.counts()["sum"], read.notes) == (1, ())
+
+
+def test_names_that_are_sums():
+    """The mask of a decoder covers what was said before and one token more."""
+    model = network(mask_ids=("batch", "past + seq"), ids=("batch", "seq"), past=("batch", 4, "past", 8))
+    graph = from_onnx(model, dims={"seq": 2, "past": 30})
+    assert graph.shapes[:3, 4].tolist() == [32, 2, 4]
+    graph = from_onnx(model, input_shapes={"past": (1, 4, 7, 8)})
+    assert graph.shapes[:3, 4].tolist() == [135, 128, 4]
+    assert graph.notes == ("open shapes of inputs were assumed: ids [1, 128]",)

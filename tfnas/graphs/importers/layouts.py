@@ -148,8 +148,8 @@ def _conventional(shape: Shape, batch: int = 0, channel: int = -1) -> Layout:
 
 def _with_channels(layout: Layout, channel: int) -> Layout:
     """A layout whose channels stand on one axis alone."""
-    if not layout:
-        return layout
+    if not -len(layout) <= channel < len(layout):
+        return layout  # a scalar, or the statistics beside a norm's result
     axes = [tuple((extent, BATCH if role == BATCH else POSITION) for extent, role in axis) for axis in layout]
     axes[channel] = ((_product([extent for extent, _ in axes[channel]]), CHANNEL),)
     return tuple(axes)
