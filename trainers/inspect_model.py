@@ -58,8 +58,6 @@ def _show(model, options) -> None:
     from tfnas.graphs.summary import operator_table, totals_text, write_operators
 
     graph = importers.import_model(model, **options)
-    drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
-    draw_computation_graph(graph, drawing)
     print(f"{operator_table(graph)}\n\n{totals_text(graph)}\n")
     if _TABLE.value:
         write_operators(graph, _TABLE.value)
@@ -67,7 +65,15 @@ def _show(model, options) -> None:
     if _PAGE.value:
         write_page(graph, _PAGE.value)
         print(f"page in {_PAGE.value}")
-    print(f"drawn in {drawing}")
+    drawing = pathlib.Path(_DRAWING.value or f"{graph.name}_graph.png")
+    try:
+        draw_computation_graph(graph, drawing)
+    except ConfigurationError as error:
+        if _DRAWING.value:
+            raise
+        print(f"not drawn: {error}")
+    else:
+        print(f"drawn in {drawing}")
 
 
 def _compare(models, options) -> None:

@@ -1,5 +1,6 @@
 """Drawings of computation graphs."""
 
+import itertools
 import pathlib
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 
 from tests.graphs.test_computation_graph import graph, graphs
 from tests.reports import geometry
+from tfnas.errors import ConfigurationError
 from tfnas.graphs import drawing
 from tfnas.graphs.drawing import Boxes, draw_computation_graph
 from tfnas.networks import symbolic
@@ -76,3 +78,11 @@ def test_large_blocks_are_counted(tmp_path):
     assert "101 operators" in text
     draw_computation_graph(graph((), [], parameters=np.zeros(0)), tmp_path / "empty.png", title="nothing")
     assert "<!-- nothing -->" in (tmp_path / "empty.svg").read_text()
+
+
+def test_a_picture_that_nobody_could_read(tmp_path):
+    names = ["input", *(f"operator {number}" for number in range(drawing.MOST_BOXES)), "output"]
+    chain = graph(names, list(itertools.pairwise(range(len(names)))))
+    with pytest.raises(ConfigurationError, match=r"can't be read, expected at most 2,000; a page \(--page\)"):
+        draw_computation_graph(chain, tmp_path / "long.png")
+    assert not any(tmp_path.iterdir())

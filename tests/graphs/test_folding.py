@@ -48,6 +48,31 @@ def test_chains(names, expected):
     assert [(len(group.blocks), group.repeats) for group in folding.fold(chain)] == expected
 
 
+def plain(names):
+    """Periods and repetitions as a search without hashes has them."""
+    folded, start = [], 0
+    while start < len(names):
+        best = (1, 1)
+        for period in range(1, (len(names) - start) // 2 + 1):
+            repeats = 1
+            while names[start + repeats * period :][:period] == names[start:][:period]:
+                repeats += 1
+            if repeats > 1 and period * repeats > best[0] * best[1]:
+                best = (period, repeats)
+        folded.append(best)
+        start += best[0] * best[1]
+    return folded
+
+
+def test_random_chains():
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        body, tail = (rng.choice(["conv", "relu", "tanh"], size).tolist() for size in rng.integers(1, 9, 2))
+        names = ["input", *body * rng.integers(1, 5), *tail * rng.integers(1, 4), "output"]
+        chain = graph(names, list(itertools.pairwise(range(len(names)))))
+        assert [(len(group.blocks), group.repeats) for group in folding.fold(chain)] == plain(names)
+
+
 def test_two_inputs_are_one_block():
     assert folding.blocks(graph(("input", "input", "add"), [(0, 2), (1, 2)])) == [(0, 1, 2)]
     assert folding.fold(graph((), [], parameters=np.zeros(0))) == []

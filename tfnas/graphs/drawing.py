@@ -11,6 +11,7 @@ import matplotlib.patches
 import matplotlib.pyplot as plt
 import numpy as np
 
+from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.folding import Group, depths, fold
 from tfnas.reports import diagrams, palette
@@ -19,6 +20,8 @@ from tfnas.reports.columns import in_columns
 from tfnas.reports.figures import save_figure
 
 _LARGE_BLOCK = 60
+MOST_BOXES = 2000
+"""Largest number of boxes of a picture."""
 _TALLNESS = 3.6
 FONT_SIZE, _LINE_HEIGHT = 6.5, 0.105
 _PADDING, _PORT, _FRAME = 0.18, 0.07, 0.08
@@ -36,8 +39,16 @@ def draw_computation_graph(graph: ComputationGraph, path: pathlib.Path, *, title
       graph: graph to draw.
       path: file of the picture; the suffix is replaced.
       title: text above the picture; None for the graph's name and size.
+
+    Raises:
+      ConfigurationError: more than `MOST_BOXES` boxes.
     """
     boxes = Boxes(graph)
+    if len(boxes.texts) > MOST_BOXES:
+        raise ConfigurationError(
+            f"{graph.name}: a picture of {len(boxes.texts):,} boxes can't be read, expected at most {MOST_BOXES:,}; "
+            "a page (--page) shows larger networks"
+        )
     layout = boxes.layout
     figure, axes = diagrams.canvas(*layout.extent)
     for items, repeats in boxes.frames:

@@ -4,9 +4,13 @@ import dataclasses
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
 
+import numpy as np
+
 from tfnas.graphs.computation_graph import ComputationGraph
 
 _PRIME = 2**61 - 1
+_BASE = 0x9E3779B97F4A7C15
+_LONGEST_PERIOD = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +55,23 @@ def blocks(graph: ComputationGraph) -> list[tuple[int, ...]]:
 def fold(graph: ComputationGraph) -> list[Group]:
     """The network as a sequence of groups of blocks; repetitions in a row make up a single group.
 
-    Blocks count as equal if operators, kernels, sizes of outputs and the flow between them are.
+    Blocks count as equal if operators, kernels, sizes of outputs and the flow between them are. A period has at most
+    1,000 blocks.
     """
     sequence = blocks(graph)
-    signatures = _signatures(graph, sequence)
+    kinds: dict[Hashable, int] = {}
+    signatures = [kinds.setdefault(signature, len(kinds)) for signature in _signatures(graph, sequence)]
+    numbers, prefixes, powers = _hashed(signatures)
     groups, start = [], 0
     while start < len(sequence):
-        period, repeats = _best_repetition(signatures, start)
+        most = min((len(sequence) - start) // 2, _LONGEST_PERIOD)
+        periods = 1 + np.flatnonzero(numbers[start + 1 : start + most + 1] == numbers[start])
+        # Hashes of as many blocks as a period has, from the start on and from behind the period on.
+        ends = start + periods
+        first = prefixes[ends] - prefixes[start] * powers[periods]
+        second = prefixes[ends + periods] - prefixes[ends] * powers[periods]
+        periods = periods[first == second]
+        period, repeats = _best_repetition(signatures, start, periods.tolist())
         groups.append(Group(tuple(sequence[start : start + period]), repeats))
         start += period * repeats
     return groups
@@ -78,12 +92,20 @@ def _signatures(graph: ComputationGraph, sequence: list[tuple[int, ...]]) -> lis
     ]
 
 
-def _best_repetition(signatures: list[Hashable], start: int) -> tuple[int, int]:
-    """The shortest period, and its number of repetitions, that cover most blocks from `start` on."""
+def _hashed(signatures: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers `[n]`, hashes `[n + 1]` of what stands before each of them, and powers `[n + 1]`, modulo 2^64."""
+    numbers = np.array(signatures, np.uint64)
+    prefixes, powers = [0], [1]
+    for number in signatures:
+        prefixes.append((prefixes[-1] * _BASE + number + 1) % 2**64)
+        powers.append(powers[-1] * _BASE % 2**64)
+    return numbers, np.array(prefixes, np.uint64), np.array(powers, np.uint64)
+
+
+def _best_repetition(signatures: Sequence[int], start: int, periods: Sequence[int]) -> tuple[int, int]:
+    """The shortest of some periods, and its number of repetitions, that cover most blocks from `start` on."""
     best = (1, 1)
-    for period in range(1, (len(signatures) - start) // 2 + 1):
-        if signatures[start + period] != signatures[start]:
-            continue
+    for period in periods:
         pattern, repeats = signatures[start : start + period], 1
         while signatures[start + repeats * period : start + (repeats + 1) * period] == pattern:
             repeats += 1
