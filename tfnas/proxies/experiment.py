@@ -9,7 +9,7 @@ from tfnas import artefacts
 from tfnas.benchmarks.trained.images import Labelled
 from tfnas.corpora import cell_sources
 from tfnas.errors import ConfigurationError, TfnasError
-from tfnas.graphs.importers.keras_graphs import keras_file_builder
+from tfnas.graphs.importers.keras_files import read_keras_file
 from tfnas.networks.initialization import draw_weights
 from tfnas.proxies.scores import ProxyProgram, check_proxies
 from tfnas.proxies.spaces import scorer
@@ -106,7 +106,7 @@ def run(settings: Settings, batch: Labelled, output_dir: pathlib.Path) -> str:
 
 def _model_scores(settings: Settings, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Scores of the model of a file, with fresh weights."""
-    model = keras_file_builder(settings.model)[0]()
+    model = read_keras_file(settings.model).build()
     if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ConfigurationError(f"{settings.model}: expected a built model with one input and one output")
     expected = tuple(model.inputs[0].shape[1:])

@@ -13,7 +13,8 @@ import tf_keras
 from tests.graphs.isomorphism import equivalent, to_networkx
 from tfnas.corpora.sources import Converter, list_jobs
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError
-from tfnas.graphs.importers.keras_graphs import from_constructor, from_keras, from_keras_file, from_tf_keras_constructor
+from tfnas.graphs.importers.keras_files import from_keras_file
+from tfnas.graphs.importers.keras_graphs import from_constructor, from_keras, from_tf_keras_constructor
 
 LIBRARIES = {"keras": keras, "tf_keras": tf_keras}
 

@@ -84,7 +84,7 @@ class Format:
 
 
 def _keras_file(path: pathlib.Path, shapes: InputShapes, **facts: Any) -> ComputationGraph:
-    from tfnas.graphs.importers.keras_graphs import from_keras_file
+    from tfnas.graphs.importers.keras_files import from_keras_file
 
     return from_keras_file(path, input_shapes=shapes, **facts)
 
@@ -133,6 +133,8 @@ FORMATS: dict[str, Format] = {
         classes=(("keras", "Model"), ("tf_keras", "Model")),
         convert=_keras_model,
     ),
+    ".h5": Format("an .h5 file", _keras_file),
+    ".hdf5": Format("an .hdf5 file", _keras_file),
     ".onnx": Format(
         "an .onnx file",
         _onnx,

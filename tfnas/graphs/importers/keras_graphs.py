@@ -1,18 +1,13 @@
 """Keras models, of Keras 3 and of tf_keras, as computation graphs."""
 
-import importlib
-import json
 import math
-import pathlib
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.ops import resource_variable_ops
 
-from tfnas import artefacts
-from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, TfnasError
+from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes, closed_shapes
 from tfnas.graphs.importers.keras_names import layer_names
@@ -21,7 +16,6 @@ from tfnas.graphs.importers.tensorflow_graphs import from_concrete_function, fro
 
 KERAS_LIBRARIES = ("keras", "tf_keras")
 _SMALL = 4096
-_MAX_CONFIG_BYTES = 256 * 2**20
 
 
 def from_keras(
@@ -165,96 +159,3 @@ def from_tf_keras_constructor(
     specs, notes = _specs(model, input_shapes, default_input_shape) if inputs is None else (inputs, ())
     graph = from_keras(model, inputs=specs, **facts)
     return graph.replace(notes=(*notes, *graph.notes)), model.count_params()
-
-
-def from_keras_file(path: artefacts.PathLike, *, input_shapes: InputShapes = None, **facts: object) -> ComputationGraph:
-    """The computation graph of a `.keras` file. Its weights are not read.
-
-    The layers are built from the file's configuration in safe mode by the Keras that wrote it, and only if Keras
-    defines all of them, so that no code from the file runs and no module that the file names is imported.
-
-    Args:
-      path: `.keras` file.
-      input_shapes: shapes of inputs; see `from_keras`.
-      **facts: name, family, source and label.
-
-    Raises:
-      CorruptArtefactError: not a `.keras` file, or a damaged file.
-      InvalidArchitectureError: a custom layer or a lambda, or anything that `from_keras` refuses.
-    """
-    build, second = keras_file_builder(path)
-    path = pathlib.Path(path)
-    read = from_tf_keras_constructor if second else from_constructor
-    try:
-        return read(build, input_shapes=input_shapes, **{"name": path.stem, "source": "keras", **facts})[0]
-    except TfnasError:
-        raise
-    except Exception as error:  # Keras raises many classes
-        raise InvalidArchitectureError(f"{path}: Keras can't trace it: {_first_line(error)}") from error
-
-
-def keras_file_builder(path: artefacts.PathLike) -> tuple[Callable[[], Any], bool]:
-    """A function that builds the model of a `.keras` file with fresh weights, and True for a model of Keras 2.
-
-    Raises:
-      CorruptArtefactError: not a `.keras` file, or a damaged file.
-      InvalidArchitectureError: a custom layer or a lambda; the function raises this error too.
-    """
-    path = pathlib.Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
-                raise CorruptArtefactError(f"{path}: its config.json is larger than {_MAX_CONFIG_BYTES} bytes")
-            config = json.loads(archive.read("config.json"))
-            second = str(config["module"]).startswith("tf_keras")
-            if "metadata.json" in archive.namelist():
-                second |= str(json.loads(archive.read("metadata.json")).get("keras_version")).startswith("2.")
-    except FileNotFoundError as error:
-        raise CorruptArtefactError(f"{path}: no such file") from error
-    except (
-        zipfile.BadZipFile,
-        zipfile.zlib.error,
-        KeyError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        OSError,
-        EOFError,
-    ) as error:
-        raise CorruptArtefactError(f"{path}: not a .keras file ({error})") from error
-
-    _check_modules(config, path)
-    library = importlib.import_module("tf_keras" if second else "keras")
-
-    def build() -> Any:
-        try:
-            return library.saving.deserialize_keras_object(config, safe_mode=True)
-        except Exception as error:  # Keras raises many classes
-            raise InvalidArchitectureError(
-                f"{path}: Keras can't build it in safe mode: {_first_line(error)}"
-            ) from error
-
-    return build, second
-
-
-def _check_modules(config: Any, path: pathlib.Path) -> None:
-    """Raises InvalidArchitectureError if a configuration asks for objects from elsewhere than Keras."""
-    stack = [config]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, list):
-            stack.extend(value)
-        elif isinstance(value, dict):
-            stack.extend(value.values())
-            if "class_name" in value and value.get("module") is not None:
-                root = str(value["module"]).partition(".")[0]
-                if root not in KERAS_LIBRARIES and (root, value["class_name"]) != ("builtins", "function"):
-                    raise InvalidArchitectureError(
-                        f"{path}: {value['class_name']!r} of the module {value['module']!r} is not a layer of Keras; "
-                        "trace the model where its code is, with from_keras"
-                    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
