@@ -43,12 +43,14 @@ def draw_computation_graph(graph: ComputationGraph, path: pathlib.Path, *, title
     Raises:
       ConfigurationError: more than `MOST_BOXES` boxes.
     """
-    boxes = Boxes(graph)
-    if len(boxes.texts) > MOST_BOXES:
+    blocks = [block for group in fold(graph) for block in group.blocks]
+    count = sum(1 if len(block) > _LARGE_BLOCK else len(block) for block in blocks)
+    if count > MOST_BOXES:
         raise ConfigurationError(
-            f"{graph.name}: a picture of {len(boxes.texts):,} boxes can't be read, expected at most {MOST_BOXES:,}; "
+            f"{graph.name}: a picture of {count:,} boxes can't be read, expected at most {MOST_BOXES:,}; "
             "a page (--page) shows larger networks"
         )
+    boxes = Boxes(graph)
     layout = boxes.layout
     figure, axes = diagrams.canvas(*layout.extent)
     for items, repeats in boxes.frames:
