@@ -91,6 +91,22 @@ def test_scales_that_the_data_decide():
     assert graph.multiply_adds.tolist() == [0, 7 * 8 * 5, 0]
 
 
+def test_a_quantised_bias():
+    """Onnxruntime adds a bias of 32 bits to the sums of a convolution, before it scales the sums."""
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["xq", "xs", "xz"]),
+        helper.make_node("ConvInteger", ["xq", "w", "xz"], ["c"]),
+        helper.make_node("Add", ["c", "b"], ["shifted"]),
+        helper.make_node("Cast", ["shifted"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["f", "xs"], ["y"]),
+    ]
+    constants = {"w": integers(4, 3, 1, 1), "b": integers(1, 4, 1, 1, dtype=np.int32)}
+    graph = from_onnx(model(nodes, constants, {"x": (1, 3, 5, 5)}))
+    assert (graph.operator_names, graph.parameters.tolist()) == (["input", "conv", "output"], [0, 16, 0])
+    assert graph.bias.tolist() == [0, 1, 0]
+    assert not graph.notes
+
+
 @pytest.mark.parametrize(
     ("node", "weights", "constants"),
     [

@@ -5,6 +5,7 @@ factors, transposes permute axes, convolutions and matrix products say where cha
 pass the roles of their input on. A tensor that no input explains has its batch first and its channels last.
 """
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -54,21 +55,8 @@ class Layouts:
           ref: tensor.
           axis: axis of the channels; the layout of the tensor tells by default.
         """
-        shape = self._shape(ref)
-        layout = self._layouts.get(ref) or _conventional(shape)
-        channel = _channel_axis(layout) if axis is None or not shape else axis % len(shape)
-        positions: list[int | None] = []
-        channels: int | None = 1
-        for number, factors in enumerate(layout):
-            extents = [extent for extent, role in factors if role != BATCH]
-            if number == channel:
-                channels = _product(extents)
-            elif len(extents) == len(factors):
-                positions.append(_product(extents))
-            else:  # rows of a batch that a source made one axis with the batch
-                positions.extend(extents)
-        height = _product(positions[: max(1, len(positions) - 1)])
-        return height, positions[-1] if len(positions) > 1 else 1, channels
+        layout = self._layouts.get(ref) or _conventional(self._shape(ref))
+        return _dims(layout, axis)
 
     def per_input(self, ref: Reference, products: int) -> int:
         """The multiply-adds for one input.
@@ -140,12 +128,14 @@ def _is_reshape(node: RawNode, source: Shape | None) -> bool:
     return _product(source) == _product(shape) is not None
 
 
+@functools.lru_cache(maxsize=4096)
 def _conventional(shape: Shape, batch: int = 0, channel: int = -1) -> Layout:
     """The layout of a tensor that nothing explains."""
     layout = tuple(((extent, BATCH if axis == batch else POSITION),) for axis, extent in enumerate(shape))
     return _with_channels(layout, channel) if len(shape) > 1 else layout
 
 
+@functools.lru_cache(maxsize=4096)
 def _with_channels(layout: Layout, channel: int) -> Layout:
     """A layout whose channels stand on one axis alone."""
     if not -len(layout) <= channel < len(layout):
@@ -155,6 +145,7 @@ def _with_channels(layout: Layout, channel: int) -> Layout:
     return tuple(axes)
 
 
+@functools.lru_cache(maxsize=4096)
 def _aligned(layout: Layout, shape: Shape) -> Layout:
     """The roles of a tensor's axes for a tensor of a similar shape: axis by axis, or by the order of equal extents."""
     if len(layout) == len(shape):
@@ -174,6 +165,7 @@ def _resized(axis: Axis, extent: int | None) -> Axis:
     return ((extent, roles.pop() if len(roles) == 1 else POSITION),)
 
 
+@functools.lru_cache(maxsize=4096)
 def _regrouped(layout: Layout, shape: Shape) -> Layout:
     """The layout after a reshape; an axis of no whole factors makes the layout the conventional one."""
     factors = [factor for axis in reversed(layout) for factor in reversed(axis)]
@@ -195,6 +187,23 @@ def _regrouped(layout: Layout, shape: Shape) -> Layout:
     if axes:
         axes[-1] = (*axes[-1], *reversed(factors))
     return tuple(axes)
+
+
+@functools.lru_cache(maxsize=4096)
+def _dims(layout: Layout, axis: int | None) -> tuple[int | None, int | None, int | None]:
+    channel = _channel_axis(layout) if axis is None or not layout else axis % len(layout)
+    positions: list[int | None] = []
+    channels: int | None = 1
+    for number, factors in enumerate(layout):
+        extents = [extent for extent, role in factors if role != BATCH]
+        if number == channel:
+            channels = _product(extents)
+        elif len(extents) == len(factors):
+            positions.append(_product(extents))
+        else:  # rows of a batch that a source made one axis with the batch
+            positions.extend(extents)
+    height = _product(positions[: max(1, len(positions) - 1)])
+    return height, positions[-1] if len(positions) > 1 else 1, channels
 
 
 def _has_role(axis: Axis, role: str) -> bool:

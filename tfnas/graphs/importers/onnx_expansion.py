@@ -7,7 +7,7 @@ from typing import Any
 from tfnas.graphs.importers.onnx_attention import STANDARD
 from tfnas.graphs.importers.onnx_fused import FUSED
 from tfnas.graphs.importers.onnx_models import Constants
-from tfnas.graphs.importers.onnx_quantised import QUANTISED
+from tfnas.graphs.importers.onnx_quantised import INTEGER_PRODUCTS, QUANTISED, shift
 from tfnas.graphs.importers.onnx_shapes import Tensors, schema_of
 from tfnas.graphs.importers.onnx_writer import OPSET, Writer
 from tfnas.graphs.importers.raw import Shape
@@ -40,6 +40,7 @@ class Expander:
     def __init__(self, tensors: Tensors, constants: Constants):
         self._tensors, self._constants = tensors, constants
         self._scales: set[str] = set()
+        self._sums: set[str] = set()
 
     def expand(self, node: Any) -> Expansion | None:
         """Operators for an operator whose operands are known; None for an operator that stays, or does not fit."""
@@ -47,6 +48,11 @@ class Expander:
         self._note_scales(node)
         schema = schema_of(kind, "", self._tensors.opset) if standard else None
         write = QUANTISED.get(kind) or (STANDARD.get(kind) if schema else FUSED.get(kind))
+        if kind in INTEGER_PRODUCTS:
+            self._sums.update(node.output)
+        elif kind in ("Add", "Sub") and not self._sums.isdisjoint(node.input):
+            self._sums.update(node.output)
+            write = shift
         if write is not None:
             return self._written(node, write)
         if schema is not None and kind not in ONNX and (schema.has_function or schema.has_context_dependent_function):

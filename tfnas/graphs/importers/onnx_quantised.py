@@ -25,6 +25,8 @@ _PLAIN = {
     "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
 }
 """Operators that differ from those of ONNX by scales and zero points: names, and positions of the operands."""
+INTEGER_PRODUCTS = {"ConvInteger", "MatMulInteger"}
+"""Operators whose results are sums of integers, to which a quantised bias may be added."""
 _FOREIGN = {"channels_last", "opset"}
 """Attributes that the operators of ONNX do not have."""
 _SWAPPED = (0, 2, 1)
@@ -39,6 +41,11 @@ def _plain(writer: Writer) -> None:
         operands = [writer.floats(name) for name in operands]
     attributes = {name: value for name, value in writer.attributes.items() if name not in _FOREIGN}
     writer.finish(writer.write(kind, *operands, **attributes))
+
+
+def shift(writer: Writer) -> None:
+    """A sum with a quantised bias."""
+    writer.finish(writer.write(writer.node.op_type, *map(writer.floats, writer.node.input)))
 
 
 def _quantise(writer: Writer) -> None:

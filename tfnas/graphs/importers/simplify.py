@@ -133,8 +133,9 @@ class _Importer:
                 continue
             data = [ref for ref in node.inputs if not self.constant[ref[0]]]
             sources = [resolved[ref] for ref in data]
-            uniform = self._uniform(node, data, draft, sources)
             leaves = frozenset().union(*(self.leaves[source] for source, _ in node.inputs if self.constant[source]))
+            again = leaves and leaves <= self.claimed  # the weights of another operator, all of which counted there
+            uniform = 0 if again else self._uniform(node, data, draft, sources)
             if self._is_bridge(node, len(data), bool(leaves or uniform)):
                 flat = tuple(dict.fromkeys(source for group in sources for source in group))
                 for output in range(len(node.shapes)):
