@@ -175,7 +175,7 @@ TFLITE: dict[str, str] = {
 
 _PASSED_ONNX = """
     Identity Cast CastLike Reshape Transpose Squeeze Unsqueeze Flatten Slice Split SplitToSequence SequenceAt Expand
-    Tile Dropout Trilu ReverseSequence"""
+    Tile Dropout Trilu ReverseSequence Range"""
 
 ONNX: dict[str, str] = {
     **dict.fromkeys(_PASSED_ONNX.split(), DROP),

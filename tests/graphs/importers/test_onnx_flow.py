@@ -147,3 +147,51 @@ def test_what_nobody_reads_is_not_assumed(tmp_path):
     path = write(tmp_path / "net.onnx", nodes, {"w": noise(1, 20, 4), "r": noise(1, 20, 5)}, (7, 1, 4))
     read = from_onnx(path)
     assert (read.operator_names, read.notes) == (["input", "lstm", "output"], ())
+
+
+def counting(step, compare):
+    """A loop that squares a matrix while a counter, which starts at 2, is below a number of the model."""
+    inputs = [("i", TensorProto.INT64), ("go", TensorProto.BOOL), ("n", TensorProto.INT64), ("h", TensorProto.FLOAT)]
+    nodes = [*step, node("Less", compare, ["again"]), node("MatMul", ["h", "r"], ["k"])]
+    return graph(nodes, ["again", "m", "k"], inputs, [weights("r", 8, 8)])
+
+
+@pytest.mark.parametrize(
+    ("step", "compare", "limit", "turns"),
+    [
+        ([node("Add", ["n", "one"], ["m"])], ["m", "ten"], "", 8),
+        ([node("Add", ["n", "one"], ["m"])], ["m", "ten"], "five", 5),
+        ([node("Mul", ["n", "n"], ["m"])], ["m", "thousand"], "", 4),  # 4, 16, 256, 65536
+        ([node("Identity", ["n"], ["m"])], ["i", "ten"], "", 11),
+        ([node("Identity", ["n"], ["m"])], ["m", "ten"], "thousand", 1000),  # always true
+        ([node("Identity", ["n"], ["m"])], ["m", "ten"], "", None),
+        ([node("Identity", ["n"], ["m"])], ["data", "ten"], "", None),
+    ],
+)
+def test_conditions_are_counted(tmp_path, step, compare, limit, turns):
+    nodes = [
+        node("ReduceMax", ["x"], ["m"], keepdims=0),
+        node("Cast", ["m"], ["data"], to=TensorProto.INT64),
+        node("Loop", [limit, "yes", "two", "x"], ["", "y"], name="l", body=counting(step, compare)),
+    ]
+    constants = {"one": 1, "two": 2, "five": 5, "ten": 10, "thousand": 1000}
+    constants = {name: np.int64(value) for name, value in constants.items()} | {"yes": np.array(True)}
+    read = from_onnx(write(tmp_path / "net.onnx", nodes, constants, (1, 8)))
+    words = f"{turns} turns" if turns else "an unknown number of turns"
+    assert words in read.notes[-1]
+    assert read.multiply_adds.sum() == 64 * (turns or 1)
+    assert read.shapes[-1].tolist() == [1, 1, 1, 1, 8, 8]
+
+
+def test_what_only_a_shape_is_taken_of_holds_no_weights(tmp_path):
+    """The weights belong to the product that runs; a product of which only the shape is read is no operator."""
+    nodes = [
+        node("MatMul", ["x", "w"], ["dead"]),
+        node("Shape", ["dead"], ["s"]),
+        node("ConstantOfShape", ["s"], ["zeros"]),
+        node("Relu", ["x"], ["r"]),
+        node("MatMul", ["r", "w"], ["p"]),
+        node("Add", ["p", "zeros"], ["y"]),
+    ]
+    read = from_onnx(write(tmp_path / "net.onnx", nodes, {"w": noise(4, 5)}, (1, 4)))
+    assert (read.operator_names, read.total_parameters) == (["input", "relu", "matmul", "output"], 20)

@@ -19,6 +19,7 @@ from tfnas.graphs.importers.onnx_models import (
     subgraphs,
 )
 from tfnas.graphs.importers.onnx_shapes import Tensors
+from tfnas.graphs.importers.onnx_turns import TurnCounter
 
 _MAX_DEPTH = 16
 
@@ -69,6 +70,7 @@ class Flow:
     def __init__(self, tensors: Tensors, constants: Constants, path: pathlib.Path):
         self._tensors, self._constants, self._path = tensors, constants, path
         self._depth = 0
+        self._counter = TurnCounter(tensors.values)
         self._expander = Expander(tensors, constants)
         self.notes: list[str] = []
 
@@ -182,7 +184,7 @@ class Flow:
         operands = operands[1:] if batched else operands
         if len(operands) != len(graph.input) or len(operands) < max(scanned, 2 * (node.op_type == "Loop")):
             raise self._malformed(node)
-        turns = self._count_turns(node) if node.op_type == "Loop" else None
+        turns = None
         axes = attributes_of(node).get("scan_input_axes") or [0] * scanned
         for index, (name, value) in enumerate(zip(operands, graph.input, strict=True)):
             shape = self._tensors.shape(name)
@@ -195,6 +197,8 @@ class Flow:
                 shape = shape[:axis] + shape[axis % len(shape) + 1 :]
             self._tensors.copy_type(rename(value.name), name, value.type, shape)
         body = self.region(graph, [rename(value.name) for value in graph.input], rename)
+        if node.op_type == "Loop":
+            turns = self._count_turns(node, body)
         carried = len(operands) - (2 if node.op_type == "Loop" else scanned)
         results = body.outputs[1:] if node.op_type == "Loop" else body.outputs
         for index, (name, result) in enumerate(zip(node.output, results, strict=False)):
@@ -208,12 +212,13 @@ class Flow:
         region.nodes.append(onnx.helper.make_node(node.op_type, reads, node.output, name=node.name))
         region.loops[next(filter(None, node.output))] = Loop(body, turns)
 
-    def _count_turns(self, node: Any) -> int | None:
-        """The turns of a loop that only its limit ends, None if they are not known."""
-        limit, condition = (self._tensors.values.get(name) for name in node.input[:2])
-        if limit is None or limit.size != 1 or (node.input[1] and (condition is None or not condition.all())):
-            return None
-        return max(0, int(limit.item()))
+    def _count_turns(self, node: Any, body: Region) -> int | None:
+        """The turns of a loop that its limit or its condition ends, None if they are not known."""
+        limit, *initial = (self._tensors.values.get(name) for name in node.input)
+        most = max(0, int(limit.item())) if limit is not None and limit.size == 1 else None
+        if not node.input[1] or (node.input[0] and most is None):
+            return most
+        return self._counter.count(body.nodes, body.inputs, body.outputs, initial, most)
 
     def _malformed(self, node: Any) -> InvalidArchitectureError:
         words = f"node {node_name(node)!r} is not a {node.op_type} as ONNX has it"

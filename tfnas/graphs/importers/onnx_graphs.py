@@ -5,6 +5,7 @@ Needs the package `onnx` (`pip install tfnas[onnx]`).
 
 import contextlib
 import copy
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -173,6 +174,8 @@ class _Reader:
     ) -> None:
         """A loop is one operator, with the constants of its body and the multiply-adds of all turns."""
         name = node_name(node)
+        # The largest tensor of floats that the loop makes is its result; counters and masks stand beside it.
+        outputs = sorted(outputs, key=lambda output: -_size(output[1]) if output[0] and output[2] else 1)
         inputs = [
             ref for ref in inputs if not self.nodes[ref[0]].uniform
         ]  # a state that begins with zeros is no weight
@@ -192,6 +195,10 @@ class _Reader:
             f"node {name!r} ({node.op_type}): {len(loop.body.nodes)} operators in {turns}, as {operator!r}"
         )
         self.notes.extend(raw.notes)
+
+
+def _size(shape: Shape | None) -> int:
+    return math.prod(extent or 1 for extent in shape or ())
 
 
 def _recurrent_layer(counts: Mapping[str, int]) -> str:

@@ -84,14 +84,15 @@ def simplify(raw: RawGraph, **facts: object) -> ComputationGraph:
 
 
 def _needed(raw: RawGraph) -> RawGraph:
-    """The nodes of a graph that its outputs need."""
+    """The nodes of a graph that its outputs need; the shape of a tensor does not need the tensor."""
+    inputs = [[] if node.operator == SHAPE else node.inputs for node in raw.nodes]
     needed = {source for source, _ in raw.outputs}
     for number in range(len(raw.nodes) - 1, -1, -1):
         if number in needed:
-            needed.update(source for source, _ in raw.nodes[number].inputs)
+            needed.update(source for source, _ in inputs[number])
     rank = {number: position for position, number in enumerate(sorted(needed))}
     nodes = [
-        dataclasses.replace(raw.nodes[number], inputs=[(rank[source], out) for source, out in raw.nodes[number].inputs])
+        dataclasses.replace(raw.nodes[number], inputs=[(rank[source], out) for source, out in inputs[number]])
         for number in rank
     ]
     return dataclasses.replace(raw, nodes=nodes, outputs=[(rank[source], output) for source, output in raw.outputs])
