@@ -19,7 +19,9 @@ from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes
+from tfnas.graphs.importers.keras_errors import reason
 from tfnas.graphs.importers.keras_graphs import KERAS_LIBRARIES, from_constructor, from_tf_keras_constructor
+from tfnas.graphs.importers.keras_quantised import remove_quantisation
 
 _MAX_BYTES = 16 * 2**20
 _MAX_DEPTH = 200
@@ -46,8 +48,6 @@ _ARRAY_SYMBOLS = """
 """Functions of TensorFlow outside its mathematical modules that a layer of Keras 2 may stand for."""
 
 _INVALID = re.compile(r"[^A-Za-z0-9_.-]")
-_NOISE = re.compile(r"exception encountered when calling|in user code:|file \"|(call )?arguments received", re.I)
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class KerasFile:
 
     Attributes:
       path: path of the file.
-      config: configuration without the state of training, with names that TensorFlow accepts.
+      config: configuration without the state of training and without quantisation, with names that TensorFlow accepts.
       library: `keras` or `tf_keras`, which wrote the file.
       legacy: True for the configuration of an HDF5 file.
       renamed: names of layers in the file by the names in the configuration, where they differ.
@@ -145,6 +145,7 @@ def read_keras_file(path: artefacts.PathLike) -> KerasFile:
             if name == "compile_config" or (value is config and legacy):
                 value.pop(name, None)
         _check(value, path)
+    remove_quantisation(config)
     renamed = _rename(config, path)
     return KerasFile(path, config, "tf_keras" if second else "keras", legacy, renamed)
 
@@ -255,16 +256,3 @@ def _rename_references(config: Any, new: Mapping[str, str]) -> None:
         if isinstance(value, list) and len(value) > 2 and isinstance(value[0], str) and isinstance(value[1], int):
             value[0] = new.get(value[0], value[0])
         stack.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
-
-
-def reason(error: BaseException) -> str:
-    """The line of an error of Keras that says what is wrong, on one line of at most 300 characters.
-
-    Example:
-      >>> reason(ValueError("Exception encountered when calling Dense.call().\\n\\nNo such axis."))
-      'No such axis.'
-    """
-    text = _COLOURS.sub("", str(error)).rpartition("Exception encountered: ")[2]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if not _NOISE.match(line)]
-    return (telling or lines or [type(error).__name__])[0][:300]

@@ -10,7 +10,9 @@ from tensorflow.python.ops import resource_variable_ops
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes, closed_shapes
+from tfnas.graphs.importers.keras_errors import reason
 from tfnas.graphs.importers.keras_names import layer_names
+from tfnas.graphs.importers.keras_quantised import before_quantisation, is_quantised
 from tfnas.graphs.importers.raw import Shape
 from tfnas.graphs.importers.tensorflow_graphs import from_concrete_function, from_graph_def
 
@@ -21,7 +23,7 @@ _SMALL = 4096
 def from_keras(
     model: Any, *, inputs: Any = None, input_shapes: InputShapes = None, **facts: object
 ) -> ComputationGraph:
-    """The computation graph of a Keras model in inference mode.
+    """The computation graph of a Keras model in inference mode; a quantised model is read as it was before.
 
     The model's own Python code runs once, on symbolic tensors, to trace it; no data flows through it.
 
@@ -37,6 +39,10 @@ def from_keras(
       InvalidArchitectureError: unknown inputs, a shape that the model contradicts, control flow, or no path from input
         to output.
     """
+    if is_quantised(model):
+        return from_constructor(lambda: before_quantisation(model), inputs=inputs, input_shapes=input_shapes, **facts)[
+            0
+        ]
     specs, notes = _specs(model, input_shapes) if inputs is None else (inputs, ())
     flat = tf.nest.flatten(specs)
 
@@ -44,7 +50,10 @@ def from_keras(
         return model(tf.nest.pack_sequence_as(specs, tensors), training=False)
 
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{number}") for number, spec in enumerate(flat)]
-    function = tf.function(call, autograph=False).get_concrete_function(*named)
+    try:
+        function = tf.function(call, autograph=False).get_concrete_function(*named)
+    except Exception as error:  # Keras raises many classes
+        raise InvalidArchitectureError(f"model {model.name!r}: Keras can't trace it: {reason(error)}") from error
     facts = {"name": model.name, "source": "keras", "held": model.count_params(), **facts}
     graph = from_concrete_function(function, **facts)
     return _finished(graph, model, notes, _trainable(model))
