@@ -87,10 +87,10 @@ reproduce-retrieval: .venv
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions retrieval \
 		--output_dir=reproduction_output/retrieval --overwrite
 
-# PyTorch models for trainers.build_corpus; tfnas never imports anything from this environment.
+# PyTorch models for trainers.build_corpus and for slow tests of exports; tfnas never imports anything from this environment.
 corpus-venv:
 	$(PYTHON) -m venv --clear .venv-corpus
-	.venv-corpus/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 timm==1.0.31 transformers==5.23.0
+	.venv-corpus/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 timm==1.0.31 transformers==5.23.0 onnxscript==0.7.2
 
 clean:
 	rm -rf .venv .venv-perf .venv-corpus site demo_output reproduction_output .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -14,6 +14,7 @@ from tfnas.graphs.importers.products import convolution, matrix_product, recurre
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
 from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.importers.tflite_files import Operation, Signature, Subgraph, Tensor, TFLiteModel, read_tflite
+from tfnas.graphs.importers.tflite_loops import integer, recurrent_operator, results_first, steps
 from tfnas.graphs.importers.tflite_shapes import close_shapes
 from tfnas.graphs.operators import (
     CLIP,
@@ -91,7 +92,9 @@ class _Reader:
         for number in self.graph.inputs:
             self._add(self._name(number), "input", DROP, [], [number], is_input=True)
         for number, weights in _constants(self.graph).items():
-            self._add(self.graph.tensors[number].name, "constant", UNKNOWN, [], [number], weights=weights)
+            tensor = self.graph.tensors[number]
+            fields = {"weights": weights, "uniform": bool(weights) and _uniform(tensor)}
+            self._add(tensor.name, "constant", UNKNOWN, [], [number], **fields)
         for operation in self.graph.operations:
             outputs = [number for number in operation.outputs if number >= 0]
             if outputs:  # the rest assigns states
@@ -146,6 +149,9 @@ class _Reader:
             gate = self._add(f"{name}/gate", kind, RELU6, inputs, outputs)
             self._add(name, kind, "mul", [*inputs, gate], outputs)
             return
+        if kind == "WHILE":
+            self._loop(name, operation, inputs)
+            return
         if operator == UNKNOWN:
             inputs += self._bodies(name, operation)
             self.notes.append(f"node {name!r} ({kind}): an unknown operator, whose multiply-adds are not counted")
@@ -155,6 +161,26 @@ class _Reader:
         activation = _FUSED.get(operation.option("fused_activation_function"))
         if activation is not None and operator not in _RECURRENT:
             self._add(f"{name}/activation", *activation, [made], outputs)
+
+    def _loop(self, name: str, operation: Operation, inputs: list[Reference]) -> None:
+        """A loop: a recurrent operator where its body multiplies by weights."""
+        graphs = self.model.subgraphs
+        condition, body = (graphs[operation.option(f"{role}_subgraph_index")] for role in ("cond", "body"))
+        operands = [self.graph.tensors[number].shape for number in operation.inputs]
+        close_shapes(body, dict(zip(body.inputs, operands, strict=True)))
+        turns = steps(condition, body, [integer(self.graph, number) for number in operation.inputs])
+        operator = recurrent_operator(body) or UNKNOWN
+        products = 0
+        for inside in body.operations:
+            output = next((body.tensors[number].shape for number in inside.outputs), ())
+            products += _products(inside, TFLITE.get(inside.kind, UNKNOWN), _operands(body, inside), output) or 0
+        if turns is None:
+            self.notes.append(f"node {name!r} ({operation.kind}): its steps are not known, and count as one")
+        # States that start with zeros are no weights.
+        inputs = [ref for ref in inputs if not self.nodes[ref[0]].uniform] + self._bodies(name, operation)
+        outputs = [operation.outputs[position] for position in results_first(body)]
+        fields = {"channel_axis": -1, "products": products * (1 if turns is None else turns)}
+        self._add(name, operation.kind, operator, inputs, outputs, **fields)
 
     def _bodies(self, name: str, operation: Operation) -> list[Reference]:
         """A constant with all weights of the subgraphs that an operation runs, if there are any."""
@@ -166,16 +192,16 @@ class _Reader:
             for number in entered & set(range(len(self.model.subgraphs))):
                 seen.add(number)
                 waiting += self.model.subgraphs[number].operations
-        weights = sum(
-            sum(_constants(self.model.subgraphs[number]).values()) for number in seen - {self.signature.subgraph, 0}
-        )
+        bodies = [self.model.subgraphs[number] for number in seen - {self.signature.subgraph, 0}]
+        held = [(body.tensors[number], count) for body in bodies for number, count in _constants(body).items()]
+        weights = sum(count for tensor, count in held if count and not _uniform(tensor))
         if not weights:
             return []
         self.nodes.append(RawNode(f"{name}/body", "constant", UNKNOWN, [], [(weights,)], [True], weights=weights))
         return [(len(self.nodes) - 1, 0)]
 
     def _fields(self, operation: Operation, operator: str) -> dict[str, Any]:
-        tensors = [self.graph.tensors[number] if number >= 0 else None for number in operation.inputs]
+        tensors = _operands(self.graph, operation)
         fields: dict[str, Any] = {
             "products": _products(operation, operator, tensors, self.graph.tensors[operation.outputs[0]].shape)
         }
@@ -195,6 +221,11 @@ class _Reader:
             bias = 3 if operator == CONV_TRANSPOSE else 2
             fields["has_bias"] = len(tensors) > bias and tensors[bias] is not None
         return fields
+
+
+def _operands(graph: Subgraph, operation: Operation) -> list[Tensor | None]:
+    """The tensors that an operation reads, None for an optional tensor that is not given."""
+    return [graph.tensors[number] if number >= 0 else None for number in operation.inputs]
 
 
 def _products(operation: Operation, operator: str, tensors: list[Tensor | None], output: Shape) -> int | None:
@@ -222,17 +253,18 @@ def _constants(graph: Subgraph) -> dict[int, int]:
     constants = {}
     for number, tensor in enumerate(graph.tensors):
         if tensor.constant:
-            constants[number] = tensor.numbers if tensor.floating and (number in always or not _uniform(tensor)) else 0
+            held = tensor.floating and (tensor.numbers > 1 or number in always)
+            constants[number] = tensor.numbers if held else 0
         elif number not in made and (tensor.variable or not tensor.numbers):
             constants[number] = 0
     return constants
 
 
 def _uniform(tensor: Tensor) -> bool:
-    """Whether a constant is one number, or few numbers that are all equal."""
+    """Whether a constant is the same number several, but not very many, times."""
     numbers = tensor.numbers
-    if numbers <= 1 or numbers > _SMALL or not len(tensor.data):
-        return numbers <= 1
+    if not 1 < numbers <= _SMALL or len(tensor.data) < numbers:
+        return False
     width = len(tensor.data) // numbers
     return tensor.data == bytes(tensor.data[:width]) * numbers
 
