@@ -14,6 +14,7 @@ from tfnas.graphs.importers.torch_symbols import evaluate, symbol
 
 FLOAT, LONG = 7, 5
 BATCH, LENGTH = "Symbol('s0', positive=True, integer=True)", "Symbol('s1', positive=True, integer=True)"
+STORED = {"sizes": [], "strides": [], "storage_offset": {"as_int": 0}, "device": {"type": "cpu"}}
 
 
 def tensor(name):
@@ -69,7 +70,7 @@ def saved(path, description, ties=None, entry="net/models/model.json"):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(entry, description if isinstance(description, (str, bytes)) else json.dumps(description))
         if ties is not None:
-            config = {name: {"path_name": file} for name, file in ties.items()}
+            config = {name: {"path_name": file, "tensor_meta": STORED} for name, file in ties.items()}
             archive.writestr("net/data/weights/model_weights_config.json", json.dumps({"config": config}))
     return path
 

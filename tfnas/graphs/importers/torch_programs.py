@@ -66,7 +66,7 @@ def from_torch_program(
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The description of the program, and the file of each weight by name; equal files are one tensor."""
+    """The description of the program, and what each weight views of which file, by name; equal views are one tensor."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -78,13 +78,24 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
             description = _json(archive, entries[0])
             stored = [name for name in names if name.endswith(f"/{_TIES}")]
             config = _json(archive, stored[0])["config"] if stored else {}
-            return description, {name: entry["path_name"] for name, entry in config.items()}
+            return description, {name: _view(entry) for name, entry in config.items() if _is_stored(entry)}
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: no such file") from error
     except TfnasError:
         raise
     except (zipfile.BadZipFile, zipfile.zlib.error, RuntimeError, OSError, EOFError, *_NOT_A_PROGRAM) as error:
         raise CorruptArtefactError(f"{path}: not a .pt2 file ({str(error)[:100]})") from error
+
+
+def _is_stored(entry: Mapping[str, Any]) -> bool:
+    """Whether a weight has numbers; weights of the device `meta` have none, and all share one empty file."""
+    return entry["tensor_meta"]["device"]["type"] != "meta"
+
+
+def _view(entry: Mapping[str, Any]) -> str:
+    """The part of a file that a weight views."""
+    meta = entry["tensor_meta"]
+    return json.dumps([entry["path_name"], meta["sizes"], meta["strides"], meta["storage_offset"]])
 
 
 def _json(archive: zipfile.ZipFile, name: str) -> Any:
