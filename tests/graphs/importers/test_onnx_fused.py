@@ -138,6 +138,14 @@ def test_attention_that_rotates_its_heads():
             (1, 5, 5),
             ({"unfold"}, 0, 0),
         ),
+        (helper.make_node("ThresholdedRelu", ["x"], ["y"]), 22, {}, TOKENS, ({"select"}, 0, 0)),
+        (
+            helper.make_node("GroupNormalization", ["x", "g", "b"], ["y"], num_groups=2),
+            21,
+            NORM,
+            (1, 8, 3, 3),
+            ({"group_norm"}, 16, 0),
+        ),
         (
             helper.make_node("RotaryEmbedding", ["x", "c", "s"], ["y"]),
             23,
@@ -150,6 +158,25 @@ def test_attention_that_rotates_its_heads():
 def test_operators_with_a_body_or_a_row(node, opset, constants, shape, expected):
     names, parameters, products = read(node, constants, opset, x=shape)
     assert (set(names), parameters, products) == expected
+
+
+@pytest.mark.parametrize(("rule", "products"), [("linear", 2), ("gated", 2), ("delta", 3)])
+def test_linear_attention(rule, products):
+    """Five steps in four heads: products of the state, 8 x 8, with keys, values and queries."""
+    optional = {"gated": ["", "d"], "delta": ["", "", "d"]}.get(rule, [])
+    node = helper.make_node(
+        "LinearAttention", ["q", "k", "v", *optional], ["y", "s"], q_num_heads=4, kv_num_heads=4, update_rule=rule
+    )
+    shapes = {**dict.fromkeys("qkv", (1, 5, 32)), **({"d": (1, 5, 4)} if optional else {})}
+    graph = from_onnx(model([node], {}, shapes, opset=27))
+    assert graph.multiply_adds.sum() == 5 * products * 4 * 8 * 8
+
+
+def test_a_causal_convolution():
+    """Six channels by filters of four steps over nine steps, which three steps of the past precede."""
+    node = helper.make_node("CausalConvWithState", ["x", "w", "b"], ["y", "s"])
+    constants = {"w": noise(6, 1, 4), "b": noise(6)}
+    assert read(node, constants, 27, x=(1, 6, 9)) == (["depthwise_conv"], 30, 9 * 6 * 4)
 
 
 def test_deformable_convolution():

@@ -13,6 +13,9 @@ from tfnas.graphs.importers.onnx_writer import OPSET, Writer
 from tfnas.graphs.importers.raw import Shape
 from tfnas.graphs.operators import ONNX
 
+_BODIES = "bodies"
+"""Domain of the bodies of operators while they are written out."""
+
 
 @dataclasses.dataclass
 class Expansion:
@@ -56,7 +59,7 @@ class Expander:
         if write is not None:
             return self._written(node, write)
         if schema is not None and kind not in ONNX and (schema.has_function or schema.has_context_dependent_function):
-            return self._inlined(node)
+            return self._inlined(node, schema)
         return None
 
     def _written(self, node: Any, write: Callable[[Writer], None]) -> Expansion | None:
@@ -75,25 +78,49 @@ class Expander:
         self._constants.quantised.update(name for name in writer.quantised if name in self._constants.sizes)
         return Expansion(writer.nodes, OPSET, names)
 
-    def _inlined(self, node: Any) -> Expansion | None:
-        """The body that ONNX has for an operator."""
+    def _inlined(self, node: Any, schema: Any) -> Expansion | None:
+        """The body that ONNX has for an operator, None for a body that depends on types that are not known."""
         import onnx
 
+        body = self._body(node, schema)
+        if body is None:
+            return None
+        body.domain, body.name = _BODIES, node.op_type
+        call = onnx.NodeProto()
+        call.CopyFrom(node)
+        call.domain = _BODIES
+        given = {attribute.name for attribute in node.attribute}
+        call.attribute.extend(
+            attribute.default_value
+            for name, attribute in schema.attributes.items()
+            if name not in given and attribute.default_value.name
+        )
         inputs = [self._tensors.value_info(name) for name in dict.fromkeys(node.input) if name]
         outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
-        graph = onnx.helper.make_graph([node], node.op_type, inputs, outputs)
-        imports = [onnx.helper.make_opsetid("", self._tensors.opset)]
-        model = onnx.helper.make_model(graph, opset_imports=imports)
+        graph = onnx.helper.make_graph([call], node.op_type, inputs, outputs)
+        imports = [*body.opset_import, onnx.helper.make_opsetid(_BODIES, 1)]
+        model = onnx.helper.make_model(graph, functions=[body], opset_imports=imports)
         try:
-            model = onnx.inliner.inline_selected_functions(model, [("", node.op_type)], inline_schema_functions=True)
-        except (RuntimeError, ValueError, onnx.checker.ValidationError):
+            nodes = list(onnx.inliner.inline_local_functions(model).graph.node)
+        except (RuntimeError, onnx.checker.ValidationError):
             return None
-        nodes = list(model.graph.node)
-        if any(piece.op_type == node.op_type for piece in nodes):
-            return None  # its body depends on types that are not known
         for piece in nodes:
             piece.name = node.name or next(filter(None, node.output))
-        return Expansion(nodes, self._tensors.opset)
+        return Expansion(nodes, max(item.version for item in body.opset_import if not item.domain))
+
+    def _body(self, node: Any, schema: Any) -> Any:
+        import onnx
+
+        if schema.has_function:
+            return schema.function_body
+        versions = [item for item in schema.context_dependent_function_opset_versions if item <= self._tensors.opset]
+        version = max(versions, default=schema.since_version)
+        types = [
+            (self._tensors.value_info(name).type if name else onnx.TypeProto()).SerializeToString()
+            for name in node.input
+        ]
+        content = schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), types)
+        return onnx.FunctionProto.FromString(content) if content else None
 
     def _note_scales(self, node: Any) -> None:
         """Follows the scales of numbers that are quantised while the model runs; they are multiplied by constants."""

@@ -27,6 +27,8 @@ _MAX_VALUES = 2**24
 
 _SHAPE_FROM_FLOATS = {"Resize", "Upsample", "Range"}
 _RECURRENT = {"LSTM", "GRU", "RNN"}
+_KEEPS_TYPE = {"GroupNormalization"}
+"""Operators for which ONNX has no inference: the output is like the first operand."""
 
 
 class Tensors:
@@ -192,6 +194,8 @@ class Tensors:
         types = {name: self._types.get(name) or _empty_type() for name in node.input if name}
         data = {name: self._proto(name) for name in types if self._decides(kind, name)}
         imports = self._imports if opset is None else [onnx.helper.make_opsetid("", opset)]
+        if kind in _KEEPS_TYPE:
+            return {node.output[0]: next(iter(types.values()), _empty_type())}, ""
         if kind in _RECURRENT:
             node = self._with_hidden_size(node)
         try:
