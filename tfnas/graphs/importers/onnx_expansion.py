@@ -57,7 +57,9 @@ class Expander:
             self._sums.update(node.output)
             write = shift
         if write is not None:
-            return self._written(node, write)
+            written = self._written(node, write)
+            if written is None or set(node.output) <= {"", *(name for piece in written.nodes for name in piece.output)}:
+                return written
         if schema is not None and kind not in ONNX and (schema.has_function or schema.has_context_dependent_function):
             return self._inlined(node, schema)
         return None
