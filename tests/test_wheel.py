@@ -27,6 +27,7 @@ result = tfnas.search(tfnas.benchmark("digits201"), queries=20, seed=1)
 prediction = tfnas.load("cg_predictor").predict("my_model.keras")
 relatives = tfnas.load("architecture_index").relatives(model, count=10)
 graph = tfnas.import_model(model)
+tfnas.graphs.write_page(graph, "my_model.html")
 
 answers = {"vectors": vectors.shape, "best": result.best.validation, "score": prediction.score}
 answers |= {"relatives": len(relatives.relatives), "nodes": graph.num_nodes, "file": tfnas.__file__}

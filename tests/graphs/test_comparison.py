@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from tfnas.graphs import importers
 from tfnas.graphs.comparison import compare
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import CODES
@@ -92,3 +93,13 @@ def test_overview(rows, tmp_path):
     assert written[2]["error"] == torn.error
     write_overview(rows, tmp_path / "all.json")
     assert json.loads((tmp_path / "all.json").read_text())[1]["notes"] == list(file.notes)
+
+
+def test_a_fault_in_one_model_leaves_the_rest(monkeypatch, tmp_path):
+    def broken(path, shapes, **facts):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(importers.FORMATS, ".odd", importers.Format("an .odd file", broken))
+    (tmp_path / "net.odd").touch()
+    rows = list(overview([tmp_path / "net.odd", chain("memory", [3, 8])]))
+    assert [(row.error, row.totals is None) for row in rows] == [("ZeroDivisionError", True), ("", False)]

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Unpack
 
 from tfnas import artefacts
-from tfnas.errors import TfnasError
 from tfnas.graphs.importers import Model, Options, import_model
 from tfnas.graphs.summary import Totals, totals
 from tfnas.reports import tables
@@ -48,8 +47,10 @@ def overview(models: Iterable[Model], **options: Unpack[Options]) -> Iterator[Ro
         name = os.fspath(model) if isinstance(model, str | os.PathLike) else ""
         try:
             graph = import_model(model, **options)
-        except (TfnasError, OSError) as error:
-            yield Row(name, None, error=" ".join(str(error).split()).removeprefix(f"{name}: "))
+        except Exception as error:  # a library underneath may raise anything, and other models come after
+            yield Row(
+                name, None, error=" ".join((str(error) or type(error).__name__).split()).removeprefix(f"{name}: ")
+            )
         else:
             yield Row(name or graph.name, totals(graph), len(graph.unknown), graph.notes)
 
