@@ -160,7 +160,7 @@ def test_damaged_files_are_refused_in_one_line(tmp_path):
     for content, message in (
         ("[" * 100_000, "not a .pt2 file"),
         ("[1]", "not a program as torch.export writes it"),
-        (b" " * (65 * 2**20), "larger than 67108864 bytes"),
+        (b" " * (33 * 2**20), "larger than 33554432 bytes"),
     ):
         with pytest.raises(CorruptArtefactError, match=message):
             from_torch_program(saved(path, content))

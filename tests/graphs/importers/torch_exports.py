@@ -111,12 +111,21 @@ def build(name):
     return vision(name)
 
 
+def fill(model):
+    """Gives random numbers to all weights and statistics; exporters merge zeros and ones, and leave them out."""
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point():
+                tensor.uniform_(0.5, 1.5)
+
+
 def main(name, folder):
     """Writes all exports of a model; models of this file leave their batch open."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model, arguments = build(name)
     model.eval()
+    fill(model)
     is_open = isinstance(model, (Flattened, Expanded))
     inputs = [f"input_{number}" for number in range(len(arguments))]
     shapes = ({0: torch.export.Dim.DYNAMIC},) if is_open else None

@@ -21,7 +21,7 @@ from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.importers.torch_graphs import from_aten
 from tfnas.graphs.importers.torch_symbols import evaluate, symbol
 
-_MAX_BYTES = 64 * 2**20
+_MAX_BYTES = 32 * 2**20
 _MAX_EXTENT = 2**31
 _MAX_NUMBERS = 2**40
 _PROGRAMS = ("models/model.json", "serialized_exported_program.json")
@@ -66,7 +66,7 @@ def from_torch_program(
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The description of the program, and what each weight views of which file, by name; equal views are one tensor."""
+    """The description of the program, and by name what each weight views; weights of equal views are one tensor."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -227,7 +227,7 @@ class _Program:
             extent = evaluate(size["as_expr"]["expr_str"], self._symbols)
             extent = size["as_expr"]["hint"]["as_int"] if extent is None else extent
         if not isinstance(extent, int) or not 0 <= extent <= _MAX_EXTENT:
-            raise ValueError(f"an extent of {extent}")
+            raise ValueError(f"an extent of {extent!r}")
         return extent
 
     def _plain(self, argument: Mapping[str, Any], graph: Mapping[str, Any]) -> Any:
