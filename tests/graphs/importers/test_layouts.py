@@ -1,8 +1,12 @@
 """Where channels, positions and the batch stand, tensor by tensor."""
 
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.graphs.importers.test_torch_graphs import node
 from tfnas.graphs.importers.layouts import Layouts
@@ -115,3 +119,40 @@ def test_channels_first_in_tensorflow():
     function = tf.function(lambda x: tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME", data_format="NCHW")))
     graph = from_concrete_function(function.get_concrete_function(tf.TensorSpec((None, 2, 5, 7))))
     assert graph.shapes.tolist() == [[5, 5, 7, 7, 2, 2], [5, 5, 7, 7, 2, 4], [5, 5, 7, 7, 4, 4], [5, 5, 7, 7, 4, 4]]
+
+
+SHAPES = st.lists(st.sampled_from([0, 1, 2, 3, 4, 6, 12]), max_size=5).map(tuple)
+
+
+@st.composite
+def sequences(draw):
+    """Nodes of any kind over shapes that need not fit, each behind one or two of the nodes before."""
+    nodes = [RawNode("x", "input", DROP, [], [draw(SHAPES)], [True], is_input=True)]
+    for number in range(1, draw(st.integers(2, 8))):
+        source = nodes[draw(st.integers(0, number - 1))]
+        shape = draw(st.one_of(SHAPES, st.permutations(source.shapes[0]).map(tuple)))
+        inputs = [
+            (nodes.index(source), 0),
+            *draw(st.lists(st.tuples(st.integers(0, number - 1), st.just(0)), max_size=1)),
+        ]
+        node = RawNode(
+            f"n{number}", "kind", draw(st.sampled_from([DROP, MATMUL, "relu", "gather"])), inputs, [shape], [True]
+        )
+        node.channel_axis, node.batch_axis = (
+            draw(st.sampled_from([None, None, 1, -1])),
+            draw(st.sampled_from([None, 0, 1])),
+        )
+        if draw(st.booleans()):
+            node.permutation = tuple(draw(st.permutations(range(len(shape)))))
+        nodes.append(node)
+    return nodes
+
+
+@settings(deadline=None, max_examples=300)
+@given(sequences())
+def test_no_number_of_a_tensor_is_lost(nodes):
+    """Heights, widths and channels are the extents of one input of a batch, whatever happened to the axes."""
+    layouts = Layouts(nodes, [False] * len(nodes))
+    for number, item in enumerate(nodes):
+        size, dims = math.prod(item.shapes[0]), math.prod(layouts.dims((number, 0)))
+        assert size % dims == 0 if dims else size == 0

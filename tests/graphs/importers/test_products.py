@@ -7,6 +7,7 @@ from onnx import TensorProto, helper
 
 from tests.graphs.importers.test_onnx_graphs import noise, write
 from tests.graphs.importers.test_torch_graphs import node
+from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.importers.onnx_graphs import from_onnx
 from tfnas.graphs.importers.products import einsum
 from tfnas.graphs.importers.simplify import simplify
@@ -91,6 +92,29 @@ def test_recurrent_nodes(tmp_path, kind, gates):
 def test_operators_of_onnx(tmp_path, kind, attributes, weights, shape, count):
     nodes = [helper.make_node(kind, ["x", "w"], ["y"], **attributes)]
     assert counted(tmp_path, nodes, {"w": noise(*weights)}, shape=shape) == [0, count, 0]
+
+
+def test_a_batch_is_divided_out(tmp_path):
+    """Four images, whose features a matrix product multiplies as rows, and a product of four sequences of tokens."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["b"], perm=[0, 2, 3, 1]),
+        helper.make_node("Reshape", ["b", "rows"], ["c"]),
+        helper.make_node("MatMul", ["c", "v"], ["d"]),
+        helper.make_node("Reshape", ["d", "tokens"], ["e"]),
+        helper.make_node("Transpose", ["e"], ["f"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["e", "f"], ["y"]),
+    ]
+    constants = {"w": noise(6, 3, 1, 1), "v": noise(6, 5), "rows": np.array([-1, 6]), "tokens": np.array([4, -1, 5])}
+    graph = from_onnx(write(tmp_path / "net.onnx", nodes, constants, shape=(4, 3, 2, 7)))
+    assert graph.multiply_adds.tolist() == [0, 14 * 18, 14 * 30, 14 * 14 * 5, 0]
+    assert graph.shapes[:, 1::2].tolist() == [[2, 7, 3], [2, 7, 6], [2, 7, 5], [14, 1, 14], [14, 1, 14]]
+
+
+def test_more_products_than_anything_multiplies(tmp_path):
+    nodes = [helper.make_node("Conv", ["x", "x"], ["y"], auto_pad="SAME_UPPER")]
+    with pytest.raises(InvalidArchitectureError, match=r"node 'y' \(Conv\) counts more than"):
+        counted(tmp_path, nodes, shape=(1, 1, 2**20, 2**20))
 
 
 def test_weights_on_the_left(tmp_path):

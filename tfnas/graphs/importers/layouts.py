@@ -89,8 +89,9 @@ class Layouts:
             if axis is None:
                 data = [ref for ref in data if not _is_reshape(node, self._shape(ref))]
                 axis, shape = preferred.get((number, 0)), node.shapes[0]
-                if axis is not None and node.permutation is not None:
-                    axis = node.permutation[axis]
+                order = _permutation(node, len(shape or ()))
+                if axis is not None and order is not None:
+                    axis = order[axis]
             else:
                 data = data[:1]
             for ref in data if axis is not None and shape else ():
@@ -110,14 +111,21 @@ class Layouts:
         adds = node.operator in _ADDS_CHANNELS and self._constant[node.inputs[0][0]]
         if node.channel_axis is not None or adds:
             return _with_channels(_aligned(before, shape), -1 if adds else node.channel_axis)
-        if node.permutation is not None and len(node.permutation) == len(before):
-            return tuple(before[axis] for axis in node.permutation)
+        order = _permutation(node, len(before))
+        if order is not None and len(shape) == len(order):
+            return tuple(_resized(before[axis], extent) for axis, extent in zip(order, shape, strict=True))
         if not _is_reshape(node, source):
             return _aligned(before, shape)
         layout = _regrouped(before, shape)
         if preferred is not None and sum(_has_role(axis, CHANNEL) for axis in layout) != 1:
             return _with_channels(layout, preferred)
         return layout
+
+
+def _permutation(node: RawNode, rank: int) -> tuple[int, ...] | None:
+    """The order in which a transpose has the axes of its input, None for an order that does not fit."""
+    order = node.permutation
+    return order if order is not None and sorted(order) == list(range(rank)) else None
 
 
 def _is_reshape(node: RawNode, source: Shape | None) -> bool:
@@ -168,6 +176,8 @@ def _resized(axis: Axis, extent: int | None) -> Axis:
 @functools.lru_cache(maxsize=4096)
 def _regrouped(layout: Layout, shape: Shape) -> Layout:
     """The layout after a reshape; an axis of no whole factors makes the layout the conventional one."""
+    if 0 in shape:
+        return _conventional(shape)
     factors = [factor for axis in reversed(layout) for factor in reversed(axis)]
     axes: list[Axis] = []
     for extent in shape:

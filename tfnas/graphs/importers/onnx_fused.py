@@ -97,10 +97,13 @@ def _group_norm(writer: Writer) -> None:
 def _embed(writer: Writer) -> None:
     """Sums of the embeddings of words, positions and segments, and their layer norm."""
     ids, segments, words, positions, kinds, scale, shift, mask = map(writer.input, range(8))
-    length = (writer.shape(0) or (1, 1))[-1]
-    order = writer.input(8) or writer.constant([range(length or 1)])
-    vectors = [writer.write("Gather", words, ids), writer.write("Gather", positions, order)]
-    total = writer.add(*vectors, writer.write("Gather", kinds, segments) if segments else "")
+    if writer.input(8):
+        vectors = writer.write("Gather", positions, writer.input(8))
+    else:
+        length = (writer.shape(0) or (1,))[-1] or 1
+        vectors = writer.write("Slice", positions, writer.constant([0]), writer.constant([length]))
+    segments = segments and writer.write("Gather", kinds, segments)
+    total = writer.add(writer.write("Gather", words, ids), vectors, segments)
     writer.finish(writer.write("LayerNormalization", total, scale, shift, axis=-1), mask or ids, total)
 
 

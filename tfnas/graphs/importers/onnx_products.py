@@ -35,7 +35,7 @@ def products(
     if kind in _MATRIX_PRODUCTS:
         return matrix_product(output, operands[0], "transA" in attributes and bool(attributes["transA"].i))
     if kind == "Einsum":
-        return einsum(attributes["equation"].s.decode(), operands)
+        return einsum(attributes["equation"].s.decode(errors="replace"), operands)
     if kind in _RECURRENCES:
         return recurrence(operands[0], operands[1:3])
     return None
