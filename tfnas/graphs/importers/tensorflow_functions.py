@@ -1,6 +1,7 @@
 """TensorFlow graphs without calls, loops and branches: the bodies of functions are copied in. Nothing is executed."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ _LOOPS = {"While", "StatelessWhile"}
 _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}
 _BOOL, _INTEGER = tf.bool.as_datatype_enum, tf.int32.as_datatype_enum
 MAX_NODES = 1_000_000
+_CALL_SCOPES = re.compile(r"^(?:(?:Stateful)?PartitionedCall(?:_\d+)?/)+")
 _MAX_DEPTH = 64
 
 
@@ -291,3 +293,17 @@ def ancestors(nodes: Mapping[str, tf.compat.v1.NodeDef], targets: Sequence[str])
                 seen.add(source)
                 stack.append(source)
     return [node for name, node in nodes.items() if name in seen]
+
+
+def called_names(names: Sequence[str], inputs: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of operations without the calls of functions around them; those of inputs as the signature has them.
+
+    Args:
+      names: names of operations.
+      inputs: names in the signature by the names of the operations.
+
+    Example:
+      >>> called_names(["serving_x", "StatefulPartitionedCall_1/net/Relu"], {"serving_x": "x"})
+      ('x', 'net/Relu')
+    """
+    return tuple(inputs.get(name) or _CALL_SCOPES.sub("", name) for name in names)

@@ -23,7 +23,7 @@ from tfnas.graphs.importers.extents import InputShapes, closed_shapes
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Shape, topological
 from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.importers.tensorflow_control import collapse
-from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, refused
+from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, called_names, refused
 from tfnas.graphs.importers.tensorflow_products import products
 from tfnas.graphs.operators import MATMUL, TENSORFLOW, UNKNOWN
 
@@ -151,7 +151,8 @@ def from_saved_model(
         shapes={inputs[name]: shape for name, shape in shapes.items()},
         **{"name": pathlib.Path(folder).name, "source": "saved_model", **facts},
     )
-    return graph.replace(notes=(*notes, *graph.notes))
+    layers = called_names(graph.layers, {node: name for name, node in inputs.items()})
+    return graph.replace(notes=(*notes, *graph.notes), layers=layers)
 
 
 def _declared(shape: Any) -> Shape | None:
