@@ -116,8 +116,10 @@ def test_recurrent_networks(tmp_path):
     assert graph.parameters.tolist() == [0, 4 * 8 * (16 + 8 + 1), 18, 0]
     assert graph.multiply_adds.tolist() == [0, 12 * 4 * 8 * (16 + 8), 12 * 8 * 2, 0]
     inputs = layers.Input(batch_shape=(1, 12, 16))
-    path.write_bytes(converted(with_weights(keras.Model(inputs, layers.GRU(8)(inputs))), "float"))
+    model = with_weights(keras.Model(inputs, layers.GRU(8)(inputs)))
+    path.write_bytes(converted(model, "float"))
     graph = from_tflite(path)
+    assert equivalent(graph, importers.import_model(model))
     assert graph.operator_names == ["input", "gru", "output"]
     assert graph.parameters.tolist() == [0, 3 * 8 * (16 + 8 + 2), 0]
     assert graph.multiply_adds.tolist() == [0, 12 * 3 * 8 * (16 + 8), 0]

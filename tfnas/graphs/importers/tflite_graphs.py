@@ -181,6 +181,9 @@ class _Reader:
         outputs = [operation.outputs[position] for position in results_first(body)]
         fields = {"channel_axis": -1, "products": products * (1 if turns is None else turns)}
         self._add(name, operation.kind, operator, inputs, outputs, **fields)
+        shapes = self.nodes[-1].shapes
+        if operator != UNKNOWN and turns is not None and len(shapes[0]) == 3:
+            shapes[0] = (turns, *shapes[0][1:])  # a layer without sequences stores its last output alone
 
     def _bodies(self, name: str, operation: Operation) -> list[Reference]:
         """A constant with all weights of the subgraphs that an operation runs, if there are any."""
