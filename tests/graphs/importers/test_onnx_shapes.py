@@ -235,3 +235,28 @@ def test_only_small_tensors_are_computed(tmp_path, monkeypatch):
     constants |= {"a": vector[:, None, None], "b": vector[:, None], "c": vector}
     assert from_onnx(write(tmp_path / "net.onnx", nodes, constants)).operator_names == ["input", "output"]
     assert max(sizes, default=0) <= 4096
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([node("LayerNormalization", ["x", "w"], ["y"], axis=2**31)], "it has an axis that no tensor has"),
+        (
+            [node("Split", ["x"], ["y", "z"], num_outputs=2**31), node("Relu", ["z"], ["u"])],
+            "it has 2 outputs, not 2147483648",
+        ),
+    ],
+)
+def test_attributes_that_onnx_does_not_survive(tmp_path, nodes, words):
+    """ONNX infers the shapes of such nodes into memory that does not exist, or into all memory."""
+    outputs = ("y", "u") if len(nodes) > 1 else ("y",)
+    model = onnx.load(write(tmp_path / "net.onnx", nodes, {"w": noise(8)}, outputs=outputs))
+    model.opset_import[0].version = 2**40
+    assert any(words in note for note in from_onnx(model).notes)
+
+
+def test_names_that_are_not_text(tmp_path):
+    path = write(tmp_path / "net.onnx", [node("Relu", ["x"], ["abc"]), node("Relu", ["abc"], ["y"])])
+    path.write_bytes(path.read_bytes().replace(b"abc", b"\xff\xfe\xfd"))
+    with pytest.raises(CorruptArtefactError, match="a name is not text in UTF-8"):
+        from_onnx(path)

@@ -121,7 +121,10 @@ class Expander:
             (self._tensors.value_info(name).type if name else onnx.TypeProto()).SerializeToString()
             for name in node.input
         ]
-        content = schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), types)
+        try:
+            content = schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), types)
+        except (RuntimeError, ValueError, onnx.checker.ValidationError):
+            return None
         return onnx.FunctionProto.FromString(content) if content else None
 
     def _note_scales(self, node: Any) -> None:

@@ -15,7 +15,7 @@ from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.onnx_fields import fields as operator_fields
 from tfnas.graphs.importers.onnx_flow import Flow, Loop, Region
 from tfnas.graphs.importers.onnx_inputs import fill_inputs
-from tfnas.graphs.importers.onnx_models import Constants, check_functions, initialiser_names, node_name
+from tfnas.graphs.importers.onnx_models import Constants, check_functions, check_names, initialiser_names, node_name
 from tfnas.graphs.importers.onnx_shapes import Tensors
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Reference, Shape
 from tfnas.graphs.importers.simplify import simplify
@@ -81,6 +81,7 @@ def from_onnx(
     except (onnx.checker.ValidationError, RuntimeError) as error:
         raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
     graph, constants = model.graph, Constants(path)
+    check_names(graph, path)
     inputs = fill_inputs(graph, initialiser_names(graph), input_shapes, dims, path, assume=not strict)
     tensors = Tensors({item.domain: item.version for item in model.opset_import}, constants, path, assume=not strict)
     tensors.declare((*graph.value_info, *graph.output), inputs.named)

@@ -106,7 +106,7 @@ class Constants:
         """
         import onnx
 
-        (name,) = node.output
+        name = node.output[0]
         for attribute in node.attribute:
             if attribute.name == "value":
                 return self.add(name, attribute.t)
@@ -194,6 +194,26 @@ def reads(node: Any) -> list[str]:
     for graph in subgraphs(node):
         names.extend(sorted(captured(graph)))
     return names
+
+
+def check_names(graph: Any, path: pathlib.Path) -> None:
+    """Refuses a graph in which a name is not text.
+
+    Raises:
+      CorruptArtefactError: such a name.
+    """
+    names = [value.name for value in (*graph.input, *graph.output)] + initialiser_names(graph)
+    names += [dim.dim_param for value in graph.input for dim in value.type.tensor_type.shape.dim]
+    try:
+        "".join(names)
+        for node in graph.node:
+            attributes = [attribute.name for attribute in node.attribute]
+            "".join([node.name, node.op_type, node.domain, *node.input, *node.output, *attributes])
+    except TypeError as error:  # text that cannot be decoded comes as bytes
+        raise CorruptArtefactError(f"{path}: a name is not text in UTF-8") from error
+    for node in graph.node:
+        for inner in subgraphs(node):
+            check_names(inner, path)
 
 
 def check_functions(model: Any, path: pathlib.Path) -> None:

@@ -26,6 +26,7 @@ _MAX_VALUES = 2**24
 """Numbers of all computed tensors together; beyond it nothing more is computed."""
 
 _SHAPE_FROM_FLOATS = {"Resize", "Upsample", "Range"}
+_AXES = {"axis", "axes", "perm", "batch_dims", "batch_axis", "time_axis"}
 _RECURRENT = {"LSTM", "GRU", "RNN"}
 _KEEPS_TYPE = {"GroupNormalization"}
 """Operators for which ONNX has no inference: the output is like the first operand."""
@@ -51,7 +52,8 @@ class Tensors:
     def __init__(self, opsets: Mapping[str, int], constants: Constants, path: pathlib.Path, *, assume: bool):
         import onnx
 
-        self._opsets = {"" if domain == "ai.onnx" else domain: version for domain, version in opsets.items()}
+        versions = {domain: min(version, 2**31 - 1) for domain, version in opsets.items()}
+        self._opsets = {"" if domain == "ai.onnx" else domain: version for domain, version in versions.items()}
         self._imports = [onnx.helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
         self._constants, self._path, self._assume = constants, path, assume
         self._declared: dict[str, Any] = {}
@@ -196,11 +198,13 @@ class Tensors:
         imports = self._imports if opset is None else [onnx.helper.make_opsetid("", opset)]
         if kind in _KEEPS_TYPE:
             return {node.output[0]: next(iter(types.values()), _empty_type())}, ""
+        if fault := _fatal_fault(node):
+            return {}, fault
         if kind in _RECURRENT:
             node = self._with_hidden_size(node)
         try:
             return onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, imports), ""
-        except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
+        except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError) as error:
             return {}, str(error).splitlines()[0].removeprefix("[ShapeInferenceError] ")
 
     def _with_hidden_size(self, node: Any) -> Any:
@@ -283,6 +287,16 @@ class Tensors:
         self._set(name, _with_shape(self._types[name], declared, known))
 
 
+def _fatal_fault(node: Any) -> str:
+    """What is wrong with a node that ends the process in which ONNX infers its shape, "" for nothing."""
+    for item in node.attribute:
+        if item.name in _AXES and any(abs(axis) > MAX_RANK for axis in (item.i, *item.ints)):
+            return "it has an axis that no tensor has"
+        if item.name == "num_outputs" and item.i != len(node.output):
+            return f"it has {len(node.output)} outputs, not {item.i}"
+    return ""
+
+
 @functools.cache
 def schema_of(kind: str, domain: str, version: int) -> Any:
     """The schema of an operator, None for one that ONNX does not have.
@@ -291,7 +305,7 @@ def schema_of(kind: str, domain: str, version: int) -> Any:
     """
     import onnx
 
-    for choice in ((kind, min(version, 2**31 - 1), domain), (kind, domain)):
+    for choice in ((kind, version, domain), (kind, domain)):
         with contextlib.suppress(onnx.defs.SchemaError):
             return onnx.defs.get_schema(*choice)
     return None
