@@ -68,6 +68,12 @@ def test_text(residual):
     assert "trainable" not in text
 
 
+def test_names_do_not_steer_a_terminal(residual):
+    text = totals_text(residual.replace(layers=("x", "stem\x1b[2J\n", "", "", ""), notes=("\x1b]0;title\x07",)))
+    assert "stem?[2J? 33.3 %" in text
+    assert text.endswith("note: ?]0;title?")
+
+
 def test_operators_lead_back_to_layers(residual, tmp_path):
     write_operators(residual, tmp_path / "all.csv")
     with (tmp_path / "all.csv").open() as file:

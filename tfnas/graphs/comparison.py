@@ -42,7 +42,7 @@ class Difference:
         names = [name for name in self.layers[:_LAYERS_SHOWN] if name]
         more = ", ..." if names and len(self.layers) > _LAYERS_SHOWN else ""
         layers = f": {', '.join(names)}{more}" if names else ""
-        return f"{self.count} {self.operator}{kernel}, {' to '.join(sides)}{held}{each}{layers}"
+        return tables.printable(f"{self.count} {self.operator}{kernel}, {' to '.join(sides)}{held}{each}{layers}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -69,7 +69,7 @@ def overview_table(rows: Sequence[Row]) -> str:
         )
     columns = ["model", "operators", "unknown", "depth", "parameters", "million multiply-adds", "notes"]
     lines = [f"{row.name}: {line}" for row in rows for line in row.notes]
-    errors = [f"\nerror: {row.name}: {row.error}" for row in rows if row.error]
+    errors = [f"\nerror: {tables.printable(f'{row.name}: {row.error}')}" for row in rows if row.error]
     return tables.markdown(columns, cells) + tables.notes(lines) + "".join(["\n", *errors] if errors else [])
 
 

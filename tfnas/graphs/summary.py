@@ -141,7 +141,7 @@ def totals_text(graph: ComputationGraph) -> str:
     if graph.unknown:
         counts = collections.Counter(graph.unknown).most_common()
         listed = ", ".join(f"{count} {name}" for name, count in counts)
-        lines.append(f"operators without an entry in the vocabulary: {listed}")
+        lines.append(f"operators without an entry in the vocabulary: {tables.printable(listed)}")
     return "\n".join(lines) + tables.notes(graph.notes)
 
 
@@ -151,7 +151,7 @@ def _largest(graph: ComputationGraph) -> str:
     if not graph.layers or not work.any():
         return ""
     nodes = [node for node in np.argsort(-work, kind="stable")[:_LARGEST].tolist() if work[node]]
-    return ", ".join(f"{graph.layers[node]} {100 * work[node] / work.sum():.1f} %" for node in nodes)
+    return ", ".join(f"{tables.printable(graph.layers[node])} {100 * work[node] / work.sum():.1f} %" for node in nodes)
 
 
 def size(count: int) -> str:

@@ -10,7 +10,7 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     Args:
       columns: C names of columns.
-      rows: rows of C cells, printed as they are.
+      rows: rows of C cells; see `printable`.
 
     Returns:
       The table, without a newline at its end.
@@ -22,7 +22,10 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
       | resnet   |       12 |
     """
     alignment = ["left", *["right"] * (len(columns) - 1)]
-    return tabulate(rows, headers=columns, tablefmt="pipe", colalign=alignment, disable_numparse=True)
+    cells = [[printable(cell) for cell in row] for row in rows]
+    return tabulate(
+        cells, headers=[printable(name) for name in columns], tablefmt="pipe", colalign=alignment, disable_numparse=True
+    )
 
 
 def notes(lines: Sequence[str]) -> str:
@@ -34,4 +37,14 @@ def notes(lines: Sequence[str]) -> str:
       <BLANKLINE>
       note: the batch is 1
     """
-    return "\n" + "".join(f"\nnote: {line}" for line in lines) if lines else ""
+    return "\n" + "".join(f"\nnote: {printable(line)}" for line in lines) if lines else ""
+
+
+def printable(text: str) -> str:
+    """A line of text, in which characters that would steer a terminal stand as question marks.
+
+    Example:
+      >>> printable("relu\\x1b[2J")
+      'relu?[2J'
+    """
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
