@@ -215,3 +215,28 @@ def paths_in_map(
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3)
     figure.colorbar(dots, label=label).solids.set_alpha(1)
     save_figure(figure, file)
+
+
+def learning_curves(
+    correlations: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], path: pathlib.Path
+) -> None:
+    """Mean rank correlation against the number of labels, a panel per space; bands are a deviation over draws.
+
+    Args:
+      correlations: correlations of the draws by space, method and number of labels.
+      path: PNG file.
+    """
+    figure, panels = plt.subplots(1, len(correlations), figsize=(5 * len(correlations), 4.2), squeeze=False)
+    for axes, (space, methods) in zip(panels[0], correlations.items(), strict=True):
+        for number, (name, by_count) in enumerate(methods.items()):
+            counts = [int(count) for count in by_count]
+            mean, deviation = (
+                np.array([moment(values) for values in by_count.values()]) for moment in (np.mean, np.std)
+            )
+            axes.plot(counts, mean, label=name, **look(number))
+            axes.fill_between(counts, mean - deviation, mean + deviation, alpha=0.12, color=look(number)["color"])
+        axes.set(xlabel="labels", ylabel="Spearman's correlation", xscale="log", title=space)
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.minorticks_off()
+        tidy(axes)
+    _save_with_legend(figure, panels[0][0], path, columns=4, title="Ranks of unseen networks by few labels")

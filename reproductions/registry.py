@@ -69,7 +69,7 @@ PAPERS = {
             "predictor",
             "transferable predictor (Han et al. 2023)",
             PredictorSettings,
-            ("table1", "table2", "table3", "table4", "proxies"),
+            ("table1", "table2", "table3", "table4", "proxies", "few_labels"),
         ),
         Paper(
             "retrieval",

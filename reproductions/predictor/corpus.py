@@ -13,6 +13,7 @@ import numpy as np
 from reproductions import report
 from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.registry import load_table
+from tfnas.benchmarks.table import CompactTable
 from tfnas.encoders.computation_graph import similarity
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.networks.symbolic.packing import pack_cells
@@ -26,7 +27,8 @@ _COLUMNS = {
     "nasbench201": "cifar10_test_accuracy_200",
     "nasbench301": "surrogate_validation_accuracy",
 }
-_TEST_POOL = 5000
+TEST_POOL = 5000
+"""Most labelled networks of a family that are drawn from and tested on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Corpus:
 
     def pool(self, family: str, seed: int) -> np.ndarray:
         """At most 5,000 labelled graphs, among which fine-tuning draws its labels and is tested on the rest."""
-        return np.random.default_rng([seed, 0]).permutation(self.labelled(family))[:_TEST_POOL]
+        return np.random.default_rng([seed, 0]).permutation(self.labelled(family))[:TEST_POOL]
 
     def without(self, family: str) -> np.ndarray:
         """The labelled graphs of all other families."""
@@ -98,6 +100,16 @@ def load(folder: pathlib.Path, settings: Settings) -> Corpus:
     arrays = report.computed_once(folder / "corpus.npz", packed)
     graphs = PackedGraphs(families=tuple(TARGETS), **{name: arrays[name] for name in names})
     return Corpus(graphs, arrays["spectra"], cells)
+
+
+def labelled_rows(table: CompactTable, family: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows int `[N]` of a family's table that have a label and a network, and the labels float32 `[N]`."""
+    values = table.values(_COLUMNS[family])
+    usable = np.isfinite(values)
+    if NONE in table.space.operations:
+        usable &= table.space.lacks(table.cells, NONE)
+    rows = np.flatnonzero(usable)
+    return rows, values[rows].astype(np.float32)
 
 
 def _architectures(settings: Settings) -> tuple[dict[str, CellTable], dict[str, np.ndarray]]:

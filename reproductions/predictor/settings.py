@@ -16,6 +16,7 @@ class Settings:
       nasbench101_graphs: networks of NAS-Bench-101, at least 100.
       nasbench301_graphs: networks of NAS-Bench-301; the networks with a label are always among them.
       search_runs: searches per strategy on NAS-Bench-201, at least 2.
+      draws: few labels: sets of labels, at least 2.
       proxy_cells: cells of NAS-Bench-201 that are scored, at least 60.
 
     Raises:
@@ -28,8 +29,9 @@ class Settings:
     nasbench101_graphs: int = 50_000
     nasbench301_graphs: int = 10_000
     search_runs: int = 20
+    draws: int = 20
     proxy_cells: int = 500
 
     def __post_init__(self) -> None:
-        check_least(self, seed=0, runs=2, epochs=1, search_runs=2, proxy_cells=60)
+        check_least(self, seed=0, runs=2, epochs=1, search_runs=2, draws=2, proxy_cells=60)
         check_least(self, nasbench101_graphs=100, nasbench301_graphs=1)

@@ -37,9 +37,11 @@ class CellFeatures:
       names: names of blocks in `BLOCKS`. `operations` says which operation stands on every vertex and which edges there
         are; `paths` counts operation sequences along paths; `graph` describes subsets of the operations by the number
         of their vertices, their paths and their degrees.
+      by_component: whether every component of a cell, such as the normal cell of DARTS, gets blocks of its own.
 
     Attributes:
-      names: names of the blocks that vary over the reference.
+      names: names of the blocks that vary over the reference, with the number of the component where components have
+        blocks of their own.
 
     Raises:
       ConfigurationError: an unknown name, or no block varies.
@@ -51,16 +53,21 @@ class CellFeatures:
       (3, 36)
     """
 
-    def __init__(self, space: Space, reference: CellTable, names: Sequence[str] | None = None):
+    def __init__(
+        self, space: Space, reference: CellTable, names: Sequence[str] | None = None, *, by_component: bool = False
+    ):
         names = tuple(BLOCKS) if names is None else tuple(names)
         unknown = [name for name in names if name not in BLOCKS]
         if unknown:
             raise ConfigurationError(f"no features {unknown[0]!r}, expected some of {', '.join(BLOCKS)}")
         self._space = space
         cells = self._live(reference)
-        self._describers = {name: [BLOCKS[name](space, component) for component in cells] for name in names}
-        self._scales = {name: Scale.of(self._described(name, cells)) for name in names}
-        self.names = tuple(name for name in names if self._scales[name].columns.size)
+        self._describers: dict[str, dict[int, Callable[[LiveCells], np.ndarray]]] = {}
+        for name, (number, component) in itertools.product(names, enumerate(cells)):
+            block = f"{name}_{number}" if by_component and len(cells) > 1 else name
+            self._describers.setdefault(block, {})[number] = BLOCKS[name](space, component)
+        self._scales = {block: Scale.of(self._described(block, cells)) for block in self._describers}
+        self.names = tuple(block for block, scale in self._scales.items() if scale.columns.size)
         if not self.names:
             raise ConfigurationError(f"the cells of {space.name} differ in no feature")
 
@@ -76,7 +83,7 @@ class CellFeatures:
         return [LiveCells.of(self._space, component) for component in self._space.components(cells)]
 
     def _described(self, name: str, cells: "Sequence[LiveCells]") -> np.ndarray:
-        columns = [describe(live) for describe, live in zip(self._describers[name], cells, strict=True)]
+        columns = [describe(cells[number]) for number, describe in self._describers[name].items()]
         return np.concatenate(columns, axis=1, dtype=np.float32)
 
 

@@ -9,8 +9,9 @@ from sklearn.decomposition import TruncatedSVD
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.motifs import weisfeiler_lehman
 from tfnas.graphs.packed import PackedGraphs
+from tfnas.graphs.path_numbers import PathNumbers
 
-BLOCKS = ("structure", "operators", "neighbourhoods", "embedding")
+BLOCKS = ("structure", "operators", "neighbourhoods", "paths", "embedding")
 """Names of the blocks; an encoder computes `embedding`."""
 
 Embed = Callable[[PackedGraphs], np.ndarray]
@@ -26,7 +27,7 @@ class GraphFeatures:
       reference: unlabelled graphs of the family that is predicted.
       names: names of blocks in `BLOCKS`. `structure` holds the numbers of `graphs.structure`, `operators` counts
         operators, `neighbourhoods` counts operators with the same one to four steps upstream, a block for each number
-        of steps.
+        of steps; `paths` holds the numbers of `graphs.path_numbers`.
       embed: function from graphs to embeddings float32 `[N, D]`, for `embedding`.
 
     Attributes:
@@ -43,6 +44,7 @@ class GraphFeatures:
                     f"no features {name!r}, expected some of {', '.join(BLOCKS)}, the last only with an encoder"
                 )
         self._names, self._embed = tuple(names), embed
+        self._paths = PathNumbers(reference) if "paths" in names else None
         rounds = _ROUNDS if "neighbourhoods" in names else 0
         counts, self._colours = weisfeiler_lehman.colour_counts(reference, rounds)
         self._reductions = [None, *(_reduction(count) for count in counts[1:])]
@@ -74,6 +76,8 @@ class GraphFeatures:
                 for count, reduction in zip(counts[1:], self._reductions[1:], strict=True):
                     logs = _logs(count)
                     raw.append((False, logs.toarray() if reduction is None else reduction.transform(logs)))
+            elif name == "paths":
+                raw.append((True, self._paths.transform(graphs).astype(np.float64)))
             else:
                 raw.append((True, np.asarray(self._embed(graphs), np.float64)))
         return raw
