@@ -54,7 +54,7 @@ class Pool:
     Attributes:
       space: space of the cells.
       cells: N cells.
-      graphs: their networks.
+      graphs: N networks of the cells.
       labels: accuracies `[N]`.
     """
 
@@ -203,9 +203,10 @@ def _report(values: dict) -> report.Report:
             for name in _BASELINES
             if np.mean(correlations[family][name][number]) > np.mean(ours[number])
         ]
+        verdict = "reached" if reached >= goal else "missed"
         comparison.append(
-            f"{family}: {reached:.3f} with {count} labels, goal {goal:.2f} "
-            f"{'reached' if reached >= goal else 'missed'}; below a baseline with {', '.join(behind) or 'no number of labels'}."
+            f"{family}: {reached:.3f} with {count} labels, goal {goal:.2f} {verdict}; "
+            f"below a baseline with {', '.join(behind) or 'no number of labels'}."
         )
     columns = ["space", "Spearman's correlation", "20 labels", "40 or 50", "100", "200 or 300"]
     title = f"Ranks of unseen networks by few labels, {values['draws']} draws"

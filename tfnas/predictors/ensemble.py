@@ -46,6 +46,7 @@ class LabelEnsemble:
       correlations: float64 `[R, members]`, Spearman's correlation of every member, the trees last, on examples that
         were left out; known after `fit`.
       correlation: float64 `[R]`, the same of the ensemble.
+      shares: float64 `[R, members]`, weights of the members, whose predictions have equal spread; the sum is 1.
 
     Raises:
       ConfigurationError: no members.
@@ -53,6 +54,7 @@ class LabelEnsemble:
 
     correlations: np.ndarray
     correlation: np.ndarray
+    shares: np.ndarray
 
     def __init__(self, processes: Sequence[Sequence[int]], trees: Sequence[int] = (), seed: int = 0):
         if not processes and not trees:
@@ -132,7 +134,9 @@ class LabelEnsemble:
             [[_rank_correlation(member, row) for member in run] for run, row in zip(left_out, scores, strict=True)]
         )
         power = _POWER * max(0.0, 1 - _UNTRUSTED / scores.shape[1])
-        weights = np.maximum(self.correlations, _LEAST) ** power / np.maximum(left_out.std(axis=2), _TINY)
+        trusted = np.maximum(self.correlations, _LEAST) ** power
+        self.shares = trusted / trusted.sum(axis=1, keepdims=True)
+        weights = self.shares / np.maximum(left_out.std(axis=2), _TINY)
         combined = np.einsum("rm,rmn->rn", weights, left_out)
         self.correlation = np.array([_rank_correlation(*pair) for pair in zip(combined, scores, strict=True)])
         mean = combined.mean(axis=1, keepdims=True)
