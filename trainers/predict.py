@@ -1,48 +1,69 @@
-"""Predicts from a network's file how good the network is, and how sure that is.
+"""Predicts from networks' files how good the networks are, and how sure that is; ranks several networks.
 
   tfnas predict --model=my_model.keras
+  tfnas predict --model=my_models --json=ranking.json
 
-The answer is a score, its uncertainty, and a comparison with known networks.
+The answer on one model is a score, its uncertainty, and a comparison with known networks. Several models, or a folder
+of models, make a table, the best first.
 
-The model is a file such as .keras, .onnx or .tflite, the folder of a SavedModel, or an architecture such as
+A model is a file such as .keras, .onnx or .tflite, the folder of a SavedModel, or an architecture such as
 nasbench201:13714 in any notation that its space reads. Its weights are not read and nothing in it is executed. The
-shipped predictor learned from CIFAR-10 accuracies of benchmark networks: far from them (a distance well above 1), its
-score means little, and the answer says so.
+shipped predictor learned from CIFAR-10 accuracies of benchmark networks: on a network unlike these (a distance above 2)
+it makes no prediction, and several models are ranked by multiply-adds and activation functions.
 """
 
-import dataclasses
 import pathlib
+import sys
 
 import tfnas
 from tfnas import artefacts
 from tfnas import flags as tfnas_flags
+from tfnas.errors import ConfigurationError, TfnasError
 
-_MODEL = tfnas_flags.define_path(
-    "model", None, "File or folder of a model, a shipped name, or SPACE:ARCHITECTURE.", required=True
+_MODEL = tfnas_flags.define_repeated_path(
+    "model", "File or folder of a model, a shipped name, SPACE:ARCHITECTURE, or a folder of models; may be repeated."
 )
 _PREDICTOR = tfnas_flags.define_path("predictor", "cg_predictor", "Predictor: a shipped name or a folder.")
-_FIGURE = tfnas_flags.define_path("figure", None, "Where the map of known networks goes; none by default.")
+_FIGURE = tfnas_flags.define_path("figure", None, "Map of known networks and a single model; none by default.")
 _JSON = tfnas_flags.define_path("json", None, "Where the answer goes as JSON; none by default.")
 tfnas_flags.define_import_options()
 
 
 def main() -> None:
-    """Flags -> `tfnas.predictors.saved.SavedPredictor`."""
+    """Flags -> `tfnas.predictors.saved.SavedPredictor` and `tfnas.predictors.ranking.rank`."""
     options = tfnas_flags.import_options()
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas import saved_models
-    from tfnas.graphs import importers
-    from tfnas.networks.models import named_model
+    from tfnas.networks.models import named_models
     from tfnas.predictors import saved
 
+    models = named_models(_MODEL.value)
+    if len(models) > 1 and _FIGURE.value:
+        raise ConfigurationError(f"--figure={_FIGURE.value}: several models, expected a single model")
     predictor = saved.SavedPredictor(saved_models.folder(_PREDICTOR.value))
-    graph = importers.import_model(named_model(_MODEL.value), **options)
-    answer = predictor.predict(graph)
-    print(answer)
+    if len(models) > 1:
+        _rank(predictor, models, options)
+    else:
+        _predict(predictor, models[0], options)
+
+
+def _predict(predictor, model, options) -> None:
+    from tfnas.graphs import importers
+    from tfnas.predictors.ranking import rank
+    from tfnas.predictors.saved import prediction_table
+
+    graph = importers.import_model(model, **options)
+    ranking = rank(predictor, [graph])
+    (network,) = ranking.networks
+    print(prediction_table(network.prediction))
+    sizes = f"{network.parameters:,} parameters, {network.multiply_adds:,} multiply-adds"
+    print(f"\n{sizes}, {network.activations} activation functions")
+    if network.fault:
+        print(f"This network can't be good whatever its training: {network.fault}.")
     if _JSON.value:
-        fields = dataclasses.asdict(answer) | {"embedding": answer.embedding.tolist(), "model": str(_MODEL.value)}
-        artefacts.write_json(_JSON.value, fields)
+        embedding = network.prediction.embedding.tolist()
+        artefacts.write_json(_JSON.value, ranking.records()[0] | {"embedding": embedding, "model": str(model)})
     if _FIGURE.value:
         from tfnas.reports import figures
 
@@ -51,8 +72,29 @@ def main() -> None:
             predictor.reference_families,
             pathlib.Path(_FIGURE.value),
             title=f"{graph.name} among known networks",
-            marked=answer.embedding,
+            marked=network.prediction.embedding,
         )
+
+
+def _rank(predictor, models, options) -> None:
+    from tfnas.graphs import importers
+    from tfnas.predictors.ranking import rank
+
+    graphs, errors = [], []
+    for model in models:
+        name = str(model) if isinstance(model, str | pathlib.Path) else model.name
+        try:
+            graphs.append(importers.import_model(model, **options).replace(name=name))
+        except TfnasError as error:
+            errors.append(f"error: {name}: {str(error).removeprefix(f'{name}: ')}")
+    if graphs:
+        ranking = rank(predictor, graphs)
+        print(ranking)
+        if _JSON.value:
+            ranking.write(_JSON.value)
+    print("\n".join(["", *errors] if errors else []), end="\n" if errors else "")
+    if not graphs:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from tfnas.predictors import labelled
 from tfnas.predictors.config import MLPConfig
 from tfnas.predictors.graph_predictor import GraphPredictor
 from tfnas.predictors.labelled import LabelSource
+from tfnas.predictors.ranking import rank
 from tfnas.predictors.saved import SavedPredictor, prediction_table
 
 CONFIG = MLPConfig(hidden=(16,), members=3, epochs=40, batch_size=16, tune_epochs=40)
@@ -69,13 +70,34 @@ def test_answers(trained, graphs):
     assert np.corrcoef(np.log(parameters), scores)[0, 1] > 0.7
     facts = trained[1].summary["families"]["nats_size"]
     best = answers[int(np.argmax(scores))]
-    assert best.accuracy == pytest.approx(facts["label_mean"] + best.score * facts["label_stddev"])
+    unbounded = facts["label_mean"] + best.score * facts["label_stddev"]
+    assert best.accuracy == pytest.approx(np.clip(unbounded, facts["label_min"], facts["label_max"]))
+    assert facts["label_min"] < facts["label_mean"] < facts["label_max"]
     assert best.percentile > 80 > 20 > answers[int(np.argmin(scores))].percentile
     assert all(answer.stddev > 0 for answer in answers)
     stranger = predictor.predict(sample("mobilenetv3", 1)[0])
     assert stranger.distance > 3 > np.median([answer.distance for answer in answers])
-    assert "do not rely" in prediction_table(stranger)
-    assert "do not rely" not in prediction_table(min(answers, key=lambda answer: answer.distance))
+    assert "no prediction" in prediction_table(stranger)
+    assert "accuracy" not in prediction_table(stranger)
+    assert "no prediction" not in prediction_table(min(answers, key=lambda answer: answer.distance))
+
+
+def test_rankings(trained):
+    """Learned scores rank one known family; sizes rank networks of which one is a stranger."""
+    predictor = SavedPredictor(trained[0])
+    answers = predictor.predict_all(sample("nats_size", 12))
+    near = [graph for graph, answer in zip(sample("nats_size", 12), answers, strict=True) if answer.distance < 2][:4]
+    ranking = rank(predictor, near)
+    assert ranking.learned
+    scores = [network.prediction.score for network in ranking.networks]
+    assert scores == sorted(scores, reverse=True)
+    mixed = rank(predictor, [*near, sample("mobilenetv3", 1)[0]])
+    assert not mixed.learned
+    sizes = [network.size_score for network in mixed.networks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert "unlike all" in str(mixed)
+    (stranger,) = [row for row in mixed.records() if not row["known"]]
+    assert stranger["accuracy"] is None
 
 
 def test_without_tfnas(trained, tmp_path):

@@ -192,7 +192,8 @@ class _Split:
             deviation = float(values.std())
             if deviation == 0:
                 raise ConfigurationError(f"all labels of family {name!r} are equal; there is nothing to learn")
-            self.facts[name] = {"label_mean": float(values.mean()), "label_stddev": deviation}
+            moments = {"label_mean": float(values.mean()), "label_stddev": deviation}
+            self.facts[name] = {**moments, "label_min": float(values.min()), "label_max": float(values.max())}
             self.standardised[rows] = (graphs.labels[rows] - values.mean()) / deviation
         self.train = np.concatenate(train)
         self.tune = np.concatenate(tune) if tune else np.zeros(0, np.int64)
