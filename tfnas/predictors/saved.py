@@ -21,7 +21,7 @@ _NEIGHBOURS = 5
 FAR = 2.0
 """Distance above which a network is unlike all known ones.
 
-Of the networks that the shipped predictor knows, 19 of 20 in every family are nearer to the rest of their family, but for
+Of the networks that the shipped predictor knows, 19 of 20 in every family are nearer to the rest of the family, but for
 NATS-Bench size (2.2). All networks of NAS-Bench-101, 201 and 301 are farther from the other families.
 """
 
