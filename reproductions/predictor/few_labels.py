@@ -20,6 +20,7 @@ from reproductions.predictor import corpus
 from reproductions.predictor.corpus import TARGETS
 from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.registry import load_table
+from tfnas.graphs.operators import CODES
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.structure import STRUCTURE
 from tfnas.networks.symbolic.packing import pack_cells
@@ -27,21 +28,22 @@ from tfnas.predictors.cell_features import CellFeatures
 from tfnas.predictors.ensemble import LabelEnsemble
 from tfnas.predictors.features import GraphFeatures, standardised
 from tfnas.predictors.kernel_mixture import normal_scores
+from tfnas.predictors.sizes import ACTIVATIONS
 from tfnas.spaces import CellTable, Space
 
 COUNTS = (20, 50, 100, 300)
 """Numbers of labels; NAS-Bench-201 has 40 instead of 50, and NAS-Bench-301 200 instead of 300."""
 
 METHODS = (
-    *("parameters", "multiply-adds", "depth", "ridge on sizes", "ridge on counts of operations"),
+    *("parameters", "multiply-adds", "depth", "size score", "ridge on sizes", "ridge on counts of operations"),
     *("GP on graph features of table 1", "GP on graph features and paths", "GP on features of cells", "trees"),
     *("ensemble on graphs", "ensemble on graphs and cells"),
 )
-"""Methods in the order of the table; the first three learn nothing, the next two are baselines."""
+"""Methods in the order of the table; the first four learn nothing, the next two are baselines."""
 
 GOALS = {"nasbench101": 0.85, "nasbench201": 0.93, "nasbench301": 0.88}
 _PENALTIES = np.logspace(-2, 3, 11)
-_BASELINES = METHODS[3:5]
+_BASELINES = METHODS[4:6]
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From the rows with labels `[R, n]` and their labels to predictions `[R, N]` for all networks."""
@@ -71,6 +73,11 @@ class Pool:
         chosen = np.random.default_rng([seed, 0]).permutation(len(rows))[: corpus.TEST_POOL]
         cells = table.cells[rows[chosen]]
         return cls(table.space, cells, pack_cells(table.space, cells, labels[chosen], progress=True), labels[chosen])
+
+    def activations(self) -> np.ndarray:
+        """Activation functions of every network, `[N]`."""
+        is_activation = np.isin(self.graphs.features[:, 0], [CODES[name] for name in ACTIVATIONS])[self.graphs.codes]
+        return np.add.reduceat(is_activation.astype(np.int64), self.graphs.node_offsets[:-1])
 
     def counts(self) -> np.ndarray:
         """Vertices of every operation, and edges from every input, of every component of a cell, `[N, counts]`."""
@@ -159,6 +166,7 @@ def _methods(pool: Pool) -> dict[str, Predict]:
     columns = ("log_parameters", "log_multiply_adds", "weighted_depth")
     predictions = (
         *(_constant(structure[:, STRUCTURE.index(column)]) for column in columns),
+        _constant(standardised(np.stack([structure[:, 1], pool.activations()], axis=1)).sum(axis=1)),
         *(_ridge(sizes), _ridge(standardised(pool.counts()))),
         *(ensemble([group], []) for group in (every[:-1], every, of_cells)),
         ensemble([], [0, 1, *graf]),

@@ -402,8 +402,12 @@ def test_from_graphs_to_a_prediction(graphs, model, tmp_path):
     assert (tmp_path / "map.svg").is_file()
     found = json.loads((tmp_path / "answer.json").read_text())
     assert found["family"] == "nasbench201"
-    assert 0 <= found["percentile"] <= 100
-    assert ("do not rely on the score" in done.stdout) == (found["distance"] > 3)
+    assert found["known"] == (found["distance"] <= 2)
+    assert ("there is no prediction" in done.stdout) != found["known"]
+    assert (found["percentile"] is None) != found["known"]
+    done = run("predict", *answer, f"--model={model}", f"--json={tmp_path / 'ranking.json'}")
+    assert done.stdout.startswith("| model ")
+    assert [row["size_score"] for row in json.loads((tmp_path / "ranking.json").read_text())] == [0, 0]
     done = run("predict", answer[0], "--model=/nothing.keras", check=False)
     assert "/nothing.keras: no such file" in done.stderr
     assert "Traceback" not in done.stderr

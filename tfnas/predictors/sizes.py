@@ -12,7 +12,7 @@ import numpy as np
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import CODES, INPUT, OUTPUT, WEIGHTED
 
-NONLINEARITIES = (
+ACTIVATIONS = (
     *(
         "relu",
         "relu6",
@@ -27,18 +27,19 @@ NONLINEARITIES = (
         "softplus",
         "softsign",
     ),
+)
+"""Operators that count as activation functions."""
+
+_NONLINEARITIES = (
+    *ACTIVATIONS,
     *("max_pool", "max", "maximum", "minimum", "clip", "softmax", "abs", "square", "exp", "lstm", "gru", "rnn"),
 )
-"""Operators without which a network is a linear map."""
-
-_ACTIVATIONS = NONLINEARITIES[:12]
-_CODES = {name: code for name, code in CODES.items() if name in NONLINEARITIES}
 _TINY = 1e-9
 
 
 def activation_count(graph: ComputationGraph) -> int:
     """The number of activation functions of a network."""
-    return int(np.isin(graph.operators, [CODES[name] for name in _ACTIVATIONS]).sum())
+    return int(np.isin(graph.operators, [CODES[name] for name in ACTIVATIONS]).sum())
 
 
 def size_scores(graphs: Sequence[ComputationGraph]) -> np.ndarray:
@@ -79,7 +80,7 @@ def fault(graph: ComputationGraph) -> str:
     weighted = np.isin(graph.operators, [CODES[name] for name in (*WEIGHTED, "lstm", "gru", "rnn")])
     if not weighted.any():
         return "no operator with weights"
-    if not np.isin(graph.operators, list(_CODES.values())).any():
+    if not np.isin(graph.operators, [CODES[name] for name in _NONLINEARITIES]).any():
         return "no nonlinearity"
     node = _bottleneck(graph, np.flatnonzero(weighted)[-1])
     if node is None:
