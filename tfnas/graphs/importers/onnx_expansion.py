@@ -84,7 +84,10 @@ class Expander:
         """The body that ONNX has for an operator, None for a body that depends on types that are not known."""
         import onnx
 
-        body = self._body(node, schema)
+        try:
+            body = self._body(node, schema)
+        except (RuntimeError, ValueError, TypeError):
+            return None
         if body is None:
             return None
         body.domain, body.name = _BODIES, node.op_type
@@ -104,7 +107,7 @@ class Expander:
         model = onnx.helper.make_model(graph, functions=[body], opset_imports=imports)
         try:
             nodes = list(onnx.inliner.inline_local_functions(model).graph.node)
-        except (RuntimeError, onnx.checker.ValidationError):
+        except (RuntimeError, ValueError, onnx.checker.ValidationError):
             return None
         for piece in nodes:
             piece.name = node.name or next(filter(None, node.output))
