@@ -108,7 +108,7 @@ TENSORFLOW: dict[str, str] = {
         resize="ResizeBilinear ResizeNearestNeighbor ResizeBicubic ScaleAndTranslate CropAndResize",
         roll="Roll",
         cumsum="Cumsum",
-        compare="Equal NotEqual Greater GreaterEqual Less LessEqual",
+        compare="Equal NotEqual Greater GreaterEqual Less LessEqual IsNan IsInf IsFinite",
         logical="LogicalAnd LogicalOr LogicalNot All Any BitwiseAnd BitwiseOr",
         select="Select SelectV2 Where",
         clip="ClipByValue",
@@ -118,7 +118,7 @@ TENSORFLOW: dict[str, str] = {
         random="RandomUniform RandomStandardNormal StatelessRandomUniformV2 StatelessRandomNormalV2",
         non_max_suppression="NonMaxSuppressionV3 NonMaxSuppressionV4 NonMaxSuppressionV5 CombinedNonMaxSuppression",
     ),
-    **dict.fromkeys(("Shape", "ShapeN", "Size", "Rank"), SHAPE),
+    **dict.fromkeys(("Shape", "ShapeN", "Size", "Rank", "OnesLike"), SHAPE),
 }
 
 _PASSED_TFLITE = """

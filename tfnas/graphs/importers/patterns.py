@@ -131,8 +131,10 @@ def _fuse_norm(draft: Draft, root: int) -> None:
             return
         region.add(min(grown))
     (last,) = exits
-    first = draft.nodes[min(core)]
-    draft.replace(region, last, operator, [source], input=first.input)
+    dims = {"input": draft.nodes[min(core)].input}
+    if operator == GROUP_NORM:  # the groups are an axis of their own only inside the norm
+        dims = {"input": draft.nodes[source].output, "output": draft.nodes[source].output}
+    draft.replace(region, last, operator, [source], **dims)
 
 
 def _norm_core(draft: Draft, root: int) -> tuple[set[int], int, str, int | None] | None:
@@ -159,7 +161,7 @@ def _norm_core(draft: Draft, root: int) -> tuple[set[int], int, str, int | None]
     if len(sources) == 2 and draft.nodes[power].operator == "square":  # a squared difference of x and its mean
         for source, mean in (sources, sources[::-1]):
             if draft.nodes[mean].operator in ("mean", "sum") and draft.only(mean) == source:
-                return region | {mean}, source, LAYER_NORM, None
+                return region | {mean}, source, _layer_or_group(draft, mean, source), None
         return None
     if len(sources) != 1:
         return None
@@ -167,8 +169,15 @@ def _norm_core(draft: Draft, root: int) -> tuple[set[int], int, str, int | None]
     if draft.nodes[centred].operator == "sub" and len(draft.sources(centred)) == 2:
         for source, mean in (draft.sources(centred), draft.sources(centred)[::-1]):
             if draft.nodes[mean].operator in ("mean", "sum") and draft.only(mean) == source:
-                return region | {centred, mean}, source, LAYER_NORM, centred
+                return region | {centred, mean}, source, _layer_or_group(draft, mean, source), centred
     return region, centred, RMS_NORM if spread == "mean" else L2_NORM, None
+
+
+def _layer_or_group(draft: Draft, mean: int, source: int) -> str:
+    """A group norm takes a mean over all positions for each group of channels, or for each channel."""
+    whole, split, means = draft.nodes[source].output, draft.nodes[mean].input, draft.nodes[mean].output
+    grouped = (split[2] < whole[2] and whole[2] % split[2] == 0) or means[2] == whole[2] > 1
+    return GROUP_NORM if grouped and split[0] * split[1] > means[0] * means[1] else LAYER_NORM
 
 
 def _is_square(node: DraftNode) -> bool:

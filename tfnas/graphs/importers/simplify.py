@@ -223,6 +223,9 @@ class _Importer:
                 f"node {node.name!r} ({node.kind}) has a shape that is not known before it runs; {self.raw.hint}"
             )
         dims = self.layouts.dims(ref, axis)
+        data = [source for source in node.inputs if not self.constant[source[0]]]
+        if None in dims and data and not any(node.floating):
+            return self._dims(data[0])  # words of a text, for example, which only running the operation counts
         if None in dims:
             raise InvalidArchitectureError(
                 f"node {node.name!r} ({node.kind}) has the shape {tuple(shape)}; {self.raw.hint}"

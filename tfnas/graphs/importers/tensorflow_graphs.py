@@ -4,7 +4,6 @@ A graph is flattened (functions that it calls are copied in), cut down to what i
 empty `tf.Graph`, which infers shapes. Variables are never read: their declarations carry their shapes.
 """
 
-import collections
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import op_def_registry
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
@@ -22,9 +20,11 @@ from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes, closed_shapes
 from tfnas.graphs.importers.raw import RawGraph, RawNode, Shape, topological
 from tfnas.graphs.importers.simplify import simplify
+from tfnas.graphs.importers.tensorflow_constants import check_constants
 from tfnas.graphs.importers.tensorflow_control import collapse
 from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, called_names, refused
 from tfnas.graphs.importers.tensorflow_products import products
+from tfnas.graphs.importers.tensorflow_shapes import forget_zeros, settle_shapes
 from tfnas.graphs.operators import MATMUL, TENSORFLOW, UNKNOWN
 
 _CONTROL_FLOW = {
@@ -32,20 +32,6 @@ _CONTROL_FLOW = {
     *("RefSwitch", "For"),
 }
 _VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
-_CONSTANT_ARITHMETIC = {
-    *("Const", "VarHandleOp", "VariableV2", "Variable", "ReadVariableOp", "Fill", "Range", "LinSpace", "OnesLike"),
-    *(
-        "BroadcastArgs",
-        "BroadcastGradientArgs",
-        "InvertPermutation",
-        "ListDiff",
-        "Unique",
-        "MatrixDiag",
-        "MatrixDiagV3",
-    ),
-    *("ConcatOffset", "DynamicStitch", "ParallelConcat", "ZerosLike", "LeftShift", "RightShift", "Atan2", "Xlogy"),
-    *("Empty", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Cumprod", "Polygamma", "Lgamma", "Digamma", "NoOp"),
-}
 _WITH_LAYOUT = {
     *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"),
     *("MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D", "FusedBatchNormV3", "BiasAdd"),
@@ -185,6 +171,7 @@ def from_graph_def(
       InvalidArchitectureError: control flow, an open shape, or no path from input to output.
     """
     flat = Flattener(graph_def, replaced or {}).flatten(outputs)
+    settle_shapes(flat.nodes)
     nodes = ancestors(flat.nodes, [flat.resolve(output).partition(":")[0] for output in outputs])
     merges = {name for region in flat.regions.values() for name in region.merges}
     for node in nodes:
@@ -205,7 +192,7 @@ def from_graph_def(
             node.attr["T"].type = kind
         elif "_output_shapes" in node.attr:
             del node.attr["_output_shapes"]
-    _check_constants(nodes)
+    check_constants(nodes)
     pruned = tf.compat.v1.GraphDef(node=nodes, versions=graph_def.versions)
     graph = tf.Graph()
     try:
@@ -220,34 +207,6 @@ def from_graph_def(
     return simplify(raw, **facts)
 
 
-def _check_constants(nodes: Sequence[tf.compat.v1.NodeDef]) -> None:
-    """Refuses constants that TensorFlow might compute, to infer a shape, by operations that it should not run.
-
-    Only arithmetic is allowed: a file's content, for example, would otherwise show in a shape.
-    """
-    waiting = {node.name: node for node in nodes}
-    readers = collections.defaultdict(list)
-    for node in nodes:
-        for name in node.input:
-            readers[name.partition(":")[0]].append(node.name)
-    stack = [node.name for node in nodes if _is_run_time_value(node)]
-    while stack:
-        name = stack.pop()
-        if waiting.pop(name, None) is not None:
-            stack.extend(readers[name])
-    for node in waiting.values():
-        if node.op not in TENSORFLOW and node.op not in _CONSTANT_ARITHMETIC:
-            raise InvalidArchitectureError(
-                f"node {node.name!r} ({node.op}) makes a constant that only running it would tell"
-            )
-
-
-def _is_run_time_value(node: tf.compat.v1.NodeDef) -> bool:
-    """Whether TensorFlow never computes a node to infer a shape: data, what has a state, and variables of loops."""
-    definition = op_def_registry.get(node.op)
-    return node.op in ("Placeholder", "Merge") or (definition is not None and definition.is_stateful)
-
-
 def _variable(name: str, dtype: tf.DType, shape: tf.TensorShape, kind: str = "VarHandleOp") -> tf.compat.v1.NodeDef:
     node = tf.compat.v1.NodeDef(name=name, op=kind)
     node.attr["dtype"].type = tf.as_dtype(dtype).as_datatype_enum
@@ -259,6 +218,7 @@ def _raw_graph(graph: tf.Graph, inputs: set[str], outputs: Sequence[str]) -> Raw
     operations = _topological(graph)
     number = {operation.name: index for index, operation in enumerate(operations)}
     nodes = [_raw_node(operation, number, inputs) for operation in operations]
+    forget_zeros(nodes)
     references = []
     for output in outputs:
         name, _, index = output.partition(":")
