@@ -111,6 +111,7 @@ SETTINGS = {
         "Activation": ("relu",),
         "Dot": (1,),
         "RandomTranslation": (0.2, 0.2),
+        "RandomPosterization": (4,),
     },
     **{"Reshape": ((4, 4),), "Permute": ((2, 1),), "Discretization": ([0.0, 1.0],), "GroupNormalization": (2,)},
     **{"IntegerLookup": (None, 1, None, -1, [1, 2]), "StringLookup": (None, 1, None, "[UNK]", ["a", "b"])},

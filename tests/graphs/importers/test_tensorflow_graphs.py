@@ -96,6 +96,22 @@ def test_open_shapes(tmp_path):
         from_saved_model(tmp_path, input_shapes=(1, 6))
 
 
+def test_signatures(tmp_path):
+    """The only signature needs no name; several without a default are listed."""
+    module = tf.Module()
+    module.first = tf.function(tf.nn.relu, input_signature=[tf.TensorSpec((None, 4))])
+    module.second = tf.function(tf.tanh, input_signature=[tf.TensorSpec((None, 4))])
+    tf.saved_model.save(module, tmp_path / "one", signatures={"first": module.first})
+    tf.saved_model.save(module, tmp_path / "two", signatures={"first": module.first, "second": module.second})
+    tf.saved_model.save(module, tmp_path / "none")
+    assert from_saved_model(tmp_path / "one").operator_names == ["input", "relu", "output"]
+    assert from_saved_model(tmp_path / "two", signature="second").operator_names == ["input", "tanh", "output"]
+    with pytest.raises(InvalidArchitectureError, match=r"it has first, second; give one of them \(--signature\)"):
+        from_saved_model(tmp_path / "two")
+    with pytest.raises(InvalidArchitectureError, match=r"it has none; export the model with model\.export"):
+        from_saved_model(tmp_path / "none")
+
+
 def test_damaged_saved_models(exported, tmp_path):
     with pytest.raises(CorruptArtefactError, match=r"no saved_model\.pb"):
         from_saved_model(tmp_path)

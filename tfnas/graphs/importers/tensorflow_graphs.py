@@ -93,7 +93,7 @@ def from_function(function: Any, *, input_shape: InputShapes = None, **facts: ob
 def from_saved_model(
     folder: artefacts.PathLike,
     *,
-    signature: str = "serving_default",
+    signature: str | None = None,
     input_shapes: InputShapes = None,
     **facts: object,
 ) -> ComputationGraph:
@@ -101,7 +101,7 @@ def from_saved_model(
 
     Args:
       folder: folder of the SavedModel.
-      signature: name of the signature.
+      signature: name of the signature; None for `serving_default`, or for the only signature.
       input_shapes: shapes with the batch first, for inputs whose shapes the signature leaves open: by name, or the
         shape of the only input; `closed_shapes` assumes what is left open, with a note.
       **facts: name, family, source and label.
@@ -121,12 +121,7 @@ def from_saved_model(
         proto.ParseFromString(path.read_bytes())
     except DecodeError as error:
         raise CorruptArtefactError(f"{path}: not a SavedModel, or cut short") from error
-    candidates = [meta for meta in proto.meta_graphs if signature in meta.signature_def]
-    if not candidates:
-        known = sorted({name for meta in proto.meta_graphs for name in meta.signature_def if not name.startswith("__")})
-        raise InvalidArchitectureError(f"{folder}: no signature {signature!r}, it has {', '.join(known) or 'none'}")
-    meta = candidates[0]
-    definition = meta.signature_def[signature]
+    meta, definition = _signature(proto, signature, folder)
     inputs = {name: info.name.partition(":")[0] for name, info in sorted(definition.inputs.items())}
     declared = {name: _declared(definition.inputs[name].tensor_shape) for name in inputs}
     shapes, notes = closed_shapes(declared, input_shapes, folder)
@@ -139,6 +134,27 @@ def from_saved_model(
     )
     layers = called_names(graph.layers, {node: name for name, node in inputs.items()})
     return graph.replace(notes=(*notes, *graph.notes), layers=layers)
+
+
+def _signature(proto: Any, name: str | None, folder: artefacts.PathLike) -> tuple[Any, Any]:
+    """The graph and the definition of a signature; see `from_saved_model`."""
+    known = {
+        other: (meta, definition)
+        for meta in reversed(proto.meta_graphs)
+        for other, definition in meta.signature_def.items()
+        if not other.startswith("__")
+    }
+    chosen = name or (next(iter(known)) if len(known) == 1 else "serving_default")
+    if chosen in known:
+        return known[chosen]
+    if not known:
+        raise InvalidArchitectureError(
+            f"{folder}: no signature {chosen!r}, it has none; export the model with model.export, or save it with the "
+            "argument signatures of tf.saved_model.save"
+        )
+    raise InvalidArchitectureError(
+        f"{folder}: no signature {chosen!r}, it has {', '.join(sorted(known))}; give one of them (--signature)"
+    )
 
 
 def _declared(shape: Any) -> Shape | None:
