@@ -8,7 +8,7 @@ from typing import Any
 
 from tfnas.errors import InvalidArchitectureError
 from tfnas.graphs.importers.extents import assumed_extents, assumption_notes
-from tfnas.graphs.importers.onnx_models import tensor_type
+from tfnas.graphs.importers.onnx_types import tensor_type
 from tfnas.graphs.importers.raw import shapes_by_name
 
 _BATCH_NAMES = {"n", "b", "bs", "batch", "batch_size", "batchsize"}

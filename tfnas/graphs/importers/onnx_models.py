@@ -145,16 +145,6 @@ def floating_types() -> frozenset[int]:
     return frozenset({proto.FLOAT, proto.FLOAT16, proto.DOUBLE, proto.BFLOAT16})
 
 
-def tensor_type(kind: Any) -> Any:
-    """The type of a tensor, or of the tensors in a sequence or an optional value; None for other types."""
-    while kind is not None:
-        held = kind.WhichOneof("value")
-        if held == "tensor_type":
-            return kind.tensor_type
-        kind = getattr(kind, held).elem_type if held in ("sequence_type", "optional_type") else None
-    return None
-
-
 def attributes_of(node: Any) -> dict[str, Any]:
     """The values of a node's attributes by name; a damaged attribute is left out."""
     import onnx

@@ -17,8 +17,8 @@ from tfnas.graphs.importers.onnx_models import (
     attributes_of,
     floating_types,
     node_name,
-    tensor_type,
 )
+from tfnas.graphs.importers.onnx_types import empty_type, filled, known_shape, tensor_type, with_shape
 from tfnas.graphs.importers.onnx_values import LARGE, Call, evaluate
 from tfnas.graphs.importers.raw import Shape
 
@@ -107,7 +107,7 @@ class Tensors:
         # Tensors of one type share an object, as large models have few types.
         key = kind.SerializeToString()
         if key not in self._shared:
-            self._shared[key] = (kind, _shape(tensor_type(kind)))
+            self._shared[key] = (kind, known_shape(tensor_type(kind)))
         self._types[name], self._shapes[name] = self._shared[key]
 
     def add_constant(self, name: str) -> None:
@@ -126,21 +126,21 @@ class Tensors:
         """
         import onnx
 
-        known = _shape(tensor_type(value.type))
+        known = known_shape(tensor_type(value.type))
         self._check(known or (), f"input {value.name!r} has")
-        self._set(value.name, _with_shape(value.type, None, () if known is None and self._assume else known))
+        self._set(value.name, with_shape(value.type, None, () if known is None and self._assume else known))
         kind = tensor_type(value.type)
         if known and 0 in known and None not in known and kind.elem_type == onnx.TensorProto.INT64:
             self.values[value.name] = np.zeros(known, np.int64)  # axes that no one lists are known to be none
 
     def copy_type(self, name: str, source: str, declared: Any, shape: Shape | None) -> None:
         """Gives a tensor the type of another tensor, or where that is not known a declared type, with some shape."""
-        kind = self._types.get(source) or _empty_type()
+        kind = self._types.get(source) or empty_type()
         if shape is None:
-            shape = _shape(tensor_type(declared), self._named)
+            shape = known_shape(tensor_type(declared), self._named)
         if self._assume:
             shape = tuple(1 if extent is None else extent for extent in shape or ())
-        self._set(name, _with_shape(kind, declared, shape))
+        self._set(name, with_shape(kind, declared, shape))
 
     @property
     def opset(self) -> int:
@@ -163,9 +163,9 @@ class Tensors:
         inferred, fault = self._infer(node, opset)
         outputs = [name for name in node.output if name]
         for name in outputs:
-            self._set(name, inferred.get(name) or _empty_type())
+            self._set(name, inferred.get(name) or empty_type())
             if min(filter(None, self._shapes[name] or ()), default=0) < 0:
-                self._set(name, _empty_type())
+                self._set(name, empty_type())
                 fault = "its window is larger than its input"
         if fault and not self._assume:
             raise InvalidArchitectureError(f"{self._path}: node {node_name(node)!r} ({node.op_type}): {fault}")
@@ -193,11 +193,11 @@ class Tensors:
         schema = schema_of(kind, domain, version)
         if schema is None:
             return {}, ""
-        types = {name: self._types.get(name) or _empty_type() for name in node.input if name}
+        types = {name: self._types.get(name) or empty_type() for name in node.input if name}
         data = {name: self._proto(name) for name in types if self._decides(kind, name)}
         imports = self._imports if opset is None else [onnx.helper.make_opsetid("", opset)]
         if kind in _KEEPS_TYPE:
-            return {node.output[0]: next(iter(types.values()), _empty_type())}, ""
+            return {node.output[0]: next(iter(types.values()), empty_type())}, ""
         if fault := _fatal_fault(node):
             return {}, fault
         if kind in _RECURRENT:
@@ -273,7 +273,7 @@ class Tensors:
         """Assumes what cannot be inferred of the type of a tensor."""
         self.uncertain = self.uncertain or f"node {node_name(node)!r} ({node.op_type})"
         declared = self._declared.get(name)
-        noted = _shape(tensor_type(declared), self._named)
+        noted = known_shape(tensor_type(declared), self._named)
         known = self._shapes[name]
         if known is None or noted is None or len(noted) != len(known):
             known = noted if known is None else known
@@ -281,10 +281,10 @@ class Tensors:
             known = tuple(there if extent is None else extent for extent, there in zip(known, noted, strict=True))
         if self._assume and (fault or known is None or None in known):
             first = next((shape for shape in map(self.shape, node.input) if shape is not None), ())
-            known = first if known is None else _filled(known, first, keep=node.op_type == "Reshape")
+            known = first if known is None else filled(known, first, keep=node.op_type == "Reshape")
             names = self._assumed.setdefault(f"({node.op_type}): {fault or 'not known before it runs'}", [])
             names.extend([node_name(node)] if node_name(node) not in names[-1:] else [])
-        self._set(name, _with_shape(self._types[name], declared, known))
+        self._set(name, with_shape(self._types[name], declared, known))
 
 
 def _fatal_fault(node: Any) -> str:
@@ -311,49 +311,5 @@ def schema_of(kind: str, domain: str, version: int) -> Any:
     return None
 
 
-def _empty_type() -> Any:
-    import onnx
-
-    return onnx.TypeProto()
-
-
-def _shape(kind: Any, named: Mapping[str, int] | None = None) -> Shape | None:
-    """The shape of a type of tensors; extents that have a name are those of `named`."""
-    if kind is None or not kind.HasField("shape"):
-        return None
-    named = named or {}
-    return tuple(dim.dim_value if dim.HasField("dim_value") else named.get(dim.dim_param) for dim in kind.shape.dim)
-
-
 def _numbers(shape: Shape | None) -> int | None:
     return None if shape is None or None in shape else math.prod(shape)
-
-
-def _filled(shape: Shape, first: Shape, *, keep: bool) -> Shape:
-    """A shape whose unknown extents are those of another shape, or which keeps the number of numbers of that shape."""
-    if not keep:
-        padded = (1,) * len(shape) + tuple(1 if extent is None else extent for extent in first)
-        aligned = padded[len(padded) - len(shape) :]
-        return tuple(there if extent is None else extent for extent, there in zip(shape, aligned, strict=True))
-    held = math.prod(extent for extent in shape if extent is not None)
-    rest = math.prod(extent or 1 for extent in first) // max(1, held)
-    last = max((axis for axis, extent in enumerate(shape) if extent is None), default=None)
-    return tuple(
-        (max(1, rest) if axis == last else 1) if extent is None else extent for axis, extent in enumerate(shape)
-    )
-
-
-def _with_shape(kind: Any, declared: Any, shape: Shape | None) -> Any:
-    """A type with another shape; where nothing is known of it, it is the declared type, or one of float tensors."""
-    import onnx
-
-    result = _empty_type()
-    result.CopyFrom(kind if tensor_type(kind) is not None or declared is None else declared)
-    if tensor_type(result) is None:
-        result.tensor_type.elem_type = onnx.TensorProto.FLOAT
-    tensor = tensor_type(result)
-    tensor.elem_type = tensor.elem_type or onnx.TensorProto.FLOAT
-    if shape is not None:
-        plain = onnx.helper.make_tensor_type_proto(tensor.elem_type, shape)
-        tensor.shape.CopyFrom(plain.tensor_type.shape)
-    return result
