@@ -22,6 +22,7 @@ OPTIONAL = {
     "nasbench301": "the official package of a benchmark, for Python 3.8",
     "timm": "in an environment of its own, for PyTorch models",
     "torch": "in an environment of its own, for PyTorch models",
+    "torchvision": "in an environment of its own, where transformers imports it",
     "transformers": "in an environment of its own, for PyTorch models",
 }
 

@@ -23,13 +23,16 @@ TEXT_LENGTH = 64
 
 # The wheels of torchvision are made for one build of torch; beside another, importing it fails where it describes two
 # operators that its own library would have declared. No classifier uses them.
-_DECLARED = torch.library.Library("torchvision", "FRAGMENT")
-for _signature in (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-):
-    with contextlib.suppress(RuntimeError):
-        _DECLARED.define(_signature)
+try:
+    import torchvision as _torchvision  # noqa: F401
+except (ImportError, RuntimeError):
+    _DECLARED = torch.library.Library("torchvision", "FRAGMENT")
+    for _signature in (
+        "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+        "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    ):
+        with contextlib.suppress(RuntimeError):
+            _DECLARED.define(_signature)
 
 
 def list_models(library: str) -> list[list[str]]:
