@@ -34,7 +34,7 @@ def products(kind: str, inputs: list[list[int]], outputs: list[list[int]]) -> in
         return math.prod(inputs[0]) * outputs[0][1]
     if kind in ("MatMul", "MatMulInteger"):
         return math.prod(outputs[0]) * inputs[0][-1]
-    if kind in ("LSTM", "GRU", "RNN"):
+    if kind in ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"):
         steps, batch, _ = inputs[0]
         return steps * batch * (math.prod(inputs[1]) + math.prod(inputs[2]))
     return 0
