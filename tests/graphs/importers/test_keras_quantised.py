@@ -34,3 +34,15 @@ def test_embeddings():
     model = keras.Model(inputs, keras.layers.Embedding(20, 8)(inputs))
     model.quantize("int8")
     assert from_keras(model).parameters.tolist() == [0, 160, 0]
+
+
+def test_exported_models(tmp_path):
+    """A SavedModel holds the integer kernels, and scales beside them."""
+    model = small_model()
+    parameters = model.count_params()
+    model.quantize("int8")
+    model.export(tmp_path / "exported", verbose=False)
+    graph = from_file(tmp_path / "exported")
+    assert graph.counts()["matmul"] == 2
+    assert graph.multiply_adds.sum() == 36 * 4 * 27 + 4 * 16 + 16 * 3
+    assert graph.total_parameters == parameters + 16 + 3

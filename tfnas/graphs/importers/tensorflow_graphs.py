@@ -25,7 +25,7 @@ from tfnas.graphs.importers.tensorflow_control import collapse
 from tfnas.graphs.importers.tensorflow_functions import Flattener, ancestors, called_names, refused
 from tfnas.graphs.importers.tensorflow_products import products
 from tfnas.graphs.importers.tensorflow_shapes import forget_zeros, settle_shapes
-from tfnas.graphs.operators import MATMUL, TENSORFLOW, UNKNOWN
+from tfnas.graphs.operators import EMBEDDING, MATMUL, TENSORFLOW, UNKNOWN, WEIGHTED
 
 _CONTROL_FLOW = {
     *("Enter", "Exit", "Merge", "Switch", "NextIteration", "LoopCond", "RefEnter", "RefExit", "RefMerge"),
@@ -270,9 +270,13 @@ def _raw_node(operation: tf.Operation, number: Mapping[str, int], inputs: set[st
         is_input=operation.name in inputs,
         products=products(operation),
     )
+    if node.operator in WEIGHTED or (node.operator in ("gather", EMBEDDING) and operation.outputs[0].dtype == tf.int8):
+        node.floating = [True] * len(node.shapes)  # quantised numbers are data like those that they stand for
     if kind in _VARIABLES:
-        if operation.get_attr("dtype").is_floating:
-            node.weights = _size(tf.TensorShape(operation.get_attr("shape")))
+        shape = tf.TensorShape(operation.get_attr("shape"))
+        quantised = operation.get_attr("dtype") in (tf.int8, tf.uint8) and shape.rank is not None and shape.rank > 1
+        if operation.get_attr("dtype").is_floating or quantised:
+            node.weights = _size(shape)
         node.shapes = [tuple(dim.size for dim in operation.get_attr("shape").dim)]
     elif kind == "Const" and operation.outputs[0].dtype.is_floating:
         node.weights, node.uniform = _constant_weights(operation)
