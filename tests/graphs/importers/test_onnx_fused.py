@@ -88,6 +88,7 @@ def test_attention_of_onnx():
     graph = from_onnx(model([causal], {}, shapes, opset=23))
     assert graph.shapes[-3:, 1::2].tolist() == [[4, 5, 5], [4, 5, 8], [5, 1, 32]]
     masked = helper.make_node("Attention", ["q", "k", "v", "m"], ["y"])
+    assert read(masked, {"m": np.tri(5, dtype=bool)}, 23, **HEADS) == (names, 0, 2 * SCORES)
     assert read(masked, {"m": noise(5, 5)}, 23, **HEADS) == (["matmul", "add", "softmax", "matmul"], 25, 2 * SCORES)
 
 

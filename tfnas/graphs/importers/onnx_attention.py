@@ -25,7 +25,9 @@ def _attend(writer: Writer, query: str, key: str, value: str, mask: str = "", re
         tiles = writer.constant([1, repeats, 1, 1])
         key, value = writer.write("Tile", key, tiles), writer.write("Tile", value, tiles)
     scores = writer.write("MatMul", query, writer.write("Transpose", key, perm=(0, 1, 3, 2)))
-    return writer.write("MatMul", writer.write("Softmax", writer.add(scores, mask), axis=-1), value)
+    if mask:  # of booleans, or of numbers to add
+        scores = writer.add(scores, writer.write("CastLike", mask, scores))
+    return writer.write("MatMul", writer.write("Softmax", scores, axis=-1), value)
 
 
 def _after(writer: Writer, past: str, present: str) -> str:

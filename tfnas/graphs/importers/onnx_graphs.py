@@ -191,10 +191,11 @@ class _Reader:
             self._add(f"{name}/weights", "Constant", UNKNOWN, [], [(f"{name}/weights", (held,), True)], weights=held)
             inputs = [*inputs, self.tensors[f"{name}/weights"]]
         self._add(name, node.op_type, operator, inputs, outputs, products=products * (loop.turns or 1))
-        turns = "an unknown number of turns, counted once" if loop.turns is None else f"{loop.turns} turns"
-        self.notes.append(
-            f"node {name!r} ({node.op_type}): {len(loop.body.nodes)} operators in {turns}, as {operator!r}"
-        )
+        if operator == UNKNOWN or loop.turns is None:
+            turns = "an unknown number of turns, counted once" if loop.turns is None else f"{loop.turns} turns"
+            self.notes.append(
+                f"node {name!r} ({node.op_type}): {len(loop.body.nodes)} operators in {turns}, as {operator!r}"
+            )
         self.notes.extend(raw.notes)
 
 
