@@ -81,7 +81,7 @@ def from_onnx(
     except (onnx.checker.ValidationError, RuntimeError) as error:
         raise InvalidArchitectureError(f"{path}: {str(error).splitlines()[0]}") from error
     graph, constants = model.graph, Constants(path)
-    check_names(graph, path)
+    check_names(graph, path, [item.domain for item in model.opset_import])
     inputs = fill_inputs(graph, initialiser_names(graph), input_shapes, dims, path, assume=not strict)
     tensors = Tensors({item.domain: item.version for item in model.opset_import}, constants, path, assume=not strict)
     tensors.declare((*graph.value_info, *graph.output), inputs.named)

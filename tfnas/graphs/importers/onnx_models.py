@@ -186,13 +186,18 @@ def reads(node: Any) -> list[str]:
     return names
 
 
-def check_names(graph: Any, path: pathlib.Path) -> None:
+def check_names(graph: Any, path: pathlib.Path, domains: Sequence[str] = ()) -> None:
     """Refuses a graph in which a name is not text.
+
+    Args:
+      graph: graph of the model or inside a node.
+      path: file of the model, for error messages.
+      domains: domains of the operators that the model imports.
 
     Raises:
       CorruptArtefactError: such a name.
     """
-    names = [value.name for value in (*graph.input, *graph.output)] + initialiser_names(graph)
+    names = [*domains, *(value.name for value in (*graph.input, *graph.output)), *initialiser_names(graph)]
     names += [dim.dim_param for value in graph.input for dim in value.type.tensor_type.shape.dim]
     try:
         "".join(names)
