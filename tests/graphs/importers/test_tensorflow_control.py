@@ -108,6 +108,16 @@ def test_a_learning_phase_is_off():
     assert imported.operator_names == ["input", "tanh", "output"]
 
 
+def test_an_operation_without_inputs_in_a_loop(weights):
+    graph_def = tf.function(loop(5, lambda state: state @ weights[0])).get_concrete_function(ROW).graph.as_graph_def()
+    for function in graph_def.library.function:
+        for node in function.node_def:
+            if node.op == "Identity":
+                del node.input[:]
+    with pytest.raises(InvalidArchitectureError):
+        from_graph_def(graph_def, ["x"], ["Identity:0"])
+
+
 def test_control_flow_without_functions_is_named():
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.float32, (2, 4), name="x")

@@ -186,8 +186,11 @@ def from_graph_def(
     Raises:
       InvalidArchitectureError: control flow, an open shape, or no path from input to output.
     """
-    flat = Flattener(graph_def, replaced or {}).flatten(outputs)
-    settle_shapes(flat.nodes)
+    try:
+        flat = Flattener(graph_def, replaced or {}).flatten(outputs)
+        settle_shapes(flat.nodes)
+    except IndexError as error:
+        raise InvalidArchitectureError("an operation has fewer inputs than operations of its kind have") from error
     nodes = ancestors(flat.nodes, [flat.resolve(output).partition(":")[0] for output in outputs])
     merges = {name for region in flat.regions.values() for name in region.merges}
     for node in nodes:
