@@ -15,6 +15,7 @@ References:
   extend to transformers.
 """
 
+import collections
 import dataclasses
 from collections.abc import Sequence
 
@@ -233,6 +234,17 @@ class _Importer:
         return dims
 
 
+def _strangers(nodes: Sequence[DraftNode], notes: Sequence[str]) -> list[str]:
+    """A note on unknown operators of which no note tells and whose multiply-adds nobody counted."""
+    kinds = collections.Counter(
+        node.kind
+        for node in nodes
+        if node.operator == UNKNOWN and node.products is None and not any(repr(node.layer) in note for note in notes)
+    )
+    listed = ", ".join(kind if count == 1 else f"{kind} ({count})" for kind, count in kinds.items())
+    return [f"operators outside the vocabulary, whose multiply-adds are not counted: {listed}"] if kinds else []
+
+
 def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:
     order = draft.live_order()
     names = [draft.nodes[node].operator for node in order]
@@ -258,6 +270,7 @@ def _finish(draft: Draft, facts: dict[str, object]) -> ComputationGraph:
         layers=tuple(node.layer for node in nodes),
         **facts,
     )
+    graph = graph.replace(notes=(*graph.notes, *_strangers(nodes, graph.notes)))
     counted = [node.products for node in nodes]
     if counted.count(None) == len(counted):
         return graph

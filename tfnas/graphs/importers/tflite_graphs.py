@@ -154,7 +154,6 @@ class _Reader:
             return
         if operator == UNKNOWN:
             inputs += self._bodies(name, operation)
-            self.notes.append(f"node {name!r} ({kind}): an unknown operator, whose multiply-adds are not counted")
         elif operator == CONV_TRANSPOSE:
             inputs = inputs[1:]  # the first operand is the shape of the output
         made = self._add(name, kind, operator, inputs, outputs, **self._fields(operation, operator))
