@@ -1,6 +1,6 @@
 """Tables are Markdown."""
 
-from tfnas.reports.tables import markdown
+from tfnas.reports.tables import markdown, notes
 
 
 def test_columns_are_aligned_and_text_is_kept():
@@ -17,3 +17,9 @@ def test_columns_are_aligned_and_text_is_kept():
 
 def test_a_table_without_rows_has_its_head():
     assert markdown(["family", "models"], []).count("\n") == 1
+
+
+def test_many_notes_are_cut():
+    text = notes([f"line {number}" for number in range(23)])
+    assert text.count("note: line") == 20
+    assert text.endswith("note: 3 more notes")

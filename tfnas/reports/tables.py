@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+_MOST_NOTES = 20
+
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """An aligned Markdown table; the first column is aligned left, every other column right.
@@ -29,7 +31,7 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def notes(lines: Sequence[str]) -> str:
-    """Lines to put below a table, each marked as a note; empty without lines.
+    """Lines to put below a table, each marked as a note; empty without lines. Of more than 20 the first 20 are shown.
 
     Example:
       >>> print("a table" + notes(["the batch is 1"]))
@@ -37,7 +39,10 @@ def notes(lines: Sequence[str]) -> str:
       <BLANKLINE>
       note: the batch is 1
     """
-    return "\n" + "".join(f"\nnote: {printable(line)}" for line in lines) if lines else ""
+    shown = [printable(line) for line in lines[:_MOST_NOTES]]
+    if len(lines) > _MOST_NOTES:
+        shown.append(f"{len(lines) - _MOST_NOTES:,} more notes")
+    return "\n" + "".join(f"\nnote: {line}" for line in shown) if lines else ""
 
 
 def printable(text: str) -> str:
