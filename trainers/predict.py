@@ -1,4 +1,4 @@
-"""Predicts from networks' files how good the networks are, and how sure that is; ranks several networks.
+"""Predicts from networks' files how good the networks are, and how sure that is.
 
   tfnas predict --model=my_model.keras
   tfnas predict --model=my_models --json=ranking.json

@@ -22,7 +22,7 @@ def before_quantisation(model: Any) -> Any:
     try:
         config = saving.serialize_keras_object(model)
         remove_quantisation(config)
-        return saving.deserialize_keras_object(config, safe_mode=False)
+        return saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # Keras raises many classes
         raise InvalidArchitectureError(f"model {model.name!r} before quantisation: {reason(error)}") from error
 
