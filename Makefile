@@ -61,6 +61,9 @@ perf: .venv
 	$(BIN)/python perf/retrieval.py
 	$(BIN)/python perf/scale.py
 	$(BIN)/python perf/binaries.py
+	$(BIN)/python perf/search.py
+	$(BIN)/python perf/large_models.py
+	$(BIN)/python perf/onnx_operators.py
 
 # DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, so that the
 # whole takes 159 minutes of processor time on two cores; docs/results/arch2vec.md has the command for all of it.
