@@ -20,7 +20,7 @@ from reproductions.predictor import corpus
 from reproductions.predictor.corpus import TARGETS
 from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.registry import load_table
-from tfnas.graphs.operators import CODES
+from tfnas.graphs.operators import ACTIVATIONS, CODES
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.structure import STRUCTURE
 from tfnas.networks.symbolic.packing import pack_cells
@@ -28,7 +28,6 @@ from tfnas.predictors.cell_features import CellFeatures
 from tfnas.predictors.ensemble import LabelEnsemble
 from tfnas.predictors.features import GraphFeatures, standardised
 from tfnas.predictors.kernel_mixture import normal_scores
-from tfnas.predictors.sizes import ACTIVATIONS
 from tfnas.spaces import CellTable, Space
 
 COUNTS = (20, 50, 100, 300)

@@ -31,6 +31,11 @@ CODES = {name: code for code, name in enumerate(OPERATORS)}
 WEIGHTED = frozenset({CONV, DEPTHWISE_CONV, CONV_TRANSPOSE, MATMUL})
 """Operators that have a kernel and may have a bias."""
 
+ACTIVATIONS = frozenset(
+    {"relu", RELU6, "sigmoid", "tanh", SWISH, GELU, "leaky_relu", "prelu", "elu", "selu", "softplus", "softsign"}
+)
+"""Operators that count as activation functions."""
+
 DROP, SHAPE = "(drop)", "(shape)"
 """Not operators: `DROP` passes its data on unchanged but for its layout; `SHAPE` depends on the shape of data alone."""
 

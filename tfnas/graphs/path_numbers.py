@@ -77,7 +77,7 @@ class PathNumbers:
         first_nodes = graphs.node_offsets[:-1]
         share = np.zeros(len(kinds))
         share[first_nodes] = 1.0
-        for edges, firsts in _by_depth(sources, targets, heard):
+        for edges, firsts in edges_by_depth(sources, targets, heard):
             tails, heads = sources[edges], targets[edges[firsts]]
             most[heads] = np.maximum.reduceat(most[tails], firsts) + members[heads]
             fewest[heads] = np.minimum.reduceat(fewest[tails], firsts) + members[heads]
@@ -112,7 +112,9 @@ def _kinds(features: np.ndarray) -> np.ndarray:
     return np.select([rules[name] for name in KINDS], range(len(KINDS)), _NONE)
 
 
-def _by_depth(sources: np.ndarray, targets: np.ndarray, heard: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def edges_by_depth(
+    sources: np.ndarray, targets: np.ndarray, heard: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Edges by the depth of their targets, so that the values of all sources are known.
 
     Args:

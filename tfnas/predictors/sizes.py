@@ -10,30 +10,16 @@ import networkx as nx
 import numpy as np
 
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.operators import CODES, INPUT, OUTPUT, WEIGHTED
+from tfnas.graphs.operators import ACTIVATIONS, CODES, INPUT, OUTPUT, WEIGHTED
 
-ACTIVATIONS = (
-    *(
-        "relu",
-        "relu6",
-        "sigmoid",
-        "tanh",
-        "swish",
-        "gelu",
-        "leaky_relu",
-        "prelu",
-        "elu",
-        "selu",
-        "softplus",
-        "softsign",
-    ),
-)
-"""Operators that count as activation functions."""
-
+_RECURRENT = ("lstm", "gru", "rnn")
 _NONLINEARITIES = (
-    *ACTIVATIONS,
-    *("max_pool", "max", "maximum", "minimum", "clip", "softmax", "abs", "square", "exp", "lstm", "gru", "rnn"),
+    *(*ACTIVATIONS, *_RECURRENT, "unknown", "max_pool", "max", "min", "maximum", "minimum", "clip", "softmax", "abs"),
+    *("log_softmax", "square", "pow", "sqrt", "rsqrt", "exp", "log", "erf", "sin", "cos", "sign", "floor", "mod"),
+    *("layer_norm", "rms_norm", "group_norm", "l2_norm", "lrn", "variance", "prod", "embedding", "one_hot"),
+    *("argmax", "top_k", "sort", "compare", "logical", "select", "grid_sample", "non_max_suppression"),
 )
+_PRODUCTS = ("mul", "div", "matmul")  # of two values that depend on data, no linear function
 _TINY = 1e-9
 
 
@@ -72,27 +58,49 @@ def size_scores(graphs: Sequence[ComputationGraph]) -> np.ndarray:
 def fault(graph: ComputationGraph) -> str:
     """Why a network can't be good whatever its training, "" for most networks.
 
+    A nonlinearity counts if an operator with weights follows: a network that is linear up to its last softmax has no
+    nonlinearity. All data pass a single channel where every path leads through an operator that returns one channel of
+    several, after an operator with weights, and later operators with weights read one channel and return several.
+
     Example:
       >>> from tfnas.graphs.computation_graph import smallest_graph
       >>> fault(smallest_graph())
       'no operator with weights'
     """
-    weighted = np.isin(graph.operators, [CODES[name] for name in (*WEIGHTED, "lstm", "gru", "rnn")])
+    weighted = _is(graph, (*WEIGHTED, *_RECURRENT))
     if not weighted.any():
         return "no operator with weights"
-    if not np.isin(graph.operators, [CODES[name] for name in _NONLINEARITIES]).any():
+    if not (_nonlinear(graph) & (_before(graph, weighted) | _is(graph, _RECURRENT))).any():
         return "no nonlinearity"
-    node = _bottleneck(graph, np.flatnonzero(weighted)[-1])
+    node = _bottleneck(graph, weighted)
     if node is None:
         return ""
     layer = f" at {graph.layers[node]}" if graph.layers else ""
     return f"all data pass a single channel{layer}"
 
 
-def _bottleneck(graph: ComputationGraph, last: int) -> int | None:
-    """The first operator before the last one with weights that every path passes and that returns a single channel."""
+def _is(graph: ComputationGraph, names: Sequence[str]) -> np.ndarray:
+    return np.isin(graph.operators, [CODES[name] for name in names])
+
+
+def _nonlinear(graph: ComputationGraph) -> np.ndarray:
+    heard = np.bincount(graph.edges[:, 1], minlength=graph.num_nodes)
+    return _is(graph, _NONLINEARITIES) | (_is(graph, _PRODUCTS) & (heard > 1))
+
+
+def _before(graph: ComputationGraph, marked: np.ndarray) -> np.ndarray:
+    """Whether a path leads from a node to a marked node behind it."""
+    leads = np.zeros(graph.num_nodes, bool)
+    for source, target in graph.edges[np.argsort(-graph.edges[:, 0], kind="stable")].tolist():
+        leads[source] |= leads[target] | marked[target]
+    return leads
+
+
+def _bottleneck(graph: ComputationGraph, weighted: np.ndarray) -> int | None:
+    """The first operator that all data pass as a single channel; see `fault`."""
     narrow = (graph.shapes[:, 5] == 1) & (graph.shapes[:, 4] > 1)
-    if not narrow[:last].any():
+    narrow &= np.cumsum(weighted) - weighted > 0
+    if not narrow.any():
         return None
     network = nx.DiGraph(graph.edges.tolist())
     start, end = graph.num_nodes, graph.num_nodes + 1
@@ -103,4 +111,18 @@ def _bottleneck(graph: ComputationGraph, last: int) -> int | None:
     while node != start:
         node = dominator[node]
         passed.append(node)
-    return min((node for node in passed if node < last and narrow[node]), default=None)
+    return min(
+        (node for node in passed if node < start and narrow[node] and _widened(graph, weighted, node)), default=None
+    )
+
+
+def _widened(graph: ComputationGraph, weighted: np.ndarray, node: int) -> bool:
+    """Whether operators with weights make several channels of the single channel that a node returns."""
+    single = np.zeros(graph.num_nodes, bool)
+    single[node] = True
+    widens = weighted & (graph.shapes[:, 4] == 1) & (graph.shapes[:, 5] > 1)
+    for source, target in graph.edges[np.argsort(graph.edges[:, 0], kind="stable")].tolist():
+        if single[source] and widens[target]:
+            return True
+        single[target] |= single[source] and graph.shapes[target, 5] == 1
+    return False
