@@ -8,8 +8,9 @@ References:
 """
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
@@ -25,27 +26,46 @@ from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.structure import STRUCTURE
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.predictors.cell_features import CellFeatures
-from tfnas.predictors.ensemble import LabelEnsemble
+from tfnas.predictors.ensemble import LabelEnsemble, Member, Process, Trees
 from tfnas.predictors.features import GraphFeatures, standardised
 from tfnas.predictors.kernel_mixture import normal_scores
+from tfnas.predictors.label_scores import power_scores
 from tfnas.spaces import CellTable, Space
 
 COUNTS = (20, 50, 100, 300)
 """Numbers of labels; NAS-Bench-201 has 40 instead of 50, and NAS-Bench-301 200 instead of 300."""
 
-METHODS = (
-    *("parameters", "multiply-adds", "depth", "size score", "ridge on sizes", "ridge on counts of operations"),
-    *("GP on graph features of table 1", "GP on graph features and paths", "GP on features of cells", "trees"),
-    *("ensemble on graphs", "ensemble on graphs and cells"),
+BASELINES = ("parameters", "multiply-adds", "depth", "size score", "ridge on sizes", "ridge on counts of operations")
+"""Rows of the table that learn nothing or next to nothing; the first four have no labels."""
+
+PROXIES = "ensemble on graphs, cells and published proxies"
+MAIN = "ensemble on graphs and cells"
+ENSEMBLES = {
+    "ensemble on graphs": ("GP on graphs", "rough GP on graphs", "trees on graphs"),
+    MAIN: ("GP on graphs", "GP on graphs and cells", "GP on structure and GRAF", "rough GP on cells", "trees on cells"),
+    PROXIES: ("GP with proxies", "rough GP with proxies", "trees with proxies"),
+}
+"""Members of the ensembles, by row; the members are rows too."""
+
+ROWS = (
+    *BASELINES,
+    *("GP on graphs", "rough GP on graphs", "trees on graphs"),
+    *("GP on graphs and cells", "GP on structure and GRAF", "rough GP on cells", "trees on cells"),
+    *("GP with proxies", "rough GP with proxies", "trees with proxies"),
+    *ENSEMBLES,
 )
-"""Methods in the order of the table; the first four learn nothing, the next two are baselines."""
+"""Rows of the table in their order."""
 
-GOALS = {"nasbench101": 0.85, "nasbench201": 0.93, "nasbench301": 0.88}
+GOALS = {
+    ("nasbench101", MAIN): 0.85,
+    ("nasbench201", MAIN): 0.93,
+    ("nasbench201", PROXIES): 0.945,
+    ("nasbench301", MAIN): 0.88,
+}
+_DRAWN = (*BASELINES[1:2], *BASELINES[5:], "GP on graphs", "rough GP on cells", "trees on cells", MAIN, PROXIES)
 _PENALTIES = np.logspace(-2, 3, 11)
-_BASELINES = METHODS[4:6]
-
-Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From the rows with labels `[R, n]` and their labels to predictions `[R, N]` for all networks."""
+_PUBLISHED = {"nasbench201": ("nasbench201_proxies", ""), "nasbench301": ("nasbench301", "proxy_")}
+"""Tables with published zero-cost scores, and what the names of their columns begin with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +77,14 @@ class Pool:
       cells: N cells.
       graphs: N networks of the cells.
       labels: accuracies `[N]`.
+      proxies: published zero-cost scores as normal scores of their ranks, `[N, scores]`, or None.
     """
 
     space: Space
     cells: CellTable
     graphs: PackedGraphs
     labels: np.ndarray
+    proxies: np.ndarray | None = None
 
     @classmethod
     def of(cls, family: str, seed: int) -> "Pool":
@@ -71,7 +93,8 @@ class Pool:
         rows, labels = corpus.labelled_rows(table, family)
         chosen = np.random.default_rng([seed, 0]).permutation(len(rows))[: corpus.TEST_POOL]
         cells = table.cells[rows[chosen]]
-        return cls(table.space, cells, pack_cells(table.space, cells, labels[chosen], progress=True), labels[chosen])
+        graphs = pack_cells(table.space, cells, labels[chosen], progress=True)
+        return cls(table.space, cells, graphs, labels[chosen], _published(family, table.hashes[rows[chosen]]))
 
     def activations(self) -> np.ndarray:
         """Activation functions of every network, `[N]`."""
@@ -101,40 +124,36 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     correlations: dict[str, dict[str, dict[str, list[float]]]] = {}
     for family in TARGETS:
         arrays = report.computed_once(
-            output_dir / "parts" / f"few_labels_{family}.npz", lambda family=family: _measured(family, settings)
+            output_dir / "parts" / f"few_labels_{family}.npz", functools.partial(_measured, family, settings)
         )
         keys = [key.rpartition(":") for key in arrays]
+        counts = sorted({count for _, _, count in keys}, key=int)
         correlations[family] = {
-            name: {count: arrays[f"{name}:{count}"].tolist() for count in sorted({key[2] for key in keys}, key=int)}
-            for name in METHODS
+            name: {count: arrays[f"{name}:{count}"].tolist() for count in counts}
+            for name in ROWS
+            if any(name == measured for measured, _, _ in keys)
         }
-    plots.learning_curves(correlations, output_dir / "few_labels.png")
+    shown = {family: {name: rows[name] for name in _DRAWN if name in rows} for family, rows in correlations.items()}
+    plots.learning_curves(shown, output_dir / "few_labels.png")
     return _report({"correlations": correlations, "draws": settings.draws, "seed": settings.seed})
 
 
 def _measured(family: str, settings: Settings) -> dict[str, np.ndarray]:
-    """Spearman's correlations `[draws]` by method and number of labels."""
+    """Spearman's correlations `[draws]` by row of the table and number of labels, the rows in their order."""
     pool = Pool.of(family, settings.seed)
-    methods = _methods(pool)
-    measured = {}
+    measured: dict[str, dict[int, list[float]]] = {}
     for count in label_counts(family, len(pool.labels)):
-        rows = np.stack(
-            [
-                np.random.default_rng([settings.seed, 1 + list(TARGETS).index(family), count, draw]).permutation(
-                    len(pool.labels)
-                )[:count]
-                for draw in range(settings.draws)
+        draws = [
+            np.random.default_rng([settings.seed, 1 + list(TARGETS).index(family), count, draw])
+            for draw in range(settings.draws)
+        ]
+        rows = np.stack([rng.permutation(len(pool.labels))[:count] for rng in draws])
+        for name, predictions in _predictions(pool, rows).items():
+            measured.setdefault(name, {})[count] = [
+                spearman(np.delete(values, seen), np.delete(pool.labels, seen))
+                for values, seen in zip(predictions, rows, strict=True)
             ]
-        )
-        for name, predict in methods.items():
-            predictions = predict(rows, pool.labels[rows])
-            measured[f"{name}:{count}"] = np.array(
-                [
-                    spearman(np.delete(values, seen), np.delete(pool.labels, seen))
-                    for values, seen in zip(predictions, rows, strict=True)
-                ]
-            )
-    return measured
+    return {f"{name}:{count}": np.array(values) for name, row in measured.items() for count, values in row.items()}
 
 
 def label_counts(family: str, size: int) -> list[int]:
@@ -143,53 +162,103 @@ def label_counts(family: str, size: int) -> list[int]:
     return sorted(count if size - count >= 100 else 200 for count in counts)
 
 
-def _methods(pool: Pool) -> dict[str, Predict]:
-    networks = GraphFeatures(pool.graphs, ("structure", "operators", "neighbourhoods", "paths"))
-    described = CellFeatures(pool.space, pool.cells, by_component=True)
-    cells = described.transform(pool.cells)
-    blocks = [*networks.blocks, *cells]
-    every = list(range(len(networks.blocks)))  # structure, operators, neighbourhoods by steps, paths
-    paths = every[-1]
-    of_cells = list(range(len(every), len(blocks)))
-    graf = [len(every) + number for number, name in enumerate(described.names) if name.startswith("graph")]
+def _predictions(pool: Pool, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Predictions `[R, N]` for all networks by labels of `rows` `[R, n]`, for every row of the table."""
+    labels = pool.labels[rows].astype(np.float64)
+    predictions = _baselines(pool, rows, power_scores(labels))
+    blocks, members = _members(pool)
+    seen = [block[rows] for block in blocks]
+    answers = {}
+    for name, member in members.items():
+        member.fit(seen, labels)
+        answers[name] = [member.predict(blocks, run) for run in range(len(rows))]
+        predictions[name] = np.stack([mean for mean, _ in answers[name]])
+    for name, parts in ENSEMBLES.items():
+        if set(parts) <= set(members):
+            model = LabelEnsemble([members[part] for part in parts]).weigh(labels)
+            predictions[name] = np.stack(
+                [model.combine([answers[part][run] for part in parts], run)[0] for run in range(len(rows))]
+            )
+    return predictions
+
+
+def _baselines(pool: Pool, rows: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Predictions `[R, N]` of the trivial baselines."""
     structure = pool.graphs.structure
-
-    def ensemble(processes: Sequence[Sequence[int]], trees: Sequence[int]) -> Predict:
-        def predict(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-            model = LabelEnsemble(processes, trees).fit([block[rows] for block in blocks], labels)
-            return np.stack([model.predict(blocks, run)[0] for run in range(len(rows))])
-
-        return predict
-
     sizes = standardised(structure[:, [STRUCTURE.index(name) for name in STRUCTURE[:2] + STRUCTURE[4:6]]])
-    columns = ("log_parameters", "log_multiply_adds", "weighted_depth")
-    predictions = (
-        *(_constant(structure[:, STRUCTURE.index(column)]) for column in columns),
-        _constant(standardised(np.stack([structure[:, 1], pool.activations()], axis=1)).sum(axis=1)),
-        *(_ridge(sizes), _ridge(standardised(pool.counts()))),
-        *(ensemble([group], []) for group in (every[:-1], every, of_cells)),
-        ensemble([], [0, 1, *graf]),
-        ensemble([every], [0, 1, paths]),
-        ensemble([[*every, *graf], of_cells, every], [0, 1, *graf]),
-    )
-    return dict(zip(METHODS, predictions, strict=True))
-
-
-def _constant(values: np.ndarray) -> Predict:
-    return lambda rows, labels: np.tile(values, (len(rows), 1))
-
-
-def _ridge(features: np.ndarray) -> Predict:
-    def predict(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        scores = normal_scores(labels)
-        return np.stack(
+    constants = [
+        structure[:, STRUCTURE.index(name)] for name in ("log_parameters", "log_multiply_adds", "weighted_depth")
+    ]
+    constants.append(standardised(np.stack([structure[:, 1], pool.activations()], axis=1)).sum(axis=1))
+    ridges = [
+        np.stack(
             [
-                RidgeCV(_PENALTIES).fit(features[seen], values).predict(features)
-                for seen, values in zip(rows, scores, strict=True)
+                RidgeCV(_PENALTIES).fit(features[seen], own).predict(features)
+                for seen, own in zip(rows, scores, strict=True)
             ]
         )
+        for features in (sizes, standardised(pool.counts()))
+    ]
+    return dict(zip(BASELINES, [*(np.tile(values, (len(rows), 1)) for values in constants), *ridges], strict=True))
 
-    return predict
+
+def _members(pool: Pool) -> tuple[list[np.ndarray], dict[str, Member]]:
+    """Blocks of features of all networks, and what learns labels from some of them, by row of the table."""
+    networks = GraphFeatures(pool.graphs, ("structure", "operators", "neighbourhoods", "paths"))
+    graphs = [
+        "structure",
+        "operators",
+        *(f"neighbourhoods_{step}" for step in range(len(networks.blocks) - 3)),
+        "paths",
+    ]
+    described = CellFeatures(pool.space, pool.cells, by_component=True)
+    cells = [f"cell_{name}" for name in described.names]
+    graf = [name for name in cells if name.startswith("cell_graph")]
+    # Cells of several components also have features of all components together.
+    whole = CellFeatures(pool.space, pool.cells, ["paths", "graph"])
+    joint = [f"joint_{name}" for name in whole.names if f"cell_{name}" not in cells]
+    joint = joint or [name for name in cells if name.startswith("cell_paths")]
+    blocks = dict(zip(graphs, networks.blocks, strict=True))
+    blocks |= dict(zip(cells, described.transform(pool.cells), strict=True))
+    blocks |= dict(zip((f"joint_{name}" for name in whole.names), whole.transform(pool.cells), strict=True))
+    if pool.proxies is not None:
+        blocks["proxies"] = pool.proxies / np.sqrt(pool.proxies.shape[1])
+    numbers = {name: number for number, name in enumerate(blocks)}
+
+    def process(names: Sequence[str], *kernels: str) -> Process:
+        return Process([numbers[name] for name in names], kernels or ("linear", "smooth"))
+
+    def trees(names: Sequence[str]) -> Trees:
+        return Trees([numbers[name] for name in names])
+
+    members: dict[str, Member] = {
+        "GP on graphs": process(graphs),
+        "rough GP on graphs": process(["structure", "operators", "paths"], "rough"),
+        "trees on graphs": trees(["structure", "operators", "paths"]),
+        "GP on graphs and cells": process([*graphs, *graf, *joint]),
+        "GP on structure and GRAF": process(["structure", *graf]),
+        "rough GP on cells": process(cells, "rough"),
+        "trees on cells": trees(["structure", *cells]),
+    }
+    if pool.proxies is not None:
+        members |= {
+            "GP with proxies": process([*graphs, *graf, *joint, "proxies"]),
+            "rough GP with proxies": process([*cells, "proxies"], "rough"),
+            "trees with proxies": trees(["structure", *cells, "proxies"]),
+        }
+    return list(blocks.values()), members
+
+
+def _published(family: str, hashes: np.ndarray) -> np.ndarray | None:
+    """Normal scores `[N, scores]` of the published zero-cost scores of cells, or None where nobody published them."""
+    if family not in _PUBLISHED:
+        return None
+    file, prefix = _PUBLISHED[family]
+    table = load_table(file)
+    order = np.argsort(table.hashes)
+    rows = order[np.searchsorted(table.hashes, hashes, sorter=order)]
+    names = [name for name in table.columns if name.startswith(prefix)]
+    return np.stack([normal_scores(table.values(name)[rows]) for name in sorted(names)], axis=1)
 
 
 def _report(values: dict) -> report.Report:
@@ -200,19 +269,19 @@ def _report(values: dict) -> report.Report:
         for name, by_count in methods.items()
     ]
     comparison = []
-    for family, goal in GOALS.items():
-        ours = correlations[family]["ensemble on graphs and cells"]
+    for (family, name), goal in GOALS.items():
+        ours = correlations[family][name]
         count = str(TARGETS[family])
         reached = float(np.mean(ours[count]))
         behind = [
-            f"{number} labels ({name})"
+            f"{number} labels ({baseline})"
             for number in ours
-            for name in _BASELINES
-            if np.mean(correlations[family][name][number]) > np.mean(ours[number])
+            for baseline in BASELINES
+            if np.mean(correlations[family][baseline][number]) > np.mean(ours[number])
         ]
         verdict = "reached" if reached >= goal else "missed"
         comparison.append(
-            f"{family}: {reached:.3f} with {count} labels, goal {goal:.2f} {verdict}; "
+            f"{family}, {name}: {reached:.3f} with {count} labels, goal {goal} {verdict}; "
             f"below a baseline with {', '.join(behind) or 'no number of labels'}."
         )
     columns = ["space", "Spearman's correlation", "20 labels", "40 or 50", "100", "200 or 300"]

@@ -40,7 +40,7 @@ def test_weights_are_a_maximum():
     blocks, targets = problem()
     model = AdditiveGP().fit(blocks, targets)
     scores = normal_scores(targets[None])[0]
-    grams = model._gram(0, blocks)
+    grams = model._kernels[0](blocks)
 
     def loss(logs):
         covariance = np.tensordot(np.exp(logs[:-1]), grams, 1) + (np.exp(logs[-1]) + 1e-4) * np.eye(len(scores))
@@ -85,10 +85,12 @@ def test_uncertainty_grows_away_from_the_examples():
 
 def test_refusals():
     blocks, targets = problem(10)
-    with pytest.raises(ConfigurationError, match="expected"):
+    with pytest.raises(ConfigurationError, match="no blocks of features, expected at least one"):
         AdditiveGP().fit([], targets)
-    with pytest.raises(ConfigurationError, match="n >= 3"):
+    with pytest.raises(ConfigurationError, match="2 labels, expected at least 3"):
         AdditiveGP().fit([blocks[0][:2]], targets[:2])
+    with pytest.raises(ConfigurationError, match=r"block 1: shape \(1, 9, 2\), expected \[1, 10, D\] as targets have"):
+        AdditiveGP().fit([blocks[0], blocks[1][:9]], targets)
     blocks[1][4, 0] = np.inf
     with pytest.raises(ConfigurationError, match="block 1: example 4 holds NaN or infinity"):
         AdditiveGP().fit(blocks, targets)

@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 
 from tfnas.predictors import kernel_mixture
-from tfnas.predictors.kernel_mixture import KernelMixture, normal_scores
+from tfnas.predictors.kernel_mixture import KernelMixture, Prior, normal_scores
 
 
 def problem(count=30):
@@ -21,8 +21,8 @@ def test_gradient():
     flat = grams.reshape(2, -1)
     for logs in np.random.default_rng(1).normal(-1, 1, (4, 3)):
         error = scipy.optimize.check_grad(
-            lambda x: kernel_mixture._loss(x, flat, targets)[0],
-            lambda x: kernel_mixture._loss(x, flat, targets)[1],
+            lambda x: kernel_mixture._loss(x, flat, targets, Prior(0.3, 0.1, 0.5))[0],
+            lambda x: kernel_mixture._loss(x, flat, targets, Prior(0.3, 0.1, 0.5))[1],
             logs,
         )
         assert error < 1e-4
@@ -44,3 +44,22 @@ def test_solution_and_explained_by_inversion():
     cross = grams[1][:, :4]
     explained = mixture.explained(cross)
     np.testing.assert_allclose(explained.T @ explained, cross.T @ np.linalg.inv(covariance) @ cross, rtol=1e-7)
+
+
+def test_examples_left_out_by_refits():
+    grams, targets = problem()
+    weights, noise = np.array([0.3, 0.7]), 0.1
+    means, variances = KernelMixture.of(grams, targets, weights, noise).left_out(targets)
+    for out in (0, 7, 29):
+        rest = np.delete(np.arange(len(targets)), out)
+        mixture = KernelMixture.of(grams[:, rest][:, :, rest], targets[rest], weights, noise)
+        cross = weights @ grams[:, rest, out]
+        assert means[out] == pytest.approx(cross @ mixture.solution)
+        explained = mixture.explained(cross[:, None])
+        assert variances[out] == pytest.approx(weights @ grams[:, out, out] + noise - (explained**2).sum())
+
+
+def test_a_strong_prior_decides_weights_and_noise():
+    grams, targets = problem()
+    mixture = KernelMixture.fit(grams, targets, prior=Prior(1e6, 0.14, 0.37))
+    np.testing.assert_allclose([*mixture.weights, mixture.noise], [0.14, 0.14, 0.37], rtol=1e-2)

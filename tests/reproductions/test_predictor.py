@@ -1,5 +1,6 @@
 """The predictor's experiments on small made-up tables: what is seen by which stage, what is measured and written."""
 
+import dataclasses
 import functools
 import json
 
@@ -8,7 +9,7 @@ import pytest
 import scipy.stats
 
 from reproductions.predictor import corpus as predictor_corpus
-from reproductions.predictor import methods, table1, table2, table3, table4
+from reproductions.predictor import few_labels, methods, table1, table2, table3, table4
 from reproductions.predictor import proxies as predictor_proxies
 from reproductions.predictor.corpus import TARGETS, fine_tuning_sets
 from reproductions.predictor.methods import Task
@@ -44,6 +45,11 @@ def tables(tmp_path_factory):
         if name == "nasbench301":
             columns |= {f"proxy_{proxy}": rng.normal(size=len(cells)) for proxy in predictor_proxies.PROXIES}
         write_table(folder / f"{name}.npz", space, cells, columns, source="made up")
+        if name == "nasbench201":
+            order = rng.permutation(len(cells))
+            scores = {proxy: rng.normal(size=len(cells)) for proxy in predictor_proxies.PROXIES}
+            scores["told"] = accuracy[order]
+            write_table(folder / "nasbench201_proxies.npz", space, cells[order], scores, source="made up")
     images = np.random.default_rng(0).integers(0, 255, (140, 32, 32, 3)).astype(np.uint8)
     labels = np.arange(140) % 10
     np.savez(folder / "cifar10_subset.npz", x_train=images, y_train=labels, x_test=images[:40], y_test=labels[:40])
@@ -215,3 +221,23 @@ def test_proxies(data, tmp_path, monkeypatch):
     assert "0.859" in {row[2] for row in report.rows}
     again = predictor_proxies.run(tmp_path, SETTINGS).values
     assert again["nasbench201"] == values["nasbench201"]
+
+
+def test_few_labels(data, tmp_path, monkeypatch):
+    """Every row is measured; counts that decide the accuracy are learned, a proxy that tells it is used."""
+    monkeypatch.setattr(few_labels, "COUNTS", (10, 50))
+    monkeypatch.setattr(few_labels, "TARGETS", {"nasbench201": 12})
+    monkeypatch.setattr(few_labels, "GOALS", {("nasbench201", few_labels.MAIN): 0.4, ("nasbench201", "depth"): 1.1})
+    report = few_labels.run(tmp_path, dataclasses.replace(SETTINGS, draws=2))
+    correlations = report.values["correlations"]
+    assert set(correlations["nasbench201"]) == set(few_labels.ROWS)
+    for row in correlations["nasbench201"].values():
+        assert [len(values) for values in row.values()] == [2, 2]
+    mean = {name: np.mean(row["12"]) for name, row in correlations["nasbench201"].items()}
+    assert mean[few_labels.PROXIES] > mean[few_labels.MAIN] > 0.4
+    assert mean["ridge on counts of operations"] > 0.6
+    assert "goal 0.4 reached" in report.comparison[0]
+    assert report.comparison[1].startswith("nasbench201, depth: ")
+    assert "goal 1.1 missed; below a baseline with 10 labels (parameters)" in report.comparison[1]
+    assert [row[1] for row in report.rows] == list(few_labels.ROWS)
+    assert (tmp_path / "few_labels.png").exists()

@@ -1,5 +1,6 @@
 """The protocol of all predictors: they learn from inputs with known values and predict means with uncertainty."""
 
+from collections.abc import Sequence
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
@@ -57,3 +58,32 @@ def example_sets(inputs: np.ndarray, targets: np.ndarray, count: int) -> tuple[n
     if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
         raise ConfigurationError("inputs or targets hold NaN or infinity")
     return inputs, targets
+
+
+def block_sets(inputs: Sequence[np.ndarray], targets: np.ndarray, least: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Examples of several regressions on blocks of features as arrays of one form.
+
+    Args:
+      inputs: blocks, float `[R, n, D_b]` each, or `[n, D_b]` for a single regression.
+      targets: float `[R, n]`, or `[n]`.
+      least: smallest number of examples.
+
+    Returns:
+      float64 blocks `[R, n, D_b]` and targets `[R, n]`.
+
+    Raises:
+      ConfigurationError: fewer than `least` examples, other shapes, NaN or infinity.
+    """
+    targets = np.atleast_2d(np.asarray(targets, np.float64))
+    blocks = [np.asarray(block, np.float64) for block in inputs]
+    blocks = [block[None] if block.ndim == 2 else block for block in blocks]
+    if targets.ndim != 2 or targets.shape[1] < least:
+        raise ConfigurationError(f"{targets.shape[-1]} labels, expected at least {least}")
+    for number, block in enumerate(blocks):
+        if block.ndim != 3 or block.shape[:2] != targets.shape:
+            expected = f"[{targets.shape[0]}, {targets.shape[1]}, D]"
+            raise ConfigurationError(f"block {number}: shape {block.shape}, expected {expected} as targets have")
+    for name, values in [("targets", targets), *((f"block {number}", block) for number, block in enumerate(blocks))]:
+        if not np.isfinite(values).all():
+            raise ConfigurationError(f"{name}: example {np.argwhere(~np.isfinite(values))[0][1]} holds NaN or infinity")
+    return blocks, targets

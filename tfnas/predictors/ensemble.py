@@ -1,50 +1,136 @@
-"""A predictor for few labels: Gaussian processes on groups of features and trees, weighed by cross-validation.
+"""A predictor for few labels: Gaussian processes on groups of features and trees, weighed by examples left out.
 
 References:
+  Akaike 1969, "Fitting autoregressive models for prediction", for the final prediction error.
   Geurts et al. 2006, "Extremely randomized trees".
   Wolpert 1992, "Stacked generalization", for weights from predictions of examples that were left out.
+  Yeo and Johnson 2000, for the scale on which labels are learned.
 """
 
 from collections.abc import Sequence
+from typing import Protocol, Self
 
 import numpy as np
 import scipy.stats
-from sklearn.ensemble import ExtraTreesRegressor
 
 from tfnas.errors import ConfigurationError
-from tfnas.predictors.additive_gp import AdditiveGP, Blocks
-from tfnas.predictors.kernel_mixture import normal_scores
-from tfnas.runtime import in_threads
+from tfnas.predictors import label_scores
+from tfnas.predictors.additive_gp import AdditiveGP
+from tfnas.predictors.base import block_sets
+from tfnas.predictors.block_kernels import Blocks
+from tfnas.predictors.forest import Forest
+from tfnas.predictors.kernel_mixture import Prior
+from tfnas.predictors.label_scores import power_scores
 
 FOLDS = 5
-"""Folds of the cross-validation."""
+"""Folds of the cross-validation of trees."""
+LEAST_LABELS = 2 * FOLDS
+"""Smallest number of labels."""
+PRIOR = Prior(strength=0.1, weight=0.14, noise=0.37)
+"""Prior of a process that has few labels: a deviation of 2.2 in logarithms."""
 
 _TREES, _SHARE = 60, 0.3  # trees of a forest, and the share of the features that a split sees
-_POWER, _UNTRUSTED = 8, 20  # power of the rank correlation with many labels, and labels that decide no weights
+_POWER, _HALF = 16, 40  # power of the rank correlation with many labels, and labels with which it is half as large
 _LEAST = 0.01  # correlation of a member that ranks no better than chance
 _TINY = 1e-9
 
+Answer = tuple[np.ndarray, np.ndarray]
+"""Means and standard deviations, in scores of labels."""
+
+
+class Member(Protocol):
+    """R regressions that also predict the examples they have learned, each as if it had been left out."""
+
+    def fit(self, inputs: Blocks, targets: np.ndarray) -> Self:
+        """Learns labels `[R, n]` of blocks `[R, n, D_b]`."""
+
+    def left_out(self) -> Answer:
+        """Predictions `[R, n]` of the learned examples by the others."""
+
+    def predict(self, inputs: Blocks, run: int = 0) -> Answer:
+        """Predictions `[m]` for blocks `[m, D_b]`."""
+
+
+class Process:
+    """Gaussian processes on some of the blocks.
+
+    Args:
+      blocks: numbers of the blocks.
+      kernels: names of `block_kernels.KERNELS`.
+    """
+
+    def __init__(self, blocks: Sequence[int], kernels: Sequence[str] = ("linear", "smooth")):
+        self._blocks = list(blocks)
+        self._model = AdditiveGP(kernels=kernels, scores=power_scores, prior=PRIOR)
+
+    def fit(self, inputs: Blocks, targets: np.ndarray) -> Self:
+        self._model.fit([inputs[number] for number in self._blocks], targets)
+        return self
+
+    def left_out(self) -> Answer:
+        return self._model.left_out()
+
+    def predict(self, inputs: Blocks, run: int = 0) -> Answer:
+        return self._model.predict([inputs[number] for number in self._blocks], run)
+
+
+class Trees:
+    """Extremely randomised trees on some of the blocks side by side; five-fold cross-validation leaves examples out.
+
+    Args:
+      blocks: numbers of the blocks.
+      seed: seed of the folds and of the trees.
+    """
+
+    def __init__(self, blocks: Sequence[int], seed: int = 0):
+        self._blocks, self._seed = list(blocks), seed
+
+    def fit(self, inputs: Blocks, targets: np.ndarray) -> Self:
+        points, scores = self._joined(inputs), power_scores(targets)
+        runs, count = scores.shape
+        self._forest = self._grown(points, scores)
+        order = np.random.default_rng(self._seed).permutation(count)
+        self._means, self._deviations = np.zeros((runs, count)), np.zeros((runs, count))
+        for fold in range(FOLDS):
+            held = order[fold::FOLDS]
+            seen = np.setdiff1d(order, held)
+            forest = self._grown(points[:, seen], scores[:, seen])
+            for run in range(runs):
+                self._means[run, held], self._deviations[run, held] = forest.predict(points[run, held], run)
+        return self
+
+    def left_out(self) -> Answer:
+        return self._means, self._deviations
+
+    def predict(self, inputs: Blocks, run: int = 0) -> Answer:
+        return self._forest.predict(self._joined(inputs), run)
+
+    def _joined(self, inputs: Blocks) -> np.ndarray:
+        return np.concatenate([inputs[number] for number in self._blocks], axis=-1)
+
+    def _grown(self, points: np.ndarray, scores: np.ndarray) -> Forest:
+        return Forest([self._seed] * len(scores), _TREES, _SHARE).fit(points, scores)
+
 
 class LabelEnsemble:
-    """R regressions of the same shape, each the weighted mean of processes and trees that learn the same labels.
+    """R regressions of the same shape, each the weighted mean of members that learn the same labels.
 
-    The weight of a member is a power of its rank correlation on examples that five-fold cross-validation leaves out, so
-    that a member which ranks worse than others hardly counts. The power is 8 (1 - 20 / n): few labels tell little about
-    members, which then have equal weights. Predictions are normal scores of ranks.
+    The weight of a member is a power of its rank correlation on examples that were left out, so that a member which
+    ranks worse than others hardly counts. The power is 16 n / (n + 40): few labels tell little about members. Labels
+    are learned on the scale of `label_scores.power_scores`.
 
     >>> block = np.linspace(-1.0, 1.0, 20)[:, None]
-    >>> mean, stddev = LabelEnsemble([[0]], trees=[0]).fit([block], block[:, 0] ** 3).predict([block])
-    >>> bool(np.corrcoef(mean, block[:, 0])[0, 1] > 0.95), stddev.shape
+    >>> model = LabelEnsemble([Process([0]), Trees([0])]).fit([block], block[:, 0] ** 3)
+    >>> mean, stddev = model.predict([block])
+    >>> bool(np.corrcoef(mean, block[:, 0])[0, 1] > 0.9), stddev.shape
     (True, (20,))
 
     Args:
-      processes: groups of numbers of blocks; every group has a Gaussian process.
-      trees: numbers of the blocks that extremely randomised trees see; none for no trees.
-      seed: seed of the folds and of the trees.
+      members: what learns the labels, such as `Process` and `Trees`.
 
     Attributes:
-      correlations: float64 `[R, members]`, Spearman's correlation of every member, the trees last, on examples that
-        were left out; known after `fit`.
+      correlations: float64 `[R, members]`, Spearman's correlation of every member on examples that were left out; known
+        after `fit`.
       correlation: float64 `[R]`, the same of the ensemble.
       shares: float64 `[R, members]`, weights of the members, whose predictions have equal spread; the sum is 1.
 
@@ -56,12 +142,12 @@ class LabelEnsemble:
     correlation: np.ndarray
     shares: np.ndarray
 
-    def __init__(self, processes: Sequence[Sequence[int]], trees: Sequence[int] = (), seed: int = 0):
-        if not processes and not trees:
-            raise ConfigurationError("an ensemble without members, expected groups of blocks or blocks for trees")
-        self._groups, self._tree_blocks, self._seed = [list(group) for group in processes], list(trees), seed
+    def __init__(self, members: Sequence[Member]):
+        if not members:
+            raise ConfigurationError("an ensemble without members, expected at least one")
+        self._members = list(members)
 
-    def fit(self, inputs: Blocks, targets: np.ndarray) -> "LabelEnsemble":
+    def fit(self, inputs: Blocks, targets: np.ndarray) -> Self:
         """Learns R sets of n labelled examples.
 
         Args:
@@ -72,69 +158,23 @@ class LabelEnsemble:
         Raises:
           ConfigurationError: fewer than ten examples, other shapes, NaN or infinity.
         """
-        targets = np.atleast_2d(np.asarray(targets, np.float64))
-        blocks = [np.asarray(block, np.float64) for block in inputs]
-        blocks = [block[None] if block.ndim == 2 else block for block in blocks]
-        if targets.shape[1] < 2 * FOLDS:
-            raise ConfigurationError(f"{targets.shape[1]} labels, expected at least {2 * FOLDS}")
-        left_out, spreads = self._cross_validated(blocks, targets)
-        self._typical = spreads.mean(axis=2)
-        self._weigh(left_out, normal_scores(targets))
-        self._processes = [AdditiveGP().fit(_chosen(blocks, group), targets) for group in self._groups]
-        self._forests = self._grown(self._joined(blocks), targets)
-        return self
+        blocks, targets = block_sets(inputs, targets, LEAST_LABELS)
+        for member in self._members:
+            member.fit(blocks, targets)
+        return self.weigh(targets)
 
-    def predict(self, inputs: Blocks, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Predictive mean and standard deviation, in normal scores, float64 `[m]` each.
-
-        The deviation is the root mean square error on examples that were left out, times how much less sure the
-        processes are than they are of those examples.
-
-        Args:
-          inputs: blocks of features, float `[m, D_b]` each.
-          run: number of the regression that predicts.
-        """
-        blocks = [np.asarray(block, np.float64) for block in inputs]
-        pairs = zip(self._processes, self._groups, strict=True)
-        answers = [process.predict(_chosen(blocks, group), run) for process, group in pairs]
-        means = [mean for mean, _ in answers] + [forest.predict(self._joined(blocks)) for forest in self._forests[run]]
-        unsure = [spread / typical for (_, spread), typical in zip(answers, self._typical[run], strict=True)]
-        mean = self._shift[run] + self._weights[run] @ np.stack(means)
-        spread = np.mean(unsure, axis=0) if unsure else np.ones(len(mean))
-        return mean, self._error[run] * spread
-
-    def _cross_validated(self, blocks: Blocks, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Predictions `[R, members, n]` and deviations of the processes `[R, processes, n]` for left-out examples."""
-        runs, count = targets.shape
-        order = np.random.default_rng(self._seed).permutation(count)
-        held = [order[fold::FOLDS] for fold in range(FOLDS)]
-        # Sets of one length are learned in one program.
-        size = count - len(held[0])
-        seen = [np.setdiff1d(order, rows)[:size] for rows in held]
-        sets = [np.concatenate([block[:, rows] for rows in seen]) for block in blocks]  # fold by fold, run by run
-        learned = np.concatenate([targets[:, rows] for rows in seen])
-        means = np.zeros((runs, len(self._groups) + bool(self._tree_blocks), count))
-        spreads = np.zeros((runs, len(self._groups), count))
-        for member, group in enumerate(self._groups):
-            process = AdditiveGP().fit(_chosen(sets, group), learned)
-            for fold, run in np.ndindex(FOLDS, runs):
-                asked = [block[run, held[fold]] for block in _chosen(blocks, group)]
-                answer = process.predict(asked, fold * runs + run)
-                means[run, member, held[fold]], spreads[run, member, held[fold]] = answer
-        asked = self._joined(blocks)
-        for number, forests in enumerate(self._grown(self._joined(sets), learned)):
-            fold, run = divmod(number, runs)
-            for forest in forests:
-                means[run, -1, held[fold]] = forest.predict(asked[run, held[fold]])
-        return means, spreads
-
-    def _weigh(self, left_out: np.ndarray, scores: np.ndarray) -> None:
-        """Decides weights of the members, and moments that turn their sum into normal scores."""
+    def weigh(self, targets: np.ndarray) -> Self:
+        """Decides weights of members that have learned labels `[R, n]`, and moments that turn their sum into scores."""
+        self._labels, self._scores = targets, power_scores(targets)
+        answers = [member.left_out() for member in self._members]
+        left_out = np.stack([mean for mean, _ in answers], axis=1)  # [R, members, n]
+        self._typical = np.stack([spread.mean(axis=1) for _, spread in answers], axis=1)
+        scores = self._scores
         self.correlations = np.array(
             [[_rank_correlation(member, row) for member in run] for run, row in zip(left_out, scores, strict=True)]
         )
-        power = _POWER * max(0.0, 1 - _UNTRUSTED / scores.shape[1])
-        trusted = np.maximum(self.correlations, _LEAST) ** power
+        count = scores.shape[1]
+        trusted = np.maximum(self.correlations, _LEAST) ** (_POWER * count / (count + _HALF))
         self.shares = trusted / trusted.sum(axis=1, keepdims=True)
         weights = self.shares / np.maximum(left_out.std(axis=2), _TINY)
         combined = np.einsum("rm,rmn->rn", weights, left_out)
@@ -146,27 +186,35 @@ class LabelEnsemble:
         )
         slope = np.maximum(slope, _TINY)  # a sum that ranks worse than chance says nothing
         self._weights, self._shift = slope * weights, -(slope * mean)[:, 0]
-        self._error = np.sqrt(((slope * centred - scores) ** 2).mean(axis=1))
+        # Akaike's final prediction error: the weights have seen the examples that were left out.
+        optimism = (count + len(self._members)) / max(count - len(self._members), 1)
+        self._error = np.sqrt(optimism * ((slope * centred - scores) ** 2).mean(axis=1))
+        return self
 
-    def _joined(self, blocks: Blocks) -> np.ndarray:
-        """The blocks of the trees side by side, `[..., D]`."""
-        return np.concatenate(_chosen(blocks, self._tree_blocks), axis=-1) if self._tree_blocks else np.zeros(0)
+    def predict(self, inputs: Blocks, run: int = 0) -> Answer:
+        """Predictive mean and standard deviation, in scores of labels, float64 `[m]` each.
 
-    def _grown(self, inputs: np.ndarray, targets: np.ndarray) -> list[list[ExtraTreesRegressor]]:
-        """A list with the forest of every regression; empty lists without trees."""
-        if not self._tree_blocks:
-            return [[] for _ in targets]
-        scores = normal_scores(targets)
+        The deviation is the final prediction error by the examples that were left out, times how much less sure the
+        members are than they are of those examples.
 
-        def grow(run: int) -> list[ExtraTreesRegressor]:
-            forest = ExtraTreesRegressor(_TREES, max_features=_SHARE, random_state=self._seed)
-            return [forest.fit(inputs[run], scores[run])]
+        Args:
+          inputs: blocks of features, float `[m, D_b]` each.
+          run: number of the regression that predicts.
+        """
+        blocks = [np.asarray(block, np.float64) for block in inputs]
+        return self.combine([member.predict(blocks, run) for member in self._members], run)
 
-        return in_threads(grow, range(len(targets)))
+    def combine(self, answers: Sequence[Answer], run: int = 0) -> Answer:
+        """The prediction that follows from those of the members, in their order; see `predict`."""
+        mean = self._shift[run] + self._weights[run] @ np.stack([mean for mean, _ in answers])
+        unsure = [
+            spread / max(typical, _TINY) for (_, spread), typical in zip(answers, self._typical[run], strict=True)
+        ]
+        return mean, self._error[run] * np.mean(unsure, axis=0)
 
-
-def _chosen(blocks: Blocks, numbers: Sequence[int]) -> list[np.ndarray]:
-    return [blocks[number] for number in numbers]
+    def to_labels(self, scores: np.ndarray, run: int = 0) -> np.ndarray:
+        """Scores `[m]` in the units of the labels, interpolated between labels and constant beyond them."""
+        return label_scores.to_labels(scores, self._scores[run], self._labels[run])
 
 
 def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -14,11 +14,9 @@ from sklearn.tree import ExtraTreeRegressor
 from tfnas.predictors.base import example_sets
 from tfnas.runtime import in_threads
 
-_TREES = 25
-
 
 class Forest:
-    """R forests of 25 trees; each split sees half of the features.
+    """R forests of randomised trees.
 
     >>> inputs = np.arange(8.0)[:, None]
     >>> mean, stddev = Forest([0]).fit(inputs, inputs[:, 0]).predict(inputs)
@@ -27,10 +25,12 @@ class Forest:
 
     Args:
       seeds: seeds of the R forests.
+      trees: number of trees of a forest.
+      share: share of the features that a split sees.
     """
 
-    def __init__(self, seeds: Sequence[int]):
-        self.seeds = list(seeds)
+    def __init__(self, seeds: Sequence[int], trees: int = 25, share: float = 0.5):
+        self.seeds, self._count, self._share = list(seeds), trees, share
         self._trees: list[list[ExtraTreeRegressor]] = []
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray) -> "Forest":
@@ -42,7 +42,7 @@ class Forest:
         inputs, targets = example_sets(inputs, targets, len(self.seeds))
 
         def grow(run: int) -> list[ExtraTreeRegressor]:
-            forest = ExtraTreesRegressor(_TREES, max_features=0.5, random_state=self.seeds[run])
+            forest = ExtraTreesRegressor(self._count, max_features=self._share, random_state=self.seeds[run])
             return forest.fit(inputs[run], targets[run]).estimators_
 
         self._trees = in_threads(grow, range(len(inputs)))

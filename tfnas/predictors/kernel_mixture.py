@@ -2,7 +2,7 @@
 
 References:
   Duvenaud et al. 2011, "Additive Gaussian Processes".
-  Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", equations 2.25, 2.26, 2.30 and 5.9.
+  Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", equations 2.25, 2.26, 2.30, 5.9 and 5.12.
 """
 
 import dataclasses
@@ -14,12 +14,33 @@ import scipy.stats
 
 JITTER = 1e-4
 """Least variance of the noise."""
-PRIOR = 0.02
-"""Weight of the squared logarithms of weights and noise: a deviation of 5."""
 START = (0.5, 0.3)
 """Weights of kernels and variance of the noise that the search for a maximum starts from."""
 BOUNDS = (-9.0, 5.0)
 """Bounds of the logarithms of weights and noise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prior:
+    """A normal distribution of the logarithms of weights and noise.
+
+    Attributes:
+      strength: half the inverse variance of a logarithm.
+      weight: median weight of a kernel.
+      noise: median variance of the noise.
+    """
+
+    strength: float = 0.02
+    weight: float = 1.0
+    noise: float = 1.0
+
+    def centres(self, kernels: int) -> np.ndarray:
+        """float64 `[kernels + 1]`, means of the logarithms of the weights and of the noise."""
+        return np.log(np.append(np.full(kernels, self.weight), self.noise))
+
+
+BROAD = Prior()
+"""Logarithms have a deviation of 5."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,15 +61,21 @@ class KernelMixture:
 
     @classmethod
     def fit(
-        cls, grams: np.ndarray, targets: np.ndarray, start: "KernelMixture | None" = None, iterations: int = 60
+        cls,
+        grams: np.ndarray,
+        targets: np.ndarray,
+        start: "KernelMixture | None" = None,
+        iterations: int = 60,
+        prior: Prior = BROAD,
     ) -> "KernelMixture":
-        """The process whose weights and noise maximise the marginal likelihood times a broad prior.
+        """The process whose weights and noise maximise the marginal likelihood times a prior.
 
         Args:
           grams: float64 `[K, n, n]`, kernels between the examples.
           targets: float64 `[n]`, with mean 0 and deviation 1.
           start: a process whose weights and noise the search for the maximum starts from; by default 0.5 and 0.3.
           iterations: largest number of iterations of L-BFGS.
+          prior: prior of weights and noise.
         """
         flat = grams.reshape(len(grams), -1)
         known = np.append(np.full(len(grams), START[0]), START[1])
@@ -57,7 +84,7 @@ class KernelMixture:
         solution = scipy.optimize.minimize(
             _loss,
             np.clip(np.log(known), *BOUNDS),
-            args=(flat, targets),
+            args=(flat, targets, prior),
             jac=True,
             method="L-BFGS-B",
             bounds=[BOUNDS] * len(known),
@@ -81,6 +108,22 @@ class KernelMixture:
         """
         return scipy.linalg.solve_triangular(self.root, cross, lower=True, check_finite=False)
 
+    def left_out(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the process says of every example when it has the other targets alone; weights and noise stay.
+
+        Args:
+          targets: float64 `[n]`, the targets that the process has learned.
+
+        Returns:
+          Means and variances, noise included, float64 `[n]` each.
+
+        References:
+          Rasmussen and Williams 2006, equation 5.12.
+        """
+        inverse = scipy.linalg.cho_solve((self.root, True), np.eye(len(targets)), check_finite=False)
+        precision = np.diag(inverse)
+        return targets - self.solution / precision, 1 / precision
+
 
 def normal_scores(targets: np.ndarray) -> np.ndarray:
     """Normal quantiles at the ranks of targets `[..., n]` along the last axis; equal targets share a rank."""
@@ -88,12 +131,7 @@ def normal_scores(targets: np.ndarray) -> np.ndarray:
     return scipy.stats.norm.ppf((ranks - 0.5) / targets.shape[-1])
 
 
-def plotting_positions(count: int) -> np.ndarray:
-    """float64 `[count]`: the normal scores of distinct targets in ascending order."""
-    return scipy.stats.norm.ppf((np.arange(count) + 0.5) / count)
-
-
-def _loss(logs: np.ndarray, grams: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+def _loss(logs: np.ndarray, grams: np.ndarray, targets: np.ndarray, prior: Prior = BROAD) -> tuple[float, np.ndarray]:
     """Negative log posterior of the logarithms of weights and noise, and its gradient."""
     count = len(targets)
     values = np.exp(logs)
@@ -104,7 +142,8 @@ def _loss(logs: np.ndarray, grams: np.ndarray, targets: np.ndarray) -> tuple[flo
     lower = np.tril(inverse, -1)
     inverse = lower + lower.T + np.diag(np.diag(inverse))
     solved = inverse @ targets
-    loss = 0.5 * targets @ solved + np.log(np.diag(root)).sum() + PRIOR * logs @ logs
+    away = logs - prior.centres(len(grams))
+    loss = 0.5 * targets @ solved + np.log(np.diag(root)).sum() + prior.strength * away @ away
     slope = 0.5 * (inverse - np.outer(solved, solved))
     gradient = np.append(grams @ slope.ravel(), np.trace(slope)) * values
-    return float(loss), gradient + 2 * PRIOR * logs
+    return float(loss), gradient + 2 * prior.strength * away
