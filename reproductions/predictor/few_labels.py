@@ -173,11 +173,11 @@ def _predictions(pool: Pool, rows: np.ndarray) -> dict[str, np.ndarray]:
         member.fit(seen, labels)
         answers[name] = [member.predict(blocks, run) for run in range(len(rows))]
         predictions[name] = np.stack([mean for mean, _ in answers[name]])
-    for name, parts in ENSEMBLES.items():
-        if set(parts) <= set(members):
-            model = LabelEnsemble([members[part] for part in parts]).weigh(labels)
+    for name, chosen in ENSEMBLES.items():
+        if set(chosen) <= set(members):
+            model = LabelEnsemble([members[member] for member in chosen]).weigh(labels)
             predictions[name] = np.stack(
-                [model.combine([answers[part][run] for part in parts], run)[0] for run in range(len(rows))]
+                [model.combine([answers[member][run] for member in chosen], run)[0] for run in range(len(rows))]
             )
     return predictions
 
@@ -193,8 +193,8 @@ def _baselines(pool: Pool, rows: np.ndarray, scores: np.ndarray) -> dict[str, np
     ridges = [
         np.stack(
             [
-                RidgeCV(_PENALTIES).fit(features[seen], own).predict(features)
-                for seen, own in zip(rows, scores, strict=True)
+                RidgeCV(_PENALTIES).fit(features[seen], targets).predict(features)
+                for seen, targets in zip(rows, scores, strict=True)
             ]
         )
         for features in (sizes, standardised(pool.counts()))

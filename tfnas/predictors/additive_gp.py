@@ -72,7 +72,7 @@ class AdditiveGP:
             raise ConfigurationError("no blocks of features, expected at least one")
         self._scores = self._scale(self._labels)
         examples = [[block[run] for block in blocks] for run in range(len(self._labels))]
-        self._kernels = [BlockKernels(own, self._names) for own in examples]
+        self._kernels = [BlockKernels(example, self._names) for example in examples]
 
         def fitted(run: int) -> KernelMixture:
             grams = self._kernels[run](examples[run])

@@ -126,7 +126,7 @@ class LabelEnsemble:
     (True, (20,))
 
     Args:
-      members: what learns the labels, such as `Process` and `Trees`.
+      members: regressions of the same labels, such as `Process` and `Trees`.
 
     Attributes:
       correlations: float64 `[R, members]`, Spearman's correlation of every member on examples that were left out; known
