@@ -240,3 +240,31 @@ def learning_curves(
         axes.minorticks_off()
         tidy(axes)
     _save_with_legend(figure, panels[0][0], path, columns=4, title="Ranks of unseen networks by few labels")
+
+
+def unseen_spaces(
+    correlations: Mapping[str, Mapping[str, float]], coverage: Mapping[str, float], share: float, path: pathlib.Path
+) -> None:
+    """Correlations of every method in every space on the left, shares of labels inside the intervals on the right.
+
+    Args:
+      correlations: correlation by method, by space.
+      coverage: share by space.
+      share: share that the intervals are to hold.
+      path: PNG file.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), sharey=True, width_ratios=(3, 1))
+    positions = np.arange(len(correlations))
+    for number, method in enumerate(next(iter(correlations.values()))):
+        values = [by_method[method] for by_method in correlations.values()]
+        colour, marker = COLOURS[number % len(COLOURS)], "osD^vP*Xd"[number % 9]
+        left.scatter(values, positions, s=42, color=colour, marker=marker, label=method, alpha=0.85, zorder=3)
+    left.set(yticks=positions, yticklabels=list(correlations), xlabel="Spearman's correlation with the accuracy")
+    left.invert_yaxis()
+    left.axvline(0, color="0.7", linewidth=0.8)
+    right.barh(positions, list(coverage.values()), color=COLOURS[0], height=0.55)
+    right.axvline(share, color=COLOURS[2], linewidth=1.2)
+    right.set(xlabel=f"labels inside the {share:.0%} intervals", xlim=(0, 1))
+    for axes in (left, right):
+        tidy(axes)
+    _save_with_legend(figure, left, path, columns=3, title="Every space in turn without labels")

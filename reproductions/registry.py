@@ -69,7 +69,7 @@ PAPERS = {
             "predictor",
             "transferable predictor (Han et al. 2023)",
             PredictorSettings,
-            ("table1", "table2", "table3", "table4", "proxies", "few_labels"),
+            ("table1", "table2", "table3", "table4", "proxies", "few_labels", "trained_spaces", "unseen_spaces"),
         ),
         Paper(
             "retrieval",

@@ -18,6 +18,7 @@ class Settings:
       search_runs: searches per strategy on NAS-Bench-201, at least 2.
       draws: few labels: sets of labels, at least 2.
       proxy_cells: cells of NAS-Bench-201 that are scored, at least 60.
+      trained_networks: networks of each further space that are trained, at least 2.
 
     Raises:
       ConfigurationError: a size is too small.
@@ -31,7 +32,8 @@ class Settings:
     search_runs: int = 20
     draws: int = 20
     proxy_cells: int = 500
+    trained_networks: int = 60
 
     def __post_init__(self) -> None:
-        check_least(self, seed=0, runs=2, epochs=1, search_runs=2, draws=2, proxy_cells=60)
+        check_least(self, seed=0, runs=2, epochs=1, search_runs=2, draws=2, proxy_cells=60, trained_networks=2)
         check_least(self, nasbench101_graphs=100, nasbench301_graphs=1)

@@ -49,6 +49,8 @@ def test_logarithms(chain):
     assert chain["shortest_fan_in"] == pytest.approx(np.log([27, 4, 6]).sum())
     assert chain["total_width"] == pytest.approx(np.log([4, 4, 6, 6, 10]).sum())
     assert [chain["narrowest"], chain["widest"]] == pytest.approx([np.log(4), np.log(10)])
+    assert chain["narrowest_trunk"] == pytest.approx(np.log(4))  # the stem; the classifier is behind the trunk
+    assert chain["shortcuts"] == pytest.approx(np.log((1 + 3) / (1 + 2)))
     assert chain["log_parameters"] == pytest.approx(np.log1p(108 + 100 + 24 + 24 + 60))
     # Values that operators with weights return.
     assert chain["log_activation_memory"] == pytest.approx(np.log1p(64 * 4 + 16 * (4 + 6 + 6) + 10))
@@ -61,6 +63,16 @@ def test_stages(chain):
     assert chain["log_multiply_adds"] == pytest.approx(np.log1p(full + half + last))
     stages = [chain[f"log_multiply_adds_{stage}"] for stage in range(4)]
     np.testing.assert_allclose(stages, np.log1p([full, half, 0, last]))
+
+
+def test_a_gate_is_not_the_trunk():
+    """A gate of one channel leaves the trunk as wide as the convolutions around it."""
+    inputs = keras.Input((8, 8, 3))
+    values = layers.Conv2D(8, 3, padding="same")(inputs)
+    gated = layers.Multiply()([values, layers.Conv2D(1, 3, padding="same", activation="sigmoid")(values)])
+    for width, narrowest in ((gated, 8), (layers.Conv2D(2, 1)(values), 2)):
+        model = keras.Model(inputs, layers.Dense(5)(layers.GlobalAveragePooling2D()(width)))
+        assert numbers(import_model(model))["narrowest_trunk"] == pytest.approx(np.log(narrowest))
 
 
 def test_an_empty_network():

@@ -1,6 +1,8 @@
 from .comparison import compare as compare
 from .computation_graph import ComputationGraph as ComputationGraph
 from .drawing import draw_computation_graph as draw_computation_graph
+from .form_numbers import FORM_NUMBERS as FORM_NUMBERS
+from .form_numbers import form_numbers as form_numbers
 from .importers import FORMATS as FORMATS
 from .importers import import_model as import_model
 from .operators import OPERATORS as OPERATORS

@@ -27,7 +27,8 @@ FORM_NUMBERS = (
     *(f"shortest_{kind}" for kind in KINDS),
     *(f"mean_{kind}" for kind in KINDS),
     *("log_multiply_adds", "log_parameters", "log_activation_memory", "log_receptive_field"),
-    *("narrowest", "widest", "share_of_spatial", "additions", "products", "concatenations", "normalisations"),
+    *("narrowest", "widest", "narrowest_trunk", "shortcuts", "share_of_spatial"),
+    *("additions", "products", "concatenations", "normalisations"),
     *(f"log_multiply_adds_{stage}" for stage in range(STAGES)),
 )
 """Names of the numbers that `form_numbers` returns."""
@@ -40,6 +41,7 @@ _COUNTED = {
 }
 _POOLS = ("max_pool", "avg_pool")
 _CHUNK = 512  # graphs
+_TINY = 1e-9
 
 
 def form_numbers(graphs: PackedGraphs) -> np.ndarray:
@@ -50,9 +52,11 @@ def form_numbers(graphs: PackedGraphs) -> np.ndarray:
     number of values that a value of its output depends on: channels, for a depthwise convolution 1, times the area of
     the kernel. `log_activation_memory` counts the values that operators with weights return. `log_receptive_field`
     holds, in pixels of the input, the height that a value at the end of a path depends on, the greatest over paths.
-    `narrowest` and `widest` are logarithms of output channels. `share_of_spatial` is the share of operators with
-    weights among the operators with a window larger than a pixel, 1 for a network without windows. Logarithms are of
-    1 + the number, logarithms of channels and fan-ins of the number.
+    `narrowest` and `widest` are logarithms of output channels of operators with weights; `narrowest_trunk` is the
+    least logarithm of output channels of operators that every path passes, between the first and the last operators
+    with weights. `shortcuts` is log((1 + most windows on a path) / (1 + fewest)). `share_of_spatial` is the share of
+    operators with weights among the operators with a window larger than a pixel, 1 for a network without windows.
+    Logarithms of sizes are of 1 + the number, logarithms of channels and fan-ins of the number.
 
     Args:
       graphs: N graphs.
@@ -94,7 +98,9 @@ def _numbers(graphs: PackedGraphs) -> np.ndarray:
     reach = (window * (kernel[0] - 1))[codes] * step
 
     total = np.add.reduceat(values, firsts)
-    longest, shortest, mean = _paths(graphs, np.concatenate([values, reach[:, None]], axis=1))
+    longest, shortest, mean, share = _paths(graphs, np.concatenate([values, reach[:, None]], axis=1))
+    trunk = (share > 1 - _TINY) & _between(graphs, weighted[codes])
+    trunk_channels = np.where(trunk, np.log(np.maximum(1, outputs))[codes], np.nan)
     positions = np.where(operator == CODES[CONV_TRANSPOSE], height_in * width_in, height_out * width_out)
     work = (weighted * fan_in * outputs * positions)[codes]
     memory = (weighted * height_out * width_out * outputs)[codes]
@@ -105,6 +111,8 @@ def _numbers(graphs: PackedGraphs) -> np.ndarray:
         *(graphs.structure[:, STRUCTURE.index(name)] for name in ("log_multiply_adds", "log_parameters")),
         *(np.log1p(np.add.reduceat(memory, firsts)), np.log1p(longest[:, -1])),
         *(np.nan_to_num(extreme.reduceat(channels, firsts)) for extreme in (np.fmin, np.fmax)),
+        np.nan_to_num(np.fmin.reduceat(trunk_channels, firsts)),
+        np.log((1 + longest[:, KINDS.index("window")]) / (1 + shortest[:, KINDS.index("window")])),
         np.where(windows > 0, total[:, KINDS.index("spatial")] / np.maximum(1, windows), 1.0),
         *(np.add.reduceat(_is(operator, names)[codes].astype(np.float64), firsts) for names in _COUNTED.values()),
         *(np.log1p(np.add.reduceat(np.where(stage == number, work, 0), firsts)) for number in range(STAGES)),
@@ -117,10 +125,12 @@ def _is(operator: np.ndarray, names: tuple[str, ...] | frozenset[str]) -> np.nda
     return np.isin(operator, [CODES[name] for name in names])
 
 
-def _paths(graphs: PackedGraphs, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The greatest, the smallest and the mean sum of values float64 `[nodes, K]` on a path, `[N, K]` each."""
-    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
-    sources, targets = graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts
+def _paths(graphs: PackedGraphs, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The greatest, the smallest and the mean sum of values float64 `[nodes, K]` on a path, `[N, K]` each.
+
+    The fourth array, `[nodes]`, holds the share of walks that pass a node.
+    """
+    sources, targets = _ends(graphs)
     heard, read = (np.bincount(ends, minlength=len(values)) for ends in (targets, sources))
     begins, ends = (heard == 0)[:, None], (read == 0)[:, None]
     longest, shortest = np.where(begins, values, -np.inf), np.where(begins, values, np.inf)
@@ -135,4 +145,23 @@ def _paths(graphs: PackedGraphs, values: np.ndarray) -> tuple[np.ndarray, np.nda
         np.maximum.reduceat(np.where(ends, longest, -np.inf), firsts),
         np.minimum.reduceat(np.where(ends, shortest, np.inf), firsts),
         np.add.reduceat(share[:, None] * values, firsts),
+        share,
     )
+
+
+def _between(graphs: PackedGraphs, weighted: np.ndarray) -> np.ndarray:
+    """Whether a node is or follows an operator with weights, and precedes another; `[nodes]`."""
+    sources, targets = _ends(graphs)
+    behind, before = weighted.copy(), np.zeros(len(weighted), bool)
+    for edges, groups in edges_by_depth(sources, targets, np.bincount(targets, minlength=len(weighted))):
+        behind[targets[edges[groups]]] |= np.logical_or.reduceat(behind[sources[edges]], groups)
+    for edges, groups in edges_by_depth(targets, sources, np.bincount(sources, minlength=len(weighted))):
+        readers = targets[edges]
+        before[sources[edges[groups]]] |= np.logical_or.reduceat(before[readers] | weighted[readers], groups)
+    return behind & before
+
+
+def _ends(graphs: PackedGraphs) -> tuple[np.ndarray, np.ndarray]:
+    """Sources and targets of all edges, as numbers among the nodes of all graphs."""
+    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
+    return graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts

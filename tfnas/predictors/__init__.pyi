@@ -8,5 +8,7 @@ from .features import GraphFeatures as GraphFeatures
 from .forest import Forest as Forest
 from .graph_predictor import GraphPredictor as GraphPredictor
 from .mlp import MLPEnsemble as MLPEnsemble
+from .prior import ZeroShot as ZeroShot
+from .prior import zero_shot as zero_shot
 from .saved import Prediction as Prediction
 from .saved import SavedPredictor as SavedPredictor

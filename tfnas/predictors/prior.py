@@ -1,9 +1,13 @@
 """What the form of networks says about their ranks before any label: a score without labels, with an interval.
 
-`python -m reproductions predictor --experiment=unseen_spaces` fits and checks the constants of this file.
+The score is a sum of four standardised numbers: the logarithm of the multiply-adds, the sum of the logarithms of
+fan-ins, and, at half the weight, the share of windows that have weights and the trunk's least width.
+`python -m reproductions predictor --experiment=unseen_spaces` gives `SLOPE` and `INTERVAL`, and shows that weights that
+are learned on other spaces rank worse.
 
 References:
-  White et al. 2022, "A Deeper Look at Zero-Cost Proxies for Lightweight NAS", for multiply-adds as a baseline.
+  White et al. 2022, "A Deeper Look at Zero-Cost Proxies for Lightweight NAS", for multiply-adds as a baseline. Shen et
+  al. 2023, "DeepMAD: Mathematical Architecture Design for Deep Convolutional Neural Network", for fan-ins.
 """
 
 import dataclasses
@@ -12,16 +16,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.predictors.sizes import activation_count
+from tfnas.graphs.form_numbers import FORM_NUMBERS, form_numbers
+from tfnas.graphs.packed import PackedGraphs, pack
+from tfnas.predictors.features import standardised
 
-WEIGHTS: Mapping[str, float] = {"multiply-adds": 1.0, "activation functions": 1.0}
-"""Weight of every number in the sum of standardised numbers."""
+WEIGHTS: Mapping[str, float] = {
+    "log_multiply_adds": 1.0,
+    "total_fan_in": 1.0,
+    "share_of_spatial": 0.5,
+    "narrowest_trunk": 0.5,
+}
+"""Weights of standardised numbers, by their names in `FORM_NUMBERS`."""
 
-SLOPE = 0.6
-"""Expected normal score of the accuracy where the standardised sum of a network is 1."""
+SLOPE = 0.331
+"""Score of a network whose standardised sum is 1: half of the mean normal score of such networks' accuracies, as the
+accuracies of a new space may follow the sum less."""
 
-INTERVAL = (-1.0, 1.0)
-"""Quantiles .1 and .9 of what the normal score of the accuracy is above the expected one."""
+INTERVAL = (-1.025, 1.009)
+"""Quantiles .1 and .9 of the difference between the normal score of the accuracy and the score."""
 
 _TINY = 1e-9
 
@@ -31,8 +43,8 @@ class ZeroShot:
     """Scores of N networks among each other, without labels.
 
     Attributes:
-      score: float64 `[N]`, the expected normal score of the accuracy: 0 for the median network of the set, 1.28 for a
-        network that beats 90 % of the set.
+      score: float64 `[N]`, a cautious estimate of the accuracy's normal score, which is 0 for the median network of the
+        set and 1.28 for a network that beats 90 % of the set.
       low: float64 `[N]`, lower end of the interval that holds the accuracy's normal score with probability 80 %.
       high: float64 `[N]`, upper end of the interval.
       reasons: part of every score that each number of the network gives, by name of the number, N mappings; the parts
@@ -45,11 +57,14 @@ class ZeroShot:
     reasons: tuple[Mapping[str, float], ...]
 
 
-def zero_shot(graphs: Sequence[ComputationGraph]) -> ZeroShot:
+def zero_shot(graphs: Sequence[ComputationGraph] | PackedGraphs) -> ZeroShot:
     """Scores of networks of one task among each other, by their form alone.
 
     Args:
       graphs: N graphs; a single graph has nothing to be compared with and gets score 0.
+
+    Raises:
+      InvalidArchitectureError: a graph is empty.
 
     Example:
       >>> from tfnas.networks import symbolic
@@ -61,23 +76,26 @@ def zero_shot(graphs: Sequence[ComputationGraph]) -> ZeroShot:
       >>> np.argsort(answer.score).tolist() == np.argsort([g.multiply_adds.sum() for g in graphs]).tolist()
       True
     """
-    values = np.array([_numbers(graph) for graph in graphs], np.float64).reshape(-1, len(WEIGHTS))
-    contributions = _standardised(values) * np.array(list(WEIGHTS.values()))
-    total = contributions.sum(axis=1)
-    spread = total.std() if len(total) else 0.0
-    contributions = SLOPE * contributions / (spread if spread > _TINY else np.inf)
+    numbers = form_numbers(pack(graphs)) if len(graphs) else np.zeros((0, len(FORM_NUMBERS)))
+    contributions = SLOPE * weighted(numbers, WEIGHTS)
     score = contributions.sum(axis=1)
     reasons = tuple(dict(zip(WEIGHTS, row, strict=True)) for row in contributions.tolist())
     return ZeroShot(score, score + INTERVAL[0], score + INTERVAL[1], reasons)
 
 
-def _numbers(graph: ComputationGraph) -> list[float]:
-    return [np.log1p(graph.multiply_adds.sum()), activation_count(graph)]
+def weighted(numbers: np.ndarray, weights: Mapping[str, float]) -> np.ndarray:
+    """Weighted standardised numbers, whose sum over a row has mean 0 and deviation 1 over the networks.
 
+    Args:
+      numbers: float64 `[N, F]` of `form_numbers`.
+      weights: weights of D numbers by their names in `FORM_NUMBERS`.
 
-def _standardised(values: np.ndarray) -> np.ndarray:
-    """`[N, D]` with mean 0 and deviation 1 per column; columns that do not vary are 0."""
-    if not len(values):
-        return values
-    spread = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(spread > _TINY, spread, np.inf)
+    Returns:
+      float64 `[N, D]`; 0 where no number varies.
+    """
+    columns = numbers[:, [FORM_NUMBERS.index(name) for name in weights]]
+    if not len(columns):
+        return columns
+    terms = standardised(columns) * np.array(list(weights.values()))
+    spread = terms.sum(axis=1).std()
+    return terms / (spread if spread > _TINY else np.inf)
