@@ -75,6 +75,20 @@ def test_a_gate_is_not_the_trunk():
         assert numbers(import_model(model))["narrowest_trunk"] == pytest.approx(np.log(narrowest))
 
 
+def test_sequences():
+    """Windows and positions of a sequence lie in one direction; a recurrent operator ends the trunk of an embedding."""
+    inputs = keras.Input((100, 1))
+    values = layers.Conv1D(8, 5, strides=2, padding="same")(inputs)
+    values = layers.Conv1D(6, 3, padding="same")(values)
+    measured = numbers(import_model(keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(values)))))
+    assert measured["log_receptive_field"] == pytest.approx(np.log1p(4 + 2 * 2))
+    assert measured["log_multiply_adds_1"] == pytest.approx(np.log1p(50 * (5 * 8 + 3 * 8 * 6)))
+    words = keras.Input((16,), dtype="int32")
+    values = layers.LSTM(8)(layers.Embedding(50, 4)(words))
+    measured = numbers(import_model(keras.Model(words, layers.Dense(1)(values))))
+    assert measured["narrowest_trunk"] == pytest.approx(np.log(8))
+
+
 def test_an_empty_network():
     assert set(numbers(smallest_graph()).values()) == {0.0, 1.0}  # the share is 1
 

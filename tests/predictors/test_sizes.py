@@ -140,7 +140,11 @@ def test_bottlenecks(function):
 
 
 def test_a_grey_image_is_no_bottleneck():
-    assert fault(built(head, lambda values: block(layers.Conv2D(1, 1, use_bias=False)(values)))) == ""
+    def first(kernel):
+        return lambda values: block(layers.Conv2D(1, kernel, padding="same", use_bias=False)(values))
+
+    assert fault(built(head, first(1))) == ""
+    assert fault(built(head, first(3))).startswith("all data pass a single channel")  # a single filter
 
 
 def test_a_softmax_at_the_end_is_no_nonlinearity():

@@ -8,7 +8,7 @@ References:
 
 import numpy as np
 
-from tfnas.graphs.operators import ACTIVATIONS, CODES, CONV_TRANSPOSE, DEPTHWISE_CONV, WEIGHTED
+from tfnas.graphs.operators import ACTIVATIONS, CODES, CONV_TRANSPOSE, DEPTHWISE_CONV, RECURRENT, WEIGHTED
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.path_numbers import edges_by_depth
 from tfnas.graphs.structure import STRUCTURE
@@ -51,12 +51,13 @@ def form_numbers(graphs: PackedGraphs) -> np.ndarray:
     `mean_KIND` the mean over random walks from the first node as in `structure`. The fan-in of a convolution is the
     number of values that a value of its output depends on: channels, for a depthwise convolution 1, times the area of
     the kernel. `log_activation_memory` counts the values that operators with weights return. `log_receptive_field`
-    holds, in pixels of the input, the height that a value at the end of a path depends on, the greatest over paths.
-    `narrowest` and `widest` are logarithms of output channels of operators with weights; `narrowest_trunk` is the
-    least logarithm of output channels of operators that every path passes, between the first and the last operators
-    with weights. `shortcuts` is log((1 + most windows on a path) / (1 + fewest)). `share_of_spatial` is the share of
-    operators with weights among the operators with a window larger than a pixel, 1 for a network without windows.
-    Logarithms of sizes are of 1 + the number, logarithms of channels and fan-ins of the number.
+    holds, in pixels of the input, the side that a value at the end of a path depends on, the greatest over paths.
+    `narrowest` and `widest` are logarithms of output channels of operators with weights. `narrowest_trunk` is the least
+    logarithm of output channels of operators that every path passes, between the first and the last operators with
+    weights, and `widest` in a network without such operators. `shortcuts` is log((1 + most) / (1 + fewest windows on a
+    path)). `share_of_spatial` is the share of operators with weights among the operators with a window larger than a
+    pixel, 1 for a network without windows. Logarithms of sizes are of 1 + the number, logarithms of channels and
+    fan-ins of the number.
 
     Args:
       graphs: N graphs.
@@ -93,25 +94,27 @@ def _numbers(graphs: PackedGraphs) -> np.ndarray:
     )[codes]
 
     # Every pixel of a window beyond the first reaches further by the distance of two pixels, in pixels of the input.
-    resolution = np.maximum.reduceat(np.maximum(height_in, 1)[codes], firsts)
-    step = resolution[owner] / np.maximum(height_in, 1)[codes]
-    reach = (window * (kernel[0] - 1))[codes] * step
+    side_in, side_out = np.maximum(1, [np.maximum(height_in, width_in), np.maximum(height_out, width_out)])
+    resolution = np.maximum.reduceat(side_in[codes], firsts)
+    step = resolution[owner] / side_in[codes]
+    reach = np.where(window, np.maximum(*kernel) - 1, 0)[codes] * step
 
     total = np.add.reduceat(values, firsts)
     longest, shortest, mean, share = _paths(graphs, np.concatenate([values, reach[:, None]], axis=1))
-    trunk = (share > 1 - _TINY) & _between(graphs, weighted[codes])
+    trunk = (share > 1 - _TINY) & _between(graphs, (weighted | _is(operator, RECURRENT))[codes])
     trunk_channels = np.where(trunk, np.log(np.maximum(1, outputs))[codes], np.nan)
     positions = np.where(operator == CODES[CONV_TRANSPOSE], height_in * width_in, height_out * width_out)
     work = (weighted * fan_in * outputs * positions)[codes]
     memory = (weighted * height_out * width_out * outputs)[codes]
-    stage = np.round(np.log2(resolution[owner] / np.maximum(height_out, 1)[codes])).clip(0, STAGES - 1)
+    stage = np.round(np.log2(resolution[owner] / side_out[codes])).clip(0, STAGES - 1)
     channels = np.where(weighted, np.log(np.maximum(1, outputs)), np.nan)[codes]
     windows = total[:, KINDS.index("window")]
+    narrowest, widest = (np.nan_to_num(extreme.reduceat(channels, firsts)) for extreme in (np.fmin, np.fmax))
+    narrowest_trunk = np.fmin.reduceat(trunk_channels, firsts)
     columns = [
         *(graphs.structure[:, STRUCTURE.index(name)] for name in ("log_multiply_adds", "log_parameters")),
         *(np.log1p(np.add.reduceat(memory, firsts)), np.log1p(longest[:, -1])),
-        *(np.nan_to_num(extreme.reduceat(channels, firsts)) for extreme in (np.fmin, np.fmax)),
-        np.nan_to_num(np.fmin.reduceat(trunk_channels, firsts)),
+        *(narrowest, widest, np.where(np.isnan(narrowest_trunk), widest, narrowest_trunk)),
         np.log((1 + longest[:, KINDS.index("window")]) / (1 + shortest[:, KINDS.index("window")])),
         np.where(windows > 0, total[:, KINDS.index("spatial")] / np.maximum(1, windows), 1.0),
         *(np.add.reduceat(_is(operator, names)[codes].astype(np.float64), firsts) for names in _COUNTED.values()),

@@ -31,6 +31,9 @@ CODES = {name: code for code, name in enumerate(OPERATORS)}
 WEIGHTED = frozenset({CONV, DEPTHWISE_CONV, CONV_TRANSPOSE, MATMUL})
 """Operators that have a kernel and may have a bias."""
 
+RECURRENT = frozenset({"lstm", "gru", "rnn"})
+"""Operators that hold weights and nonlinearities of their own."""
+
 ACTIVATIONS = frozenset(
     {"relu", RELU6, "sigmoid", "tanh", SWISH, GELU, "leaky_relu", "prelu", "elu", "selu", "softplus", "softsign"}
 )

@@ -4,17 +4,16 @@ References:
   White et al. 2022, "A Deeper Look at Zero-Cost Proxies for Lightweight NAS", for multiply-adds as a baseline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import networkx as nx
 import numpy as np
 
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.operators import ACTIVATIONS, CODES, INPUT, OUTPUT, WEIGHTED
+from tfnas.graphs.operators import ACTIVATIONS, CODES, INPUT, OUTPUT, RECURRENT, WEIGHTED
 
-_RECURRENT = ("lstm", "gru", "rnn")
 _NONLINEARITIES = (
-    *(*ACTIVATIONS, *_RECURRENT, "unknown", "max_pool", "max", "min", "maximum", "minimum", "clip", "softmax", "abs"),
+    *(*ACTIVATIONS, *RECURRENT, "unknown", "max_pool", "max", "min", "maximum", "minimum", "clip", "softmax", "abs"),
     *("log_softmax", "square", "pow", "sqrt", "rsqrt", "exp", "log", "erf", "sin", "cos", "sign", "floor", "mod"),
     *("layer_norm", "rms_norm", "group_norm", "l2_norm", "lrn", "variance", "prod", "embedding", "one_hot"),
     *("argmax", "top_k", "sort", "compare", "logical", "select", "grid_sample", "non_max_suppression"),
@@ -60,17 +59,18 @@ def fault(graph: ComputationGraph) -> str:
 
     A nonlinearity counts if an operator with weights follows: a network that is linear up to its last softmax has no
     nonlinearity. All data pass a single channel where every path leads through an operator that returns one channel of
-    several, after an operator with weights, and later operators with weights read one channel and return several.
+    several, and later operators with weights read one channel and return several; the pixels of a grey image do not
+    count.
 
     Example:
       >>> from tfnas.graphs.computation_graph import smallest_graph
       >>> fault(smallest_graph())
       'no operator with weights'
     """
-    weighted = _is(graph, (*WEIGHTED, *_RECURRENT))
+    weighted = _is(graph, (*WEIGHTED, *RECURRENT))
     if not weighted.any():
         return "no operator with weights"
-    if not (_nonlinear(graph) & (_before(graph, weighted) | _is(graph, _RECURRENT))).any():
+    if not (_nonlinear(graph) & (_before(graph, weighted) | _is(graph, RECURRENT))).any():
         return "no nonlinearity"
     node = _bottleneck(graph, weighted)
     if node is None:
@@ -79,7 +79,7 @@ def fault(graph: ComputationGraph) -> str:
     return f"all data pass a single channel{layer}"
 
 
-def _is(graph: ComputationGraph, names: Sequence[str]) -> np.ndarray:
+def _is(graph: ComputationGraph, names: Iterable[str]) -> np.ndarray:
     return np.isin(graph.operators, [CODES[name] for name in names])
 
 
@@ -99,7 +99,8 @@ def _before(graph: ComputationGraph, marked: np.ndarray) -> np.ndarray:
 def _bottleneck(graph: ComputationGraph, weighted: np.ndarray) -> int | None:
     """The first operator that all data pass as a single channel; see `fault`."""
     narrow = (graph.shapes[:, 5] == 1) & (graph.shapes[:, 4] > 1)
-    narrow &= np.cumsum(weighted) - weighted > 0
+    filters = weighted & (graph.kernels.prod(axis=1) > 1)
+    narrow &= (np.cumsum(weighted) - weighted > 0) | filters  # an image that is only made grey keeps its pixels
     if not narrow.any():
         return None
     network = nx.DiGraph(graph.edges.tolist())
