@@ -9,7 +9,7 @@ from tests.predictors.test_sizes import network
 from tfnas.graphs.form_numbers import FORM_NUMBERS
 from tfnas.graphs.importers import import_model
 from tfnas.graphs.packed import pack
-from tfnas.predictors.prior import INTERVAL, SLOPE, WEIGHTS, weighted, zero_shot
+from tfnas.predictors.prior import INTERVAL, SLOPE, TITLES, WEIGHTS, weighted, zero_shot
 
 
 def test_scores_by_hand():
@@ -19,7 +19,8 @@ def test_scores_by_hand():
     np.testing.assert_allclose(answer.score, [-SLOPE, SLOPE])
     np.testing.assert_allclose(answer.low, answer.score + INTERVAL[0])
     np.testing.assert_allclose(answer.high, answer.score + INTERVAL[1])
-    contributions = {"log_multiply_adds": 0.4, "total_fan_in": 0.4, "share_of_spatial": 0.0, "narrowest_trunk": 0.2}
+    shares = {"log_multiply_adds": 0.4, "total_fan_in": 0.4, "share_of_spatial": 0.0, "narrowest_trunk": 0.2}
+    contributions = {TITLES[name]: share for name, share in shares.items()}
     for sign, reasons in zip((-1, 1), answer.reasons, strict=True):
         assert reasons == pytest.approx({name: sign * SLOPE * share for name, share in contributions.items()})
     np.testing.assert_allclose(zero_shot(pack(graphs)).score, answer.score)

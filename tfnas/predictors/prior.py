@@ -28,6 +28,14 @@ WEIGHTS: Mapping[str, float] = {
 }
 """Weights of standardised numbers, by their names in `FORM_NUMBERS`."""
 
+TITLES: Mapping[str, str] = {
+    "log_multiply_adds": "multiply-adds",
+    "total_fan_in": "fan-ins of all layers",
+    "share_of_spatial": "convolutions rather than pooling",
+    "narrowest_trunk": "least width",
+}
+"""Names of the numbers for readers."""
+
 SLOPE = 0.331
 """Score of a network whose standardised sum is 1: half of the mean normal score of such networks' accuracies, as the
 accuracies of a new space may follow the sum less."""
@@ -47,8 +55,8 @@ class ZeroShot:
         set and 1.28 for a network that beats 90 % of the set.
       low: float64 `[N]`, lower end of the interval that holds the accuracy's normal score with probability 80 %.
       high: float64 `[N]`, upper end of the interval.
-      reasons: part of every score that each number of the network gives, by name of the number, N mappings; the parts
-        of a network add up to its score.
+      reasons: part of every score that each number of the network gives, by its title in `TITLES`, N mappings; the
+        parts of a network add up to its score.
     """
 
     score: np.ndarray
@@ -79,7 +87,8 @@ def zero_shot(graphs: Sequence[ComputationGraph] | PackedGraphs) -> ZeroShot:
     numbers = form_numbers(pack(graphs)) if len(graphs) else np.zeros((0, len(FORM_NUMBERS)))
     contributions = SLOPE * weighted(numbers, WEIGHTS)
     score = contributions.sum(axis=1)
-    reasons = tuple(dict(zip(WEIGHTS, row, strict=True)) for row in contributions.tolist())
+    titles = [TITLES[name] for name in WEIGHTS]
+    reasons = tuple(dict(zip(titles, row, strict=True)) for row in contributions.tolist())
     return ZeroShot(score, score + INTERVAL[0], score + INTERVAL[1], reasons)
 
 
