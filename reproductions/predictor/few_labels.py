@@ -1,7 +1,7 @@
 """Ranks of unseen networks by few labels of their space alone, beside what needs no learning.
 
-The pools and numbers of labels are those of table 1, with more numbers of labels and more draws. Nothing is pretrained,
-and no labels of other spaces are used.
+The pools and numbers of labels are those of table 1, with more numbers of labels and more draws. No labels of other
+spaces are used, and nothing is pretrained but the shipped encoder, which learned from graphs without labels.
 
 References:
   Han et al. 2023, section 5.1. Kadlecova et al. 2024 (GRAF), for features of cells.
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
+import tfnas
 from reproductions import plots, report
 from reproductions.correlations import spearman
 from reproductions.predictor import corpus
@@ -25,7 +26,7 @@ from tfnas.graphs.operators import ACTIVATIONS, CODES
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.graphs.structure import STRUCTURE
 from tfnas.networks.symbolic.packing import pack_cells
-from tfnas.predictors.cell_features import CellFeatures
+from tfnas.predictors.cell_features import BLOCKS, GRAPH_BLOCKS, CellFeatures
 from tfnas.predictors.ensemble import LabelEnsemble, Member, Process, Trees
 from tfnas.predictors.features import GraphFeatures, standardised
 from tfnas.predictors.kernel_mixture import normal_scores
@@ -38,11 +39,18 @@ COUNTS = (20, 50, 100, 300)
 BASELINES = ("parameters", "multiply-adds", "depth", "size score", "ridge on sizes", "ridge on counts of operations")
 """Rows of the table that learn nothing or next to nothing; the first four have no labels."""
 
-PROXIES = "ensemble on graphs, cells and published proxies"
-MAIN = "ensemble on graphs and cells"
+PROXIES = "ensemble with published proxies"
+MAIN = "ensemble with embedding"
 ENSEMBLES = {
     "ensemble on graphs": ("GP on graphs", "rough GP on graphs", "trees on graphs"),
-    MAIN: ("GP on graphs", "GP on graphs and cells", "GP on structure and GRAF", "rough GP on cells", "trees on cells"),
+    "ensemble on graphs and cells": (
+        *("GP on graphs", "GP on graphs and cells", "GP on structure and GRAF"),
+        *("rough GP on cells", "trees on cells"),
+    ),
+    MAIN: (
+        *("GP on graphs", "GP on graphs and cells", "GP with embedding", "GP on structure and GRAF"),
+        *("rough GP on cells", "trees on cells"),
+    ),
     PROXIES: ("GP with proxies", "rough GP with proxies", "trees with proxies"),
 }
 """Members of the ensembles, by row; the members are rows too."""
@@ -50,7 +58,8 @@ ENSEMBLES = {
 ROWS = (
     *BASELINES,
     *("GP on graphs", "rough GP on graphs", "trees on graphs"),
-    *("GP on graphs and cells", "GP on structure and GRAF", "rough GP on cells", "trees on cells"),
+    *("GP on graphs and cells", "GP with embedding", "GP on structure and GRAF"),
+    *("rough GP on cells", "trees on cells"),
     *("GP with proxies", "rough GP with proxies", "trees with proxies"),
     *ENSEMBLES,
 )
@@ -64,6 +73,7 @@ GOALS = {
 }
 _DRAWN = (*BASELINES[1:2], *BASELINES[5:], "GP on graphs", "rough GP on cells", "trees on cells", MAIN, PROXIES)
 _PENALTIES = np.logspace(-2, 3, 11)
+_ENCODER = "cg_encoder"
 _PUBLISHED = {"nasbench201": ("nasbench201_proxies", ""), "nasbench301": ("nasbench301", "proxy_")}
 """Tables with published zero-cost scores, and what the names of their columns begin with."""
 
@@ -76,6 +86,7 @@ class Pool:
       space: space of the cells.
       cells: N cells.
       graphs: N networks of the cells.
+      embedding: embeddings of the graphs by the shipped encoder, `[N, D]`.
       labels: accuracies `[N]`.
       proxies: published zero-cost scores as normal scores of their ranks, `[N, scores]`, or None.
     """
@@ -83,6 +94,7 @@ class Pool:
     space: Space
     cells: CellTable
     graphs: PackedGraphs
+    embedding: np.ndarray
     labels: np.ndarray
     proxies: np.ndarray | None = None
 
@@ -94,7 +106,9 @@ class Pool:
         chosen = np.random.default_rng([seed, 0]).permutation(len(rows))[: corpus.TEST_POOL]
         cells = table.cells[rows[chosen]]
         graphs = pack_cells(table.space, cells, labels[chosen], progress=True)
-        return cls(table.space, cells, graphs, labels[chosen], _published(family, table.hashes[rows[chosen]]))
+        embedding = tfnas.load(_ENCODER).embed(graphs, progress=True)
+        scores = _published(family, table.hashes[rows[chosen]])
+        return cls(table.space, cells, graphs, embedding, labels[chosen], scores)
 
     def activations(self) -> np.ndarray:
         """Activation functions of every network, `[N]`."""
@@ -211,40 +225,46 @@ def _members(pool: Pool) -> tuple[list[np.ndarray], dict[str, Member]]:
         *(f"neighbourhoods_{step}" for step in range(len(networks.blocks) - 3)),
         "paths",
     ]
-    described = CellFeatures(pool.space, pool.cells, by_component=True)
-    cells = [f"cell_{name}" for name in described.names]
-    graf = [name for name in cells if name.startswith("cell_graph")]
-    # Cells of several components also have features of all components together.
-    whole = CellFeatures(pool.space, pool.cells, ["paths", "graph"])
-    joint = [f"joint_{name}" for name in whole.names if f"cell_{name}" not in cells]
-    joint = joint or [name for name in cells if name.startswith("cell_paths")]
     blocks = dict(zip(graphs, networks.blocks, strict=True))
-    blocks |= dict(zip(cells, described.transform(pool.cells), strict=True))
-    blocks |= dict(zip((f"joint_{name}" for name in whole.names), whole.transform(pool.cells), strict=True))
+    described = {
+        "cell": CellFeatures(pool.space, pool.cells, by_component=True),
+        "kind": CellFeatures(pool.space, pool.cells, tuple(GRAPH_BLOCKS), by_component=True),
+        "joint": CellFeatures(pool.space, pool.cells, ["paths", "graph"]),
+    }
+    names = {}
+    for prefix, features in described.items():
+        names[prefix] = [f"{prefix}_{name}" for name in features.names]
+        blocks |= dict(zip(names[prefix], features.transform(pool.cells), strict=True))
+    # Cells of a single component have no features of all components together.
+    joint = names["joint"] if len(names["cell"]) > len(BLOCKS) else ["joint_paths"]
+    graf = [name for name in names["cell"] if name.startswith("cell_graph")]
+    wide = [*graphs, *names["kind"], *joint]
+    blocks["embedding"] = standardised(pool.embedding) / np.sqrt(pool.embedding.shape[1])
     if pool.proxies is not None:
         blocks["proxies"] = pool.proxies / np.sqrt(pool.proxies.shape[1])
     numbers = {name: number for number, name in enumerate(blocks)}
 
-    def process(names: Sequence[str], *kernels: str) -> Process:
-        return Process([numbers[name] for name in names], kernels or ("linear", "smooth"))
+    def process(chosen: Sequence[str], *kernels: str) -> Process:
+        return Process([numbers[name] for name in chosen], kernels or ("linear", "smooth"))
 
-    def trees(names: Sequence[str]) -> Trees:
-        return Trees([numbers[name] for name in names])
+    def trees(chosen: Sequence[str]) -> Trees:
+        return Trees([numbers[name] for name in chosen])
 
     members: dict[str, Member] = {
         "GP on graphs": process(graphs),
         "rough GP on graphs": process(["structure", "operators", "paths"], "rough"),
         "trees on graphs": trees(["structure", "operators", "paths"]),
-        "GP on graphs and cells": process([*graphs, *graf, *joint]),
+        "GP on graphs and cells": process(wide),
+        "GP with embedding": process([*wide, "embedding"]),
         "GP on structure and GRAF": process(["structure", *graf]),
-        "rough GP on cells": process(cells, "rough"),
-        "trees on cells": trees(["structure", *cells]),
+        "rough GP on cells": process(names["cell"], "rough"),
+        "trees on cells": trees(["structure", *names["cell"]]),
     }
     if pool.proxies is not None:
         members |= {
-            "GP with proxies": process([*graphs, *graf, *joint, "proxies"]),
-            "rough GP with proxies": process([*cells, "proxies"], "rough"),
-            "trees with proxies": trees(["structure", *cells, "proxies"]),
+            "GP with proxies": process([*wide, "proxies"]),
+            "rough GP with proxies": process([*names["cell"], "proxies"], "rough"),
+            "trees with proxies": trees(["structure", *names["cell"], "proxies"]),
         }
     return list(blocks.values()), members
 

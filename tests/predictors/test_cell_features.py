@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from tfnas.errors import ConfigurationError
-from tfnas.predictors.cell_features import BLOCKS, CellFeatures, LiveCells, Scale, subsets
+from tfnas.predictors.cell_features import BLOCKS, GRAPH_BLOCKS, CellFeatures, Scale
+from tfnas.predictors.graf import subsets
+from tfnas.predictors.live_cells import LiveCells
 from tfnas.spaces import SPACES, NASBench101, NASBench201, genotypes, get_space
 
 SPACE = NASBench201()
@@ -39,7 +41,7 @@ def test_graph_numbers_by_hand():
     """Two paths: 3x3, skip, 1x1; and the pool."""
     describe, values = columns("graph", CELL)
     assert values[0] == pytest.approx(np.log1p(2))
-    found = dict(zip(map(tuple, describe._subsets), values[1:].reshape(-1, 10), strict=True))
+    found = dict(zip(map(tuple, describe.subsets), values[1:].reshape(-1, 10), strict=True))
     conv1, conv3, pool, skip = (
         SPACE.operations.index(name) for name in ("nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip_connect")
     )
@@ -55,12 +57,12 @@ def test_graph_numbers_against_listed_paths():
     cells = space.sample(60, 3)
     component = LiveCells.of(space, cells)
     describe = BLOCKS["graph"](space, component)
-    values = describe(component)[:, 1:].reshape(len(cells), len(describe._subsets), 10)
+    values = describe(component)[:, 1:].reshape(len(cells), len(describe.subsets), 10)
     for row in range(len(cells)):
         architecture = space.architecture(cells, row)
         graph = networkx.DiGraph(architecture.edges)
         paths = list(networkx.all_simple_paths(graph, 0, architecture.num_vertices - 1))
-        for subset, numbers in zip(describe._subsets, values[row], strict=True):
+        for subset, numbers in zip(describe.subsets, values[row], strict=True):
             names = {space.operations[code] for code in subset}
             members = [[architecture.operations[vertex] in names for vertex in path[1:-1]] for path in paths]
             within = [sum(path) for path in members if all(path)]
@@ -126,3 +128,18 @@ def test_refusals():
         CellFeatures(SPACE, SPACE.sample(10, 0), ["colour"])
     with pytest.raises(ConfigurationError, match="differ in no feature"):
         CellFeatures(SPACE, SPACE.sample(1, 0))
+
+
+def test_kinds_are_columns_of_all_numbers():
+    space = NASBench101()
+    cells = space.sample(80, 3)
+    (whole,) = CellFeatures(space, cells, ["graph"]).transform(cells)
+    described = CellFeatures(space, cells, tuple(GRAPH_BLOCKS))
+    assert described.names == tuple(GRAPH_BLOCKS)
+    width = 0
+    for block in described.transform(cells):
+        width += block.shape[1]
+        scale = np.sqrt(whole.shape[1] / block.shape[1])
+        for column in block.T:
+            assert np.isclose(whole.T * scale, column, atol=1e-5).all(axis=1).any()
+    assert width == whole.shape[1]
