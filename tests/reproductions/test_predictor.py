@@ -159,7 +159,8 @@ def test_table1_and_table2(data, tmp_path, monkeypatch):
 
 
 def test_table3(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(table3, "QUERIES", {"nasbench101": (20, 8), "nasbench201": (20, 8)})
+    monkeypatch.setattr(table3, "QUERIES", {"nasbench101": 20, "nasbench201": 20})
+    monkeypatch.setattr(table3, "LABELS", 8)
     values = PAPERS["predictor"].run("table3", tmp_path, SETTINGS).values
     for space in ("nasbench101", "nasbench201"):
         assert (tmp_path / f"table3_{space}.png").exists()

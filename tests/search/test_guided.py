@@ -14,16 +14,16 @@ from tfnas.proxies.tables import score_cells
 from tfnas.search import OpenCandidates, strategies
 from tfnas.search.experiment import compare
 from tfnas.search.guided import GuidedEvolution, capacity
-from tfnas.search.guides import graph_featurizer, guided, predictor_guide, proxy_guide
+from tfnas.search.guides import guided, network_featurizer, predictor_guide, proxy_guide
 from tfnas.search.loop import run_search
 from tfnas.search.settings import GuideSettings
-from tfnas.search.surrogates import FixedScores, GraphProcess
+from tfnas.search.surrogates import FixedScores, NetworkProcess
 from tfnas.spaces import SPACES, MobileNetV3, NASBench101, get_space
 
 
 def counting(candidates):
     """A guide that knows how often operations occur, which decides the score of the tests."""
-    return GraphProcess(candidates, lambda cells: [cells.one_hot(7).sum(axis=1) - 1.0])
+    return NetworkProcess(candidates, lambda cells: [cells.one_hot(7).sum(axis=1) - 1.0])
 
 
 def test_a_predictor_beats_chance_and_stays_within_budget(candidates):
@@ -64,15 +64,15 @@ def test_scores_that_are_missing_come_last():
         FixedScores(np.array([np.nan]))
 
 
-def test_graph_features_are_made_once(candidates):
+def test_features_are_made_once(candidates):
     asked = []
-    featurize = graph_featurizer(SPACE, candidates.cells[:50], "benchmark")
+    featurize = network_featurizer(SPACE, candidates.cells[:50], "benchmark")
 
     def counted(cells):
         asked.append(len(cells))
         return featurize(cells)
 
-    guide = GraphProcess(candidates, counted)
+    guide = NetworkProcess(candidates, counted)
     rows = np.arange(10).reshape(1, 10)
     with pytest.raises(ConfigurationError, match="before it has learned"):
         guide.predict(rows[0])

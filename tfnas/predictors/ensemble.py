@@ -19,15 +19,13 @@ from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.base import block_sets
 from tfnas.predictors.block_kernels import Blocks
 from tfnas.predictors.forest import Forest
-from tfnas.predictors.kernel_mixture import Prior
+from tfnas.predictors.kernel_mixture import FEW_LABELS
 from tfnas.predictors.label_scores import power_scores
 
 FOLDS = 5
 """Folds of the cross-validation of trees."""
 LEAST_LABELS = 2 * FOLDS
 """Smallest number of labels."""
-PRIOR = Prior(strength=0.1, weight=0.14, noise=0.37)
-"""Prior of a process that has few labels: a deviation of 2.2 in logarithms."""
 
 _TREES, _SHARE = 60, 0.3  # trees of a forest, and the share of the features that a split sees
 _POWER, _HALF = 16, 40  # power of the rank correlation with many labels, and labels with which it is half as large
@@ -61,7 +59,7 @@ class Process:
 
     def __init__(self, blocks: Sequence[int], kernels: Sequence[str] = ("linear", "smooth")):
         self._blocks = list(blocks)
-        self._model = AdditiveGP(kernels=kernels, scores=power_scores, prior=PRIOR)
+        self._model = AdditiveGP(kernels=kernels, scores=power_scores, prior=FEW_LABELS)
 
     def fit(self, inputs: Blocks, targets: np.ndarray) -> Self:
         self._model.fit([inputs[number] for number in self._blocks], targets)

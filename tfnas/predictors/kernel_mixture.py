@@ -41,6 +41,8 @@ class Prior:
 
 BROAD = Prior()
 """Logarithms have a deviation of 5."""
+FEW_LABELS = Prior(strength=0.1, weight=0.14, noise=0.37)
+"""Logarithms have a deviation of 2.2, for processes with many kernels and few labels."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,7 +41,7 @@ class GuidedEvolution(SurrogateSearch):
     Raises:
       ConfigurationError: a number is below 1.
 
-    The number of strangers was chosen on validation accuracies of Digits-201.
+    The batch and the number of strangers were chosen on validation accuracies of Digits-201.
     """
 
     name = "guided_evolution"
@@ -53,10 +53,10 @@ class GuidedEvolution(SurrogateSearch):
         guide: Guide,
         *,
         labels: int = 0,
-        batch: int = 10,
+        batch: int = 5,
         children: int = _CHILDREN,
         strangers: int = _STRANGERS,
-        refit_every: int = 10,
+        refit_every: int = 5,
     ):
         if min(batch, children, strangers, refit_every) < 1:
             raise ConfigurationError("batch, children, strangers and refit_every must be at least 1")

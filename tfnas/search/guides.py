@@ -10,12 +10,13 @@ from tfnas.errors import ConfigurationError
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.networks import symbolic
 from tfnas.networks.symbolic.packing import pack_cells
+from tfnas.predictors.cell_features import GRAPH_BLOCKS, CellFeatures
 from tfnas.predictors.features import GraphFeatures
 from tfnas.proxies.tables import read_scores
 from tfnas.search import MakeStrategy
 from tfnas.search.candidates import CandidateSet
 from tfnas.search.settings import NO_GUIDE, GuideSettings
-from tfnas.search.surrogates import Featurizer, FixedScores, GraphProcess
+from tfnas.search.surrogates import Featurizer, FixedScores, NetworkProcess
 from tfnas.spaces import CellTable, Space
 
 SIZES = ("parameters", "multiply_adds")
@@ -51,7 +52,7 @@ def guided(strategies: Mapping[str, MakeStrategy], settings: GuideSettings, quer
     return {**strategies, "evolution": make}
 
 
-def predictor_guide(candidates: CandidateSet, layout: str = symbolic.BENCHMARK) -> GraphProcess:
+def predictor_guide(candidates: CandidateSet, layout: str = symbolic.BENCHMARK) -> NetworkProcess:
     """A predictor whose features are scaled by a sample of the candidates.
 
     Args:
@@ -62,7 +63,7 @@ def predictor_guide(candidates: CandidateSet, layout: str = symbolic.BENCHMARK) 
       ConfigurationError: there are no computation graphs of the candidates' space.
     """
     sample = candidates.sample(_REFERENCE, np.random.default_rng(0))
-    return GraphProcess(candidates, graph_featurizer(candidates.space, sample, layout))
+    return NetworkProcess(candidates, network_featurizer(candidates.space, sample, layout))
 
 
 def proxy_guide(
@@ -97,8 +98,8 @@ def proxy_guide(
     return FixedScores(values)
 
 
-def graph_featurizer(space: Space, sample: CellTable, layout: str) -> Featurizer:
-    """Function from cells to features of their computation graphs, scaled by a sample of the space.
+def network_featurizer(space: Space, sample: CellTable, layout: str) -> Featurizer:
+    """Function from cells to features of the cells and of their computation graphs, scaled by a sample of the space.
 
     Args:
       space: space with computation graphs.
@@ -109,5 +110,10 @@ def graph_featurizer(space: Space, sample: CellTable, layout: str) -> Featurizer
     def pack(cells: CellTable) -> PackedGraphs:
         return pack_cells(space, cells, layout=layout, num_workers=1)
 
-    features = GraphFeatures(pack(sample))
-    return lambda cells: features.transform(pack(cells))
+    of_graphs = GraphFeatures(pack(sample), ("structure", "operators", "neighbourhoods", "paths"))
+    of_cells = CellFeatures(space, sample, (*GRAPH_BLOCKS, "paths"), by_component=True)
+
+    def featurize(cells: CellTable) -> list[np.ndarray]:
+        return [*of_graphs.transform(pack(cells)), *of_cells.transform(cells)]
+
+    return featurize

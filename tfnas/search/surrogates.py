@@ -10,6 +10,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.base import BatchedSurrogate
 from tfnas.predictors.dngo import DNGO
+from tfnas.predictors.kernel_mixture import FEW_LABELS
 from tfnas.search.additive_process import RowFeatures
 from tfnas.search.base import Strategy
 from tfnas.search.candidates import CandidateSet
@@ -55,8 +56,8 @@ def dngo(candidates: CandidateSet) -> Callable[[Strategy], OnTable]:
     return surrogate
 
 
-class GraphProcess:
-    """A Gaussian process on features of the candidates' computation graphs.
+class NetworkProcess:
+    """A Gaussian process on features of the candidates' cells and computation graphs.
 
     Args:
       candidates: architectures that are judged.
@@ -70,7 +71,7 @@ class GraphProcess:
     def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
         """Learns targets `[R, n]` of rows `[R, n]`."""
         blocks = [block.reshape(*rows.shape, -1) for block in self._features(rows.ravel())]
-        self._model = AdditiveGP().fit(blocks, targets)
+        self._model = AdditiveGP(prior=FEW_LABELS).fit(blocks, targets)
         return self
 
     def predict(self, rows: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
