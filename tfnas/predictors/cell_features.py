@@ -36,7 +36,7 @@ class CellFeatures:
     Args:
       space: space of the cells.
       reference: cells that decide scales and vocabulary.
-      names: names of blocks in `BLOCKS`, which are the default, or in `GRAPH_BLOCKS`. `operations` says which operation
+      names: names of blocks in `BLOCKS` or `GRAPH_BLOCKS`; by default all of `BLOCKS`. `operations` says which operation
         stands on every vertex and which edges there are; `paths` counts operation sequences along paths; `graph`
         describes subsets of the operations by the number of their vertices, their paths and their degrees;
         `GRAPH_BLOCKS` are the kinds of these numbers, a block each.
