@@ -36,10 +36,10 @@ class CellFeatures:
     Args:
       space: space of the cells.
       reference: cells that decide scales and vocabulary.
-      names: names of blocks in `BLOCKS` or `GRAPH_BLOCKS`; by default all of `BLOCKS`. `operations` says which operation
-        stands on every vertex and which edges there are; `paths` counts operation sequences along paths; `graph`
-        describes subsets of the operations by the number of their vertices, their paths and their degrees;
-        `GRAPH_BLOCKS` are the kinds of these numbers, a block each.
+      names: names of blocks in `BLOCKS` or `GRAPH_BLOCKS`; by default all of `BLOCKS`. `operations` says which
+        operation stands on every vertex and which edges there are; `paths` counts operation sequences along paths;
+        `graph` describes subsets of the operations by the number of their vertices, their paths and their degrees; a
+        block of `GRAPH_BLOCKS` holds a single kind of the numbers of `graph`.
       by_component: whether every component of a cell, such as the normal cell of DARTS, gets blocks of its own.
 
     Attributes:
