@@ -30,6 +30,9 @@ QUERIES = {"nasbench101": 300, "nasbench201": 90}
 LABELS = 20
 """Random queries that the predictor learns from before it guides, as by default of `tfnas search --guide=predictor`."""
 
+STRANGERS = {"nasbench101": 1000, "nasbench201": 300}
+"""Random candidates per generation; `tfnas search` has 300."""
+
 _NASBENCH101_RUNS = 5
 
 PAPER = {
@@ -132,7 +135,11 @@ def _strategies(candidates: Candidates, seeds: range) -> dict[str, Callable[[], 
         "random": lambda: RandomSearch(candidates, seeds),
         "regularised evolution": lambda: RegularizedEvolution(candidates, seeds),
         "evolution, predictor": lambda: GuidedEvolution(
-            candidates, seeds, predictor_guide(candidates, layout), labels=LABELS
+            candidates,
+            seeds,
+            predictor_guide(candidates, layout),
+            labels=LABELS,
+            strangers=STRANGERS[candidates.space.name],
         ),
     }
     if len(candidates) < 50_000:  # the sizes of all candidates are needed
