@@ -120,7 +120,7 @@ def test_scores_equal_finite_differences(library):
     for place in (0, 4, 6):
         change = gradient(lambda: numpy_network(positive, ones, linear=True).sum(), positive[place])
         flow += np.abs(positive[place] * change).sum()
-    assert found["synflow"] == pytest.approx(flow, rel=1e-5)
+    assert found["synflow"] == pytest.approx(np.log(flow), rel=1e-5)
 
 
 @pytest.mark.parametrize("library", [tf_keras, keras], ids=["keras2", "keras3"])
@@ -135,7 +135,7 @@ def test_branches_without_weights_and_a_softmax_layer(library):
     found, expected = (ProxyProgram(network, compiled=False).scores(IMAGES, LABELS) for network in (model, plain))
     assert found == expected
     assert all(np.isfinite(value) for value in found.values())
-    assert found["synflow"] > 1e-3
+    assert found["synflow"] > np.log(1e-3)
 
 
 def test_jacobian_covariance_by_hand():
@@ -278,3 +278,24 @@ def test_table_of_scores_goes_on_where_it_was_cut(tmp_path):
     (tmp_path / "scores.npz").write_bytes(b"PK")
     with pytest.raises(CorruptArtefactError):
         tables.read_scores(tmp_path / "scores.npz", space)
+
+
+@pytest.mark.parametrize("library", [tf_keras, keras], ids=["keras2", "keras3"])
+@pytest.mark.parametrize("residual", [False, True], ids=["chain", "residual"])
+def test_synflow_of_deep_networks_by_hand(library, residual):
+    """Every kernel's entries are 8 and every layer's sum is the output, so that the score has a closed form."""
+    layers = library.layers
+    for depth in (10, 300):
+        inputs = library.Input((2, 2, 4))
+        x = inputs
+        for _ in range(depth):
+            y = layers.Conv2D(4, 1, use_bias=False)(x)
+            x = layers.ReLU()(layers.Add()([x, y]) if residual else y)
+        model = library.Model(inputs, layers.Dense(3, use_bias=False)(layers.GlobalAveragePooling2D()(x)))
+        for weight in model.weights:
+            weight.assign(np.full(weight.shape, 8.0, np.float32))
+        growth = 33 if residual else 32
+        counted = depth * 32 / 33 + 1 if residual else depth + 1
+        expected = depth * np.log(growth) + np.log(3 * 32) + np.log(counted)
+        found = ProxyProgram(model, ["synflow"], compiled=False).scores(IMAGES[:, :2, :2, [0, 1, 2, 0]], LABELS)
+        assert found["synflow"] == pytest.approx(expected, rel=1e-9)

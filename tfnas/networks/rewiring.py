@@ -50,6 +50,11 @@ def is_norm(layer: Layer) -> bool:
     return type(layer).__name__.endswith("Normalization") and type(layer).__name__ != "Normalization"
 
 
+def is_preprocessing(layer: Layer) -> bool:
+    """Whether a layer of Keras shifts or scales raw pixels."""
+    return type(layer).__name__ in ("Rescaling", "Normalization")
+
+
 def is_depthwise(layer: Layer) -> bool:
     """Whether a layer is a depthwise convolution and nothing more."""
     return type(layer).__name__.startswith("DepthwiseConv")
@@ -134,6 +139,7 @@ def rewired(
     gates: Mapping[int, tf.Tensor] | None = None,
     double: bool = False,
     cut: bool = False,
+    scale: tf.Tensor | None = None,
 ) -> Iterator[None]:
     """The model with lent weights, gates on the outputs of layers, and norms of another kind; it returns logits.
 
@@ -145,10 +151,27 @@ def rewired(
       gates: float `[B, channels]` by `id` of a layer, by which its output is multiplied.
       double: layers without weights get their inputs in float64, so that they can join branches.
       cut: lent kernels may have fewer channels than the layer declares.
+      scale: float64 factor of the images, for `double`: Keras casts what enters a model to float32, which could not
+        hold it. Rescaling and Normalization at the start are left out.
     """
     calls: dict[int, Callable[..., tf.Tensor]] = {}
     linear = {id(layer) for layer in linear_output(model)}
     gates = gates or {}
+
+    def entering(inputs: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+        fresh = double and scale is not None and inputs.dtype != tf.float64
+        return tf.cast(inputs, dtype) * scale if fresh else tf.cast(inputs, dtype)
+
+    def in_float64(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        def cast(value: Any) -> Any:
+            return entering(value, tf.float64) if tf.is_tensor(value) and value.dtype.is_floating else value
+
+        return original(*tf.nest.map_structure(cast, args), **kwargs)
+
+    def preprocessing(original: Callable[..., Any], inputs: tf.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if inputs.dtype != tf.float64:
+            return entering(inputs, tf.float64)
+        return in_float64(original, inputs, *args, **kwargs)
 
     def norm_call(layer: Layer):
         return lambda original, inputs, *args, **kwargs: norm(layer, inputs)
@@ -164,10 +187,10 @@ def rewired(
             with lent_weights(layer, lent):
                 if cut and hasattr(layer, "convolution_op"):
                     # The layer's own call would declare an output of all its channels.
-                    outputs = layer.convolution_op(tf.cast(inputs, dtype), lent["kernel"])
+                    outputs = layer.convolution_op(entering(inputs, dtype), lent["kernel"])
                     outputs = layer.activation(tf.nn.bias_add(outputs, lent["bias"]) if layer.use_bias else outputs)
                 else:
-                    outputs = original(tf.cast(inputs, dtype), *args, **kwargs)
+                    outputs = original(entering(inputs, dtype), *args, **kwargs)
             if id(layer) not in gates:
                 return outputs
             gate = gates[id(layer)]
@@ -181,21 +204,14 @@ def rewired(
             calls[id(layer)] = norm_call(layer)
         elif type(layer).__name__.endswith("Dropout") or (id(layer) in linear and not layer.weights):
             calls[id(layer)] = lambda original, inputs, *args, **kwargs: tf.identity(inputs)
+        elif double and scale is not None and is_preprocessing(layer):
+            calls[id(layer)] = preprocessing
         elif set(weight_names(layer)) - set(STATE_NAMES):
             calls[id(layer)] = weighted_call(layer)
         elif double:
-            calls[id(layer)] = _in_float64
+            calls[id(layer)] = in_float64
     with replaced_calls(calls, layers):
         yield
-
-
-def _in_float64(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A call with all tensors of floating-point numbers in float64."""
-
-    def cast(value: Any) -> Any:
-        return tf.cast(value, tf.float64) if tf.is_tensor(value) and value.dtype.is_floating else value
-
-    return original(*tf.nest.map_structure(cast, args), **kwargs)
 
 
 def linear_output(model: Layer) -> list[Layer]:

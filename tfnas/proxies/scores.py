@@ -19,6 +19,8 @@ from tfnas.proxies import PROXIES
 
 GRADIENT_PROXIES = ("grad_norm", "snip", "fisher")
 _EPSILON = 1e-5
+_EXPONENTS = ((-500, -510), (-1000, -980), (500, 510), (1000, 980))
+"""Powers of two by which images and gradients change where synflow leaves the range of float64."""
 _ZERO = tf.UnconnectedGradients.ZERO
 
 
@@ -79,8 +81,9 @@ class ProxyProgram:
           *extra: arguments for `call` and `weight`.
 
         Returns:
-          A number for each of `proxies`; NaN where the computation is not finite, as for a network whose output does
-          not depend on the image.
+          A number for each of `proxies`, of synflow the natural logarithm; NaN where the computation is not finite:
+          a network whose output does not depend on the image has no jacov and no synflow, and without norms the float32
+          pass of a deep network may overflow, which leaves the five others NaN.
 
         Raises:
           ConfigurationError: fewer than two images, images or labels of another shape or with NaN.
@@ -99,8 +102,29 @@ class ProxyProgram:
                 values["jacov"] = jacobian_covariance(tensors.pop("jacobian").numpy())
             values |= {name: float(value) for name, value in tensors.items()}
         if "synflow" in self.proxies:
-            values["synflow"] = float(self._synflow_program(tf.ones([1, *images.shape[1:]]), *extra))
+            values["synflow"] = self._log_synflow(tf.ones([1, *images.shape[1:]]), *extra)
         return {name: values[name] if np.isfinite(values[name]) else float("nan") for name in self.proxies}
+
+    def _log_synflow(self, ones: tf.Tensor, *extra: Any) -> float:
+        """Natural logarithm of synflow, of numbers up to about 1e600; NaN where it is larger, or nothing flows.
+
+        Images and biases shrink, and so do gradients, by a power of two where float64 overflows: the network of
+        absolute weights is homogeneous in images and biases, so that the score shrinks by the same factors. Two powers
+        must agree, which an activation that is not homogeneous (gelu, tanh) does not grant.
+        """
+
+        def logarithm(exponent: int) -> float:
+            total = float(self._synflow_program(ones, tf.constant(2.0**exponent, tf.float64), *extra))
+            return np.log(total) - 2 * exponent * np.log(2) if 0 < total < np.inf else float("nan")
+
+        plain = logarithm(0)
+        if np.isfinite(plain):
+            return plain
+        for exponents in _EXPONENTS:
+            first, second = map(logarithm, exponents)
+            if abs(first - second) <= 1e-6 * abs(first):
+                return first
+        return float("nan")
 
     def _weights(
         self, layer: Layer, extra: Sequence[Any], change: Callable[[tf.Tensor], tf.Tensor]
@@ -117,6 +141,7 @@ class ProxyProgram:
         norm: Callable[[Layer, tf.Tensor], tf.Tensor],
         gates: Mapping[int, tf.Tensor] | None = None,
         double: bool = False,
+        scale: tf.Tensor | None = None,
     ) -> contextlib.AbstractContextManager[None]:
         return rewiring.rewired(
             self._model,
@@ -126,6 +151,7 @@ class ProxyProgram:
             gates=gates or {},
             double=double,
             cut=self._cut,
+            scale=scale,
         )
 
     def _trace(self, images: tf.Tensor, labels: tf.Tensor, *extra: Any) -> dict[str, tf.Tensor]:
@@ -185,16 +211,19 @@ class ProxyProgram:
             terms.append(tf.reduce_sum(per_channel) * tf.cast(tf.size(kernel) // channels, tf.float32))
         return tf.add_n(terms)
 
-    def _trace_synflow(self, images: tf.Tensor, *extra: Any) -> tf.Tensor:
+    def _trace_synflow(self, images: tf.Tensor, scale: tf.Tensor, *extra: Any) -> tf.Tensor:
         weights = {
             id(layer): self._weights(layer, extra, lambda value: tf.abs(tf.cast(value, tf.float64)))
             for layer in self._layers
         }
+        for values in weights.values():
+            if "bias" in values:
+                values["bias"] = values["bias"] * scale
         kernels = [weights[id(layer)][name] for layer, name in self._kernels]
         with tf.GradientTape() as tape:
             tape.watch(kernels)
-            with self._rewired(weights, lambda layer, inputs: tf.identity(inputs), double=True):
-                total = tf.reduce_sum(self._call(images, *extra))
+            with self._rewired(weights, lambda layer, inputs: tf.identity(inputs), double=True, scale=scale):
+                total = tf.reduce_sum(self._call(images, *extra)) * scale
         gradients = tape.gradient(total, kernels, unconnected_gradients=_ZERO)
         return tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
 
