@@ -105,7 +105,7 @@ class ProxyProgram:
             values["synflow"] = self._log_synflow(tf.ones([1, *images.shape[1:]]), *extra)
         return {name: values[name] if np.isfinite(values[name]) else float("nan") for name in self.proxies}
 
-    def _log_synflow(self, ones: tf.Tensor, *extra: Any) -> float:
+    def _log_synflow(self, images: tf.Tensor, *extra: Any) -> float:
         """Natural logarithm of synflow, of numbers up to about 1e600; NaN where it is larger, or nothing flows.
 
         Images and biases shrink, and so do gradients, by a power of two where float64 overflows: the network of
@@ -114,7 +114,7 @@ class ProxyProgram:
         """
 
         def logarithm(exponent: int) -> float:
-            total = float(self._synflow_program(ones, tf.constant(2.0**exponent, tf.float64), *extra))
+            total = float(self._synflow_program(images, tf.constant(2.0**exponent, tf.float64), *extra))
             return np.log(total) - 2 * exponent * np.log(2) if 0 < total < np.inf else float("nan")
 
         plain = logarithm(0)
