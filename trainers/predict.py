@@ -3,13 +3,14 @@
   tfnas predict --model=my_model.keras
   tfnas predict --model=my_models --json=ranking.json
 
-The answer on one model is a score, its uncertainty, and a comparison with known networks. Several models, or a folder
-of models, make a table, the best first.
+The answer on one model is its expected accuracy with an 80 % interval, its percentile among known networks, the three
+nearest of them with their measured accuracies, and what drives the score. Several models, or a folder of models, make
+a table, the best first.
 
 A model is a file such as .keras, .onnx or .tflite, the folder of a SavedModel, or an architecture such as
 nasbench201:13714 in any notation that its space reads. Its weights are not read and nothing in it is executed. The
-shipped predictor learned from CIFAR-10 accuracies of benchmark networks: on a network unlike these (a distance above 2)
-it makes no prediction, and several models are ranked by multiply-adds and activation functions.
+shipped predictor learned from CIFAR-10 accuracies of benchmark networks: on a network unlike these it makes no
+prediction, and several models are ranked by their form (tfnas.predictors.prior).
 """
 
 import pathlib

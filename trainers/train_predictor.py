@@ -49,10 +49,8 @@ def main() -> None:
     for family, origin in examples.origins.items():
         print(f"{family:24s} labels: {origin}")
     predictor = GraphPredictor(encoder, config, _SEED.value, target=_TARGET.value, labels=_LABELS.value)
-    predictor.fit(examples.graphs, examples.graphs.labels).save(output_dir, examples.origins)
-    for name, value in predictor.summary["spearman"].items():
-        correlation = "unknown" if value is None else f"{value:.3f}"
-        print(f"{name:24s} Spearman's correlation on held-out networks {correlation}")
+    predictor.fit(examples.graphs, examples.graphs.labels, examples.names).save(output_dir, examples.origins)
+    print(f"\nSpearman's correlation on networks that were not learned from:\n\n{predictor.table()}")
 
 
 if __name__ == "__main__":

@@ -395,19 +395,20 @@ def test_from_graphs_to_a_prediction(graphs, model, tmp_path):
     assert "60 graphs of 2 families" in done.stdout
     learn = ["--benchmarks=digits201:60", encoder, "--epochs=2"]
     done = run("train_predictor", *learn, f"--output_dir={tmp_path / 'predictor'}")
-    assert re.search(r"nasbench201 +Spearman's correlation on held-out networks -?0\.\d{3}", done.stdout)
+    assert re.search(r"\| nasbench201 +\| +-?0\.\d{3} \|", done.stdout)
+    assert "ridge on counts" in done.stdout
     answer = [f"--predictor={tmp_path / 'predictor' / 'predictor'}", f"--model={model}"]
     done = run("predict", *answer, f"--json={tmp_path / 'answer.json'}", f"--figure={tmp_path / 'map.png'}")
     assert "nearest family" in done.stdout
     assert (tmp_path / "map.svg").is_file()
     found = json.loads((tmp_path / "answer.json").read_text())
     assert found["family"] == "nasbench201"
-    assert found["known"] == (found["distance"] <= 2)
+    assert found["known"] == (found["distance"] <= found["far"])
     assert ("there is no prediction" in done.stdout) != found["known"]
     assert (found["percentile"] is None) != found["known"]
     done = run("predict", *answer, f"--model={model}", f"--json={tmp_path / 'ranking.json'}")
     assert done.stdout.startswith("| model ")
-    assert [row["size_score"] for row in json.loads((tmp_path / "ranking.json").read_text())] == [0, 0]
+    assert [row["form_score"] for row in json.loads((tmp_path / "ranking.json").read_text())] == [0, 0]
     done = run("predict", answer[0], "--model=/nothing.keras", check=False)
     assert "/nothing.keras: no such file" in done.stderr
     assert "Traceback" not in done.stderr

@@ -57,10 +57,12 @@ class LabelledGraphs:
     Attributes:
       graphs: N graphs with labels.
       origins: place that the labels of a family come from, by family.
+      names: N names: `SPACE:ARCHITECTURE` for architectures of a benchmark, family and place for graphs of a corpus.
     """
 
     graphs: PackedGraphs
     origins: Mapping[str, str]
+    names: tuple[str, ...]
 
 
 def read(
@@ -88,21 +90,27 @@ def read(
         raise ConfigurationError("nothing to learn from; pass --benchmarks or --corpus")
     packed: list[PackedGraphs] = []
     origins: dict[str, str] = {}
+    names: list[str] = []
     if corpora:
         packed.append(load_graphs(corpora))
         origins |= dict.fromkeys(packed[0].families, "labels of the corpus")
+        names += [f"{packed[0].families[own]}-{row}" for row, own in enumerate(packed[0].family)]
     for source in sources:
         table, name = source.benchmark.load(), source.benchmark.name
         if table.space.name in origins:
             raise ConfigurationError(
                 f"benchmark {name!r}: other labels are of {table.space.name} too; a family has one label"
             )
-        packed.append(_graphs(table, source, layout, seed))
-        origins[table.space.name] = f"{source.column} of {name}"
-    return LabelledGraphs(PackedGraphs.concatenate(packed), origins)
+        labels, rows = _chosen(table, source, layout, seed)
+        cells, space = table.cells[rows], table.space
+        packed.append(pack_cells(space, cells, labels[rows], layout=layout, progress=True))
+        names += [f"{space.name}:{space.to_string(space.architecture(cells, row))}" for row in range(len(rows))]
+        origins[space.name] = f"{source.column} of {name}"
+    return LabelledGraphs(PackedGraphs.concatenate(packed), origins, tuple(names))
 
 
-def _graphs(table: CompactTable, source: LabelSource, layout: str, seed: int) -> PackedGraphs:
+def _chosen(table: CompactTable, source: LabelSource, layout: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """All labels of the table, and the rows that are chosen."""
     labels = _accuracies(table, source)
     usable = np.isfinite(labels)
     if layout == symbolic.PREDICTOR and NONE in table.space.operations:
@@ -111,8 +119,7 @@ def _graphs(table: CompactTable, source: LabelSource, layout: str, seed: int) ->
         raise ConfigurationError(
             f"benchmark {source.benchmark.name!r} has {usable.sum()} labelled graphs, {source.count} were asked for"
         )
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(usable))[: source.count]
-    return pack_cells(table.space, table.cells[rows], labels[rows], layout=layout, progress=True)
+    return labels, np.random.default_rng(seed).permutation(np.flatnonzero(usable))[: source.count]
 
 
 def _accuracies(table: CompactTable, source: LabelSource) -> np.ndarray:

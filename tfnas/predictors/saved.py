@@ -1,29 +1,42 @@
-"""Exported predictors: a score for a network, its uncertainty, and how far the network lies from known networks."""
+"""Exported predictors: an accuracy with an interval, its reasons, similar networks, and what is too far to predict."""
 
 import dataclasses
+import functools
+import itertools
+import math
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Unpack
 
 import numpy as np
-import scipy.spatial
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError
+from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph, to_example
 from tfnas.graphs.importers import Model, Options, import_model
+from tfnas.predictors.calibration import quantiles
+from tfnas.predictors.known_networks import KnownNetworks
 from tfnas.reports import tables
 from tfnas.saved_models import SHIPPED, load_module
 
 KIND = "predictor/computation_graph"
-_NEIGHBOURS = 5
-FAR = 2.0
-"""Distance above which a network is unlike all known ones.
+_NEAREST = 3
 
-Of the networks that the shipped predictor knows, 19 of 20 in every family are nearer to the rest of the family, but for
-NATS-Bench size (2.2). All networks of NAS-Bench-101, 201 and 301 are farther from the other families.
-"""
+
+@dataclasses.dataclass(frozen=True)
+class Neighbour:
+    """A labelled network near a network.
+
+    Attributes:
+      name: its name, `SPACE:ARCHITECTURE` for architectures of a benchmark.
+      accuracy: its measured accuracy.
+      distance: its distance, in units of the family's usual distance between neighbours.
+    """
+
+    name: str
+    accuracy: float
+    distance: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +46,20 @@ class Prediction:
     Attributes:
       score: standard deviations above the mean of its nearest family.
       stddev: calibrated uncertainty of the score.
-      accuracy: the score in that family's units, within the range of the family's labels.
+      accuracy: the median of the accuracies of the family's networks that have such scores.
       family: the nearest family.
-      percentile: share of the family's known networks with a lower predicted score, in percent.
+      percentile: share of the family's known networks with a lower measured accuracy than `accuracy`, in percent.
       distance: distance from the nearest known networks, in units of the family's usual distance between neighbours;
         well above 1 means that the predictor has seen nothing like the network.
       embedding: float32 `[D]`.
       notes: lines that say what the importer of the model assumed or did not understand.
+      accuracy_interval: accuracies between which 80 % of the family's networks with such scores lie.
+      percentile_interval: percentiles of the ends of that interval.
+      nearest: the three nearest labelled networks of the family, the nearest first.
+      reasons: what groups of the network's numbers add to the score: Shapley values in a game in which the family's
+        means stand for numbers that are left out. They add up to `score - average_score`.
+      average_score: score of a network whose numbers are the family's means.
+      far: distance above which there is no prediction.
     """
 
     score: float
@@ -50,6 +70,17 @@ class Prediction:
     distance: float
     embedding: np.ndarray
     notes: tuple[str, ...] = ()
+    accuracy_interval: tuple[float, float] = (0.0, 1.0)
+    percentile_interval: tuple[float, float] = (0.0, 100.0)
+    nearest: tuple[Neighbour, ...] = ()
+    reasons: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    average_score: float = 0.0
+    far: float = math.inf
+
+    @property
+    def known(self) -> bool:
+        """Whether the predictor has learned from networks like this one; otherwise its numbers say nothing."""
+        return self.distance <= self.far
 
     def __str__(self) -> str:
         """The prediction as a table; see `prediction_table`."""
@@ -76,26 +107,22 @@ class SavedPredictor:
 
     Raises:
       CorruptArtefactError: a file is missing, truncated or changed, or TensorFlow can't load the model.
+      MismatchError: a predictor of another version, which has no calibrated intervals.
     """
 
     def __init__(self, folder: artefacts.PathLike | None = None):
         folder = pathlib.Path(folder or SHIPPED / "cg_predictor")
         self.manifest = artefacts.read_manifest(folder, kind=KIND)
+        if "far" not in self.manifest["training"]:
+            raise MismatchError(f"{folder}: a predictor without intervals; train it again with train_predictor")
         self._module = load_module(folder)
         arrays = artefacts.read_npz(folder / "reference.npz")
-        self.reference = arrays["embeddings"].astype(np.float32)
-        self._family, self._scores = arrays["family"], arrays["scores"]
-        self._names = self.manifest["family_names"]
-        self.reference_families = [self._names[number] for number in self._family]
-        self._spread = self.reference.std(axis=0) + 1e-6
-        self._trees = [
-            scipy.spatial.cKDTree(self.reference[self._family == number] / self._spread)
-            for number in range(len(self._names))
-        ]
-        self._usual = [
-            max(float(np.median(tree.query(tree.data, min(_NEIGHBOURS + 1, tree.n))[0][:, 1:].mean(axis=1))), 1e-6)
-            for tree in self._trees
-        ]
+        inputs = arrays["inputs"].astype(np.float32)
+        self.reference = inputs[:, self.manifest["input_groups"]["embedding of the graph"]]
+        self._labels, self._names, self._means = arrays["labels"], arrays["names"], arrays["means"]
+        self._families = self.manifest["family_names"]
+        self.reference_families = [self._families[number] for number in arrays["family"]]
+        self._known = KnownNetworks(inputs, arrays["family"])
 
     def predict(self, model: Model, **options: Unpack[Options]) -> Prediction:
         """The prediction for a model.
@@ -120,51 +147,103 @@ class SavedPredictor:
                 raise ConfigurationError(f"{graph.name or 'a graph'} has no operators to predict from")
         examples = tf.constant([to_example(graph).SerializeToString() for graph in graphs])
         outputs = {name: array.numpy() for name, array in self._module.predict_examples(examples).items()}
-        rows = zip(outputs["score"], outputs["stddev"], outputs["embedding"], graphs, strict=True)
+        inputs = np.concatenate([outputs["embedding"], outputs["numbers"]], axis=1)
+        distances = self._known.distances(inputs)
+        rows = zip(graphs, outputs["score"], outputs["stddev"], outputs["embedding"], inputs, distances, strict=True)
         return [self._prediction(*row) for row in rows]
 
-    def _prediction(self, score: float, stddev: float, embedding: np.ndarray, graph: ComputationGraph) -> Prediction:
-        point = embedding / self._spread
-        distances = [
-            float(np.mean(tree.query(point, min(_NEIGHBOURS, tree.n))[0])) / usual
-            for tree, usual in zip(self._trees, self._usual, strict=True)
-        ]
-        nearest = int(np.argmin(distances))
-        name = self._names[nearest]
-        facts = self.manifest["training"]["families"][name]
-        known = self._scores[self._family == nearest]
+    def _prediction(
+        self,
+        graph: ComputationGraph,
+        score: float,
+        stddev: float,
+        embedding: np.ndarray,
+        inputs: np.ndarray,
+        distances: np.ndarray,
+    ) -> Prediction:
+        family = int(np.argmin(distances))
+        name = self._families[family]
+        curve = self.manifest["training"]["families"][name]["accuracy"]
+        known = np.sort(self._labels[self._known.rows[family]])
+        accuracies = quantiles(curve, score)
+        low, percentile, high = (100 * np.searchsorted(known, accuracies.astype(known.dtype)) / len(known)).tolist()
+        reasons, average = self._reasons(inputs, family)
         return Prediction(
             score=float(score),
             stddev=float(stddev),
-            accuracy=_within(facts, facts["label_mean"] + float(score) * facts["label_stddev"]),
+            accuracy=float(accuracies[1]),
             family=name,
-            percentile=100 * float(np.mean(known < score)),
-            distance=distances[nearest],
+            percentile=percentile,
+            distance=float(distances[family]),
             embedding=embedding,
             notes=graph.notes,
+            accuracy_interval=(float(accuracies[0]), float(accuracies[2])),
+            percentile_interval=(low, high),
+            nearest=tuple(
+                Neighbour(str(self._names[place]), float(self._labels[place]), distance)
+                for place, distance in self._known.nearest(inputs, family, _NEAREST)
+            ),
+            reasons=reasons,
+            average_score=average,
+            far=self.manifest["training"]["far"]["distance"],
         )
 
+    def _reasons(self, inputs: np.ndarray, family: int) -> tuple[dict[str, float], float]:
+        """Shapley values of the groups of inputs, and the score of the family's means."""
+        parts = self.manifest["input_groups"]
+        subsets, weights = _shapley(len(parts))
+        rows = np.tile(self._means[family], (len(subsets), 1)).astype(np.float32)
+        for column, places in enumerate(parts.values()):
+            rows[np.ix_(subsets[:, column], places)] = inputs[places]
+        scores = self._module.predict_inputs(tf.constant(rows))["score"].numpy().astype(np.float64)
+        return dict(zip(parts, (weights @ scores).tolist(), strict=True)), float(scores[0])
 
-def _within(facts: Mapping[str, float], accuracy: float) -> float:
-    """The accuracy, or the end of the range of the family's labels that it lies beyond."""
-    return min(max(accuracy, facts["label_min"]), facts["label_max"])
+
+@functools.cache
+def _shapley(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """All subsets of `count` players, bool `[2^count, count]`, and the weights of their values in each Shapley value.
+
+    References:
+      Shapley 1953, "A Value for n-Person Games"; Lundberg and Lee 2017, "A Unified Approach to Interpreting Model
+      Predictions".
+    """
+    subsets = np.array(list(itertools.product((False, True), repeat=count)))
+    size = subsets.sum(axis=1)
+    joined = np.array([1 / (count * math.comb(count - 1, k - 1)) if k else 0.0 for k in range(count + 1)])
+    absent = np.array([1 / (count * math.comb(count - 1, k)) if k < count else 0.0 for k in range(count + 1)])
+    return subsets, np.where(subsets, joined[size][:, None], -absent[size][:, None]).T
 
 
 def prediction_table(prediction: Prediction) -> str:
-    """A prediction as a Markdown table, with a warning where the predictor has seen nothing like the network."""
-    rows = [
-        ["score (deviations from the family's mean)", f"{prediction.score:+.2f} ± {prediction.stddev:.2f}"],
-        ["nearest family", prediction.family],
-        ["accuracy in that family's units", f"{prediction.accuracy:.2%}"],
-        ["better than so many of its known networks", f"{prediction.percentile:.0f} %"],
-        ["distance from known networks (usual: 1)", f"{prediction.distance:.1f}"],
-    ]
-    if prediction.distance > FAR:
-        rows = [["nearest family", prediction.family], rows[-1]]
-    text = tables.markdown(["prediction", "value"], rows)
-    if prediction.distance > FAR:
+    """A prediction as Markdown tables, or a refusal where the predictor has seen nothing like the network."""
+    distance = ["distance from known networks (usual: 1)", f"{prediction.distance:.1f}"]
+    if not prediction.known:
+        text = tables.markdown(["prediction", "value"], [["nearest family", prediction.family], distance])
         text += (
             "\n\nThe predictor has learned from nothing like this network, and its score says nothing: there is no "
-            "prediction. Several such models are ranked by their sizes."
+            f"prediction beyond a distance of {prediction.far:.1f}. Several such models are ranked by their form."
         )
-    return text + tables.notes(prediction.notes)
+        return text + tables.notes(prediction.notes)
+    low, high = prediction.accuracy_interval
+    worst, best = prediction.percentile_interval
+    rows = [
+        ["nearest family", prediction.family],
+        ["expected accuracy in that family's units", f"{prediction.accuracy:.2%}"],
+        ["80 % interval", f"{low:.2%} to {high:.2%}"],
+        ["better than so many of its known networks", f"{prediction.percentile:.0f} % ({worst:.0f} to {best:.0f} %)"],
+        ["score (deviations from the family's mean)", f"{prediction.score:+.2f} ± {prediction.stddev:.2f}"],
+        distance,
+    ]
+    parts = [tables.markdown(["prediction", "value"], rows)]
+    if prediction.nearest:
+        near = [[known.name, f"{known.accuracy:.2%}", f"{known.distance:.1f}"] for known in prediction.nearest]
+        parts.append(tables.markdown(["nearest labelled networks", "measured", "distance"], near))
+    if prediction.reasons:
+        ordered = sorted(prediction.reasons.items(), key=lambda reason: -abs(reason[1]))
+        rows = [
+            ["average network of the family", f"{prediction.average_score:+.2f}"],
+            *([name, f"{value:+.2f}"] for name, value in ordered),
+            ["sum", f"{prediction.score:+.2f}"],
+        ]
+        parts.append(tables.markdown(["what drives the score", "part"], rows))
+    return "\n\n".join(parts) + tables.notes(prediction.notes)
