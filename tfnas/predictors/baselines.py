@@ -27,7 +27,7 @@ def sizes(graphs: PackedGraphs, numbers: np.ndarray) -> dict[str, np.ndarray]:
 
     Args:
       graphs: N graphs.
-      numbers: their `graph_numbers` float `[N, K]`.
+      numbers: numbers of `graph_numbers`, float `[N, K]`.
 
     Returns:
       A score float `[N]` for each name.
@@ -37,20 +37,20 @@ def sizes(graphs: PackedGraphs, numbers: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(SIZES, (*columns, depth, numbers[:, NUMBERS.index("total activation")]), strict=True))
 
 
-def ridge_on_counts(numbers: np.ndarray, labels: np.ndarray, others: np.ndarray) -> np.ndarray:
+def ridge_on_counts(numbers: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """Predictions of a ridge regression, whose penalty is chosen by leave-one-out errors.
 
     Args:
       numbers: `graph_numbers` of n labelled graphs, `[n, K]`.
-      labels: their labels `[n]`.
-      others: `graph_numbers` of m graphs, `[m, K]`.
+      labels: accuracies `[n]`.
+      queries: `graph_numbers` of m graphs, `[m, K]`.
 
     Returns:
       float64 `[m]`.
     """
     model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
     count = len(COUNTS)
-    return model.fit(numbers[:, :count], labels).predict(others[:, :count])
+    return model.fit(numbers[:, :count], labels).predict(queries[:, :count])
 
 
 def correlation(scores: np.ndarray, labels: np.ndarray) -> float | None:

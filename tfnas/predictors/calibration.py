@@ -23,7 +23,7 @@ def curves(scores: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
 
     Args:
       scores: scores `[n]` of networks by models that have not seen these networks.
-      labels: their accuracies `[n]`.
+      labels: accuracies of the networks, `[n]`.
 
     Returns:
       Ascending scores `score`, and the quantiles `low`, `median` and `high` of the labels there.
@@ -39,9 +39,9 @@ def curves(scores: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
     window = min(count, max(_LEAST, count // _SHARE))
     starts = np.unique(np.linspace(0, count - window, _KNOTS).astype(int))
     knots = np.array([scores[start : start + window].mean() for start in starts])
-    found = np.array([np.quantile(labels[start : start + window], LEVELS, method="weibull") for start in starts])
+    levels = np.array([np.quantile(labels[start : start + window], LEVELS, method="weibull") for start in starts])
     names = ("low", "median", "high")
-    rising = {name: scipy.optimize.isotonic_regression(column).x for name, column in zip(names, found.T, strict=True)}
+    rising = {name: scipy.optimize.isotonic_regression(column).x for name, column in zip(names, levels.T, strict=True)}
     return {"score": knots.tolist(), **{name: column.tolist() for name, column in rising.items()}}
 
 
@@ -57,8 +57,8 @@ def coverage(scores: np.ndarray, labels: np.ndarray, seed: int) -> float:
     covered = np.zeros(len(scores), bool)
     for side in (0, 1):
         low, _, high = quantiles(curves(scores[half != side], labels[half != side]), scores[half == side]).T
-        own = labels[half == side]
-        covered[half == side] = (low <= own) & (own <= high)
+        accuracies = labels[half == side]
+        covered[half == side] = (low <= accuracies) & (accuracies <= high)
     return float(covered.mean())
 
 

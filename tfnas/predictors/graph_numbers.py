@@ -41,7 +41,7 @@ _FAR_BELOW = -1e30
 def groups() -> dict[str, list[int]]:
     """The columns of `NUMBERS` by what they say about a network, for explanations."""
     active = {f"count {name}" for name in ACTIVATIONS}
-    found: dict[str, list[int]] = {
+    by_group: dict[str, list[int]] = {
         name: []
         for name in ("sizes", "depth and paths", "activation functions", "widths", "operators with weights", "others")
     }
@@ -57,8 +57,8 @@ def groups() -> dict[str, list[int]]:
             group = "operators with weights"
         else:
             group = "others" if statistic == "count" else "depth and paths"
-        found[group].append(column)
-    return {("other operators" if name == "others" else name): columns for name, columns in found.items()}
+        by_group[group].append(column)
+    return {("other operators" if name == "others" else name): columns for name, columns in by_group.items()}
 
 
 def graph_numbers(batch: FlatBatch) -> tf.Tensor:
@@ -68,7 +68,7 @@ def graph_numbers(batch: FlatBatch) -> tf.Tensor:
     first operator. Weights and multiply-adds are those that the shapes of the operators imply.
 
     Args:
-      batch: B graphs, none of them empty.
+      batch: B graphs that are not empty.
 
     Returns:
       float32 `[B, K]`, the order is that of `NUMBERS`.
@@ -148,9 +148,9 @@ def _is(operator: tf.Tensor, names: Collection[str]) -> tf.Tensor:
 def _paths(batch: FlatBatch, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The greatest, the smallest and the mean sum of values float32 `[T, K]` on a path, `[B, K]` each."""
     count, graphs = tf.shape(values)[0], tf.shape(batch.sizes)[0]
-    ones = tf.ones_like(batch.sources, tf.float32)
-    ways = tf.math.unsorted_segment_sum(ones, batch.sources, count)[:, None]
-    heard = tf.math.unsorted_segment_sum(ones, batch.targets, count)[:, None] > 0
+    unit = tf.ones_like(batch.sources, tf.float32)
+    ways = tf.math.unsorted_segment_sum(unit, batch.sources, count)[:, None]
+    heard = tf.math.unsorted_segment_sum(unit, batch.targets, count)[:, None] > 0
     signed = tf.concat([values, -values], axis=1)  # the smallest sum is the greatest of the negative values
     firsts = tf.cumsum(batch.sizes, exclusive=True)
     walk = tf.scatter_nd(firsts[:, None], tf.ones_like(firsts, tf.float32)[:, None], [count, 1])

@@ -103,7 +103,8 @@ class GraphPredictor:
         """
         graphs = inputs.with_labels(targets)
         require_labels(graphs)
-        names = [f"{graphs.families[own]}-{n}" for n, own in enumerate(graphs.family)] if names is None else list(names)
+        if names is None:
+            names = [f"{graphs.families[number]}-{row}" for row, number in enumerate(graphs.family)]
         if len(names) != len(graphs):
             raise ConfigurationError(f"{len(names)} names of {len(graphs)} graphs")
         split = _Split(graphs, self.seed, self.target, self.labels)
@@ -150,7 +151,7 @@ class GraphPredictor:
         summary = self.summary | {"labels": dict(origins)}
         module = _ServingModule(self.encoder, self._ensemble, self._mean, self._deviation)
         size = len(self._mean) - len(NUMBERS)
-        parts = {name: [size + column for column in columns] for name, columns in groups().items()}
+        input_groups = {name: [size + column for column in columns] for name, columns in groups().items()}
         with artefacts.atomic_folder(folder / "predictor") as staging:
             signatures = {"serving_default": module.predict_examples, "predict_examples": module.predict_examples}
             save_module(module, staging, signatures, to_example(smallest_graph()).SerializeToString(deterministic=True))
@@ -158,7 +159,7 @@ class GraphPredictor:
             facts = {
                 "config": dataclasses.asdict(self.config),
                 "encoder": self.encoder.fingerprint,
-                "input_groups": {**parts, "embedding of the graph": list(range(size))},
+                "input_groups": {**input_groups, "embedding of the graph": list(range(size))},
                 "training": summary,
             }
             artefacts.write_manifest(staging, kind=KIND, family_names=self._names, **facts)
@@ -200,12 +201,14 @@ class GraphPredictor:
         distances[np.arange(len(rows)), family] = np.inf
         strangers = distances.min(axis=1)
         strangers = [strangers[family == number] for number in range(len(members)) if np.isfinite(strangers).all()]
-        own = [known.own_distances(number) for number in range(len(members))]
-        far = calibration.threshold(_balanced(own, rng), _balanced(strangers, rng))
+        usual = [known.own_distances(number) for number in range(len(members))]
+        far = calibration.threshold(_balanced(usual, rng), _balanced(strangers, rng))
         facts = {
             "distance": far,
-            "known_refused": float(np.mean([np.mean(part > far) for part in own])),
-            "strangers_accepted": float(np.mean([np.mean(part <= far) for part in strangers])) if strangers else None,
+            "known_refused": float(np.mean([np.mean(values > far) for values in usual])),
+            "strangers_accepted": float(np.mean([np.mean(values <= far) for values in strangers]))
+            if strangers
+            else None,
         }
         arrays = {
             "inputs": stored,
@@ -221,9 +224,9 @@ def _numbers(batch) -> tf.Tensor:
     return graph_numbers(batch)
 
 
-def _balanced(parts: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def _balanced(distances: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """Equally many values of every part, so that no family decides by its size."""
-    return np.concatenate([rng.choice(part, _REFERENCES) for part in parts]) if parts else np.zeros(0)
+    return np.concatenate([rng.choice(values, _REFERENCES) for values in distances]) if distances else np.zeros(0)
 
 
 def _facts(
@@ -233,17 +236,17 @@ def _facts(
     ridge = np.zeros(len(graphs))
     for used, rest in split.folds(rest=True):
         for number in np.unique(graphs.family[rest]):
-            seen, own = used[graphs.family[used] == number], rest[graphs.family[rest] == number]
-            ridge[own] = baselines.ridge_on_counts(numbers[seen], split.standardised[seen], numbers[own])
+            seen, selected = used[graphs.family[used] == number], rest[graphs.family[rest] == number]
+            ridge[selected] = baselines.ridge_on_counts(numbers[seen], split.standardised[seen], numbers[selected])
     scores = baselines.sizes(graphs, numbers) | {baselines.RIDGE: ridge}
     spearman, compared, covered, families = {}, {}, {}, {}
     for number, name in enumerate(graphs.families):
-        own = split.reported[graphs.family[split.reported] == number]
+        selected = split.reported[graphs.family[split.reported] == number]
         facts: dict[str, Any] = {"graphs": int(np.sum(graphs.family == number)), **split.facts[name]}
-        if len(own):
-            labels = graphs.labels[own]
-            spearman[name] = baselines.correlation(predicted[own], labels)
-            compared[name] = {key: baselines.correlation(values[own], labels) for key, values in scores.items()}
+        if len(selected):
+            labels = graphs.labels[selected]
+            spearman[name] = baselines.correlation(predicted[selected], labels)
+            compared[name] = {key: baselines.correlation(values[selected], labels) for key, values in scores.items()}
         calibrating = split.calibrating[graphs.family[split.calibrating] == number]
         if len(calibrating):
             pairs = predicted[calibrating], graphs.labels[calibrating]

@@ -29,7 +29,7 @@ class KnownNetworks:
         pairs = zip(self.rows, self._whiteners, strict=True)
         self._trees = [scipy.spatial.cKDTree(inputs[rows] @ whitener) for rows, whitener in pairs]
         self._own = [self._from_others(tree) for tree in self._trees]
-        self._usual = [max(float(np.median(own)), 1e-6) for own in self._own]
+        self._usual = [max(float(np.median(within)), 1e-6) for within in self._own]
 
     def _whitener(self, inputs: np.ndarray) -> np.ndarray:
         scaled = (inputs - inputs.mean(axis=0)) / self._spread
@@ -46,8 +46,8 @@ class KnownNetworks:
         """Distances float64 `[m, F]` of m networks from the families."""
         columns = []
         for tree, whitener, usual in zip(self._trees, self._whiteners, self._usual, strict=True):
-            found = tree.query(inputs @ whitener, min(_NEIGHBOURS, tree.n))[0]
-            columns.append(np.reshape(found, (len(inputs), -1)).mean(axis=1) / usual)
+            lengths = tree.query(inputs @ whitener, min(_NEIGHBOURS, tree.n))[0]
+            columns.append(np.reshape(lengths, (len(inputs), -1)).mean(axis=1) / usual)
         return np.stack(columns, axis=1)
 
     def own_distances(self, number: int) -> np.ndarray:
@@ -57,9 +57,9 @@ class KnownNetworks:
     def nearest(self, inputs: np.ndarray, number: int, count: int) -> list[tuple[int, float]]:
         """Rows of the nearest networks of a family, and their distances in units of the usual one."""
         tree = self._trees[number]
-        found, places = tree.query(inputs @ self._whiteners[number], min(count, tree.n))
-        rows = self.rows[number][np.atleast_1d(places)]
+        lengths, positions = tree.query(inputs @ self._whiteners[number], min(count, tree.n))
+        rows = self.rows[number][np.atleast_1d(positions)]
         return [
             (int(row), float(distance) / self._usual[number])
-            for row, distance in zip(rows, np.atleast_1d(found), strict=True)
+            for row, distance in zip(rows, np.atleast_1d(lengths), strict=True)
         ]

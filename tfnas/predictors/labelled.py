@@ -94,7 +94,7 @@ def read(
     if corpora:
         packed.append(load_graphs(corpora))
         origins |= dict.fromkeys(packed[0].families, "labels of the corpus")
-        names += [f"{packed[0].families[own]}-{row}" for row, own in enumerate(packed[0].family)]
+        names += [f"{packed[0].families[number]}-{row}" for row, number in enumerate(packed[0].family)]
     for source in sources:
         table, name = source.benchmark.load(), source.benchmark.name
         if table.space.name in origins:

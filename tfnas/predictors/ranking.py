@@ -28,7 +28,7 @@ class Ranked:
       fault: why the network can't be good, "" for most networks.
       form_score: score of `prior.zero_shot` among the networks of the ranking, which needs no labels.
       form_interval: interval that holds the accuracy's normal score among such networks with probability 80 %.
-      form_reasons: what numbers of the network's form add to its score.
+      form_reasons: parts of the score that numbers of the form give.
     """
 
     name: str
@@ -74,8 +74,10 @@ class Ranking:
                 cells.append(prediction.family if network.known else "unlike all")
             cells += [f"{prediction.distance:.1f}", f"{network.multiply_adds / 1e6:,.1f}", network.fault]
             rows.append(cells)
-        own = ["score", "accuracy", "80 % interval", "percentile"] if self.learned else ["form score", "80 % interval"]
-        columns = ["model", *own, "family", "distance", "million multiply-adds", "fault"]
+        titles = (
+            ["score", "accuracy", "80 % interval", "percentile"] if self.learned else ["form score", "80 % interval"]
+        )
+        columns = ["model", *titles, "family", "distance", "million multiply-adds", "fault"]
         if not any(network.fault for network in self.networks):
             columns, rows = columns[:-1], [row[:-1] for row in rows]
         return f"{tables.markdown(columns, rows)}\n\n{self.reason}"

@@ -29,9 +29,9 @@ class Neighbour:
     """A labelled network near a network.
 
     Attributes:
-      name: its name, `SPACE:ARCHITECTURE` for architectures of a benchmark.
-      accuracy: its measured accuracy.
-      distance: its distance, in units of the family's usual distance between neighbours.
+      name: name, `SPACE:ARCHITECTURE` for architectures of a benchmark.
+      accuracy: measured accuracy.
+      distance: distance in units of the family's usual distance between neighbours.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Prediction:
       accuracy_interval: accuracies between which 80 % of the family's networks with such scores lie.
       percentile_interval: percentiles of the ends of that interval.
       nearest: the three nearest labelled networks of the family, the nearest first.
-      reasons: what groups of the network's numbers add to the score: Shapley values in a game in which the family's
-        means stand for numbers that are left out. They add up to `score - average_score`.
+      reasons: parts of the score that groups of the network's numbers give: Shapley values in a game in which the
+        family's means stand for numbers that are left out. They add up to `score - average_score`.
       average_score: score of a network whose numbers are the family's means.
       far: distance above which there is no prediction.
     """
@@ -180,8 +180,8 @@ class SavedPredictor:
             accuracy_interval=(float(accuracies[0]), float(accuracies[2])),
             percentile_interval=(low, high),
             nearest=tuple(
-                Neighbour(str(self._names[place]), float(self._labels[place]), distance)
-                for place, distance in self._known.nearest(inputs, family, _NEAREST)
+                Neighbour(str(self._names[row]), float(self._labels[row]), distance)
+                for row, distance in self._known.nearest(inputs, family, _NEAREST)
             ),
             reasons=reasons,
             average_score=average,
@@ -190,13 +190,13 @@ class SavedPredictor:
 
     def _reasons(self, inputs: np.ndarray, family: int) -> tuple[dict[str, float], float]:
         """Shapley values of the groups of inputs, and the score of the family's means."""
-        parts = self.manifest["input_groups"]
-        subsets, weights = _shapley(len(parts))
+        sections = self.manifest["input_groups"]
+        subsets, weights = _shapley(len(sections))
         rows = np.tile(self._means[family], (len(subsets), 1)).astype(np.float32)
-        for column, places in enumerate(parts.values()):
-            rows[np.ix_(subsets[:, column], places)] = inputs[places]
+        for column, columns in enumerate(sections.values()):
+            rows[np.ix_(subsets[:, column], columns)] = inputs[columns]
         scores = self._module.predict_inputs(tf.constant(rows))["score"].numpy().astype(np.float64)
-        return dict(zip(parts, (weights @ scores).tolist(), strict=True)), float(scores[0])
+        return dict(zip(sections, (weights @ scores).tolist(), strict=True)), float(scores[0])
 
 
 @functools.cache
@@ -234,10 +234,10 @@ def prediction_table(prediction: Prediction) -> str:
         ["score (deviations from the family's mean)", f"{prediction.score:+.2f} ± {prediction.stddev:.2f}"],
         distance,
     ]
-    parts = [tables.markdown(["prediction", "value"], rows)]
+    sections = [tables.markdown(["prediction", "value"], rows)]
     if prediction.nearest:
         near = [[known.name, f"{known.accuracy:.2%}", f"{known.distance:.1f}"] for known in prediction.nearest]
-        parts.append(tables.markdown(["nearest labelled networks", "measured", "distance"], near))
+        sections.append(tables.markdown(["nearest labelled networks", "measured", "distance"], near))
     if prediction.reasons:
         ordered = sorted(prediction.reasons.items(), key=lambda reason: -abs(reason[1]))
         rows = [
@@ -245,5 +245,5 @@ def prediction_table(prediction: Prediction) -> str:
             *([name, f"{value:+.2f}"] for name, value in ordered),
             ["sum", f"{prediction.score:+.2f}"],
         ]
-        parts.append(tables.markdown(["what drives the score", "part"], rows))
-    return "\n\n".join(parts) + tables.notes(prediction.notes)
+        sections.append(tables.markdown(["what drives the score", "part"], rows))
+    return "\n\n".join(sections) + tables.notes(prediction.notes)

@@ -35,6 +35,10 @@ _WITH_CODE = {
 }
 """Classes of Keras that are refused, and why."""
 
+_RANDOM = {
+    *("GlorotUniform", "GlorotNormal", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "RandomNormal"),
+    *("RandomUniform", "TruncatedNormal", "VarianceScaling", "Orthogonal"),
+}
 _TRAINING = ("compile_config", "optimizer", "loss", "metrics")
 _SYMBOL_CLASSES = {"TFOpLambda", "SlicingOpLambda", "ClassMethod"}
 _SYMBOL_MODULES = {"math", "nn", "linalg", "image", "signal", "bitwise", "strings", "__operators__", "activations"}
@@ -145,6 +149,7 @@ def read_keras_file(path: artefacts.PathLike) -> KerasFile:
             if name == "compile_config" or (value is config and legacy):
                 value.pop(name, None)
         _check(value, path)
+        _simplify_initializers(value)
     remove_quantisation(config)
     renamed = _rename(config, path)
     return KerasFile(path, config, "tf_keras" if second else "keras", legacy, renamed)
@@ -191,6 +196,13 @@ def _dictionaries(config: Any, path: pathlib.Path) -> Iterator[dict[str, Any]]:
             yield value
         children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         stack.extend((child, depth + 1) for child in children)
+
+
+def _simplify_initializers(value: dict[str, Any]) -> None:
+    """Zeros in place of random initial values of Keras, which would take most of the time and say nothing."""
+    for name, entry in value.items():
+        if name.endswith("_initializer") and isinstance(entry, dict) and entry.get("class_name") in _RANDOM:
+            value[name] = entry | {"class_name": "Zeros", "config": {}}
 
 
 def _check(value: dict[str, Any], path: pathlib.Path) -> None:
