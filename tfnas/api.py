@@ -36,6 +36,7 @@ def load(name_or_folder: artefacts.PathLike) -> Any:
       (5, 16)
     """
     from tfnas import encoders, saved_models
+    from tfnas.predictors import label_predictor
     from tfnas.predictors import saved as predictors
     from tfnas.retrieval import index
     from tfnas.retrieval.relatives import Retriever
@@ -43,6 +44,7 @@ def load(name_or_folder: artefacts.PathLike) -> Any:
     openers: dict[str, Callable[[artefacts.PathLike], Any]] = {
         **{row.kind: encoders.load for row in encoders.ENCODERS.values()},
         predictors.KIND: predictors.SavedPredictor,
+        label_predictor.KIND: label_predictor.LabelPredictor.load,
         index.KIND: Retriever.load,
     }
     folder = saved_models.folder(name_or_folder)

@@ -37,12 +37,16 @@ def main() -> None:
 
     from tfnas import saved_models
     from tfnas.networks.models import named_models
-    from tfnas.predictors import saved
+    from tfnas.predictors import label_predictor, saved
 
     models = named_models(_MODEL.value)
     if len(models) > 1 and _FIGURE.value:
         raise ConfigurationError(f"--figure={_FIGURE.value}: several models, expected a single model")
-    predictor = saved.SavedPredictor(saved_models.folder(_PREDICTOR.value))
+    folder = saved_models.folder(_PREDICTOR.value)
+    if label_predictor.is_own(folder):
+        _answer_in_own_units(label_predictor.LabelPredictor.load(folder), models, options)
+        return
+    predictor = saved.SavedPredictor(folder)
     if len(models) > 1:
         _rank(predictor, models, options)
     else:
@@ -77,9 +81,24 @@ def _predict(predictor, model, options) -> None:
         )
 
 
-def _rank(predictor, models, options) -> None:
+def _answer_in_own_units(predictor, models, options) -> None:
+    """Predictions of a predictor that `train_predictor --data` exported."""
+    from tfnas.predictors.label_predictor import predictions_table
+
+    if _FIGURE.value:
+        raise ConfigurationError(f"--figure={_FIGURE.value}: a predictor of own labels has no map")
+    graphs, errors = _imported(models, options)
+    if graphs:
+        predictions = predictor.predict_all(graphs)
+        print(predictions_table(predictions, predictor))
+        if _JSON.value:
+            artefacts.write_json(_JSON.value, [prediction.record() for prediction in predictions])
+    _end(graphs, errors)
+
+
+def _imported(models, options):
+    """Graphs of the models that can be read, and errors of all others."""
     from tfnas.graphs import importers
-    from tfnas.predictors.ranking import rank
 
     graphs, errors = [], []
     for model in models:
@@ -88,11 +107,22 @@ def _rank(predictor, models, options) -> None:
             graphs.append(importers.import_model(model, **options).replace(name=name))
         except TfnasError as error:
             errors.append(f"error: {name}: {str(error).removeprefix(f'{name}: ')}")
+    return graphs, errors
+
+
+def _rank(predictor, models, options) -> None:
+    from tfnas.predictors.ranking import rank
+
+    graphs, errors = _imported(models, options)
     if graphs:
         ranking = rank(predictor, graphs)
         print(ranking)
         if _JSON.value:
             ranking.write(_JSON.value)
+    _end(graphs, errors)
+
+
+def _end(graphs, errors) -> None:
     print("\n".join(["", *errors] if errors else []), end="\n" if errors else "")
     if not graphs:
         sys.exit(1)

@@ -3,8 +3,13 @@
   tfnas train_predictor --benchmarks=nasbench101:5000,nasbench201_cifar10:5000 --output_dir=OUT
   tfnas train_predictor --benchmarks=digits201:500:validation_accuracy_12 --output_dir=OUT
   tfnas train_predictor --corpus=CORPUS --target=my_family --labels=50 --output_dir=OUT
+  tfnas train_predictor --data=my_labels.csv --output_dir=OUT
 
-The last command fine-tunes the predictor on one family after all other families. Labels are a column of each
+The last command learns from labels of your own networks, 5 to some hundred: a CSV file with the columns model (a path
+from the file's folder, or an architecture such as nasbench201:13714) and accuracy (any metric of which more is better).
+It compares what it learns with trivial baselines by cross-validation, and a baseline that is ahead predicts.
+
+The command with --target fine-tunes the predictor on one family after all other families. Labels are a column of each
 benchmark's table, by default its test accuracy, or the labels that graphs of a corpus carry. The column is printed and
 stands in summary.json and in the predictor's manifest. OUT gets the SavedModel OUT/predictor and summary.json with
 Spearman's correlation on held-out networks.
@@ -14,6 +19,7 @@ from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.errors import ConfigurationError
 from tfnas.networks.registry import BENCHMARK, LAYOUTS
 from tfnas.predictors.config import MLPConfig
 
@@ -27,12 +33,42 @@ _TARGET = flags.DEFINE_string("target", None, "Family to fine-tune on, after all
 _LABELS = flags.DEFINE_integer("labels", 50, "Labels of the target that may be used.", lower_bound=3)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides everything random.", lower_bound=0)
 tfnas_flags.define_from_rows({"the ensemble": MLPConfig})
+_DATA = tfnas_flags.define_path("data", None, "CSV file of your own models and their labels.")
+_COLUMN = flags.DEFINE_string("column", "accuracy", "Column of --data that holds the labels; more is better.")
+tfnas_flags.define_import_options()
 tfnas_flags.define_output()
 
 
 def main() -> None:
-    """Flags -> `tfnas.predictors.graph_predictor.GraphPredictor`."""
+    """Flags -> `predictors.graph_predictor.GraphPredictor` or `predictors.label_predictor.LabelPredictor`."""
     tfnas.runtime.one_thread_per_operation()
+    if _DATA.value:
+        _learn_own_labels()
+    else:
+        _learn_families()
+
+
+def _learn_own_labels() -> None:
+    options = tfnas_flags.import_options()
+    others = [flag.name for flag in (_BENCHMARKS, _CORPUS, _TARGET) if flag.value]
+    others += tfnas_flags.overrides(MLPConfig)
+    if others:
+        raise ConfigurationError(f"--data={_DATA.value}: --{others[0]} is given too, expected one of them")
+
+    from tfnas import artefacts
+    from tfnas.predictors.label_predictor import LabelPredictor
+    from tfnas.predictors.own_labels import read_csv
+
+    labels = read_csv(_DATA.value, _COLUMN.value, **options)
+    settings = {"program": "train_predictor", "data": artefacts.sha256(_DATA.value), "import": options}
+    output_dir = tfnas_flags.output_folder(settings | {"column": _COLUMN.value, "seed": _SEED.value})
+    predictor = LabelPredictor(_SEED.value).fit(labels)
+    predictor.save(output_dir / "predictor")
+    artefacts.write_json(output_dir / "summary.json", predictor.facts())
+    print(f"{predictor.table()}\n\n{predictor.reason}")
+
+
+def _learn_families() -> None:
 
     from tfnas import saved_models
     from tfnas.encoders.computation_graph.saved import SavedGraphEncoder

@@ -1,0 +1,200 @@
+"""What can learn a user's labels: a learned ensemble, and trivial baselines that it is measured against."""
+
+from collections.abc import Mapping, Sequence
+
+import networkx as nx
+import numpy as np
+import scipy.stats
+from sklearn.linear_model import Ridge
+
+from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.operators import OPERATORS
+from tfnas.graphs.packed import PackedGraphs, pack
+from tfnas.predictors.additive_gp import AdditiveGP
+from tfnas.predictors.ensemble import LEAST_LABELS, LabelEnsemble, Process, Trees
+from tfnas.predictors.features import GraphFeatures
+from tfnas.predictors.kernel_mixture import FEW_LABELS
+from tfnas.predictors.label_scores import power_scores
+from tfnas.predictors.prior import zero_shot
+from tfnas.predictors.sizes import activation_count
+
+LEARNED = "learned"
+RIDGE = "ridge on counts"
+ZERO_SHOT = "zero-shot score"
+NUMBERS = ("parameters", "multiply-adds", "depth", "activation functions")
+BASELINES = (*NUMBERS, ZERO_SHOT, RIDGE)
+"""Names of the trivial baselines."""
+
+FEATURES = ("structure", "operators", "neighbourhoods", "paths")
+_ALPHA = 1.0  # strength of the ridge, on counts with deviation 1
+_FLOOR = (
+    0.25  # least deviation by which a logarithm is divided: what all labelled networks share counts where it changes
+)
+_TINY = 1e-9
+
+
+def size_numbers(graph: ComputationGraph) -> list[float]:
+    """The numbers that `NUMBERS` names; parameters and multiply-adds as logarithms."""
+    network = nx.DiGraph(graph.edges.tolist())
+    depth = nx.dag_longest_path_length(network) if graph.num_edges else 0
+    totals = np.log1p([graph.total_parameters, graph.multiply_adds.sum()])
+    return [*totals.tolist(), float(depth), float(activation_count(graph))]
+
+
+def operator_counts(graph: ComputationGraph) -> np.ndarray:
+    """Logarithms of 1 + the number of operators of every kind, float64 `[operators]`."""
+    return np.log1p(np.bincount(graph.operators, minlength=len(OPERATORS)))
+
+
+class Inputs:
+    """Numbers of networks, scaled by the n labelled networks without their labels.
+
+    Args:
+      graphs: n labelled networks.
+
+    Attributes:
+      blocks: blocks of features of the labelled networks, float64 `[n, D_b]` each.
+      numbers: float64 `[n, 4]`, see `NUMBERS`.
+      counts: float64 `[n, operators]`, see `operator_counts`.
+      points: float64 `[n, D]`, whose distances say how alike networks are.
+    """
+
+    def __init__(self, graphs: Sequence[ComputationGraph]):
+        self.graphs = tuple(graphs)
+        packed = _packed(self.graphs)
+        self._features = GraphFeatures(packed, FEATURES)
+        self.blocks = self._features.blocks
+        self.numbers, self.counts = _plain(self.graphs)
+        sizes = self._sizes(self.numbers, self.counts)
+        self._scale = np.maximum(sizes.std(axis=0), _FLOOR)
+        self.points = self._points(self.blocks, self.numbers, self.counts)
+
+    def of(self, graphs: Sequence[ComputationGraph]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+        """Blocks, numbers, counts and points of other networks."""
+        blocks = self._features.transform(_packed(graphs))
+        numbers, counts = _plain(graphs)
+        return blocks, numbers, counts, self._points(blocks, numbers, counts)
+
+    def _sizes(self, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return np.concatenate([numbers[:, :2], np.log1p(numbers[:, 2:3]), counts], axis=1)
+
+    def _points(self, blocks: Sequence[np.ndarray], numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return np.concatenate([*blocks, self._sizes(numbers, counts) / self._scale], axis=1)
+
+
+def _packed(graphs: Sequence[ComputationGraph]) -> PackedGraphs:
+    return pack([graph.replace(family="own") for graph in graphs])
+
+
+def _plain(graphs: Sequence[ComputationGraph]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([size_numbers(graph) for graph in graphs]), np.array([operator_counts(graph) for graph in graphs])
+
+
+class Learned:
+    """The learned candidate: `LabelEnsemble` of a process and trees, or below ten labels the process alone."""
+
+    def __init__(self, seed: int):
+        self._seed = seed
+
+    def fit(self, blocks: Sequence[np.ndarray], labels: np.ndarray, ensemble: bool) -> "Learned":
+        """Learns labels `[n]` of blocks `[n, D_b]`; `ensemble` needs ten labels."""
+        rows = range(len(blocks))
+        self._model: LabelEnsemble | AdditiveGP
+        if ensemble:
+            self._model = LabelEnsemble([Process(rows), Trees(rows, self._seed)])
+        else:
+            self._model = AdditiveGP(scores=power_scores, prior=FEW_LABELS)
+        self._model.fit(list(blocks), labels)
+        return self
+
+    def predict(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
+        """Scores `[m]`."""
+        return self._model.predict(list(blocks))[0]
+
+
+def learns_in_ensemble(count: int, folds: int) -> bool:
+    """Whether every part of the cross-validation of n labels has the ten labels that `LabelEnsemble` needs."""
+    return count - -(-count // folds) >= LEAST_LABELS
+
+
+def calibrated(known: np.ndarray, labels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Scores `[m]` that grow linearly with `values`, by least squares on n `known` values with labels.
+
+    A number that falls as labels grow says nothing: its slope is 0 then.
+    """
+    scores = power_scores(labels)
+    centred = known - known.mean()
+    slope = max(float(centred @ scores) / max(float(centred @ centred), _TINY), 0.0)
+    return slope * (values - known.mean())
+
+
+def ridge(known: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Scores `[m]` of ridge regression on counts."""
+    spread = known.std(axis=0)
+    spread = np.where(spread > _TINY, spread, np.inf)
+    mean = known.mean(axis=0)
+    model = Ridge(_ALPHA).fit((known - mean) / spread, power_scores(labels))
+    return model.predict((counts - mean) / spread)
+
+
+def zero_shot_values(labelled: Sequence[ComputationGraph], graph: ComputationGraph) -> tuple[np.ndarray, float]:
+    """Zero-shot scores of n labelled networks and of another network among them."""
+    values = zero_shot([*labelled, graph]).score
+    return values[:-1], float(values[-1])
+
+
+def cross_validated(
+    inputs: Inputs, labels: np.ndarray, *, folds: int, repeats: int, seed: int
+) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+    """Scores of every network by candidates that have not seen its label.
+
+    Args:
+      inputs: n labelled networks.
+      labels: float `[n]`.
+      folds: parts of the labels that are left out in turn.
+      repeats: number of divisions into parts.
+      seed: seed of the divisions and of the trees.
+
+    Returns:
+      By candidate, rank correlations `[repeats]`, and predictions `[repeats, n]` in the units of the labels. The
+      correlation of a baseline that has no parameters is that of its plain numbers.
+    """
+    from tfnas import runtime
+
+    count, random = len(labels), np.random.default_rng(seed)
+    folds = min(folds, count)
+    ensemble = learns_in_ensemble(count, folds)
+    zero = zero_shot(inputs.graphs).score
+    plain = {name: inputs.numbers[:, column] for column, name in enumerate(NUMBERS)} | {ZERO_SHOT: zero}
+    scores = {name: np.zeros((repeats, count)) for name in (LEARNED, *BASELINES)}
+    answers = {name: np.zeros((repeats, count)) for name in scores}
+    with runtime.progress(total=repeats * folds, desc="cross-validation", unit="fold") as step:
+        for repeat in range(repeats):
+            order = random.permutation(count)
+            for fold in range(folds):
+                held = np.sort(order[fold::folds])
+                seen = np.setdiff1d(order, held)
+                learned = Learned(seed).fit([block[seen] for block in inputs.blocks], labels[seen], ensemble)
+                found = {LEARNED: learned.predict([block[held] for block in inputs.blocks])}
+                found[RIDGE] = ridge(inputs.counts[seen], labels[seen], inputs.counts[held])
+                for name, values in plain.items():
+                    found[name] = calibrated(values[seen], labels[seen], values[held])
+                for name, values in found.items():
+                    scores[name][repeat, held] = values
+                    answers[name][repeat, held] = in_units(values, labels[seen])
+                step()
+    correlations = {name: np.array([correlation(row, labels) for row in rows]) for name, rows in scores.items()}
+    correlations |= {name: np.full(repeats, correlation(values, labels)) for name, values in plain.items()}
+    return correlations, answers
+
+
+def in_units(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Scores `[m]` in the units of the n labels, interpolated between labels and constant beyond them."""
+    return np.interp(scores, np.sort(power_scores(labels)), np.sort(labels))
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's correlation, 0 where one side does not vary."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(scipy.stats.spearmanr(first, second).statistic)

@@ -1,0 +1,293 @@
+"""A predictor of a user's own metric, from a few labels of the user's own networks.
+
+References:
+  Barber et al. 2021, "Predictive inference with the jackknife+", for intervals from errors of predictions left out.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, Unpack
+
+import numpy as np
+import scipy.spatial
+
+from tfnas import artefacts
+from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.graphs.computation_graph import from_example, to_example
+from tfnas.graphs.importers import Model, Options, import_model
+from tfnas.predictors import label_candidates as candidates
+from tfnas.predictors.own_labels import OwnLabels
+from tfnas.predictors.sizes import fault
+from tfnas.reports import tables
+
+KIND = "predictor/own_labels"
+COVERAGE = 0.8
+"""Probability with which an interval holds the label."""
+
+FOLDS, REPEATS = 5, 4
+_PRIOR: Mapping[str, float] = {candidates.LEARNED: 0.6, candidates.ZERO_SHOT: 0.6}
+_TRUST = 20  # labels that weigh as much as the correlations that are expected before any label
+_OTHER = 0.4  # correlation that is expected of every other baseline
+_NEIGHBOURS = 3
+_TINY = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelPrediction:
+    """Prediction for a network, in the units of the user's labels.
+
+    Attributes:
+      name: name of the network.
+      value: expected label.
+      low: lower end of the interval that holds the label with probability 80 %.
+      high: upper end of the interval.
+      score: number by which networks are ranked.
+      distance: distance from the nearest labelled network, in units of the usual largest distance between a labelled
+        network and its nearest; above 1, there is no prediction.
+      nearest: names and labels of the nearest labelled networks, the nearest first.
+      fault: why the network can't be good, "" for most networks.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    score: float
+    distance: float
+    nearest: tuple[tuple[str, float], ...]
+    fault: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether the network is as near to labelled networks as labelled networks are to each other."""
+        return self.distance <= 1
+
+    def record(self) -> dict[str, Any]:
+        """The prediction as JSON values; no numbers for a network unlike the labelled ones."""
+        fields = dataclasses.asdict(self) | {"known": self.known}
+        return fields if self.known else fields | dict.fromkeys(("value", "low", "high", "score"))
+
+
+class LabelPredictor:
+    """A predictor that learns a user's labels.
+
+    Cross-validation compares the learned ensemble with trivial baselines. Expected correlations count as much as 20
+    labels do, so that a handful of labels does not decide alone. If a baseline is ahead, the baseline predicts.
+
+    >>> from tfnas.networks.models import named_model
+    >>> graphs = tuple(named_model(f"nasbench201:{row}") for row in (13714, 1, 77, 900, 5000, 8000))
+    >>> predictor = LabelPredictor().fit(OwnLabels(graphs, np.array([0.94, 0.5, 0.6, 0.7, 0.8, 0.9])))
+    >>> predictor.predict("nasbench201:13714").nearest[0][1]
+    0.94
+
+    Args:
+      seed: decides everything random.
+
+    Attributes:
+      chosen: name of the candidate that predicts; known after `fit`.
+      spearman: by candidate, mean and deviation over four cross-validations of Spearman's correlation; known after
+        `fit`.
+      labels: the labels; known after `fit`.
+    """
+
+    chosen: str
+    spearman: Mapping[str, tuple[float, float]]
+    labels: OwnLabels
+
+    def __init__(self, seed: int = 1):
+        self._seed = seed
+
+    def fit(self, labels: OwnLabels) -> Self:
+        """Learns n labels."""
+        inputs = candidates.Inputs(labels.graphs)
+        found, answers = candidates.cross_validated(
+            inputs, labels.labels, folds=FOLDS, repeats=REPEATS, seed=self._seed
+        )
+        self.spearman = {name: (float(rows.mean()), float(rows.std())) for name, rows in found.items()}
+        self.chosen = choose(self.spearman, len(labels.labels))
+        errors = np.abs(answers[self.chosen] - labels.labels)
+        self._margin = _quantile(errors.ravel(), len(labels.labels))
+        return self._learned(labels, inputs)
+
+    def _learned(self, labels: OwnLabels, inputs: candidates.Inputs) -> Self:
+        self.labels, self._inputs = labels, inputs
+        self._tree = scipy.spatial.cKDTree(inputs.points)
+        apart = self._tree.query(inputs.points, 2)[0][:, 1]
+        self._apart = max(_quantile(apart, len(apart), 0.95), _TINY)
+        if self.chosen == candidates.LEARNED:
+            ensemble = candidates.learns_in_ensemble(len(labels.labels), FOLDS)
+            self._model = candidates.Learned(self._seed).fit(inputs.blocks, labels.labels, ensemble)
+        return self
+
+    def predict(self, model: Model, **options: Unpack[Options]) -> LabelPrediction:
+        """The prediction for a model, as `importers.import_model` takes it.
+
+        Raises:
+          ConfigurationError: no such file, no model, or an empty graph.
+          CorruptArtefactError, InvalidArchitectureError: the model can't be read.
+        """
+        return self.predict_all([import_model(model, **options)])[0]
+
+    def predict_all(self, models: Iterable[Model]) -> list[LabelPrediction]:
+        """Predictions for several models, in their order; see `predict`."""
+        graphs = [import_model(model) for model in models]
+        for graph in graphs:
+            if not graph.num_nodes:
+                raise ConfigurationError(f"{graph.name or 'a graph'} has no operators to predict from")
+        if not graphs:
+            return []
+        blocks, numbers, counts, points = self._inputs.of(graphs)
+        scores = self._scores(graphs, blocks, numbers, counts)
+        labels = self.labels.labels
+        values = candidates.in_units(scores, labels)
+        distances, rows = self._tree.query(points, min(_NEIGHBOURS, len(labels)))
+        return [
+            LabelPrediction(
+                name=graph.name,
+                value=float(value),
+                low=float(value - self._margin),
+                high=float(value + self._margin),
+                score=float(score),
+                distance=float(apart[0] / self._apart),
+                nearest=tuple((self.labels.graphs[row].name, float(labels[row])) for row in near),
+                fault=fault(graph),
+            )
+            for graph, value, score, apart, near in zip(graphs, values, scores, distances, rows, strict=True)
+        ]
+
+    def _scores(self, graphs, blocks, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        labels = self.labels.labels
+        if self.chosen == candidates.LEARNED:
+            return self._model.predict(blocks)
+        if self.chosen == candidates.RIDGE:
+            return candidates.ridge(self._inputs.counts, labels, counts)
+        if self.chosen == candidates.ZERO_SHOT:
+            known = [candidates.zero_shot_values(self._inputs.graphs, graph) for graph in graphs]
+            return np.array([candidates.calibrated(among, labels, np.array([value]))[0] for among, value in known])
+        column = candidates.NUMBERS.index(self.chosen)
+        return candidates.calibrated(self._inputs.numbers[:, column], labels, numbers[:, column])
+
+    @property
+    def reason(self) -> str:
+        """What predicts, and why."""
+        mean, spread = self.spearman[self.chosen]
+        ahead = f"cross-validated Spearman's correlation {mean:.3f} ± {spread:.3f}"
+        if self.chosen == candidates.LEARNED:
+            return f"The learned ensemble predicts: {ahead}; no trivial baseline is ahead of it."
+        learned = self.spearman[candidates.LEARNED][0]
+        return (
+            f"A trivial baseline predicts, {self.chosen}, fitted to the labels: {ahead}, where the learned ensemble "
+            f"has {learned:.3f}. With few labels, correlations expected beforehand count too."
+        )
+
+    def table(self) -> str:
+        """Correlations of all candidates, the best first."""
+        order = sorted(self.spearman.items(), key=lambda item: -item[1][0])
+        rows = [
+            [name, f"{mean:+.3f} ± {spread:.3f}", "yes" if name == self.chosen else ""]
+            for name, (mean, spread) in order
+        ]
+        return tables.markdown(["candidate", "Spearman's correlation", "predicts"], rows)
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest and the summary hold, as JSON values."""
+        return {
+            "chosen": self.chosen,
+            "trivial_baseline": self.chosen != candidates.LEARNED,
+            "reason": self.reason,
+            "spearman": {name: {"mean": mean, "deviation": spread} for name, (mean, spread) in self.spearman.items()},
+            "margin": self._margin,
+            "coverage": COVERAGE,
+            "labels": len(self.labels.labels),
+            "column": self.labels.column,
+            "seed": self._seed,
+            "folds": FOLDS,
+            "repeats": REPEATS,
+        }
+
+    def save(self, folder: artefacts.PathLike) -> pathlib.Path:
+        """Writes the labelled graphs, the labels and a manifest; `load` learns from them again."""
+        import tensorflow as tf
+
+        with artefacts.atomic_folder(folder) as path:
+            with tf.io.TFRecordWriter(str(path / "graphs.tfrecord")) as writer:
+                for graph in self.labels.graphs:
+                    writer.write(to_example(graph).SerializeToString())
+            products = np.concatenate([graph.multiply_adds for graph in self.labels.graphs])
+            artefacts.write_npz(path / "labels.npz", labels=self.labels.labels, products=products)
+            artefacts.write_manifest(path, kind=KIND, **self.facts())
+        return pathlib.Path(folder)
+
+    @classmethod
+    def load(cls, folder: artefacts.PathLike) -> "LabelPredictor":
+        """The predictor that `save` wrote.
+
+        Raises:
+          CorruptArtefactError: a file is missing, truncated or changed.
+        """
+        import tensorflow as tf
+
+        path = pathlib.Path(folder)
+        manifest = artefacts.read_manifest(path, kind=KIND)
+        arrays = artefacts.read_npz(path / "labels.npz")
+        try:
+            predictor = cls(manifest["seed"])
+            records = tf.data.TFRecordDataset(str(path / "graphs.tfrecord")).as_numpy_iterator()
+            graphs = [from_example(record) for record in records]
+            products = np.split(arrays["products"], np.cumsum([graph.num_nodes for graph in graphs])[:-1])
+            graphs = [graph.replace(products=row) for graph, row in zip(graphs, products, strict=True)]
+            predictor.spearman = {name: (row["mean"], row["deviation"]) for name, row in manifest["spearman"].items()}
+            predictor.chosen, predictor._margin = manifest["chosen"], manifest["margin"]
+            labels = OwnLabels(tuple(graphs), arrays["labels"], manifest["column"])
+        except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
+            raise CorruptArtefactError(f"{path}: not a predictor of own labels ({error})") from error
+        return predictor._learned(labels, candidates.Inputs(labels.graphs))
+
+
+def is_own(folder: artefacts.PathLike) -> bool:
+    """Whether a folder's manifest is that of a `LabelPredictor`."""
+    path = pathlib.Path(folder) / artefacts.MANIFEST_NAME
+    if not path.is_file():
+        return False
+    manifest = artefacts.read_json(path)
+    return isinstance(manifest, Mapping) and manifest.get("kind") == KIND
+
+
+def choose(spearman: Mapping[str, tuple[float, float]], count: int) -> str:
+    """The candidate with the largest correlation, drawn towards the expected one as few labels demand.
+
+    Args:
+      spearman: mean and deviation of the cross-validated correlation by candidate.
+      count: number of labels.
+    """
+
+    def drawn(name: str) -> float:
+        return (count * spearman[name][0] + _TRUST * _PRIOR.get(name, _OTHER)) / (count + _TRUST)
+
+    return max(spearman, key=drawn)
+
+
+def predictions_table(predictions: Iterable[LabelPrediction], predictor: LabelPredictor) -> str:
+    """Predictions as a table, the best first; networks with a fault and networks unlike all labelled ones come last."""
+    column = predictor.labels.column
+    order = sorted(predictions, key=lambda row: (bool(row.fault), not row.known, -row.score))
+    rows = []
+    for row in order:
+        value = [f"{row.value:.4g}", f"{row.low:.4g} to {row.high:.4g}"] if row.known else ["none", ""]
+        nearest = ", ".join(f"{name} ({label:.4g})" for name, label in row.nearest)
+        rows.append([row.name, *value, f"{row.distance:.2f}", nearest, row.fault])
+    columns = ["model", column, f"{COVERAGE:.0%} interval", "distance", "nearest labelled networks", "fault"]
+    text = f"{tables.markdown(columns, rows)}\n\n{predictor.reason}"
+    far = [row.name for row in order if not row.known]
+    if far:
+        text += (
+            f"\nNo prediction for {', '.join(far)}: farther from the labelled networks (distance above 1) than these "
+            "are from each other."
+        )
+    return text
+
+
+def _quantile(values: np.ndarray, count: int, level: float = COVERAGE) -> float:
+    """The quantile of values left out that a further value stays below with the probability `level`."""
+    return float(np.quantile(values, min(1.0, np.ceil((count + 1) * level) / count), method="higher"))
