@@ -50,10 +50,10 @@ def main() -> None:
 
 def _learn_own_labels() -> None:
     options = tfnas_flags.import_options()
-    others = [flag.name for flag in (_BENCHMARKS, _CORPUS, _TARGET) if flag.value]
-    others += tfnas_flags.overrides(MLPConfig)
-    if others:
-        raise ConfigurationError(f"--data={_DATA.value}: --{others[0]} is given too, expected one of them")
+    excluded = [flag.name for flag in (_BENCHMARKS, _CORPUS, _TARGET) if flag.value]
+    excluded += tfnas_flags.overrides(MLPConfig)
+    if excluded:
+        raise ConfigurationError(f"--data={_DATA.value}: --{excluded[0]} is given too, expected one of them")
 
     from tfnas import artefacts
     from tfnas.predictors.label_predictor import LabelPredictor

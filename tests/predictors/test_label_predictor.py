@@ -123,7 +123,7 @@ def test_a_baseline_that_is_ahead_predicts_and_says_so(tmp_path, name, monkeypat
 
 def test_evidence_decides_against_expectations():
     even = dict.fromkeys((candidates.LEARNED, *candidates.BASELINES), (0.7, 0.0))
-    assert choose(even | {"depth": (0.9, 0.0)}, 5) != "depth"
+    assert choose(even | {"depth": (0.8, 0.0)}, 5) != "depth"
     assert choose(even | {"depth": (0.9, 0.0)}, 200) == "depth"
     assert choose(even | {candidates.LEARNED: (0.9, 0.0)}, 50) == candidates.LEARNED
 

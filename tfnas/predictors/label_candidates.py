@@ -175,11 +175,11 @@ def cross_validated(
                 held = np.sort(order[fold::folds])
                 seen = np.setdiff1d(order, held)
                 learned = Learned(seed).fit([block[seen] for block in inputs.blocks], labels[seen], ensemble)
-                found = {LEARNED: learned.predict([block[held] for block in inputs.blocks])}
-                found[RIDGE] = ridge(inputs.counts[seen], labels[seen], inputs.counts[held])
+                values_of = {LEARNED: learned.predict([block[held] for block in inputs.blocks])}
+                values_of[RIDGE] = ridge(inputs.counts[seen], labels[seen], inputs.counts[held])
                 for name, values in plain.items():
-                    found[name] = calibrated(values[seen], labels[seen], values[held])
-                for name, values in found.items():
+                    values_of[name] = calibrated(values[seen], labels[seen], values[held])
+                for name, values in values_of.items():
                     scores[name][repeat, held] = values
                     answers[name][repeat, held] = in_units(values, labels[seen])
                 step()

@@ -26,8 +26,8 @@ COVERAGE = 0.8
 """Probability with which an interval holds the label."""
 
 FOLDS, REPEATS = 5, 4
-_PRIOR: Mapping[str, float] = {candidates.LEARNED: 0.6, candidates.ZERO_SHOT: 0.6}
-_TRUST = 20  # labels that weigh as much as the correlations that are expected before any label
+_PRIOR: Mapping[str, float] = {candidates.LEARNED: 0.65, candidates.ZERO_SHOT: 0.6}
+_TRUST = 40  # labels that weigh as much as the correlations that are expected before any label
 _OTHER = 0.4  # correlation that is expected of every other baseline
 _NEIGHBOURS = 3
 _TINY = 1e-9
@@ -72,7 +72,7 @@ class LabelPrediction:
 class LabelPredictor:
     """A predictor that learns a user's labels.
 
-    Cross-validation compares the learned ensemble with trivial baselines. Expected correlations count as much as 20
+    Cross-validation compares the learned ensemble with trivial baselines. Expected correlations count as much as 40
     labels do, so that a handful of labels does not decide alone. If a baseline is ahead, the baseline predicts.
 
     >>> from tfnas.networks.models import named_model
@@ -86,7 +86,7 @@ class LabelPredictor:
 
     Attributes:
       chosen: name of the candidate that predicts; known after `fit`.
-      spearman: by candidate, mean and deviation over four cross-validations of Spearman's correlation; known after
+      spearman: mean and deviation over four cross-validations of Spearman's correlation, by candidate; known after
         `fit`.
       labels: the labels; known after `fit`.
     """
@@ -101,10 +101,10 @@ class LabelPredictor:
     def fit(self, labels: OwnLabels) -> Self:
         """Learns n labels."""
         inputs = candidates.Inputs(labels.graphs)
-        found, answers = candidates.cross_validated(
+        correlations, answers = candidates.cross_validated(
             inputs, labels.labels, folds=FOLDS, repeats=REPEATS, seed=self._seed
         )
-        self.spearman = {name: (float(rows.mean()), float(rows.std())) for name, rows in found.items()}
+        self.spearman = {name: (float(rows.mean()), float(rows.std())) for name, rows in correlations.items()}
         self.chosen = choose(self.spearman, len(labels.labels))
         errors = np.abs(answers[self.chosen] - labels.labels)
         self._margin = _quantile(errors.ravel(), len(labels.labels))
@@ -173,13 +173,14 @@ class LabelPredictor:
         """What predicts, and why."""
         mean, spread = self.spearman[self.chosen]
         ahead = f"cross-validated Spearman's correlation {mean:.3f} ± {spread:.3f}"
-        if self.chosen == candidates.LEARNED:
-            return f"The learned ensemble predicts: {ahead}; no trivial baseline is ahead of it."
-        learned = self.spearman[candidates.LEARNED][0]
-        return (
-            f"A trivial baseline predicts, {self.chosen}, fitted to the labels: {ahead}, where the learned ensemble "
-            f"has {learned:.3f}. With few labels, correlations expected beforehand count too."
-        )
+        rivals = candidates.BASELINES if self.chosen == candidates.LEARNED else (candidates.LEARNED,)
+        rival = max(rivals, key=lambda name: self.spearman[name][0])
+        kind = "The learned ensemble predicts" if self.chosen == candidates.LEARNED else "A trivial baseline predicts"
+        who = "" if self.chosen == candidates.LEARNED else f", {self.chosen}, fitted to the labels"
+        text = f"{kind}{who}: {ahead}, where {rival} has {self.spearman[rival][0]:.3f}."
+        if max(self.spearman.values())[0] > mean:
+            text += f" With {len(self.labels.labels)} labels, correlations expected beforehand count too."
+        return text
 
     def table(self) -> str:
         """Correlations of all candidates, the best first."""

@@ -124,11 +124,11 @@ def _rows(path: pathlib.Path, column: str) -> list[tuple[int, str, float]]:
     return rows
 
 
-def _number(text: str | None, place: str) -> float:
+def _number(text: str | None, cell: str) -> float:
     try:
         value = float(text or "")
     except ValueError:
-        raise ConfigurationError(f"{place}: {text or ''!r}, expected a number") from None
+        raise ConfigurationError(f"{cell}: {text or ''!r}, expected a number") from None
     if not math.isfinite(value):
-        raise ConfigurationError(f"{place}: {text}, expected a finite number")
+        raise ConfigurationError(f"{cell}: {text}, expected a finite number")
     return value
