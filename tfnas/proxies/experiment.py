@@ -1,18 +1,23 @@
-"""Zero-cost scores of sampled or listed architectures, or of one model: what `trainers.score_proxies` calls."""
+"""Zero-cost scores of sampled or listed architectures, or of models: what `trainers.score_proxies` calls."""
 
 import dataclasses
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.benchmarks.trained.images import Labelled
 from tfnas.corpora import cell_sources
 from tfnas.errors import ConfigurationError, TfnasError
+from tfnas.graphs.importers import import_model
 from tfnas.graphs.importers.keras_files import read_keras_file
 from tfnas.networks.initialization import draw_weights
+from tfnas.networks.models import named_models
+from tfnas.networks.rewiring import all_layers, is_preprocessing
 from tfnas.proxies.scores import ProxyProgram, check_proxies
 from tfnas.proxies.spaces import scorer
+from tfnas.proxies.standing import BATCH_SIZE, IMAGE_SHAPE, SIZES, cell_scores, percentiles
 from tfnas.proxies.tables import score_cells
 from tfnas.reports import tables
 from tfnas.spaces import NONE, get_space
@@ -27,11 +32,13 @@ class Settings:
       count: number of architectures to sample.
       architectures: path of a text file with an architecture per line, which are scored instead of a sample; or None.
       without_none: whether cells with the operation `none` are left out.
-      model: path of a `.keras` file; None for a space.
+      models: `.keras` files, or folders with such files; empty for a space.
       data: path of the images, see `benchmarks.trained.images.load_images`.
       batch_size: number of images that a score is taken of.
       proxies: names of scores, of `PROXIES`.
       seed: seed of architectures, initial weights and images.
+      raw_pixels: whether a model gets the pixels of the file, not standardised ones; None refuses a model with layers
+        that preprocess, or with an input of whole numbers.
 
     Raises:
       ConfigurationError: neither a space nor a model, or both, or an unknown score, or a file without its space.
@@ -41,17 +48,20 @@ class Settings:
     count: int
     architectures: str | None
     without_none: bool
-    model: str | None
+    models: tuple[str, ...]
     data: str
     batch_size: int
     proxies: tuple[str, ...]
     seed: int
+    raw_pixels: bool | None = None
 
     def __post_init__(self) -> None:
-        if (self.space is None) == (self.model is None):
+        if (self.space is None) == (not self.models):
             raise ConfigurationError("pass either --space or --model")
         if self.architectures is not None and (self.space is None or self.without_none):
             raise ConfigurationError("--architectures goes with --space, and without --without_none")
+        if self.space is not None and self.raw_pixels:
+            raise ConfigurationError("--raw_pixels goes with --model")
         check_proxies(self.proxies)
 
 
@@ -64,13 +74,12 @@ def run(settings: Settings, batch: Labelled, output_dir: pathlib.Path) -> str:
       output_dir: an existing folder.
 
     Returns:
-      The table: the scores of the model, or the quartiles of those of the architectures.
+      The table: the scores of each model with their percentiles among the shipped cells, models with the highest
+      mean percentile of the scores first; or the quartiles of the scores of the architectures.
     """
     images, labels = batch
-    if settings.model is not None:
-        values = _model_scores(settings, images, labels)
-        text = tables.markdown(["score", "value"], [[name, f"{value:.6g}"] for name, value in values.items()])
-        summary = {name: value if np.isfinite(value) else None for name, value in values.items()}
+    if settings.models:
+        text, summary = _ranking(settings, images, labels)
     else:
         space = get_space(settings.space)
         rng = np.random.default_rng(settings.seed)
@@ -104,25 +113,77 @@ def run(settings: Settings, batch: Labelled, output_dir: pathlib.Path) -> str:
     return text
 
 
-def _model_scores(settings: Settings, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Scores of the model of a file, with fresh weights."""
-    model = read_keras_file(settings.model).build()
+def _ranking(settings: Settings, images: np.ndarray, labels: np.ndarray) -> tuple[str, dict]:
+    """Table and records of the models."""
+    comparable = len(images) == BATCH_SIZE and images.shape[1:] == IMAGE_SHAPE
+    records = []
+    for path in named_models(settings.models):
+        if not isinstance(path, pathlib.Path):
+            raise ConfigurationError(f"--model={path}: expected .keras files or folders of them")
+        values = _model_scores(path, settings, images, labels)
+        records.append({"model": str(path), "values": values, "percentiles": percentiles(values) if comparable else {}})
+    records.sort(key=lambda record: _mean_percentile(record["percentiles"]), reverse=True)
+    rows = []
+    for record in records:
+        for name, value in record["values"].items():
+            share = record["percentiles"].get(name, float("nan"))
+            cells = [name, f"{value:.6g}", f"{share:.1f}" if np.isfinite(share) else "none"]
+            rows.append([record["model"], *cells] if len(records) > 1 else cells)
+    heads = ["score", "value", "percentile"]
+    text = tables.markdown(["model", *heads] if len(records) > 1 else heads, rows)
+    if comparable:
+        text += (
+            f"\n\nPercentile among {len(cell_scores()['parameters'])} cells of NAS-Bench-201, scored on {BATCH_SIZE} "
+            "CIFAR-10 images; scores of other images or classes are comparable only roughly."
+        )
+    else:
+        text += (
+            f"\n\nNo percentile: {len(images)} images {images.shape[1:]}, the shipped cells were scored on "
+            f"{BATCH_SIZE} of {IMAGE_SHAPE}."
+        )
+    for record in records:
+        for kind in ("values", "percentiles"):
+            record[kind] = {name: value if np.isfinite(value) else None for name, value in record[kind].items()}
+    return text, {"models": records}
+
+
+def _mean_percentile(shares: dict[str, float]) -> float:
+    """Mean over the scores, without the sizes; -1 without any."""
+    finite = [value for name, value in shares.items() if name not in SIZES and np.isfinite(value)]
+    return float(np.mean(finite)) if finite else -1.0
+
+
+def _model_scores(path: pathlib.Path, settings: Settings, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Scores of the model of a file, with fresh weights, and its sizes."""
+    model = read_keras_file(path).build()
     if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ConfigurationError(f"{settings.model}: expected a built model with one input and one output")
+        raise ConfigurationError(f"{path}: expected a built model with one input and one output")
+    if settings.raw_pixels is None:
+        kinds = [type(layer).__name__ for layer in all_layers(model) if is_preprocessing(layer)]
+        kinds += [f"an input of {tf.as_dtype(model.inputs[0].dtype).name}"] * tf.as_dtype(
+            model.inputs[0].dtype
+        ).is_integer
+        if kinds:
+            raise ConfigurationError(
+                f"{path}: the model preprocesses its images itself ({kinds[0]}), and the images are standardised; "
+                "pass --raw_pixels to feed the pixels of --data, or --noraw_pixels for standardised ones"
+            )
     expected = tuple(model.inputs[0].shape[1:])
     if len(expected) != 3 or any(
         size not in (None, given) for size, given in zip(expected, images.shape[1:], strict=True)
     ):
-        raise ConfigurationError(f"{settings.model}: takes {expected}, the images are {images.shape[1:]}")
+        raise ConfigurationError(f"{path}: takes {expected}, the images are {images.shape[1:]}")
     if labels.max() >= (model.outputs[0].shape[-1] or 0):
         raise ConfigurationError(
-            f"{settings.model}: {model.outputs[0].shape[-1]} outputs, the images have {labels.max() + 1} classes"
+            f"{path}: {model.outputs[0].shape[-1]} outputs, the images have {labels.max() + 1} classes"
         )
     draw_weights(model, settings.seed)
     try:
-        return ProxyProgram(model, settings.proxies, compiled=False).scores(images, labels)
+        values = ProxyProgram(model, settings.proxies, compiled=False).scores(images, labels)
     except TfnasError:
         raise
     except Exception as error:  # Keras and TensorFlow raise many classes
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigurationError(f"{settings.model}: its layers can't be scored ({reason})") from error
+        raise ConfigurationError(f"{path}: its layers can't be scored ({reason})") from error
+    graph = import_model(model)
+    return values | dict(zip(SIZES, (float(graph.parameters.sum()), float(graph.multiply_adds.sum())), strict=True))

@@ -292,14 +292,18 @@ def _collect(dataset: "tf.data.Dataset") -> Labelled:
     return np.stack([image for image, _ in pairs]), np.array([label for _, label in pairs])
 
 
-def batch_of_images(path: artefacts.PathLike, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random training images float32 `[count, height, width, channels]`, standardised, and their labels.
+def batch_of_images(path: artefacts.PathLike, count: int, seed: int, raw: bool = False) -> Labelled:
+    """Random training images float32 `[count, height, width, channels]`, standardised or raw, and their labels.
 
     Raises:
       ConfigurationError: there are fewer.
     """
-    images, labels = load_images(path).train
+    data = load_images(path)
+    images, labels = data.train
     if len(images) < count:
         raise ConfigurationError(f"{path}: {len(images)} training images, expected at least {count}")
     rows = np.random.default_rng([seed, 2]).permutation(len(images))[:count]
-    return images[rows], labels[rows]
+    images = images[rows]
+    if raw:
+        images = images * np.float32(data.pixel_deviation) + np.float32(data.pixel_mean)
+    return images, labels[rows]
