@@ -20,11 +20,12 @@ from tfnas.predictors.features import GraphFeatures, standardised
 from tfnas.proxies import PROXIES
 from tfnas.proxies.spaces import scorer
 from tfnas.proxies.tables import read_scores, score_cells
-from tfnas.spaces import NONE, NASBench201, NASBench301
+from tfnas.spaces import NONE, CellTable, NASBench201, NASBench301
 
 PAPER = {"synflow": 0.823, "jacov": 0.859, "fisher": 0.687, "grad_norm": 0.714, "grasp": 0.637, "snip": 0.718}
 """NAS-Bench-201, the 4,096 cells without `none`."""
 
+_RESAMPLES = 1000
 _LABELS = 40
 _DARTS_CELLS = 30  # pairs of NAS-Bench-301, whose networks are built one by one
 
@@ -52,6 +53,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     correlations = {name: spearman(values, accuracy, "omit") for name, values in {**columns, **sizes}.items()}
     published, ours = _darts(output_dir, images, labels, seed)
     agreement = {name: spearman(ours[name], published[name], "omit") for name in PROXIES}
+    intervals = published_agreement(scored, columns, seed)
     predictors = _predictors(graphs, columns, accuracy, settings.runs, seed)
     rows = [
         [
@@ -70,14 +72,48 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
         f"Last column: {_DARTS_CELLS} pairs of NAS-Bench-301, our scores against those published for the same cells, "
         "by rank.",
         *(
+            f"{name} against the published scores of the same {len(scored)} cells of NAS-Bench-201, by rank: "
+            f"{value:.3f} (95 % of resampled sets of cells: {low:.3f} to {high:.3f})."
+            for name, (value, low, high) in intervals.items()
+        ),
+        *(
             f"{name}, {_LABELS} labels, the other {len(scored) - _LABELS} of these cells: {report.spread(values)}."
             for name, values in predictors.items()
         ),
     ]
-    values = {"nasbench201": correlations, "nasbench301_agreement": agreement, "predictors": predictors, "seed": seed}
+    values = {
+        "nasbench201": correlations,
+        "nasbench201_agreement": intervals,
+        "nasbench301_agreement": agreement,
+        "predictors": predictors,
+    }
+    values["seed"] = seed
     columns_of_table = ["score", "Spearman here", "published", "difference", "agreement on NAS-Bench-301"]
     title = "Zero-cost proxies"
     return report.Report(title=title, columns=columns_of_table, rows=rows, comparison=comparison, values=values)
+
+
+def published_agreement(
+    scored: CellTable, columns: dict[str, np.ndarray], seed: int
+) -> dict[str, tuple[float, float, float]]:
+    """Spearman's rank correlation of our scores with the published ones of the same cells, and its 95 % interval.
+
+    Args:
+      scored: N cells of NAS-Bench-201.
+      columns: scores float64 `[N]` by name.
+      seed: seed of the resampled sets of cells.
+    """
+    table = load_table("nasbench201_proxies")
+    rows = table.rows(scored)
+    rng = np.random.default_rng([seed, 31])
+    draws = rng.integers(0, len(rows), (_RESAMPLES, len(rows)))
+    agreement = {}
+    for name in PROXIES:
+        ours, published = columns[name], table.values(name)[rows]
+        resampled = [spearman(ours[draw], published[draw], "omit") for draw in draws]
+        low, high = np.quantile(resampled, (0.025, 0.975))
+        agreement[name] = (spearman(ours, published, "omit"), float(low), float(high))
+    return agreement
 
 
 def _darts(

@@ -40,6 +40,7 @@ def test_percentiles_by_hand():
     cells = standing.cell_scores()
     assert set(cells) == {*PROXIES, *standing.SIZES}
     assert len(cells["synflow"]) >= 100
+    assert 30 < cells["synflow"].min() < cells["synflow"].max() < 120  # one unit, the natural logarithm
     middle = float(np.median(cells["jacov"]))
     found = standing.percentiles({"jacov": middle, "snip": float("nan"), "fisher": -1.0, "parameters": 1e9})
     assert found["jacov"] == pytest.approx(50, abs=1)
