@@ -173,6 +173,7 @@ def test_from_a_table_to_a_prediction(tmp_path):
     assert "80% interval" in done.stdout
     assert summary["reason"] in done.stdout
     found = json.loads((tmp_path / "answer.json").read_text())
+    assert found[1]["name"] == f"nasbench201:{ROWS[3]}"
     assert found[1]["nearest"][0] == [f"nasbench201:{ROWS[3]}", 83]
     assert "is not empty; pass --resume or --overwrite" in run(*learn).stderr
     assert run(*learn, "--resume").returncode == 0
