@@ -29,6 +29,7 @@ FOLDS, REPEATS = 5, 4
 _PRIOR: Mapping[str, float] = {candidates.LEARNED: 0.65, candidates.ZERO_SHOT: 0.6}
 _TRUST = 40  # labels that weigh as much as the correlations that are expected before any label
 _OTHER = 0.4  # correlation that is expected of every other baseline
+_FEWEST = 10  # labels below which the learned candidate does not predict: it ranks worse than baselines there
 _NEIGHBOURS = 3
 _TINY = 1e-9
 
@@ -266,7 +267,8 @@ def choose(spearman: Mapping[str, tuple[float, float]], count: int) -> str:
     def drawn(name: str) -> float:
         return (count * spearman[name][0] + _TRUST * _PRIOR.get(name, _OTHER)) / (count + _TRUST)
 
-    return max(spearman, key=drawn)
+    names = [name for name in spearman if count >= _FEWEST or name != candidates.LEARNED]
+    return max(names, key=drawn)
 
 
 def predictions_table(predictions: Iterable[LabelPrediction], predictor: LabelPredictor) -> str:
