@@ -79,7 +79,7 @@ class LabelPredictor:
     >>> from tfnas.networks.models import named_model
     >>> graphs = tuple(named_model(f"nasbench201:{row}") for row in (13714, 1, 77, 900, 5000, 8000))
     >>> predictor = LabelPredictor().fit(OwnLabels(graphs, np.array([0.94, 0.5, 0.6, 0.7, 0.8, 0.9])))
-    >>> predictor.predict("nasbench201:13714").nearest[0][1]
+    >>> predictor.predict(graphs[0]).nearest[0][1]
     0.94
 
     Args:
