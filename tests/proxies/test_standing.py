@@ -75,7 +75,8 @@ def test_a_folder_is_a_sorted_table_and_another_batch_has_no_percentile(data, tm
     folder = tmp_path / "models"
     folder.mkdir()
     save(keras, folder / "a.keras")
-    save(keras, folder / "b.keras", keras.layers.Conv2D(64, 3), keras.layers.Conv2D(64, 3))
+    deep = [keras.layers.Conv2D(32, 3, padding="same") for _ in range(24)]  # a synflow above that of some cells
+    save(keras, folder / "b.keras", *deep)
     text, records = scored(data, tmp_path, folder)
     assert {record["model"][-7:] for record in records} == {"b.keras", "a.keras"}
     first, second = (np.mean([record["percentiles"][name] for name in ("grad_norm", "synflow")]) for record in records)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -116,7 +117,7 @@ def run(settings: Settings, batch: Labelled, output_dir: pathlib.Path) -> str:
 def _ranking(settings: Settings, images: np.ndarray, labels: np.ndarray) -> tuple[str, dict]:
     """Table and records of the models."""
     comparable = len(images) == BATCH_SIZE and images.shape[1:] == IMAGE_SHAPE
-    records = []
+    records: list[dict[str, Any]] = []
     for path in named_models(settings.models):
         if not isinstance(path, pathlib.Path):
             raise ConfigurationError(f"--model={path}: expected .keras files or folders of them")
