@@ -88,10 +88,6 @@ def _answer_in_own_units(predictor, models, options) -> None:
     if _FIGURE.value:
         raise ConfigurationError(f"--figure={_FIGURE.value}: a predictor of own labels has no map")
     graphs, errors = _imported(models, options)
-    if not errors and len(graphs) == len(
-        _MODEL.value
-    ):  # no folder of models among them: every model has the text that named it
-        graphs = [graph.replace(name=text) for graph, text in zip(graphs, _MODEL.value, strict=True)]
     if graphs:
         predictions = predictor.predict_all(graphs)
         print(predictions_table(predictions, predictor))

@@ -11,7 +11,7 @@ from tfnas.spaces import get_space
 
 
 def named_model(text: str) -> Model:
-    """The model of a text: the computation graph of an architecture, or the path of a model.
+    """The model of a text: the computation graph of an architecture, named as the text, or the path of a model.
 
     Args:
       text: `SPACE:ARCHITECTURE`, a space of `NETWORKS` and an architecture in any notation that `Space.read` reads; the
@@ -32,7 +32,7 @@ def named_model(text: str) -> Model:
     from tfnas.networks import symbolic
 
     space = get_space(name)
-    return symbolic.build(space, space.read(architecture), name=name)
+    return symbolic.build(space, space.read(architecture), name=text)
 
 
 def named_models(texts: Iterable[str]) -> list[Model]:
