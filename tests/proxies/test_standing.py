@@ -87,3 +87,10 @@ def test_a_folder_is_a_sorted_table_and_another_batch_has_no_percentile(data, tm
     text, records = scored(data, tmp_path, folder, size=8)
     assert "No percentile: 8 images" in text
     assert records[0]["percentiles"] == {}
+
+
+def test_a_score_that_is_not_finite_ranks_below_all():
+    mean = experiment._mean_percentile
+    assert mean({"synflow": 99.0, "snip": np.nan, "grasp": np.nan, "parameters": 99.0}) == 33.0
+    assert mean({"synflow": 50.0, "snip": 40.0, "grasp": 30.0}) == 40.0
+    assert mean({}) < mean({"synflow": np.nan})

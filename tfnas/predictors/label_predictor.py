@@ -74,7 +74,8 @@ class LabelPredictor:
     """A predictor that learns a user's labels.
 
     Cross-validation compares the learned ensemble with trivial baselines. Expected correlations count as much as 40
-    labels do, so that a handful of labels does not decide alone. If a baseline is ahead, the baseline predicts.
+    labels do, so that a handful of labels does not decide alone. If a baseline is ahead, the baseline predicts; below
+    ten labels, a baseline always does.
 
     >>> from tfnas.networks.models import named_model
     >>> graphs = tuple(named_model(f"nasbench201:{row}") for row in (13714, 1, 77, 900, 5000, 8000))
@@ -172,24 +173,20 @@ class LabelPredictor:
     @property
     def reason(self) -> str:
         """What predicts, and why."""
-        mean, spread = self.spearman[self.chosen]
-        ahead = f"cross-validated Spearman's correlation {mean:.3f} ± {spread:.3f}"
-        rivals = candidates.BASELINES if self.chosen == candidates.LEARNED else (candidates.LEARNED,)
-        rival = max(rivals, key=lambda name: self.spearman[name][0])
+        mean, _ = self.spearman[self.chosen]
+        ahead = f"cross-validated Spearman's correlation {_spread(*self.spearman[self.chosen])}"
+        rival = max(self.spearman.keys() - {self.chosen}, key=lambda name: (self.spearman[name][0], name))
         kind = "The learned ensemble predicts" if self.chosen == candidates.LEARNED else "A trivial baseline predicts"
         who = "" if self.chosen == candidates.LEARNED else f", {self.chosen}, fitted to the labels"
         text = f"{kind}{who}: {ahead}, where {rival} has {self.spearman[rival][0]:.3f}."
-        if max(self.spearman.values())[0] > mean:
+        if self.spearman[rival][0] > mean:
             text += f" With {len(self.labels.labels)} labels, correlations expected beforehand count too."
         return text
 
     def table(self) -> str:
         """Correlations of all candidates, the best first."""
         order = sorted(self.spearman.items(), key=lambda item: -item[1][0])
-        rows = [
-            [name, f"{mean:+.3f} ± {spread:.3f}", "yes" if name == self.chosen else ""]
-            for name, (mean, spread) in order
-        ]
+        rows = [[name, _spread(*moments, sign="+"), "yes" if name == self.chosen else ""] for name, moments in order]
         return tables.markdown(["candidate", "Spearman's correlation", "predicts"], rows)
 
     def facts(self) -> dict[str, Any]:
@@ -289,6 +286,11 @@ def predictions_table(predictions: Iterable[LabelPrediction], predictor: LabelPr
             "are from each other."
         )
     return text
+
+
+def _spread(mean: float, deviation: float, sign: str = "") -> str:
+    """A mean and its deviation; the mean alone where every division into parts gives the same."""
+    return f"{mean:{sign}.3f}" + (f" ± {deviation:.3f}" if deviation > _TINY else "")
 
 
 def _quantile(values: np.ndarray, count: int, level: float = COVERAGE) -> float:

@@ -149,9 +149,9 @@ def _ranking(settings: Settings, images: np.ndarray, labels: np.ndarray) -> tupl
 
 
 def _mean_percentile(shares: dict[str, float]) -> float:
-    """Mean over the scores, without the sizes; -1 without any."""
-    finite = [value for name, value in shares.items() if name not in SIZES and np.isfinite(value)]
-    return float(np.mean(finite)) if finite else -1.0
+    """Mean over the scores, without the sizes; a score that is not finite counts as 0. -1 without any score."""
+    scores = [value for name, value in shares.items() if name not in SIZES]
+    return float(np.mean(np.nan_to_num(scores))) if scores else -1.0
 
 
 def _model_scores(path: pathlib.Path, settings: Settings, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
