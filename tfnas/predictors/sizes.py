@@ -1,10 +1,6 @@
-"""What the sizes of networks alone say about them: a score without labels, and networks that can't work.
+"""Activation functions of networks, and networks that can't work whatever their training."""
 
-References:
-  White et al. 2022, "A Deeper Look at Zero-Cost Proxies for Lightweight NAS", for multiply-adds as a baseline.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import networkx as nx
 import numpy as np
@@ -19,39 +15,11 @@ _NONLINEARITIES = (
     *("argmax", "top_k", "sort", "compare", "logical", "select", "grid_sample", "non_max_suppression"),
 )
 _PRODUCTS = ("mul", "div", "matmul")  # of two values that depend on data, no linear function
-_TINY = 1e-9
 
 
 def activation_count(graph: ComputationGraph) -> int:
     """The number of activation functions of a network."""
     return int(np.isin(graph.operators, [CODES[name] for name in ACTIVATIONS]).sum())
-
-
-def size_scores(graphs: Sequence[ComputationGraph]) -> np.ndarray:
-    """Scores of networks of one kind without labels: z(log multiply-adds) + z(activation functions).
-
-    z brings a number to mean 0 and deviation 1 over the graphs; a number that does not vary is 0.
-
-    Args:
-      graphs: N graphs.
-
-    Returns:
-      float64 `[N]`.
-
-    Example:
-      >>> from tfnas.networks import symbolic
-      >>> from tfnas.spaces import get_space
-      >>> space = get_space("nats_size")
-      >>> cells = space.sample(3, 0)
-      >>> graphs = [symbolic.build(space, space.architecture(cells, row)) for row in range(3)]
-      >>> np.argsort(size_scores(graphs)).tolist() == np.argsort([g.multiply_adds.sum() for g in graphs]).tolist()
-      True
-    """
-    if not graphs:
-        return np.zeros(0)
-    numbers = np.array([[np.log1p(graph.multiply_adds.sum()), activation_count(graph)] for graph in graphs], np.float64)
-    spread = numbers.std(axis=0)
-    return ((numbers - numbers.mean(axis=0)) / np.where(spread > _TINY, spread, np.inf)).sum(axis=1)
 
 
 def fault(graph: ComputationGraph) -> str:
