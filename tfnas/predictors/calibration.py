@@ -31,7 +31,7 @@ def curves(scores: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
     Example:
       >>> scores = np.arange(100.0)
       >>> np.round(quantiles(curves(scores, scores), 50.0)).tolist()
-      [43.0, 50.0, 56.0]
+      [43.0, 50.0, 57.0]
     """
     order = np.argsort(scores, kind="stable")
     scores, labels = np.asarray(scores, np.float64)[order], np.asarray(labels, np.float64)[order]

@@ -24,7 +24,7 @@ def power_scores(labels: np.ndarray) -> np.ndarray:
 
     Example:
       >>> power_scores(np.array([0.1, 0.9, 0.91, 0.93, 0.94])).round(1).tolist()
-      [-1.7, -0.1, 0.1, 0.6, 1.0]
+      [-1.9, 0.1, 0.3, 0.7, 0.8]
     """
     labels = np.asarray(labels, np.float64)
     if labels.ndim > 1:
