@@ -29,7 +29,7 @@ relatives = tfnas.load("architecture_index").relatives(model, count=10)
 graph = tfnas.import_model(model)
 tfnas.graphs.write_page(graph, "my_model.html")
 
-answers = {"vectors": vectors.shape, "best": result.best.validation, "score": prediction.score}
+answers = {"vectors": vectors.shape, "best": result.best.validation, "known": prediction.known}
 answers |= {"relatives": len(relatives.relatives), "nodes": graph.num_nodes, "file": tfnas.__file__}
 print(json.dumps(answers))
 """  # noqa: E501
@@ -82,7 +82,7 @@ def test_four_jobs_in_python(installed):
     answers = json.loads(installed("python", "-c", JOBS).stdout.splitlines()[-1])
     assert answers["vectors"] == [1000, 16]
     assert 0.8 < answers["best"] < 1
-    assert -5 < answers["score"] < 5
+    assert not answers["known"]  # two layers are unlike every network of the benchmarks
     assert answers["relatives"] == 10
     assert answers["nodes"] == 4
     assert not pathlib.Path(answers["file"]).is_relative_to(ROOT)
