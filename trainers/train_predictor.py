@@ -69,7 +69,6 @@ def _learn_own_labels() -> None:
 
 
 def _learn_families() -> None:
-
     from tfnas import saved_models
     from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
     from tfnas.predictors import labelled

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
+import scipy.stats
 
 from tfnas.errors import ConfigurationError
 
@@ -87,3 +88,10 @@ def block_sets(inputs: Sequence[np.ndarray], targets: np.ndarray, least: int) ->
         if not np.isfinite(values).all():
             raise ConfigurationError(f"{name}: example {np.argwhere(~np.isfinite(values))[0][1]} holds NaN or infinity")
     return blocks, targets
+
+
+def rank_correlation(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    """Spearman's rank correlation; None where one of the two does not vary."""
+    if len(labels) < 2 or np.ptp(scores) == 0 or np.ptp(labels) == 0:
+        return None
+    return float(scipy.stats.spearmanr(scores, labels).statistic)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import scipy.stats
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -51,13 +50,6 @@ def ridge_on_counts(numbers: np.ndarray, labels: np.ndarray, queries: np.ndarray
     model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
     count = len(COUNTS)
     return model.fit(numbers[:, :count], labels).predict(queries[:, :count])
-
-
-def correlation(scores: np.ndarray, labels: np.ndarray) -> float | None:
-    """Spearman's rank correlation; None where one of the two does not vary."""
-    if len(labels) < 2 or np.ptp(scores) == 0 or np.ptp(labels) == 0:
-        return None
-    return float(scipy.stats.spearmanr(scores, labels).statistic)
 
 
 def comparison(learned: Mapping[str, float | None], baselines: Mapping[str, Mapping[str, float | None]]) -> str:

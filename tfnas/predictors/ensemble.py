@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from typing import Protocol, Self
 
 import numpy as np
-import scipy.stats
 
 from tfnas.errors import ConfigurationError
 from tfnas.predictors import label_scores
 from tfnas.predictors.additive_gp import AdditiveGP
-from tfnas.predictors.base import block_sets
+from tfnas.predictors.base import block_sets, rank_correlation
 from tfnas.predictors.block_kernels import Blocks
 from tfnas.predictors.forest import Forest
 from tfnas.predictors.kernel_mixture import FEW_LABELS
@@ -169,14 +168,17 @@ class LabelEnsemble:
         self._typical = np.stack([spread.mean(axis=1) for _, spread in answers], axis=1)
         scores = self._scores
         self.correlations = np.array(
-            [[_rank_correlation(member, row) for member in run] for run, row in zip(left_out, scores, strict=True)]
+            [
+                [rank_correlation(member, row) or 0.0 for member in run]
+                for run, row in zip(left_out, scores, strict=True)
+            ]
         )
         count = scores.shape[1]
         trusted = np.maximum(self.correlations, _LEAST) ** (_POWER * count / (count + _HALF))
         self.shares = trusted / trusted.sum(axis=1, keepdims=True)
         weights = self.shares / np.maximum(left_out.std(axis=2), _TINY)
         combined = np.einsum("rm,rmn->rn", weights, left_out)
-        self.correlation = np.array([_rank_correlation(*pair) for pair in zip(combined, scores, strict=True)])
+        self.correlation = np.array([rank_correlation(*pair) or 0.0 for pair in zip(combined, scores, strict=True)])
         mean = combined.mean(axis=1, keepdims=True)
         centred = combined - mean
         slope = (centred * scores).sum(axis=1, keepdims=True) / np.maximum(
@@ -213,10 +215,3 @@ class LabelEnsemble:
     def to_labels(self, scores: np.ndarray, run: int = 0) -> np.ndarray:
         """Scores `[m]` in the units of the labels, interpolated between labels and constant beyond them."""
         return label_scores.to_labels(scores, self._scores[run], self._labels[run])
-
-
-def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation, 0 where one side does not vary."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
-    return float(scipy.stats.spearmanr(first, second).statistic)

@@ -21,6 +21,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import graph_spec, smallest_graph, to_example
 from tfnas.graphs.packed import PackedGraphs, embed_packed, parse_examples
 from tfnas.predictors import baselines, calibration
+from tfnas.predictors.base import rank_correlation
 from tfnas.predictors.config import MLPConfig
 from tfnas.predictors.graph_numbers import NUMBERS, graph_numbers, groups
 from tfnas.predictors.known_networks import KnownNetworks
@@ -245,8 +246,8 @@ def _facts(
         facts: dict[str, Any] = {"graphs": int(np.sum(graphs.family == number)), **split.facts[name]}
         if len(selected):
             labels = graphs.labels[selected]
-            spearman[name] = baselines.correlation(predicted[selected], labels)
-            compared[name] = {key: baselines.correlation(values[selected], labels) for key, values in scores.items()}
+            spearman[name] = rank_correlation(predicted[selected], labels)
+            compared[name] = {key: rank_correlation(values[selected], labels) for key, values in scores.items()}
         calibrating = split.calibrating[graphs.family[split.calibrating] == number]
         if len(calibrating):
             pairs = predicted[calibrating], graphs.labels[calibrating]

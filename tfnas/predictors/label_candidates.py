@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import networkx as nx
 import numpy as np
-import scipy.stats
 from sklearn.linear_model import Ridge
 
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs, pack
 from tfnas.predictors.additive_gp import AdditiveGP
+from tfnas.predictors.base import rank_correlation
 from tfnas.predictors.ensemble import LEAST_LABELS, LabelEnsemble, Process, Trees
 from tfnas.predictors.features import GraphFeatures
 from tfnas.predictors.kernel_mixture import FEW_LABELS
-from tfnas.predictors.label_scores import power_scores
+from tfnas.predictors.label_scores import power_scores, to_labels
 from tfnas.predictors.prior import zero_shot
 from tfnas.predictors.sizes import activation_count
 
@@ -181,20 +181,10 @@ def cross_validated(
                     values_of[name] = calibrated(values[seen], labels[seen], values[held])
                 for name, values in values_of.items():
                     scores[name][repeat, held] = values
-                    answers[name][repeat, held] = in_units(values, labels[seen])
+                    answers[name][repeat, held] = to_labels(values, power_scores(labels[seen]), labels[seen])
                 step()
-    correlations = {name: np.array([correlation(row, labels) for row in rows]) for name, rows in scores.items()}
-    correlations |= {name: np.full(repeats, correlation(values, labels)) for name, values in plain.items()}
+    correlations = {
+        name: np.array([rank_correlation(row, labels) or 0.0 for row in rows]) for name, rows in scores.items()
+    }
+    correlations |= {name: np.full(repeats, rank_correlation(values, labels) or 0.0) for name, values in plain.items()}
     return correlations, answers
-
-
-def in_units(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Scores `[m]` in the units of the n labels, interpolated between labels and constant beyond them."""
-    return np.interp(scores, np.sort(power_scores(labels)), np.sort(labels))
-
-
-def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation, 0 where one side does not vary."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
-    return float(scipy.stats.spearmanr(first, second).statistic)

@@ -13,11 +13,13 @@ import numpy as np
 import scipy.spatial
 
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.errors import CorruptArtefactError
 from tfnas.graphs.computation_graph import from_example, to_example
 from tfnas.graphs.importers import Model, Options, import_model
 from tfnas.predictors import label_candidates as candidates
+from tfnas.predictors.label_scores import power_scores, to_labels
 from tfnas.predictors.own_labels import OwnLabels
+from tfnas.predictors.queries import graphs_of
 from tfnas.predictors.sizes import fault
 from tfnas.reports import tables
 
@@ -133,16 +135,13 @@ class LabelPredictor:
 
     def predict_all(self, models: Iterable[Model]) -> list[LabelPrediction]:
         """Predictions for several models, in their order; see `predict`."""
-        graphs = [import_model(model) for model in models]
-        for graph in graphs:
-            if not graph.num_nodes:
-                raise ConfigurationError(f"{graph.name or 'a graph'} has no operators to predict from")
+        graphs = graphs_of(models)
         if not graphs:
             return []
         blocks, numbers, counts, points = self._inputs.of(graphs)
         scores = self._scores(graphs, blocks, numbers, counts)
         labels = self.labels.labels
-        values = candidates.in_units(scores, labels)
+        values = to_labels(scores, power_scores(labels), labels)
         distances, rows = self._tree.query(points, min(_NEIGHBOURS, len(labels)))
         return [
             LabelPrediction(

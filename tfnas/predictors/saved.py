@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.errors import ConfigurationError, MismatchError
+from tfnas.errors import MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph, to_example
 from tfnas.graphs.importers import Model, Options, import_model
 from tfnas.predictors.calibration import quantiles
 from tfnas.predictors.known_networks import KnownNetworks
+from tfnas.predictors.queries import graphs_of
 from tfnas.reports import tables
 from tfnas.saved_models import SHIPPED, load_module
 
@@ -139,12 +140,9 @@ class SavedPredictor:
 
     def predict_all(self, models: Iterable[Model]) -> list[Prediction]:
         """Predictions for several models in one pass; see `predict`."""
-        graphs = [import_model(model) for model in models]
+        graphs = graphs_of(models)
         if not graphs:
             return []
-        for graph in graphs:
-            if not graph.num_nodes:
-                raise ConfigurationError(f"{graph.name or 'a graph'} has no operators to predict from")
         examples = tf.constant([to_example(graph).SerializeToString() for graph in graphs])
         outputs = {name: array.numpy() for name, array in self._module.predict_examples(examples).items()}
         inputs = np.concatenate([outputs["embedding"], outputs["numbers"]], axis=1)
