@@ -12,7 +12,7 @@ import tfnas
 from tfnas import flags as tfnas_flags
 
 _CORPUS = tfnas_flags.define_paths("corpus", [], "Folders of graph corpora.")
-_ENCODER = tfnas_flags.define_path("encoder", "motif_encoder", "Motif encoder: a shipped name or a folder.")
+_ENCODER = tfnas_flags.define_path("encoder", "motif_encoder", "Encoder of graphs: a shipped name or a folder.")
 _ADD_TO = tfnas_flags.define_path("add_to", None, "Index that is copied and added to: a shipped name or a folder.")
 _REMOVE = flags.DEFINE_list("remove", [], "Names that are left out of the index of --add_to.")
 tfnas_flags.define_output()
@@ -22,11 +22,11 @@ def main() -> None:
     """Flags -> `tfnas.retrieval.builder`."""
     tfnas.runtime.one_thread_per_operation()
 
-    from tfnas import saved_models
-    from tfnas.encoders.motif.saved import SavedMotifEncoder
+    from tfnas import encoders, saved_models
+    from tfnas.encoders.base import graph_encoder
     from tfnas.retrieval import builder
 
-    encoder = SavedMotifEncoder(saved_models.folder(_ENCODER.value))
+    encoder = graph_encoder(encoders.load(saved_models.folder(_ENCODER.value)))
     add_to = saved_models.folder(_ADD_TO.value) if _ADD_TO.value else None
     collection = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value)
     settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value}

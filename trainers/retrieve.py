@@ -21,7 +21,11 @@ _MODEL = tfnas_flags.define_path(
     "model", None, "The model's file or folder, an indexed name, or SPACE:ARCHITECTURE.", required=True
 )
 _INDEX = tfnas_flags.define_path("index", "architecture_index", "Index: a shipped name or a folder.")
-_ENCODER = tfnas_flags.define_path("encoder", "motif_encoder", "Encoder of the index: a shipped name or a folder.")
+_ENCODER = tfnas_flags.define_path(
+    "encoder",
+    None,
+    "Encoder of the index: a shipped name or a folder. The index knows a shipped encoder by itself.",
+)
 _TOP_K = flags.DEFINE_integer("top_k", 10, "Number of relatives.", lower_bound=1)
 _SOURCES = flags.DEFINE_list("sources", None, "Allow architectures of these sources alone.")
 _FAMILIES = flags.DEFINE_list("families", None, "Allow architectures of these families alone.")
@@ -42,7 +46,8 @@ def main() -> None:
     from tfnas.retrieval.page import write_page
     from tfnas.retrieval.relatives import Retriever, relatives_record
 
-    retriever = Retriever.load(saved_models.folder(_INDEX.value), saved_models.folder(_ENCODER.value))
+    encoder = saved_models.folder(_ENCODER.value) if _ENCODER.value else None
+    retriever = Retriever.load(saved_models.folder(_INDEX.value), encoder)
     query = _MODEL.value if _MODEL.value in retriever.index.names else named_model(_MODEL.value)
     answer = retriever.relatives(query, _TOP_K.value, sources=_SOURCES.value, families=_FAMILIES.value, **options)
     print(answer)

@@ -6,17 +6,21 @@ import json
 import numpy as np
 import pytest
 
+import tfnas
 from tests.graphs.isomorphism import equivalent
 from tfnas.corpora.graphs import write_graphs
 from tfnas.encoders.motif.config import preset
 from tfnas.encoders.motif.saved import SavedMotifEncoder
-from tfnas.encoders.motif.splitting import Splitter
 from tfnas.encoders.motif.task import MotifPretraining
 from tfnas.errors import ConfigurationError, MismatchError
+from tfnas.graphs.computation_graph import smallest_graph
+from tfnas.graphs.operators import CODES
+from tfnas.graphs.packed import pack
 from tfnas.networks import symbolic
 from tfnas.retrieval import relatives
 from tfnas.retrieval.builder import build_index, gather
 from tfnas.retrieval.collection import Collection, read_collection
+from tfnas.retrieval.explanation import explain
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.page import write_page
 from tfnas.retrieval.relatives import Retriever
@@ -179,11 +183,39 @@ def test_index_with_graphs_grows_and_shrinks(retriever, folder):
         gather([], retriever.encoder, add_to=folder / "index")
 
 
-def test_a_query_is_cut_into_motifs_once(retriever, monkeypatch):
-    cuts = []
-    cut = Splitter.macro
-    monkeypatch.setattr(Splitter, "macro", lambda self, graphs: cuts.append(len(graphs)) or cut(self, graphs))
-    for query in (networks()[3], "101/net<3>"):
-        cuts.clear()
-        retriever.relatives(query, 5)
-        assert cuts == [1]
+def test_the_explanation_needs_no_motifs_of_an_encoder(retriever, folder, monkeypatch):
+    """Another encoder of graphs finds other relatives; what a pair shares is the same."""
+    other = tfnas.load("cg_encoder")
+    build_index(retriever.index.collection, other, folder / "other")
+    with pytest.raises(MismatchError, match="not made with the encoder"):
+        Retriever.load(folder / "other", folder / "encoder")
+    again = Retriever.load(folder / "other")  # the shipped encoder that the index was made with
+    assert again.encoder.folder == other.folder
+    shares = [
+        {relative.name: relative.covered for relative in source.relatives("101/net<3>", 19)}
+        for source in (retriever, again)
+    ]
+    assert shares[0] == shares[1]
+
+
+def test_what_chains_share():
+    """Of seven operators in a row, the relative holds the last five behind the same operator."""
+    query, relative = (chain(*names.split()) for names in (
+        "input conv batch_norm relu conv softmax output", "input matmul conv batch_norm relu conv softmax output"
+    ))  # fmt: skip
+    found = explain(pack([query, relative, chain("input", "output")]))
+    # A code tells the operators that a node reads: `conv` behind `input` is not `conv` behind `matmul`.
+    assert list(found.kinds) == [("input",), ("conv",), ("batch_norm", "relu", "conv", "softmax", "output")]
+    assert [shared.covered for shared in found.relatives] == [5 / 7, 0]
+    assert found.relatives[0].pieces.tolist() == [0, -1, 2]
+    assert found.relatives[0].sizes.tolist() == [1, 2, 5]
+    assert found.relatives[0].motifs[0].in_relative == 1
+
+
+def chain(*names):
+    count = len(names)
+    edges = np.stack([np.arange(count - 1), np.arange(1, count)], axis=1)
+    return smallest_graph().replace(
+        operators=[CODES[name] for name in names], shapes=np.ones((count, 6)), kernels=np.zeros((count, 2)),
+        bias=np.zeros(count), parameters=np.zeros(count), edges=edges,
+    )  # fmt: skip

@@ -2,13 +2,14 @@
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.corpora import graphs as graph_corpora
+from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.saved_models import load_module, save_module
@@ -129,6 +130,30 @@ def check_vocabulary(encoder: SavedEncoder) -> None:
     operators = encoder.manifest["operators"]
     if operators != list(OPERATORS[: len(operators)]):
         raise MismatchError(f"{encoder.folder}: trained with operators that this version of tfnas does not know")
+
+
+class GraphEncoder(Protocol):
+    """An exported encoder whose `embed` takes computation graphs."""
+
+    folder: pathlib.Path
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the encoder's files."""
+
+    def embed(self, graphs: PackedGraphs) -> np.ndarray:
+        """Embeddings float32 `[N, D]` of N graphs."""
+
+
+def graph_encoder(encoder: SavedEncoder) -> GraphEncoder:
+    """An encoder as an encoder of computation graphs.
+
+    Raises:
+      ConfigurationError: the encoder embeds something else.
+    """
+    if encoder.CORPUS_KIND != graph_corpora.KIND:
+        raise ConfigurationError(f"{encoder.folder}: embeds a {encoder.CORPUS_KIND}, expected an encoder of graphs")
+    return cast(GraphEncoder, encoder)
 
 
 def check_operators(encoder: SavedEncoder, graphs: PackedGraphs) -> None:

@@ -1,6 +1,7 @@
 from .builder import build_index as build_index
 from .builder import gather as gather
 from .collection import Collection as Collection
+from .explanation import SharedMotif as SharedMotif
 from .index import Index as Index
 from .index import Match as Match
 from .metrics import evaluate as evaluate
@@ -9,4 +10,3 @@ from .page import write_page as write_page
 from .relatives import Answer as Answer
 from .relatives import Relative as Relative
 from .relatives import Retriever as Retriever
-from .relatives import SharedMotif as SharedMotif

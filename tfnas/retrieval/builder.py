@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tfnas import artefacts
-from tfnas.encoders.motif.saved import SavedMotifEncoder
+from tfnas.encoders.base import GraphEncoder
 from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
@@ -11,7 +11,7 @@ from tfnas.retrieval.index import Index
 
 def gather(
     corpora: Sequence[artefacts.PathLike],
-    encoder: SavedMotifEncoder,
+    encoder: GraphEncoder,
     *,
     add_to: artefacts.PathLike | None = None,
     remove: Sequence[str] = (),
@@ -46,7 +46,7 @@ def gather(
     return Collection.concatenate(collections)
 
 
-def build_index(collection: Collection, encoder: SavedMotifEncoder, folder: artefacts.PathLike) -> Index:
+def build_index(collection: Collection, encoder: GraphEncoder, folder: artefacts.PathLike) -> Index:
     """Embeds a collection and writes its index.
 
     Args:
