@@ -210,7 +210,9 @@ def _shipped_encoder(index: Index) -> pathlib.Path:
             "encoder"
         ):
             return folder
-    raise MismatchError("the index was made with an encoder that does not ship with tfnas; expected its folder")
+    raise MismatchError(
+        "the index was not made with an encoder that ships with tfnas, expected the folder of its encoder"
+    )
 
 
 def relatives_table(answer: Answer) -> str:
