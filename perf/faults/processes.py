@@ -6,8 +6,9 @@ import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 import requests
@@ -20,15 +21,13 @@ class Server:
     """A running `tfnas serve`.
 
     Attributes:
-      model: name of the model.
       port: port that it listens at.
       address: start of its URLs.
       process: process.
       log: file of its standard output and error.
     """
 
-    def __init__(self, model: str, port: int, process: subprocess.Popen, log: pathlib.Path):
-        self.model = model
+    def __init__(self, port: int, process: subprocess.Popen, log: pathlib.Path):
         self.port = port
         self.address = f"http://127.0.0.1:{port}"
         self.process = process
@@ -38,9 +37,21 @@ class Server:
         """Resident memory in MB."""
         return psutil.Process(self.process.pid).memory_info().rss / 1e6
 
+    def processor_seconds(self) -> float:
+        """Processor time in seconds."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system
+
+    def predict_url(self, model: str) -> str:
+        """URL of the predict requests of a model."""
+        return f"{self.address}/v1/models/{model}:predict"
+
     def alive(self) -> bool:
         """Whether the process runs and answers."""
-        return self.process.poll() is None and requests.get(f"{self.address}/v1/models/{self.model}", timeout=60).ok
+        try:
+            return self.process.poll() is None and requests.get(f"{self.address}/healthz", timeout=60).ok
+        except requests.ConnectionError:
+            return False
 
 
 def free_port() -> int:
@@ -51,29 +62,27 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(model: str, log: pathlib.Path, *flags: str) -> Iterator[Server]:
-    """Runs a server of a shipped model for the time of a block.
+def serving(*models: str, flags: Sequence[str] = ()) -> Iterator[Server]:
+    """Runs a server of shipped models for the time of a block.
 
     Args:
-      model: name of the shipped model.
-      log: file of the server's output.
-      *flags: further flags.
+      *models: names of the shipped models.
+      flags: further flags.
     """
     port = free_port()
-    command = [sys.executable, "-m", "trainers.serve", f"--model={SHIPPED / model}", f"--port={port}", *flags]
-    with log.open("wb") as output:
-        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=environment)
-    server = Server(model, port, process, log)
-    try:
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                if server.alive():
-                    break
-            if process.poll() is not None:
-                raise RuntimeError(f"the server ended: {log.read_text()[-3000:]}")
-            time.sleep(0.1)
-        yield server
-    finally:
-        process.kill()
-        process.wait()
+    command = [sys.executable, "-m", "trainers.serve", f"--port={port}", *(f"--model={model}" for model in models)]
+    with tempfile.TemporaryDirectory() as folder:
+        log = pathlib.Path(folder) / "log"
+        with log.open("wb") as output:
+            environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+            process = subprocess.Popen([*command, *flags], cwd=ROOT, stdout=output, stderr=output, env=environment)
+        server = Server(port, process, log)
+        try:
+            while not server.alive():
+                if process.poll() is not None:
+                    raise RuntimeError(f"the server ended: {log.read_text()[-3000:]}")
+                time.sleep(0.1)
+            yield server
+        finally:
+            process.kill()
+            process.wait()
