@@ -16,7 +16,7 @@ from tests.fork import ROOT
 
 # Flags of other programs: TensorFlow Serving, Apache Beam.
 FOREIGN = {"enable_batching", "batching_parameters_file", "runner"}
-# The client of a server; tests/serving/test_serving.py runs it against one.
+# The client of a server; tests/serving/test_server.py runs it against one.
 NEEDS_SERVER = "http://localhost"
 PYTHON = [(page, text) for page in PAGES for text in blocks(page, "python") if NEEDS_SERVER not in text]
 

@@ -1,29 +1,54 @@
-"""Serves an exported model over HTTP, as TensorFlow Serving would.
+"""Serves exported models over HTTP, as TensorFlow Serving would.
 
-  tfnas serve --model=arch2vec_nasbench201
+  tfnas serve --model=arch2vec_nasbench201 --model=predictor=cg_predictor
 
   curl localhost:8501/v1/models/arch2vec_nasbench201/metadata
 
-docs/how_to/serving.md has requests, and the command for TensorFlow Serving itself.
+docs/how_to/serving.md has requests, limits, and the command for TensorFlow Serving itself.
 """
+
+import re
 
 from absl import flags
 
 from tfnas import flags as tfnas_flags
+from tfnas.serving.limits import Limits
 
-_MODEL = tfnas_flags.define_path("model", None, "Exported model: a shipped name or a folder.", required=True)
-_NAME = flags.DEFINE_string("name", None, "Name in the address; by default the folder's.")
+_MODELS = flags.DEFINE_multi_string(
+    "model",
+    None,
+    "Exported model: a shipped name, a folder, or a folder of numbered versions, of which the newest is served. "
+    "NAME=FOLDER gives the model a name in addresses, by default the folder's. Repeat the flag for several models.",
+    required=True,
+)
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at; 0.0.0.0 for all.")
 _PORT = flags.DEFINE_integer("port", 8501, "Port to listen at.", lower_bound=1, upper_bound=65535)
+_BATCHING = flags.DEFINE_boolean("batching", True, "Compute rows of several requests together.")
+_RELOAD_SECONDS = flags.DEFINE_float(
+    "reload_seconds", 10.0, "Time in seconds between two looks for newer versions; 0 to never look.", lower_bound=0.0
+)
+_LOG_REQUESTS = flags.DEFINE_boolean("log_requests", True, "Print a line of JSON for every request.")
+tfnas_flags.define_from_rows({"requests": Limits})
 
 
 def main() -> None:
-    """Flags -> `tfnas.serving.http.serve`."""
-    from tfnas import saved_models
-    from tfnas.serving import http
+    """Flags -> `tfnas.serving.serve`."""
+    from tfnas import saved_models, serving
 
-    folder = saved_models.folder(_MODEL.value).resolve()
-    http.serve(_NAME.value or folder.name, folder, _HOST.value, _PORT.value)
+    models = {}
+    for text in _MODELS.value:
+        name, path = text.split("=", 1) if re.match(r"[^/]+=", text) else ("", text)
+        folder = saved_models.folder(path).resolve()
+        models[name or folder.name] = folder
+    serving.serve(
+        models,
+        _HOST.value,
+        _PORT.value,
+        Limits(**tfnas_flags.overrides(Limits)),
+        batching=_BATCHING.value,
+        reload_seconds=_RELOAD_SECONDS.value,
+        log_requests=_LOG_REQUESTS.value,
+    )
 
 
 if __name__ == "__main__":

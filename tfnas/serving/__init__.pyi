@@ -1,3 +1,4 @@
 from .http import application as application
 from .http import serve as serve
-from .requests import Servable as Servable
+from .limits import Limits as Limits
+from .servable import Servable as Servable

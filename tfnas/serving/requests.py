@@ -1,147 +1,225 @@
-"""Predict requests in the JSON of TensorFlow Serving: checked against a signature, run, answered.
+"""Predict requests in the JSON of TensorFlow Serving: read against the types of a signature, without coercion.
+
+JSON is parsed straight into the type, rank and shape that the signature asks for, so that a value of another form ends
+the parsing where it stands.
 
 References:
   https://www.tensorflow.org/tfx/serving/api_rest
 """
 
-import base64
-import binascii
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import tensorflow as tf
 
-from tfnas import artefacts
 from tfnas.errors import ConfigurationError
-from tfnas.saved_models import input_specs, load_module
+from tfnas.serving.limits import Limits
 
-_DEFAULT = "serving_default"
+DEFAULT_SIGNATURE = "serving_default"
+_LARGEST_JSON_INTEGER = 2**63 - 1
 
 
-class Servable:
-    """A SavedModel that answers predict requests.
+class RequestTooLargeError(ConfigurationError):
+    """A request is larger than the server's limits."""
 
-    Args:
-      folder: folder of the SavedModel and of its manifest, which is checked.
+
+class Base64(msgspec.Struct, forbid_unknown_fields=True):
+    """Bytes in JSON: `{"b64": ...}`."""
+
+    b64: bytes
+
+
+class Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    """A request whose tensors are not parsed yet.
 
     Attributes:
-      signatures: functions of the SavedModel by name.
-
-    Raises:
-      CorruptArtefactError: a file is missing, damaged, or not a SavedModel.
-
-    Example:
-      >>> servable = Servable("saved_models/arch2vec_nasbench201")
-      >>> sorted(servable.metadata()["encode_examples"]["inputs"])
-      ['examples']
+      signature_name: name of the signature.
+      inputs: JSON of whole tensors by name.
+      instances: JSON of a list with a row of every tensor.
     """
 
-    def __init__(self, folder: artefacts.PathLike):
-        artefacts.read_manifest(folder)
-        self._module = load_module(folder)  # signatures don't keep it alive
-        self.signatures: dict[str, Any] = dict(self._module.signatures)
+    signature_name: str = DEFAULT_SIGNATURE
+    inputs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    instances: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
-    def metadata(self) -> dict[str, Any]:
-        """Inputs and outputs of every signature: type and shape, -1 for dimensions of any size."""
-        return {
-            name: {
-                "inputs": {key: _described(spec) for key, spec in input_specs(function).items()},
-                "outputs": {key: _described(spec) for key, spec in function.structured_outputs.items()},
-            }
-            for name, function in sorted(self.signatures.items())
-        }
 
-    def predict(self, body: Any) -> dict[str, Any]:
-        """Answers a request.
+def _parsed(content: Any, kind: Any, origin: str) -> Any:
+    """JSON as an instance of a type.
 
-        Args:
-          body: JSON values: `inputs`, whole tensors by name, or `instances`, a list of items with a row of every
-            tensor; and `signature_name`. The only input of a signature may come without its name. Strings may be
-            `{"b64": ...}`.
+    Raises:
+      ConfigurationError: the content is not JSON, or not of the type, with the path of the value at fault.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).replace("`", "").partition(" - at $")
+        where = f"{origin}{path}".lstrip(".") or "the request"
+        raise ConfigurationError(f"{where}: {what[:1].lower()}{what[1:]}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the request: not JSON ({error})") from error
+    except RecursionError as error:
+        raise ConfigurationError("the request: brackets are nested too deeply") from error
 
-        Returns:
-          JSON values: `outputs`, whole tensors by name, or `predictions`, a list of rows; None stands for numbers that
-          are not finite.
+
+def read_envelope(content: bytes | bytearray, limits: Limits) -> Envelope:
+    """The envelope of a request.
+
+    Raises:
+      RequestTooLargeError: more values than the limits allow.
+      ConfigurationError: not a JSON object with either `inputs` or `instances`.
+    """
+    # Every value but the first of a list or an object follows a comma.
+    if content.count(b",") >= limits.request_values:
+        raise RequestTooLargeError(f"the request: more than {limits.request_values} values")
+    envelope: Envelope = _parsed(content, Envelope, "")
+    if (envelope.inputs is msgspec.UNSET) == (envelope.instances is msgspec.UNSET):
+        raise ConfigurationError("the request: expected a JSON object with either 'inputs' or 'instances'")
+    return envelope
+
+
+def _value_type(dtype: tf.DType) -> Any:
+    """The type of one value in JSON."""
+    if dtype == tf.string:
+        return str | Base64
+    if dtype == tf.bool:
+        return bool
+    if dtype.is_floating:
+        return float
+    if dtype.is_integer:
+        return Annotated[int, msgspec.Meta(ge=int(dtype.min), le=min(int(dtype.max), _LARGEST_JSON_INTEGER))]
+    raise ConfigurationError(f"inputs of type {dtype.name} have no form in JSON")
+
+
+def tensor_type(spec: tf.TensorSpec, row: bool = False, most: int | None = None) -> Any:
+    """The type of a tensor in JSON, as msgspec takes types.
+
+    Args:
+      spec: type and shape of the tensor.
+      row: True for a row of the tensor, without its first dimension.
+      most: bound on the size of an open first dimension; no bound by default.
+    """
+    kind = _value_type(spec.dtype)
+    sizes = list(spec.shape)
+    for position, size in reversed(list(enumerate(sizes))[row:]):
+        if size is not None:
+            kind = Annotated[list[kind], msgspec.Meta(min_length=size, max_length=size)]
+        elif position == 0 and most is not None:
+            kind = Annotated[list[kind], msgspec.Meta(min_length=1, max_length=most)]
+        else:
+            kind = list[kind]
+    return kind
+
+
+class RequestReader:
+    """Reads the tensors of requests to a signature.
+
+    Args:
+      name: name of the signature.
+      specs: inputs by name.
+      independent: whether rows of the inputs do not depend on each other, so that they can be given as `instances`.
+      limits: bounds on requests.
+    """
+
+    def __init__(self, name: str, specs: Mapping[str, tf.TensorSpec], independent: bool, limits: Limits):
+        self._name = name
+        self._specs = dict(specs)
+        self._independent = independent
+        most = limits.instances if independent else None
+        self._columns = self._types(f"{name}_inputs", lambda spec: tensor_type(spec, most=most))
+        if independent:
+            self._rows = self._types(f"{name}_instance", lambda spec: tensor_type(spec, row=True))
+        self._list_of_rows = msgspec.Meta(min_length=1, max_length=limits.instances)
+
+    def _types(self, name: str, type_of: Any) -> tuple[Any, Any]:
+        """The type of an object with all inputs, and of the only input without its name if there is only one."""
+        fields = [(key, type_of(spec), msgspec.field(name=key)) for key, spec in sorted(self._specs.items())]
+        named = msgspec.defstruct(name, fields, forbid_unknown_fields=True)
+        return named, fields[0][1] if len(fields) == 1 else named
+
+    def json_types(self) -> dict[str, Any]:
+        """The types of `inputs` and `instances`, for a JSON schema."""
+        types: dict[str, Any] = {"inputs": self._columns[0]}
+        if self._independent:
+            types["instances"] = list[self._rows[0]]  # type: ignore[name-defined]
+        return types
+
+    def read(self, envelope: Envelope) -> dict[str, np.ndarray]:
+        """The tensors of a request by name.
 
         Raises:
-          ConfigurationError: the request does not fit a signature of the model.
+          ConfigurationError: tensors of another type or shape, too many rows, inputs with different numbers of rows, or
+            `instances` for a signature whose rows depend on each other.
         """
-        if not isinstance(body, Mapping) or ("inputs" in body) == ("instances" in body):
-            raise ConfigurationError("expected a JSON object with either 'inputs' or 'instances'")
-        name = body.get("signature_name", _DEFAULT)
-        if name not in self.signatures:
-            raise ConfigurationError(f"no signature {name!r}, expected one of {', '.join(sorted(self.signatures))}")
-        specs = input_specs(self.signatures[name])
-        columnar = "inputs" in body
-        given = _columns(body["inputs"], specs) if columnar else _transposed(body["instances"], specs)
-        if given.keys() != specs.keys():
-            raise ConfigurationError(f"{name}: inputs {sorted(given)}, expected {sorted(specs)}")
-        tensors = {key: _tensor(key, given[key], spec) for key, spec in specs.items()}
-        try:
-            outputs = self.signatures[name](**tensors)
-        except tf.errors.OpError as error:
-            raise ConfigurationError(f"{name}: {str(error.message).splitlines()[0]}") from error
-        values = {key: _listed(value) for key, value in outputs.items()}
-        single = next(iter(values.values())) if len(values) == 1 else None
-        if columnar:
-            return {"outputs": values if single is None else single}
-        rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-        return {"predictions": rows if single is None else single}
-
-
-def _described(spec: tf.TensorSpec) -> dict[str, Any]:
-    return {"dtype": spec.dtype.name, "shape": [-1 if size is None else size for size in spec.shape]}
-
-
-def _columns(inputs: Any, specs: Mapping[str, tf.TensorSpec]) -> Mapping[str, Any]:
-    if isinstance(inputs, Mapping) and "b64" not in inputs:
-        return inputs
-    if len(specs) != 1:
-        raise ConfigurationError(f"'inputs' has no names, expected {sorted(specs)}")
-    return {next(iter(specs)): inputs}
-
-
-def _transposed(instances: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, list[Any]]:
-    """A list of rows of all tensors as a list per tensor."""
-    if not isinstance(instances, list) or not instances:
-        raise ConfigurationError("'instances' must be a list of at least one")
-    rows = [_columns(row, specs) for row in instances]
-    for number, row in enumerate(rows):
-        if row.keys() != specs.keys():
-            raise ConfigurationError(f"instance {number}: inputs {sorted(row)}, expected {sorted(specs)}")
-    return {key: [row[key] for row in rows] for key in specs}
-
-
-def _tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
-    try:
-        if spec.dtype == tf.string:
-            array = np.array(_decoded(value), object)
+        if envelope.inputs is not msgspec.UNSET:
+            given = self._parse("inputs", envelope.inputs, self._columns[self._bare(envelope.inputs)])
+            columns = self._by_name(given)
         else:
-            array = np.array(value, spec.dtype.as_numpy_dtype)
-        tensor = tf.constant(array, spec.dtype)
-    except (TypeError, ValueError, OverflowError, binascii.Error) as error:
-        raise ConfigurationError(f"{name}: not numbers or strings of one shape ({error})") from error
-    if not spec.shape.is_compatible_with(tensor.shape):
-        expected = [-1 if size is None else size for size in spec.shape]
-        raise ConfigurationError(f"{name}: shape {tensor.shape.as_list()}, expected {expected}")
-    return tensor
+            if not self._independent:
+                raise ConfigurationError(f"{self._name}: rows are not independent, expected 'inputs', not 'instances'")
+            kind = self._rows[self._bare(envelope.instances)]
+            rows = self._parse("instances", envelope.instances, Annotated[list[kind], self._list_of_rows])
+            named = [self._by_name(row) for row in rows]
+            columns = {key: [row[key] for row in named] for key in self._specs}
+        arrays = {key: _array(key, columns[key], spec) for key, spec in self._specs.items()}
+        if self._independent:
+            self._check_rows(arrays)
+        return arrays
+
+    def _bare(self, content: Any) -> bool:
+        """Whether the only input comes without its name."""
+        if len(self._specs) > 1:
+            return False
+        (name,) = self._specs
+        return not re.match(rb'[\s\[]*\{\s*"%s"\s*:' % re.escape(name.encode()), content)
+
+    def _parse(self, origin: str, content: Any, kind: Any) -> Any:
+        try:
+            return _parsed(content, kind, origin)
+        except ConfigurationError as error:
+            shapes = ", ".join(f"{key} {described(spec)}" for key, spec in sorted(self._specs.items()))
+            raise ConfigurationError(f"{error}; {self._name} takes {shapes}") from error
+
+    def _by_name(self, given: Any) -> dict[str, Any]:
+        if isinstance(given, msgspec.Struct) and not isinstance(given, Base64):
+            return dict(zip(sorted(self._specs), (getattr(given, key) for key in sorted(self._specs)), strict=True))
+        return dict.fromkeys(self._specs, given)
+
+    def _check_rows(self, arrays: Mapping[str, np.ndarray]) -> None:
+        first, *following = arrays
+        for other in following:
+            if len(arrays[first]) != len(arrays[other]):
+                raise ConfigurationError(
+                    f"{self._name}: {first} has {len(arrays[first])} rows and {other} has {len(arrays[other])}, "
+                    "expected equal numbers"
+                )
 
 
-def _decoded(value: Any) -> Any:
+def described(spec: tf.TensorSpec) -> str:
+    """Type and shape of a tensor as text, -1 for dimensions of any size."""
+    return f"{spec.dtype.name} {[-1 if size is None else size for size in spec.shape]}"
+
+
+def _array(name: str, values: Any, spec: tf.TensorSpec) -> np.ndarray:
+    if spec.dtype == tf.string:
+        array = np.array(_bytes(values), object)
+    else:
+        try:
+            with np.errstate(over="ignore"):
+                array = np.array(values, spec.dtype.as_numpy_dtype)
+        except (ValueError, OverflowError) as error:
+            raise ConfigurationError(f"{name}: lists of different lengths, expected {described(spec)}") from error
+        if spec.dtype.is_floating and not np.isfinite(array).all():
+            position = "".join(f"[{index}]" for index in np.argwhere(~np.isfinite(array))[0])
+            raise ConfigurationError(f"{name}{position}: number out of the range of {spec.dtype.name}")
+    if array.ndim != spec.shape.rank:  # an empty list of lists
+        array = array.reshape([size or 0 for size in spec.shape])
+    return array
+
+
+def _bytes(value: Any) -> Any:
     if isinstance(value, list):
-        return [_decoded(item) for item in value]
-    if isinstance(value, Mapping) and set(value) == {"b64"}:
-        return base64.b64decode(value["b64"], validate=True)
-    if isinstance(value, str):
-        return value.encode()
-    raise TypeError(f"{type(value).__name__} is not a string")
-
-
-def _listed(value: tf.Tensor) -> Any:
-    array = value.numpy()
-    if array.dtype == object:
-        return np.vectorize(lambda item: {"b64": base64.b64encode(item).decode()}, otypes=[object])(array).tolist()
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        return np.where(np.isfinite(array), array.astype(object), None).tolist()
-    return array.tolist()
+        return [_bytes(item) for item in value]
+    return value.b64 if isinstance(value, Base64) else value.encode()
