@@ -95,7 +95,7 @@ def test_four_jobs_in_python(installed):
         (["search", "--benchmark=digits201", "--queries=20", "--output_dir=~/search"], "| strategy "),
         (["predict", "--model=~/my_model.keras"], "| prediction "),
         (["inspect", "--model=arch2vec_nasbench201", "--drawing=~/graph.png"], "| operator "),
-        (["retrieve", "--model=~/my_model.keras", "--page=~/relatives.html"], "keras/my_model: 4 operators"),
+        (["retrieve", "--model=~/my_model.keras", "--output_dir=~/relatives"], "keras/my_model: 4 operators"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

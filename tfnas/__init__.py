@@ -8,6 +8,7 @@ embeddings. Importing this package does not import TensorFlow; the subpackages d
   result = tfnas.search(tfnas.benchmark("digits201"), queries=100, seed=1)
   prediction = tfnas.load("cg_predictor").predict("my_model.keras")
   relatives = tfnas.load("architecture_index").relatives("my_model.keras", count=10)
+  print(tfnas.compare("my_model.keras", "timm/resnet50"))
 """
 
 import importlib as _importlib
@@ -17,6 +18,7 @@ import typing as _typing
 
 if _typing.TYPE_CHECKING:
     from tfnas.api import benchmark as benchmark
+    from tfnas.api import compare as compare
     from tfnas.api import load as load
     from tfnas.api import space as space
     from tfnas.graphs.importers import import_model as import_model
@@ -27,7 +29,7 @@ __version__ = "0.1.0"
 if "TFNAS_QUIET_WORKERS" in _os.environ:  # a process that a binary started; see tfnas.runtime
     _importlib.import_module("tfnas.runtime").quiet_worker()
 
-_FUNCTIONS = {"benchmark": "api", "import_model": "graphs.importers", "load": "api", "space": "api"}
+_FUNCTIONS = {"benchmark": "api", "compare": "api", "import_model": "graphs.importers", "load": "api", "space": "api"}
 _MODULES = tuple(module.name for module in _pkgutil.iter_modules(__path__) if module.name != "api")
 
 __all__ = ["__version__", *_FUNCTIONS, *_MODULES]

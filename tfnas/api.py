@@ -1,18 +1,22 @@
 """The front door: names in, objects that embed, predict, retrieve and search out.
 
-`tfnas.load`, `tfnas.space` and `tfnas.benchmark` are the functions of this module, `tfnas.import_model` is
-`graphs.importers.import_model`, and `tfnas.search` is `search.experiment.search`. TensorFlow starts when a model is
-loaded.
+`tfnas.load`, `tfnas.compare`, `tfnas.space` and `tfnas.benchmark` are the functions of this module,
+`tfnas.import_model` is `graphs.importers.import_model`, and `tfnas.search` is `search.experiment.search`. TensorFlow
+starts when a model is loaded.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from tfnas import artefacts
 from tfnas.benchmarks import BENCHMARKS, Evaluator
 from tfnas.benchmarks.function import FunctionEvaluator
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.spaces import Architecture, Space, get_space
+
+if TYPE_CHECKING:
+    from tfnas.graphs.importers import Model, Options
+    from tfnas.retrieval.pairs import Pair
 
 
 def load(name_or_folder: artefacts.PathLike) -> Any:
@@ -53,6 +57,27 @@ def load(name_or_folder: artefacts.PathLike) -> Any:
     if kind not in openers:
         raise CorruptArtefactError(f"{folder}: found {kind!r}, expected one of {', '.join(openers)}")
     return openers[kind](folder)
+
+
+def compare(first: "Model", second: "Model", **options: "Unpack[Options]") -> "Pair":
+    """Two models side by side: how similar they are, what they share, and in what they differ.
+
+    Args:
+      first: model (see `importers.import_model`), or name of an architecture of the shipped index.
+      second: model to compare with, or name of an architecture of the shipped index.
+      **options: options of `importers.import_model`, such as input_shape, for every model that is not indexed.
+
+    Raises:
+      ConfigurationError: no such file, or an object that is no model.
+      InvalidArchitectureError: a graph is empty or has operators that the encoder of the index does not know.
+
+    Example:
+      >>> compare("timm/resnet18", "timm/resnet34").differences
+      ('depth 34 instead of 18',)
+    """
+    from tfnas.retrieval.relatives import Retriever
+
+    return Retriever.load().compare(first, second, **options)
 
 
 def space(name: str) -> Space:

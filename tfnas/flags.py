@@ -219,9 +219,13 @@ def _extent(flag: str, text: str, extent: str) -> int:
     return int(extent)
 
 
-def define_output() -> None:
-    """Defines `--output_dir`, `--resume` and `--overwrite`."""
-    define_path("output_dir", None, "Folder for results; must be empty or new.", required=True)
+def define_output(*, required: bool = True) -> None:
+    """Defines `--output_dir`, `--resume` and `--overwrite`.
+
+    Args:
+      required: True for a binary that always writes results.
+    """
+    define_path("output_dir", None, "Folder for results; must be empty or new.", required=required)
     flags.DEFINE_boolean("resume", False, "Continue the run that --output_dir holds.")
     flags.DEFINE_boolean("overwrite", False, "Delete the run that --output_dir holds.")
 

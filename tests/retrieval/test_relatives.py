@@ -1,5 +1,6 @@
 """From a model to its relatives, their shared motifs and the page, on a small index made here."""
 
+import csv
 import html.parser
 import json
 
@@ -17,8 +18,10 @@ from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.graphs.operators import CODES
 from tfnas.graphs.packed import pack
 from tfnas.networks import symbolic
-from tfnas.retrieval import relatives
+from tfnas.retrieval import answer as answer_module
+from tfnas.retrieval import filters
 from tfnas.retrieval.builder import build_index, gather
+from tfnas.retrieval.clusters import draw_dendrogram
 from tfnas.retrieval.collection import Collection, read_collection
 from tfnas.retrieval.explanation import explain
 from tfnas.retrieval.index import Index
@@ -59,36 +62,61 @@ def retriever(folder):
 def test_a_graph_finds_itself_and_a_name_does_not(retriever):
     graph = networks()[3]
     answer = retriever.relatives(graph, 5)
-    assert answer.relatives[0].match.name == "101/net<3>"
-    assert answer.relatives[0].match.similarity == pytest.approx(1, abs=1e-5)
-    assert answer.relatives[0].covered == 1
+    assert answer[0].match.name == "101/net<3>"
+    assert answer[0].match.similarity == pytest.approx(1, abs=1e-5)
+    assert (answer[0].covered, answer[0].similarity, answer[0].same_structure) == (1, 1, True)
+    assert answer[0].differences == ()
     named = retriever.relatives("101/net<3>", 5)
-    assert [relative.name for relative in named.relatives][:4] == [relative.name for relative in answer.relatives][1:]
+    assert [relative.name for relative in named][:4] == [relative.name for relative in answer][1:]
 
 
 def test_shared_motifs_are_in_both(retriever):
     answer = retriever.relatives(networks()[3], 20)
     assert answer.sizes.sum() == networks()[3].num_nodes
-    for relative in answer.relatives:
+    for relative in answer:
         assert relative.sizes.sum() == relative.operators
-        common = set(relative.pieces.tolist()) - {-1}
-        assert common <= set(answer.pieces.tolist())
-        shown = answer.sizes[np.isin(answer.pieces, list(common))].sum() / answer.sizes.sum()
-        assert shown <= relative.covered + 1e-9  # a longer motif may hide a shorter one that is held too
-        assert relative.covered <= 1
+        assert relative.pieces.max() < len(answer.kinds)
+        assert 0 <= relative.covered <= 1
         for motif in relative.shared:
-            kind = answer.kinds.index(motif.operators)
             assert motif.in_query >= 1
             assert motif.in_relative >= 1
-            assert kind in range(len(answer.kinds))
-    assert all(len(kind) == size for kind, size in zip(
-        (answer.kinds[piece] for piece in answer.pieces), answer.sizes, strict=True
-    ))  # fmt: skip
+            assert motif.operators in answer.kinds
+    held = answer.pieces >= 0
+    assert [len(answer.kinds[piece]) for piece in answer.pieces[held]] == answer.sizes[held].tolist()
+
+
+def test_twins_share_a_line(retriever, folder):
+    """A wider copy has the structure of its original; --all gives both a line."""
+    original = networks()[3]
+    wider = original.replace(shapes=original.shapes * 2, name="wider", parameters=original.parameters * 4)
+    twins = Collection.concatenate([retriever.index.collection, Collection.from_graphs([wider])])
+    wide = Retriever(build_index(twins, retriever.encoder, folder / "twins"), retriever.encoder)
+    (first, *rest) = wide.relatives(original, 20)
+    assert first.same_structure
+    assert [first.name, *(twin.name for twin in first.twins)] == ["101/net<3>", "101/wider"]
+    assert "101/wider" not in [relative.name for relative in rest]
+    (one, other, *_) = wide.relatives(wider.replace(name="query"), 20, twins=True)
+    assert (one.name, other.name) == ("101/wider", "101/net<3>")  # of equal structures the closest size comes first
+    assert (one.twins, other.same_structure) == ((), True)
 
 
 def test_filters_and_wrong_questions(retriever, folder):
     answer = retriever.relatives(networks()[3], 20, families=["nasbench201"])
-    assert {relative.family for relative in answer.relatives} == {"nasbench201"}
+    assert {relative.family for relative in answer} == {"nasbench201"}
+    sizes = np.sort(retriever.index.collection.parameters)
+    assert {
+        relative.parameters for relative in retriever.relatives(networks()[3], 20, max_parameters=int(sizes[4]))
+    } <= {*sizes[:5].tolist()}
+    work = np.sort(retriever.index.collection.multiply_adds)
+    found = retriever.relatives(networks()[3], 20, max_multiply_adds=int(work[4]))
+    assert max(relative.multiply_adds for relative in found) <= work[4]
+    pooled = retriever.relatives(networks()[3], 20, has=["max_pool"], families=["nasbench101"])
+    for relative in pooled:
+        assert "max_pool" in retriever.index.collection.graph(relative.match.row).operator_names
+    with pytest.raises(ConfigurationError, match="no architecture of the index is allowed"):
+        retriever.relatives(networks()[3], has=["attention"])
+    with pytest.raises(ConfigurationError, match="has='attend', expected 'attention' or one of"):
+        retriever.relatives(networks()[3], has=["attend"])
     with pytest.raises(ConfigurationError, match="other: no such file or folder"):
         retriever.relatives("other")
     with pytest.raises(ConfigurationError, match=r"input_shape: for a model, and 101/net<3> is an indexed"):
@@ -97,10 +125,49 @@ def test_filters_and_wrong_questions(retriever, folder):
     index.manifest["encoder"] = "another"
     with pytest.raises(MismatchError, match="not made with the encoder"):
         Retriever(index, retriever.encoder)
-    bare = Index(index.embeddings, index.names, index.sources, index.families)
-    bare.manifest = retriever.index.manifest
-    with pytest.raises(ConfigurationError, match="holds no graphs"):
-        Retriever(bare, retriever.encoder)
+    for words, facts in (("graphs", (None, index.calibration)), ("calibration", (index.collection, None))):
+        bare = Index(index.embeddings, index.names, index.sources, index.families, *facts)
+        bare.manifest = retriever.index.manifest
+        with pytest.raises(ConfigurationError, match=f"holds no {words}"):
+            Retriever(bare, retriever.encoder)
+
+
+def test_attention_is_a_product_that_reads_a_softmax():
+    graphs = [
+        chain("input", "softmax", "matmul").replace(name="a"),
+        chain("input", "matmul", "softmax").replace(name="b"),
+    ]
+    collection = Collection.from_graphs(graphs)
+    assert filters.allowed(collection, None, None, ["attention"]).tolist() == [True, False]
+    assert filters.allowed(collection, None, None, ["attention", "matmul"]).tolist() == [True, False]
+    assert not filters.allowed(collection, 10**9, None, []).any()  # unknown numbers pass no limit
+
+
+def test_models_side_by_side(retriever):
+    graph = networks()[3]
+    same = retriever.compare(graph, "101/net<3>")
+    assert (same.similarity, same.covered, same.same_structure, same.differences) == (1, (1, 1), True, ())
+    pair = retriever.compare("101/net<3>", "201/net<1>")
+    back = retriever.compare("201/net<1>", "101/net<3>")
+    assert pair.covered == back.covered[::-1]
+    assert pair.similarity == back.similarity < 1
+    assert pair.cosine == pytest.approx(back.cosine, abs=1e-6)
+    assert "of the operators of net<3> are shared by" in str(pair).replace("101/", "")
+
+
+def test_clusters(retriever, tmp_path):
+    """Three copies with other names are near-duplicates; the network of another space comes last."""
+    graph = networks()[3]
+    copies = [graph.replace(name=name) for name in ("one", "two", "three")]
+    clusters = retriever.clusters([*copies, "201/net<1>"])
+    assert len(clusters.near_duplicates()) == 3
+    assert clusters.tree[:2, 2] == pytest.approx([0, 0], abs=1e-6)
+    assert 3 in clusters.tree[2, :2]
+    assert "near-duplicates: 101/one and 101/two, 100 %" in str(clusters)
+    draw_dendrogram(clusters, tmp_path / "tree.png")
+    assert "101/three" in (tmp_path / "tree.svg").read_text()
+    with pytest.raises(ConfigurationError, match="1 models, expected two or more"):
+        retriever.clusters([graph])
 
 
 class Checker(html.parser.HTMLParser):
@@ -134,15 +201,32 @@ def test_page_and_table(retriever, tmp_path):
     words = " ".join(checker.text)
     assert "Relatives of 101/net<3>" in words
     assert page.count("class='strip'") == 5
-    assert page.count("data:image/svg+xml") == 4
-    for relative in answer.relatives[:3]:
+    assert page.count("data:image/svg+xml") == 6  # the query beside each of three
+    for relative in answer[:3]:
         size = f"{relative.operators:,} operators, {relative.parameters / 1e6:.1f} M parameters"
         assert f"{relative.name}: {size}" in words
-    kinds = json.loads(page.partition("const kinds = ")[2].partition(";")[0])
+    kinds = json.loads(page.partition("const kinds = ")[2].partition(";\n")[0])
     assert len(kinds) == len(answer.kinds)
-    table = relatives.relatives_table(answer)
+    chart = json.loads(page.partition("const map = ")[2].partition(";\n")[0])
+    assert [point[3] for point in chart["points"]] == retriever.index.names.tolist()
+    assert {chart["families"][label[2]] for label in chart["labels"]} == {"nasbench101", "nasbench201"}
+    assert chart["ranks"] == {str(relative.match.row): rank for rank, relative in enumerate(answer, start=1)}
+    table = answer_module.relatives_table(answer)
     assert "| 101/net<3> " in table
     assert "100 %" in table
+
+
+def test_files_of_an_answer(retriever, tmp_path):
+    answer = retriever.relatives(networks()[3], 4)
+    for name in ("a.json", "a.csv"):
+        answer_module.write_relatives(answer, tmp_path / name)
+    record = json.loads((tmp_path / "a.json").read_text())
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == [relative["name"] for relative in record["relatives"]]
+    assert record["relatives"][0]["cosine"] == pytest.approx(1, abs=1e-5)
+    assert float(rows[1]["covered"]) == answer[1].covered
+    assert record["unlike"] is False
 
 
 def test_collection_survives_its_file(folder, tmp_path):
@@ -203,12 +287,13 @@ def test_what_chains_share():
     query, relative = (chain(*names.split()) for names in (
         "input conv batch_norm relu conv softmax output", "input matmul conv batch_norm relu conv softmax output"
     ))  # fmt: skip
-    found = explain(pack([query, relative, chain("input", "output")]))
+    found = explain(pack(query), pack([relative, chain("input", "output")]))
     # A code tells the operators that a node reads: `conv` behind `input` is not `conv` behind `matmul`.
-    assert list(found.kinds) == [("input",), ("conv",), ("batch_norm", "relu", "conv", "softmax", "output")]
-    assert [shared.covered for shared in found.relatives] == [5 / 7, 0]
-    assert found.relatives[0].pieces.tolist() == [0, -1, 2]
+    assert list(found.kinds) == [("input",), ("batch_norm", "relu", "conv", "softmax", "output")]
+    assert found.relatives[0].pieces.tolist() == found.pieces.tolist() == [0, -1, 1]
     assert found.relatives[0].sizes.tolist() == [1, 2, 5]
+    assert found.sizes.tolist() == [1, 1, 5]
+    assert found.relatives[1].pieces.tolist() == [0, -1]
     assert found.relatives[0].motifs[0].in_relative == 1
 
 

@@ -106,7 +106,7 @@ sys.exit("tensorflow" in sys.modules)
     other = {
         "inspect_model": "--drawing",
         "predict": "--figure",
-        "retrieve": "--page",
+        "retrieve": "--against",
         "serve": "--port",
         "check_table": "--table",
     }
@@ -470,15 +470,17 @@ def test_from_a_corpus_to_relatives(graphs, model, tmp_path):
     assert "models of 2 families" in done.stdout
     encoder = f"--encoder={tmp_path / 'encoder' / 'encoder'}"
     assert "60 architectures" in run("build_index", graphs, encoder, f"--output_dir={tmp_path / 'index'}").stdout
-    where = [encoder, f"--index={tmp_path / 'index' / 'index'}", f"--page={tmp_path / 'page.html'}", "--top_k=3"]
-    done = run("retrieve", f"--model={model}", *where, f"--json={tmp_path / 'answer.json'}")
-    assert "operators in shared motifs" in done.stdout
-    assert "<svg" in (tmp_path / "page.html").read_text()
-    assert len(json.loads((tmp_path / "answer.json").read_text())["relatives"]) == 3
+    where = [encoder, f"--index={tmp_path / 'index' / 'index'}", "--top_k=3"]
+    done = run("retrieve", f"--model={model}", *where, f"--output_dir={tmp_path / 'answer'}")
+    assert "shared operators" in done.stdout
+    assert "<svg" in (tmp_path / "answer" / "relatives.html").read_text()
+    assert len(json.loads((tmp_path / "answer" / "relatives.json").read_text())["relatives"]) == 3
+    assert len((tmp_path / "answer" / "relatives.csv").read_text().splitlines()) == 4
     name = "nasbench201-3"
     found = run("retrieve", f"--model={name}", "--families=nasbench101", *where).stdout
     assert found.startswith(f"{name}: ")
     assert found.count("| nasbench101-") == 3
+    assert "same structure" in run("retrieve", f"--model={name}", f"--against={name}", *where).stdout
     less = [encoder, f"--add_to={tmp_path / 'index' / 'index'}", f"--remove={name}"]
     assert "59 architectures" in run("build_index", *less, f"--output_dir={tmp_path / 'less'}").stdout
     done = run("retrieve", "--model=nothing/known", *where, check=False)
@@ -487,9 +489,9 @@ def test_from_a_corpus_to_relatives(graphs, model, tmp_path):
         "retrieve",
         f"--model={name}",
         f"--index={tmp_path / 'index' / 'index'}",
-        f"--page={tmp_path / 'no.html'}",
+        f"--output_dir={tmp_path / 'no'}",
         check=False,
     )
     assert "the index was not made with an encoder that ships with tfnas" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "no.html").exists()
+    assert not (tmp_path / "no").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.patches
 import matplotlib.pyplot as plt
@@ -106,6 +106,10 @@ class Boxes:
         pairs = ((self._box[a], self._box[b]) for b, before in sources.items() for a in before)
         self.edges = list(dict.fromkeys((a, b) for a, b in pairs if a != b))
         self.sizes = self._measured()
+
+    def of(self, nodes: Iterable[int]) -> set[int]:
+        """The boxes of some operators; the box of a repetition is that of the first block."""
+        return {self._box[node] for node in nodes}
 
     @functools.cached_property
     def layout(self) -> layouts.Layout:

@@ -1,7 +1,7 @@
 """Pictures of computation graphs as SVG text: the boxes and lines of `graphs.drawing` in a tenth of the time."""
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,18 +16,19 @@ _MARGIN, _REPEATS_WIDTH = 8.0, 22.0
 _LEGEND_SIZE, _SWATCH = 7.0, 9.0
 _STYLE = (
     f"text{{font:{FONT_SIZE}px 'DejaVu Sans',Verdana,sans-serif;fill:{palette.INK};text-anchor:middle}}"
-    f".box{{stroke:{palette.LINE};stroke-width:.7}}.line{{fill:none;stroke:{palette.LINE};marker-end:url(#head)}}"
+    f".box{{stroke:{palette.LINE};stroke-width:.7}}.marked{{stroke:{palette.INK};stroke-width:2.2}}.line{{fill:none;stroke:{palette.LINE};marker-end:url(#head)}}"
     f".frame{{fill:#f7f8fb;stroke:{FRAME_COLOUR};stroke-width:.8;stroke-dasharray:4 2}}"
     f".repeats{{font-size:9px;fill:{FRAME_COLOUR};text-anchor:start}}"
     f".family{{font-size:{_LEGEND_SIZE}px;text-anchor:start}}"
 )
 
 
-def svg(graph: ComputationGraph) -> str:
+def svg(graph: ComputationGraph, marked: Iterable[int] = ()) -> str:
     """A network from input (top left) to output, as an SVG document of about 100 bytes per box and line.
 
     Args:
       graph: graph to draw.
+      marked: numbers of operators whose boxes have a thick outline.
 
     Example:
       >>> from tfnas.graphs.computation_graph import smallest_graph
@@ -39,8 +40,10 @@ def svg(graph: ComputationGraph) -> str:
     frames = [(*(corner * _POINTS for corner in frame_corners(boxes, items)), count) for items, count in boxes.frames]
     elements = [element for frame in frames for element in _frame(*frame)]
     elements += [_line(curve) for curve in layout.curves]
-    for centre, size, text, colour in zip(layout.centres, boxes.sizes, boxes.texts, boxes.colours, strict=True):
-        elements += _box(centre * _POINTS, size * _POINTS, text, colour)
+    outlined = boxes.of(marked)
+    columns = zip(layout.centres, boxes.sizes, boxes.texts, boxes.colours, strict=True)
+    for number, (centre, size, text, colour) in enumerate(columns):
+        elements += _box(centre * _POINTS, size * _POINTS, text, colour, "box marked" if number in outlined else "box")
     width, height = (extent * _POINTS for extent in layout.extent)
     legend, legend_width, legend_height = _legend(boxes, width)
     elements += [f"<g transform='translate(0 {height + _MARGIN:.1f})'>{''.join(legend)}</g>"]
@@ -57,9 +60,9 @@ def svg(graph: ComputationGraph) -> str:
     )
 
 
-def _box(centre: np.ndarray, size: np.ndarray, text: str, colour: str | tuple[float, ...]) -> Iterator[str]:
+def _box(centre: np.ndarray, size: np.ndarray, text: str, colour: str | tuple[float, ...], look: str) -> Iterator[str]:
     """A labelled box, in points."""
-    yield _rectangle(centre - size / 2, size, f"class='box' rx='4.3' fill='{_hexadecimal(colour)}'")
+    yield _rectangle(centre - size / 2, size, f"class='{look}' rx='4.3' fill='{_hexadecimal(colour)}'")
     lines = text.split("\n")
     for number, line in enumerate(lines):
         baseline = centre[1] + (number - (len(lines) - 1) / 2) * 1.15 * FONT_SIZE + 0.36 * FONT_SIZE

@@ -13,7 +13,9 @@ from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.motifs.weisfeiler_lehman import distinct
 from tfnas.graphs.operators import CODES, OPERATORS, UNKNOWN
 from tfnas.graphs.packed import PackedGraphs, pack
+from tfnas.graphs.structure import STRUCTURE
 
+_MULTIPLY_ADDS = STRUCTURE.index("log_multiply_adds")
 # Parameters of a norm per channel: scale and shift, and the moving mean and variance of batch normalisation.
 _PER_CHANNEL = {"batch_norm": 4, "layer_norm": 2, "group_norm": 2, "rms_norm": 1, "prelu": 1}
 
@@ -51,6 +53,11 @@ class Collection:
     def families(self) -> np.ndarray:
         """`[N]` strings."""
         return np.array(self.graphs.families, str)[self.graphs.family]
+
+    @property
+    def multiply_adds(self) -> np.ndarray:
+        """int64 `[N]`, products of convolutions and matrix products for one input; exact to seven digits."""
+        return np.rint(np.expm1(self.graphs.structure[:, _MULTIPLY_ADDS].astype(np.float64))).astype(np.int64)
 
     @classmethod
     def from_graphs(cls, graphs: Iterable[ComputationGraph]) -> "Collection":

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfnas.graphs.motifs.mining import Sequences, jumps, sequences, windows
+from tfnas.graphs.motifs.mining import jumps, sequences, windows
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs
 
 _STEPS = 1  # edges upstream that tell operators apart
 _LONGEST = 16
-_SHORTEST = 4  # operators in a row that count as shared
 _MOTIFS_SHOWN = 5
 
 
@@ -22,8 +21,8 @@ class SharedMotif:
 
     Attributes:
       operators: operators of the motif in order, with the kernel where an operator has a kernel.
-      in_query: number of the query's pieces that are this motif.
-      in_relative: number of times that the relative holds the motif.
+      in_query: number of times that the query holds the motif.
+      in_relative: number of the relative's pieces that are this motif.
     """
 
     operators: tuple[str, ...]
@@ -36,15 +35,12 @@ class Shared:
     """What the query and one relative share.
 
     Attributes:
-      covered: share of the query's operators that stand in a row of four or more operators that the relative holds too,
-        0 to 1.
       motifs: largest motifs that both architectures hold.
-      pieces: int64 `[pieces]`, the query's motifs as the relative holds them, from input to output: numbers of kinds,
-        -1 for operators between motifs.
+      pieces: int64 `[pieces]`, the relative's motifs from input to output: numbers of kinds, -1 for operators between
+        motifs.
       sizes: int64 `[pieces]`, operators of each piece.
     """
 
-    covered: float
     motifs: tuple[SharedMotif, ...]
     pieces: np.ndarray
     sizes: np.ndarray
@@ -55,8 +51,9 @@ class Explanation:
     """A query cut into motifs, and what each relative holds of them.
 
     Attributes:
-      pieces: int64 `[motifs]`, kinds of the query's motifs in order, numbered from 0.
-      sizes: int64 `[motifs]`, operators of each motif.
+      pieces: int64 `[pieces]`, the query's motifs from input to output: numbers of kinds, -1 for operators between
+        motifs.
+      sizes: int64 `[pieces]`, operators of each piece.
       kinds: operators of the motif of each kind.
       relatives: what each relative shares.
     """
@@ -67,55 +64,53 @@ class Explanation:
     relatives: tuple[Shared, ...]
 
 
-def explain(graphs: PackedGraphs) -> Explanation:
+def explain(query: PackedGraphs, relatives: PackedGraphs) -> Explanation:
     """What a query shares with its relatives.
 
     The query is cut, from its inputs to its outputs, into the longest sequences of at most 16 operators that one of the
-    relatives holds too; other operators stand alone. Operators are equal if they, their kernels and the operators that
-    they read are.
+    relatives holds too, and each relative into the longest sequences that the query holds. Operators are equal if they,
+    their kernels and the operators that they read are.
 
     Args:
-      graphs: the query, then its relatives.
+      query: the query's graph.
+      relatives: graphs of the relatives.
 
     Raises:
       ConfigurationError: a graph has a cycle.
     """
-    nodes = sequences(graphs, _STEPS)
-    bounds = nodes.offsets.tolist()
-    count = bounds[1]
-    hashes = {size: windows(nodes, size) for size in range(1, min(_LONGEST, count) + 1)}
-    longest = np.ones(count, np.int64)
-    for size, (names, inside) in hashes.items():
-        held = np.isin(names[:count], names[count:][inside[count:]])
-        longest[held & inside[:count]] = size
-    firsts = np.flatnonzero(jumps(longest, nodes.offsets[:2]))
-    sizes = np.diff(np.append(firsts, count))
-    # Kinds are numbered in the order in which the query's motifs come.
+    sides = (sequences(query, _STEPS), sequences(relatives, _STEPS))
+    count = len(sides[0].order)
+    hashes = {size: [windows(nodes, size) for nodes in sides] for size in range(1, min(_LONGEST, count) + 1)}
+    # Kinds are numbered in the order in which they come.
     numbers: dict[tuple[int, int], int] = {}
-    pieces = np.array(
-        [
-            numbers.setdefault((size, int(hashes[size][0][first])), len(numbers))
-            for first, size in zip(firsts.tolist(), sizes.tolist(), strict=True)
-        ],
-        np.int64,
-    )
-    first_of = {kind: int(firsts[piece]) for piece, kind in reversed(list(enumerate(pieces.tolist())))}
-    kinds = tuple(
-        _operators(graphs, nodes.order[first_of[kind] : first_of[kind] + size]) for (size, _), kind in numbers.items()
-    )
-    begins = {kind: (hashes[size][0] == np.uint64(name)) & hashes[size][1] for (size, name), kind in numbers.items()}
-    counts = np.bincount(pieces, minlength=len(kinds))
-    relatives = []
-    for start, stop in itertools.pairwise(bounds[1:]):
-        span = slice(start, stop)
-        relatives.append(
-            Shared(
-                _covered(nodes, hashes[min(_SHORTEST, count)], span),
-                _largest(kinds, counts, {kind: int(where[span].sum()) for kind, where in begins.items()}),
-                *_aligned(begins, [len(kind) for kind in kinds], span),
-            )
-        )
-    return Explanation(pieces, sizes, kinds, tuple(relatives))
+    kinds: list[tuple[str, ...]] = []
+    cuts = []
+    for side, (graphs, nodes) in enumerate(zip((query, relatives), sides, strict=True)):
+        longest = np.zeros(len(nodes.order), np.int64)
+        for size, pair in hashes.items():
+            (names, inside), (held, inside_other) = pair[side], pair[1 - side]
+            longest[inside & np.isin(names, held[inside_other])] = size
+        firsts = np.flatnonzero(jumps(np.maximum(longest, 1), nodes.offsets))
+        sizes = np.diff(np.append(firsts, len(longest)))
+        pieces = np.full(len(firsts), -1)
+        for piece, (first, size) in enumerate(zip(firsts.tolist(), sizes.tolist(), strict=True)):
+            if longest[first]:
+                key = (size, int(hashes[size][side][0][first]))
+                if key not in numbers:
+                    numbers[key] = len(numbers)
+                    kinds.append(_operators(graphs, nodes.order[first : first + size]))
+                pieces[piece] = numbers[key]
+        cuts.append((firsts, pieces, sizes))
+    (_, pieces, sizes), (firsts, others, lengths) = cuts
+    in_query = {
+        kind: int((hashes[size][0][0] == np.uint64(name))[hashes[size][0][1]].sum())
+        for (size, name), kind in numbers.items()
+    }
+    explained = []
+    for start, stop in itertools.pairwise(sides[1].offsets.tolist()):
+        span = slice(*np.searchsorted(firsts, (start, stop)))
+        explained.append(Shared(_largest(others[span], kinds, in_query), *_joined(others[span], lengths[span])))
+    return Explanation(*_joined(pieces, sizes), tuple(kinds), tuple(explained))
 
 
 def _operators(graphs: PackedGraphs, nodes: np.ndarray) -> tuple[str, ...]:
@@ -126,42 +121,16 @@ def _operators(graphs: PackedGraphs, nodes: np.ndarray) -> tuple[str, ...]:
     )
 
 
-def _covered(nodes: Sequences, hashes: tuple[np.ndarray, np.ndarray], span: slice) -> float:
-    """The share of the first graph's operators in sequences of one length that another graph holds."""
-    names, inside = hashes
-    count = int(nodes.offsets[1])
-    starts = np.flatnonzero(inside[:count] & np.isin(names[:count], names[span][inside[span]]))
-    length = count - int(inside[:count].sum()) + 1
-    covered = np.zeros(count, bool)
-    for step in range(length):
-        covered[starts + step] = True
-    return float(covered.mean())
+def _largest(
+    pieces: np.ndarray, kinds: Sequence[tuple[str, ...]], in_query: Mapping[int, int]
+) -> tuple[SharedMotif, ...]:
+    """The largest motifs among pieces, of equal sizes the most frequent first."""
+    held, counts = np.unique(pieces[pieces >= 0], return_counts=True)
+    ranked = sorted(zip(held.tolist(), counts.tolist(), strict=True), key=lambda pair: (-len(kinds[pair[0]]), -pair[1]))
+    return tuple(SharedMotif(kinds[kind], in_query[kind], count) for kind, count in ranked[:_MOTIFS_SHOWN])
 
 
-def _largest(kinds: Sequence[tuple[str, ...]], counts: np.ndarray, held: Mapping[int, int]) -> tuple[SharedMotif, ...]:
-    """The largest motifs that a relative holds, of equal sizes the most frequent first."""
-    ranked = sorted(
-        (kind for kind in held if held[kind]),
-        key=lambda kind: (-len(kinds[kind]), -min(int(counts[kind]), held[kind])),
-    )
-    return tuple(SharedMotif(kinds[kind], int(counts[kind]), held[kind]) for kind in ranked[:_MOTIFS_SHOWN])
-
-
-def _aligned(begins: Mapping[int, np.ndarray], lengths: Sequence[int], span: slice) -> tuple[np.ndarray, np.ndarray]:
-    """A graph as the motifs that it holds, the longest motif first at every node, and their sizes."""
-    best = np.full(span.stop - span.start, -1)
-    for kind in sorted(begins, key=lambda kind: lengths[kind]):
-        best[begins[kind][span]] = kind
-    pieces: list[int] = []
-    sizes: list[int] = []
-    node = 0
-    while node < len(best):
-        kind = int(best[node])
-        size = lengths[kind] if kind >= 0 else 1
-        if kind < 0 and pieces and pieces[-1] < 0:
-            sizes[-1] += 1
-        else:
-            pieces.append(kind)
-            sizes.append(size)
-        node += size
-    return np.array(pieces, np.int64), np.array(sizes, np.int64)
+def _joined(pieces: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pieces and sizes, where operators between motifs that follow one another are one piece."""
+    begins = np.flatnonzero((pieces >= 0) | np.append(True, pieces[:-1] >= 0)) if len(pieces) else np.zeros(0, np.int64)
+    return pieces[begins], np.add.reduceat(sizes, begins) if len(begins) else sizes

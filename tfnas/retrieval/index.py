@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.retrieval.calibration import Calibration, calibrated
 from tfnas.retrieval.collection import Collection, read_collection
+from tfnas.retrieval.evidence import Surroundings
 from tfnas.saved_models import SHIPPED, save_module
 
 KIND = "architecture_index"
@@ -50,6 +52,7 @@ class Index:
       families: strings `[N]`, empty where the family is not known.
       collection: graphs of the architectures in the same order, for pictures and shared motifs; None for an index
         without graphs.
+      calibration: what scores mean in this index; None where no pair of families tells.
 
     Attributes:
       embeddings: float32 `[N, D]` of length 1.
@@ -57,6 +60,7 @@ class Index:
       sources: strings `[N]`.
       families: strings `[N]`.
       collection: graphs of the architectures, or None.
+      calibration: what scores mean, or None.
       manifest: manifest of the folder that the index was read from or written to; empty before.
 
     Raises:
@@ -75,9 +79,10 @@ class Index:
         sources: Sequence[str] | np.ndarray,
         families: Sequence[str] | np.ndarray,
         collection: Collection | None = None,
+        calibration: Calibration | None = None,
     ):
         self.embeddings = _unit(embeddings)
-        self.collection = collection
+        self.collection, self.calibration = collection, calibration
         self.manifest: dict[str, Any] = {}
         self.names, self.sources, self.families = (np.array(texts, str) for texts in (names, sources, families))
         for label, texts in (("names", self.names), ("sources", self.sources), ("families", self.families)):
@@ -93,8 +98,10 @@ class Index:
 
     @classmethod
     def of(cls, embeddings: np.ndarray, collection: Collection) -> "Index":
-        """The index of a collection, with its graphs."""
-        return cls(embeddings, collection.names, collection.sources, collection.families, collection)
+        """The index of a collection, with its graphs and its calibration."""
+        index = cls(embeddings, collection.names, collection.sources, collection.families, collection)
+        index.calibration = calibrated(index.embeddings, index.families, Surroundings(collection.graphs))
+        return index
 
     def __len__(self) -> int:
         return len(self.names)
@@ -111,7 +118,7 @@ class Index:
         return int(rows[0])
 
     def remove(self, names: Sequence[str]) -> "Index":
-        """The index without some architectures.
+        """The index without some architectures; the scores of the rest mean what they meant.
 
         Args:
           names: names of the architectures to leave out.
@@ -121,7 +128,8 @@ class Index:
         """
         rows = np.delete(np.arange(len(self)), [self.row(name) for name in names])
         graphs = None if self.collection is None else self.collection[rows]
-        return Index(self.embeddings[rows], self.names[rows], self.sources[rows], self.families[rows], graphs)
+        facts = (self.names[rows], self.sources[rows], self.families[rows])
+        return Index(self.embeddings[rows], *facts, graphs, self.calibration)
 
     def search(
         self,
@@ -131,6 +139,7 @@ class Index:
         sources: Sequence[str] | None = None,
         families: Sequence[str] | None = None,
         without: Sequence[str] = (),
+        allowed: np.ndarray | None = None,
         backend: str = "tensorflow",
     ) -> list[list[Match]]:
         """The most similar architectures of every query, best first; of equal similarities the first in the index.
@@ -141,6 +150,7 @@ class Index:
           sources: sources that are allowed; None allows every source.
           families: families that are allowed; None allows every family.
           without: names that are not allowed, such as the name of the query.
+          allowed: bool `[N]`, architectures that are allowed; None allows all.
           backend: `tensorflow`, or `faiss` for the exact search of the package faiss-cpu, in which the order of equal
             similarities is open.
 
@@ -156,7 +166,7 @@ class Index:
             raise ConfigurationError(
                 f"queries {queries.shape}, count={count}, expected [Q, {self.embeddings.shape[1]}], k"
             )
-        allowed = np.ones(len(self), bool)
+        allowed = np.ones(len(self), bool) if allowed is None else np.array(allowed, bool)
         for label, chosen, values in (("source", sources, self.sources), ("family", families, self.families)):
             if chosen is not None:
                 unknown = sorted(set(chosen) - set(values.tolist()))
@@ -201,6 +211,7 @@ class Index:
                 names=self.names,
                 sources=self.sources,
                 families=self.families,
+                **({} if self.calibration is None else dataclasses.asdict(self.calibration)),
             )
             if self.collection is not None:
                 artefacts.write_npz(staging / _GRAPHS_NAME, **self.collection.arrays())
@@ -224,7 +235,9 @@ class Index:
         arrays = artefacts.read_npz(folder / _ITEMS_NAME)
         graphs = read_collection(folder / _GRAPHS_NAME) if _GRAPHS_NAME in manifest["files"] else None
         try:
-            index = cls(arrays["embeddings"], arrays["names"], arrays["sources"], arrays["families"], graphs)
+            calibration = Calibration(arrays["scores"], arrays["shares"]) if "scores" in arrays else None
+            facts = (arrays["names"], arrays["sources"], arrays["families"])
+            index = cls(arrays["embeddings"], *facts, graphs, calibration)
         except (KeyError, ConfigurationError) as error:
             raise CorruptArtefactError(f"{folder / _ITEMS_NAME}: not the items of an index ({error})") from error
         index.manifest = manifest

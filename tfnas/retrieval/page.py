@@ -1,111 +1,73 @@
-"""The answer to a query as a web page without other files: a map, motifs side by side, drawings."""
+"""The answer to a query as a web page without other files: a map, what is shared and what differs, drawings."""
 
 import base64
+import collections
 import html
 import json
-from collections.abc import Sequence
+import pathlib
 
 import numpy as np
 
 from tfnas import artefacts
 from tfnas.graphs.svg import svg
-from tfnas.retrieval.collection import Collection
+from tfnas.reports.planes import PrincipalPlane
+from tfnas.retrieval.answer import Answer, Relative, unlike_words
+from tfnas.retrieval.evidence import Surroundings
 from tfnas.retrieval.index import Index
-from tfnas.retrieval.relatives import Answer, Relative
 
+_VIEWER = pathlib.Path(__file__).with_name("viewer")
 _DRAWN = 3
-_MAP_SIZE = 420
+_MAP_SIZE, _MAP_MARGIN = 420, 30
+_FAMILIES_NAMED = 14
 _COLOURS = (
     "#4269d0 #efb118 #ff725c #6cc5b0 #3ca951 #ff8ab7 #a463f2 #97bbf5 #9c6b4e #7a8b99 #1f77b4 #bcbd22 #d62728 #17becf"
 )
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1d2433; --soft: #687086; --line: #d9dde6; --paper: #fff; --panel: #f6f7fa;
-  --accent: #4269d0; --other: #c9ced9; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eaf0; --soft: #a0a8ba; --line: #3a4152; --paper: #161a22;
-  --panel: #1f2530; --accent: #8fabf5; --other: #4a5263; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
-  max-width: 1180px; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } p { color: var(--soft); }
-table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; color: var(--soft); }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-tr.relative { cursor: pointer; } tr.relative:hover, tr.chosen { background: var(--panel); }
-.bar { height: 6px; border-radius: 3px; background: var(--line); min-width: 70px; }
-.bar i { display: block; height: 6px; border-radius: 3px; background: var(--accent); }
-.strip { display: flex; height: 26px; gap: 1px; overflow: hidden; border-radius: 4px; }
-.strip span { flex: 1 1 0; min-width: 1px; background: var(--other); }
-.strip span.lit { outline: 2px solid var(--ink); outline-offset: -2px; }
-.row { display: grid; grid-template-columns: 17rem 1fr; gap: .8rem; align-items: center; margin: .3rem 0; }
-.row b { font-weight: 600; overflow-wrap: anywhere; }
-.columns { display: grid; grid-template-columns: minmax(0, 26rem) 1fr; gap: 1.5rem; align-items: start; }
-@media (max-width: 800px) { .columns, .row { grid-template-columns: 1fr; } }
-svg.map { background: var(--panel); border-radius: 6px; width: 100%; height: auto; }
-.map circle { fill: var(--other); fill-opacity: .7; }
-.map circle.relative { fill: var(--accent); fill-opacity: .75; cursor: pointer; }
-.map circle.chosen { stroke: var(--ink); stroke-width: 2.5; }
-.map path { fill: #ff725c; stroke: var(--paper); }
-.map text { fill: var(--ink); font-size: 12px; }
-#told { min-height: 3.2em; color: var(--ink); background: var(--panel); border-radius: 6px; padding: .4rem .7rem; }
-.scroll { overflow: auto; max-height: 640px; border: 1px solid var(--line); border-radius: 6px; background: #fff; }
-.scroll img { display: block; } small { color: var(--soft); } details { margin: .6rem 0; }
-summary { cursor: pointer; font-weight: 600; }
-"""
-_SCRIPT = """
-const told = document.getElementById('told');
-const choose = rank => document.querySelectorAll('[data-rank]').forEach(
-  element => element.classList.toggle('chosen', element.dataset.rank === rank));
-document.querySelectorAll('[data-rank]').forEach(element =>
-  element.addEventListener('click', () => choose(element.dataset.rank)));
-document.querySelectorAll('.strip span').forEach(element => {
-  element.addEventListener('mouseenter', () => {
-    const kind = element.dataset.kind;
-    document.querySelectorAll('.strip span').forEach(other =>
-      other.classList.toggle('lit', kind !== '-1' && other.dataset.kind === kind));
-    told.textContent = kinds[kind] || 'operators between motifs of the query';
-  });
-});
-document.querySelectorAll('.map circle').forEach(element => element.addEventListener('mouseenter', () => {
-  told.textContent = element.querySelector('title').textContent;
-}));
-choose('1');
-"""
 
 
 def write_page(answer: Answer, index: Index, path: artefacts.PathLike) -> None:
     """Writes the page.
 
     Args:
-      answer: relatives of a query.
-      index: index that the answer comes from.
+      answer: answer to a query.
+      index: index that answered.
       path: file of the page.
     """
-    name = str(answer.query.names[0])
-    kinds = [" \u2192 ".join(kind) for kind in answer.kinds]
+    name = html.escape(str(answer.query.names[0]))
+    kinds = [", ".join(kind) for kind in answer.kinds]
+    warnings = [f"<p class='unlike'>{html.escape(line)}</p>" for line in unlike_words(answer)]
     elements = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>Relatives of {html.escape(name)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>Relatives of {html.escape(name)}</h1>",
-        f"<p>{int(answer.query.graphs.num_nodes[0]):,} operators in {len(answer.pieces):,} motifs, "
-        f"{_millions(int(answer.query.parameters[0]))} parameters; searched among {len(index):,} architectures.</p>",
+        f"<title>Relatives of {name}</title><style>{(_VIEWER / 'page.css').read_text()}</style></head><body>",
+        f"<h1>Relatives of {name}</h1>",
+        f"<p>{answer.query.graphs.num_nodes[0]:,} operators, {_millions(int(answer.query.parameters[0]))} parameters; "
+        f"compared with {len(index):,} architectures. Click a relative for what differs.</p>",
+        *warnings,
         "<div class='columns'><div>",
-        _map(answer),
-        "<p><small>The query (star), the relatives of the table (blue) and further near architectures (grey): first "
-        "two principal components of the embeddings.</small></p></div><div>",
+        _map(),
+        "<p><small>All architectures of the index: first two principal components of the embeddings, with the "
+        "largest families named. The star is the query, blue are its relatives. The wheel zooms, dragging moves, a "
+        "click lights the family of a dot.</small></p></div><div>",
         _table(answer),
         "</div></div>",
-        "<h2>What they share</h2>",
-        "<p>The query's motifs from input to output, and where the relatives hold them; grey is what lies between.</p>"
         "<div id='told'>Point at a motif or at a dot of the map.</div>",
+        "<h2>What they share</h2>",
+        "<p>Sequences of operators that the query and a relative hold, from input to output; grey lies between.</p>",
         _strip(name, answer.pieces, answer.sizes),
         *(_strip(relative.name, relative.pieces, relative.sizes) for relative in answer.relatives),
-        "<h2>Drawings</h2>",
+        f"<h2>Side by side</h2><p>The first {_DRAWN} relatives. A thick outline marks operators that the other network "
+        "does not have beside the same neighbours.</p>",
         *_drawings(answer, index),
-        f"<script>const kinds = {json.dumps(kinds).replace('<', chr(92) + 'u003c')};{_SCRIPT}</script>",
-        "</body></html>",
+        f"<script>const kinds = {_json(kinds)};\nconst map = {_json(_points(answer, index))};\n",
+        f"{(_VIEWER / 'page.js').read_text()}</script></body></html>",
     ]
     with artefacts.atomic_file(path) as file:
         file.write("\n".join(elements).encode())
+
+
+def _json(value: object) -> str:
+    """A value as JSON that no name in it can leave."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _millions(count: int) -> str:
@@ -115,12 +77,14 @@ def _millions(count: int) -> str:
 def _table(answer: Answer) -> str:
     rows = []
     for rank, relative in enumerate(answer.relatives, start=1):
-        match = relative.match
+        lines = ["same structure"] * relative.same_structure + list(relative.differences)
+        if relative.twins:
+            lines.append(f"also {', '.join(twin.name for twin in relative.twins)}")
         rows.append(
             f"<tr class='relative' data-rank='{rank}'><td class='number'>{rank}</td>"
-            f"<td>{html.escape(match.name)}<br><small>{html.escape(match.family)}</small></td>"
-            f"<td class='number'>{match.similarity:.3f}<div class='bar'>"
-            f"<i style='width:{100 * max(match.similarity, 0):.1f}%'></i></div></td>"
+            f"<td>{html.escape(relative.name)}<br><small>{html.escape(relative.family)}</small>{_list(lines)}</td>"
+            f"<td class='number'>{100 * relative.similarity:.0f} %<div class='bar'>"
+            f"<i style='width:{100 * relative.similarity:.1f}%'></i></div></td>"
             f"<td class='number'>{100 * relative.covered:.0f} %</td>"
             f"<td class='number'>{relative.operators:,}</td>"
             f"<td class='number'>{_millions(relative.parameters)}</td></tr>"
@@ -130,23 +94,36 @@ def _table(answer: Answer) -> str:
     return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _map(answer: Answer) -> str:
-    low, high = answer.points.min(axis=0), answer.points.max(axis=0)
-    scale = (_MAP_SIZE - 60) / max(float((high - low).max()), 1e-9)
-    points = (answer.points - (low + high) / 2) * scale + _MAP_SIZE / 2
-    ranks = {relative.match.row: rank for rank, relative in enumerate(answer.relatives, start=1)}
-    dots = []
-    for match, (x, y) in reversed(list(zip(answer.neighbours, points[1:], strict=True))):
-        rank = ranks.get(match.row)
-        chosen = f"class='relative' data-rank='{rank}' r='6'" if rank else "r='3.5'"
-        label = html.escape(f"{match.name} ({match.family}), similarity {match.similarity:.3f}")
-        dots.append(f"<circle cx='{x:.1f}' cy='{y:.1f}' {chosen}><title>{label}</title></circle>")
-    x, y = points[0]
+def _list(lines: list[str]) -> str:
+    return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>" if lines else ""
+
+
+def _points(answer: Answer, index: Index) -> dict[str, object]:
+    """What the script draws: points of the index, ranks of relatives by row, and places of names of families."""
+    plane = PrincipalPlane(index.embeddings)
+    places = plane.points(np.concatenate([answer.embedding[None], index.embeddings]))
+    low, high = places.min(axis=0), places.max(axis=0)
+    places = (places - low) / np.maximum(high - low, 1e-9) * (_MAP_SIZE - 2 * _MAP_MARGIN) + _MAP_MARGIN
+    families, family = np.unique(index.families, return_inverse=True)
+    counts = collections.Counter(family.tolist())
+    largest = [number for number, _ in counts.most_common() if families[number]][:_FAMILIES_NAMED]
+    medians = [np.median(places[1:][family == number], axis=0).round(1).tolist() for number in largest]
+    columns = zip(places[1:].round(1).tolist(), family.tolist(), index.names.tolist(), strict=True)
+    return {
+        "query": places[0].round(1).tolist(),
+        "points": [[*place, number, name] for place, number, name in columns],
+        "families": families.tolist(),
+        "labels": [[*median, number] for median, number in zip(medians, largest, strict=True)],
+        "ranks": {relative.match.row: rank for rank, relative in enumerate(answer.relatives, start=1)},
+    }
+
+
+def _map() -> str:
     star = "M" + "L".join(
-        f"{x + radius * np.sin(angle):.1f},{y - radius * np.cos(angle):.1f}"
+        f"{radius * np.sin(angle):.1f},{-radius * np.cos(angle):.1f}"
         for angle, radius in zip(np.arange(10) * np.pi / 5, (14, 6) * 5, strict=True)
     )
-    return f"<svg class='map' viewBox='0 0 {_MAP_SIZE} {_MAP_SIZE}'>{''.join(dots)}<path d='{star}Z'/></svg>"
+    return f"<svg class='map' viewBox='0 0 {_MAP_SIZE} {_MAP_SIZE}'><path d='{star}Z'/></svg>"
 
 
 def _strip(name: str, pieces: np.ndarray, sizes: np.ndarray) -> str:
@@ -159,17 +136,22 @@ def _strip(name: str, pieces: np.ndarray, sizes: np.ndarray) -> str:
 
 
 def _drawings(answer: Answer, index: Index) -> list[str]:
-    relatives: Sequence[Relative] = answer.relatives[:_DRAWN]
-    shown: list[tuple[Collection, int]] = [(answer.query, 0)]
-    shown += [(index.collection, relative.match.row) for relative in relatives]
+    """The query beside each of the first relatives."""
+    relatives: list[Relative] = list(answer.relatives[:_DRAWN])
+    query, found = answer.query, index.collection[np.array([relative.match.row for relative in relatives])]
+    first, others = Surroundings(query.graphs), Surroundings(found.graphs)
     drawings = []
-    for number, (collection, row) in enumerate(shown):
-        graph = collection.graph(row)
-        size = f"{graph.num_nodes:,} operators, {_millions(graph.total_parameters)} parameters"
-        title = html.escape(f"{collection.names[row]}: {size}")
-        picture = base64.b64encode(svg(graph).encode()).decode()
-        drawings.append(
-            f"<details{' open' if number == 0 else ''}><summary>{title}</summary><div class='scroll'>"
-            f"<img alt='{title}' src='data:image/svg+xml;base64,{picture}'></div></details>"
-        )
+    for row in range(len(relatives)):
+        sides = ((query, 0, first.alone(0, row, others)), (found, row, others.alone(row, 0, first)))
+        figures = []
+        for collection, place, alone in sides:
+            graph = collection.graph(place)
+            size = f"{graph.num_nodes:,} operators, {_millions(graph.total_parameters)} parameters"
+            title = html.escape(f"{collection.names[place]}: {size}")
+            picture = base64.b64encode(svg(graph, np.flatnonzero(alone).tolist()).encode()).decode()
+            figures.append(
+                f"<figure><figcaption>{title}</figcaption><div class='scroll'>"
+                f"<img alt='{title}' src='data:image/svg+xml;base64,{picture}'></div></figure>"
+            )
+        drawings.append(f"<div class='pair' data-rank='{row + 1}'><div class='sides'>{''.join(figures)}</div></div>")
     return drawings

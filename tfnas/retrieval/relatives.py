@@ -1,9 +1,8 @@
-"""Known architectures that are like a model, and the motifs that they share with it."""
+"""Known architectures that are like a model, found by an index and by what they share with the model."""
 
-import dataclasses
 import pathlib
-from collections.abc import Sequence
-from typing import Any, Unpack
+from collections.abc import Iterable, Sequence
+from typing import Unpack
 
 import numpy as np
 
@@ -11,104 +10,29 @@ from tfnas import artefacts, encoders
 from tfnas.encoders.base import GraphEncoder, graph_encoder
 from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.graphs.importers import Model, Options, import_model
-from tfnas.graphs.packed import PackedGraphs
-from tfnas.reports import tables
-from tfnas.reports.planes import PrincipalPlane
+from tfnas.retrieval import filters
+from tfnas.retrieval.answer import Answer, Relative
+from tfnas.retrieval.calibration import CANDIDATES
+from tfnas.retrieval.clusters import Clusters
 from tfnas.retrieval.collection import Collection
-from tfnas.retrieval.explanation import SharedMotif, explain
-from tfnas.retrieval.index import Index, Match
+from tfnas.retrieval.differences import Traits, differences
+from tfnas.retrieval.evidence import LEAST_SHARED, Surroundings, score
+from tfnas.retrieval.explanation import explain
+from tfnas.retrieval.index import Index
+from tfnas.retrieval.pairs import Pair
 from tfnas.saved_models import SHIPPED, shipped_names
-
-_IN_MAP = 200
-_LONGEST_MOTIF = 70
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Relative:
-    """An architecture like the query.
-
-    Attributes:
-      match: name, source, family and similarity.
-      parameters: numbers that the architecture holds; 0 where the count is not known.
-      operators: number of operators.
-      covered: share of the query's operators that stand in a row of four or more operators that the relative holds too,
-        0 to 1.
-      shared: largest motifs that both architectures hold.
-      pieces: int64 `[pieces]`, the query's motifs as the relative holds them, from input to output: numbers of kinds,
-        -1 for operators between motifs.
-      sizes: int64 `[pieces]`, operators of each piece.
-    """
-
-    match: Match
-    parameters: int
-    operators: int
-    covered: float
-    shared: tuple[SharedMotif, ...]
-    pieces: np.ndarray
-    sizes: np.ndarray
-
-    @property
-    def name(self) -> str:
-        """Name in the index."""
-        return self.match.name
-
-    @property
-    def family(self) -> str:
-        """Family of the architecture; empty if the family is not known."""
-        return self.match.family
-
-    @property
-    def similarity(self) -> float:
-        """Cosine of the angle between the embeddings, -1 to 1."""
-        return self.match.similarity
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Answer(Sequence[Relative]):
-    """The relatives of a query, best first: a sequence.
-
-    Attributes:
-      query: collection of the query alone.
-      relatives: relatives, best first.
-      pieces: int64 `[motifs]`, kinds of the query's motifs in order, numbered from 0.
-      sizes: int64 `[motifs]`, operators of each motif.
-      kinds: operators of the motif of each kind.
-      points: float64 `[n + 1, 2]`, a map of the query (first) and the n most similar architectures.
-      neighbours: the n architectures of the map.
-      notes: lines that say what the importer of the query assumed or did not understand.
-    """
-
-    query: Collection
-    relatives: tuple[Relative, ...]
-    pieces: np.ndarray
-    sizes: np.ndarray
-    kinds: tuple[tuple[str, ...], ...]
-    points: np.ndarray
-    neighbours: tuple[Match, ...]
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.relatives)
-
-    def __getitem__(self, number: Any) -> Any:
-        """The relative of a rank, from 0, or a tuple of the relatives of a slice."""
-        return self.relatives[number]
-
-    def __str__(self) -> str:
-        """The relatives as a table; see `relatives_table`."""
-        return relatives_table(self)
 
 
 class Retriever:
     """Answers queries from an index and the encoder that the index was made with.
 
     Args:
-      index: index with graphs.
+      index: index with graphs and a calibration.
       encoder: encoder of the index.
 
     Raises:
       MismatchError: the index was made with another encoder.
-      ConfigurationError: the index has no graphs.
+      ConfigurationError: the index has no graphs or no calibration.
 
     Example:
       >>> retriever = Retriever.load()
@@ -121,7 +45,10 @@ class Retriever:
             raise MismatchError(f"the index was not made with the encoder {encoder.folder}; build it with this encoder")
         if index.collection is None:
             raise ConfigurationError("the index holds no graphs, which relatives are explained by")
-        self.index, self.encoder, self._collection = index, encoder, index.collection
+        if index.calibration is None:
+            raise ConfigurationError("the index holds no calibration; build it again, of two families or more")
+        self.index, self.encoder = index, encoder
+        self._collection, self._calibration = index.collection, index.calibration
 
     @classmethod
     def load(cls, index: artefacts.PathLike | None = None, encoder: artefacts.PathLike | None = None) -> "Retriever":
@@ -133,7 +60,7 @@ class Retriever:
             was made with.
 
         Raises:
-          ConfigurationError: an encoder of cells.
+          ConfigurationError: an encoder of cells, or an index without graphs or calibration.
           CorruptArtefactError: a file is missing, truncated or changed.
           MismatchError: the index was made with another encoder.
         """
@@ -147,55 +74,152 @@ class Retriever:
         *,
         sources: Sequence[str] | None = None,
         families: Sequence[str] | None = None,
+        max_parameters: int | None = None,
+        max_multiply_adds: int | None = None,
+        has: Sequence[str] = (),
+        twins: bool = False,
         **options: Unpack[Options],
     ) -> Answer:
         """The relatives of a model.
 
+        The hundred architectures with the most similar embeddings are compared with the query in full. Architectures of
+        the query's structure come first; the rest is ranked by `evidence.score`, behind the best
+        architecture that shares a fifth of the query's operators.
+
         Args:
           query: model (see `importers.import_model`), or name of an indexed architecture, which does not find itself.
-          count: k, the number of relatives.
+          count: k, the number of relatives; fewer relatives where the hundred have fewer structures.
           sources: sources that are allowed; None allows every source.
           families: families that are allowed; None allows every family.
+          max_parameters: largest number of parameters; None for any number.
+          max_multiply_adds: largest number of multiply-adds for one input; None for any number.
+          has: operators that an architecture must have; see `filters.allowed`.
+          twins: True for a line for every architecture, False for a line for all architectures of one structure.
           **options: options of `importers.import_model`, such as the input_shape of a model that leaves it open.
 
         Raises:
-          ConfigurationError: no such file, source or family, or options for an indexed architecture.
+          ConfigurationError: no such file, source, family or operator, options for an indexed architecture, or filters
+            that no architecture passes.
           InvalidArchitectureError: the graph is empty or has operators that the encoder does not know.
         """
-        row = self.index.row(query) if isinstance(query, str) and query in self.index.names else None
+        asked, embedding, row, notes = self._read(query, options)
+        (matches,) = self.index.search(
+            embedding,
+            max(count, CANDIDATES),
+            sources=sources,
+            families=families,
+            without=[] if row is None else [str(self.index.names[row])],
+            allowed=filters.allowed(self._collection, max_parameters, max_multiply_adds, has),
+        )
+        candidates = self._collection[np.array([match.row for match in matches])]
+        surroundings, others = Surroundings(asked.graphs), Surroundings(candidates.graphs)
+        covered = surroundings.shared(0, np.arange(len(matches)), others)
+        scores = score(np.array([match.similarity for match in matches]), covered)
+        same = others.structures == surroundings.structures[0]
+        # Of equal scores the architecture that is closest in size comes first.
+        gaps = np.abs(np.log1p(candidates.parameters) - np.log1p(asked.parameters[0]))
+        order = np.lexsort((gaps, -scores.round(6), ~same))
+        # The best architecture that shares enough comes before architectures that do not.
+        enough = order[covered[order] >= LEAST_SHARED]
+        if len(enough):
+            order = np.concatenate([enough[:1], order[order != enough[0]]])
+        lines = [[place] for place in order.tolist()] if twins else _groups(order, candidates, others)
+        lines = lines[:count]
+        similarities = np.where(same, 1.0, self._calibration(scores))
+        firsts = np.array([line[0] for line in lines])
+        explanation = explain(asked.graphs, candidates.graphs[firsts])
+        traits = Traits.of(asked.graph(0))
+        relatives = tuple(
+            Relative(
+                match=matches[place],
+                similarity=float(similarities[place]),
+                covered=float(covered[place]),
+                same_structure=bool(same[place]),
+                twins=tuple(matches[twin] for twin in twinned),
+                parameters=int(candidates.parameters[place]),
+                multiply_adds=int(candidates.multiply_adds[place]),
+                operators=int(candidates.graphs.num_nodes[place]),
+                differences=differences(traits, Traits.of(candidates.graph(place))),
+                shared=shared.motifs,
+                pieces=shared.pieces,
+                sizes=shared.sizes,
+            )
+            for (place, *twinned), shared in zip(lines, explanation.relatives, strict=True)
+        )
+        cut = (explanation.pieces, explanation.sizes, explanation.kinds)
+        return Answer(asked, embedding[0], relatives, *cut, notes)
+
+    def compare(self, first: Model, second: Model, **options: Unpack[Options]) -> Pair:
+        """Two models side by side.
+
+        Args:
+          first: model, or name of an indexed architecture.
+          second: model to compare with, or name of an indexed architecture.
+          **options: options of `importers.import_model`, for every model that is not indexed.
+
+        Raises:
+          ConfigurationError, InvalidArchitectureError: see `relatives`.
+        """
+        read = [self._read(model, options if self._row(model) is None else {}) for model in (first, second)]
+        cosine = float(read[0][1][0] @ read[1][1][0])
+        return Pair.of((read[0][0], read[1][0]), cosine, self._calibration)
+
+    def clusters(self, models: Iterable[Model], **options: Unpack[Options]) -> Clusters:
+        """Models by their likeness: a tree, and pairs that are nearly the same.
+
+        Args:
+          models: two models or more, or names of indexed architectures.
+          **options: options of `importers.import_model`, for every model that is not indexed.
+
+        Raises:
+          ConfigurationError: fewer than two models; see also `relatives`.
+        """
+        read = [self._read(model, options if self._row(model) is None else {}) for model in models]
+        if len(read) < 2:
+            raise ConfigurationError(f"{len(read)} models, expected two or more to compare")
+        collection = Collection.concatenate([asked for asked, *_ in read])
+        return Clusters.of(collection, np.concatenate([embedding for _, embedding, *_ in read]))
+
+    def _row(self, model: Model) -> int | None:
+        return self.index.row(model) if isinstance(model, str) and model in self.index.names else None
+
+    def _read(self, query: Model, options: Options) -> tuple[Collection, np.ndarray, int | None, tuple[str, ...]]:
+        """A model as a collection, its embedding `[1, D]` of length 1, its row in the index, and the notes."""
+        row = self._row(query)
         if row is None:
             graph = import_model(query, **options)
-            collection, without, notes = Collection.from_graphs([graph]), [], graph.notes
-        else:
-            if options:
-                raise ConfigurationError(f"{', '.join(options)}: for a model, and {query} is an indexed architecture")
-            notes = ()
-            collection, without = self._collection[np.array([row])], [str(query)]
-        embedding = self.encoder.embed(collection.graphs) if row is None else self.index.embeddings[row : row + 1]
-        (matches,) = self.index.search(
-            embedding, max(count, _IN_MAP), sources=sources, families=families, without=without
-        )
-        return self._explain(collection, embedding, matches[:count], matches[:_IN_MAP], notes)
+            collection = Collection.from_graphs([graph])
+            embedding = self.encoder.embed(collection.graphs)
+            return collection, embedding / np.linalg.norm(embedding), None, graph.notes
+        if options:
+            raise ConfigurationError(f"{', '.join(options)}: for a model, and {query} is an indexed architecture")
+        return self._collection[np.array([row])], self.index.embeddings[row : row + 1], row, ()
 
-    def _explain(
-        self,
-        query: Collection,
-        embedding: np.ndarray,
-        matches: Sequence[Match],
-        neighbours: Sequence[Match],
-        notes: tuple[str, ...],
-    ) -> Answer:
-        found = self._collection[np.array([match.row for match in matches])]
-        explanation = explain(PackedGraphs.concatenate([query.graphs, found.graphs]))
-        facts = zip(matches, found.parameters, found.graphs.num_nodes, explanation.relatives, strict=True)
-        relatives = tuple(
-            Relative(match, int(parameters), int(nodes), shared.covered, shared.motifs, shared.pieces, shared.sizes)
-            for match, parameters, nodes, shared in facts
-        )
-        embeddings = np.concatenate([embedding, self.index.embeddings[[match.row for match in neighbours]]])
-        points = PrincipalPlane(embeddings).points(embeddings)
-        cut = (explanation.pieces, explanation.sizes, explanation.kinds)
-        return Answer(query, relatives, *cut, points, tuple(neighbours), notes)
+
+_EQUAL_SIZE, _TWIN_SHARE = 0.01, 0.8  # difference of log parameters, and shared operators, of twins from two sources
+
+
+def _groups(order: np.ndarray, candidates: Collection, surroundings: Surroundings) -> list[list[int]]:
+    """Places of architectures in order, those of twins together.
+
+    Twins are of one structure, or come from two sources, have parameters within 1 % and share 80 % of the operators.
+    """
+    lines: list[list[int]] = []
+    sizes = np.log1p(candidates.parameters)
+    for place in order.tolist():
+        for line in lines:
+            first = line[0]
+            if surroundings.structures[place] == surroundings.structures[first]:
+                break
+            close = candidates.sources[place] != candidates.sources[first]
+            close &= bool(candidates.parameters[place]) and abs(sizes[place] - sizes[first]) <= _EQUAL_SIZE
+            if close and surroundings.shared(place, np.array([first]))[0] >= _TWIN_SHARE:
+                break
+        else:
+            lines.append([place])
+            continue
+        line.append(place)
+    return lines
 
 
 def _shipped_encoder(index: Index) -> pathlib.Path:
@@ -213,33 +237,3 @@ def _shipped_encoder(index: Index) -> pathlib.Path:
     raise MismatchError(
         "the index was not made with an encoder that ships with tfnas, expected the folder of its encoder"
     )
-
-
-def relatives_table(answer: Answer) -> str:
-    """The relatives of a query, and the largest motif that each relative shares with it, as Markdown."""
-    rows = []
-    for rank, relative in enumerate(answer.relatives, start=1):
-        match = relative.match
-        motif = ", ".join(relative.shared[0].operators) if relative.shared else "none"
-        rows.append(
-            [
-                match.name,
-                f"{rank}",
-                match.family,
-                f"{match.similarity:.3f}",
-                f"{100 * relative.covered:.0f} %",
-                motif if len(motif) <= _LONGEST_MOTIF else motif[: _LONGEST_MOTIF - 1] + "…",
-            ]
-        )
-    name, nodes = answer.query.names[0], int(answer.query.graphs.num_nodes[0])
-    columns = ["architecture", "rank", "family", "similarity", "operators in shared motifs", "largest shared motif"]
-    return f"{name}: {nodes:,} operators\n\n{tables.markdown(columns, rows)}{tables.notes(answer.notes)}"
-
-
-def relatives_record(answer: Answer) -> list[dict[str, Any]]:
-    """The relatives of a query as JSON values, best first."""
-    return [
-        dataclasses.asdict(relative.match)
-        | {"covered": relative.covered, "shared": [dataclasses.asdict(motif) for motif in relative.shared]}
-        for relative in answer.relatives
-    ]

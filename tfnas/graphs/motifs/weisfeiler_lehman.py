@@ -13,7 +13,7 @@ import scipy.sparse
 from tfnas.graphs.packed import PackedGraphs
 
 _FACTORS = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-_ROUNDS = 4
+ROUNDS = 4
 """Rounds after which graphs with equal colours count as one structure."""
 
 
@@ -33,15 +33,9 @@ def colour_counts(
     Returns:
       r + 1 matrices int64 `[N, colours]`, one per round, and the vocabularies, uint64 `[colours]` in ascending order.
     """
-    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
-    sources, targets = graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts
     owner = np.repeat(np.arange(len(graphs)), graphs.num_nodes)
-    kinds = graphs.features[:, 0].astype(np.uint64) * np.uint64(1 << 20) + graphs.features[:, 7].astype(np.uint64)
-    colours = mixed(kinds + np.uint64(1))[graphs.codes]
     counts, known = [], []
-    for number in range(rounds + 1):
-        if number:
-            colours = mixed(colours * np.uint64(3) + heard_sums(colours, sources, targets))
+    for number, colours in enumerate(node_colours(graphs, rounds)):
         names = np.unique(colours) if vocabularies is None else vocabularies[number]
         column = np.minimum(np.searchsorted(names, colours), len(names) - 1)
         listed = names[column] == colours
@@ -50,6 +44,27 @@ def colour_counts(
         counts.append(scipy.sparse.csr_array((single, (owner[listed], column[listed])), shape=shape))
         known.append(names)
     return counts, known
+
+
+def node_colours(graphs: PackedGraphs, rounds: int, *, downstream: bool = False) -> list[np.ndarray]:
+    """The colours of all nodes.
+
+    Args:
+      graphs: N graphs.
+      rounds: r.
+      downstream: True to join the colours of the nodes that a node feeds, False to join those that feed the node.
+
+    Returns:
+      r + 1 arrays uint64 `[nodes of all graphs]`; see `colour_counts`.
+    """
+    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
+    ends = [graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts]
+    kinds = graphs.features[:, 0].astype(np.uint64) * np.uint64(1 << 20) + graphs.features[:, 7].astype(np.uint64)
+    colours = [mixed(kinds + np.uint64(1))[graphs.codes]]
+    for _ in range(rounds):
+        heard = heard_sums(colours[-1], *(reversed(ends) if downstream else ends))
+        colours.append(mixed(colours[-1] * np.uint64(3) + heard))
+    return colours
 
 
 def heard_sums(colours: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -76,8 +91,25 @@ def mixed(values: np.ndarray) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
+def structure_hashes(graphs: PackedGraphs) -> np.ndarray:
+    """Numbers that agree for graphs of one structure: operators, heights of kernels and flow, whatever the channels.
+
+    Args:
+      graphs: N graphs.
+
+    Returns:
+      uint64 `[N]`.
+    """
+    return structures_of(node_colours(graphs, ROUNDS)[-1], graphs)
+
+
+def structures_of(colours: np.ndarray, graphs: PackedGraphs) -> np.ndarray:
+    """One number uint64 `[N]` for the multiset of the colours uint64 `[nodes]` of every graph."""
+    return np.add.reduceat(mixed(colours), graphs.node_offsets[:-1])
+
+
 def distinct(graphs: PackedGraphs) -> np.ndarray:
-    """Rows of the first graph of each structure: operators, heights of kernels and flow, whatever the channels.
+    """Rows of the first graph of each structure; see `structure_hashes`.
 
     Args:
       graphs: N graphs.
@@ -85,11 +117,7 @@ def distinct(graphs: PackedGraphs) -> np.ndarray:
     Returns:
       int64 `[n]`, ascending.
     """
-    counts, names = colour_counts(graphs, _ROUNDS)
-    terms = counts[-1].copy()
-    terms.data = mixed(names[-1][terms.indices] + mixed(terms.data.astype(np.uint64)))
-    hashes = np.array(terms.sum(axis=1)).ravel()
-    _, first = np.unique(hashes, return_index=True)
+    _, first = np.unique(structure_hashes(graphs), return_index=True)
     return np.sort(first)
 
 
