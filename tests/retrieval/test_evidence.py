@@ -31,6 +31,14 @@ def test_shares_by_hand():
     assert not surroundings.alone(0, 1, surroundings).any()
 
 
+def test_pads_are_passed_over():
+    padded = chain("input", "pad", "pad", "conv", "relu", "pad", "conv", "relu", "output")
+    surroundings = Surroundings(pack([CHAINS[0], padded, chain("input", "pad", "output"), chain("input", "output")]))
+    assert surroundings.shared(1, np.array([0, 3])).tolist()[0] == 1
+    assert len(np.unique(surroundings.structures)) == 2
+    assert not surroundings.alone(1, 0, surroundings).any()
+
+
 def test_shares_decide_where_no_embedding_is_close():
     shares = np.array([0.1, 0.9])
     assert score(np.array([0.9, 0.8]), shares).argmax() == 0

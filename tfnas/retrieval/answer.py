@@ -13,7 +13,7 @@ from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.explanation import SharedMotif
 from tfnas.retrieval.index import Match
 
-UNLIKE = 0.2
+UNLIKE = 0.3
 """Similarity below which an architecture is not called a relative."""
 _LONGEST_DIFFERENCE = 60
 
@@ -100,7 +100,7 @@ class Answer(Sequence[Relative]):
 
     @property
     def unlike(self) -> bool:
-        """Whether nothing in the index is like the query: fewer than a fifth of the pairs with the best score are."""
+        """Whether nothing in the index is like the query: of pairs with the best score, fewer than 30 % are."""
         return self.relatives[0].similarity < UNLIKE
 
 

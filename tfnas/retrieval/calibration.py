@@ -75,10 +75,10 @@ def calibrated(embeddings: np.ndarray, families: np.ndarray, surroundings: Surro
     if len(rows) < 2:
         return None
     scores, same = [], []
-    for place in np.unique(np.linspace(0, len(rows) - 1, _QUERIES).round().astype(int)).tolist():
-        others = np.delete(rows, place)
-        similarities = embeddings[others] @ embeddings[rows[place]]
+    for position in np.unique(np.linspace(0, len(rows) - 1, _QUERIES).round().astype(int)).tolist():
+        neighbours = np.delete(rows, position)
+        similarities = embeddings[neighbours] @ embeddings[rows[position]]
         best = np.argsort(-similarities, kind="stable")[:CANDIDATES]
-        scores.append(score(similarities[best], surroundings.shared(int(rows[place]), others[best])))
-        same.append(families[others[best]] == families[rows[place]])
+        scores.append(score(similarities[best], surroundings.shared(int(rows[position]), neighbours[best])))
+        same.append(families[neighbours[best]] == families[rows[position]])
     return Calibration.fit(np.concatenate(scores), np.concatenate(same))

@@ -57,8 +57,8 @@ class Clusters:
 
     def __str__(self) -> str:
         """The nearest other model of every model, and the near-duplicates, as Markdown."""
-        others = self.similarities - 2 * np.eye(len(self.names))
-        nearest = others.argmax(axis=1)
+        closeness = self.similarities - 2 * np.eye(len(self.names))
+        nearest = closeness.argmax(axis=1)
         rows = [
             [
                 self.names[row],

@@ -55,7 +55,7 @@ class Explanation:
         motifs.
       sizes: int64 `[pieces]`, operators of each piece.
       kinds: operators of the motif of each kind.
-      relatives: what each relative shares.
+      relatives: motifs of each relative.
     """
 
     pieces: np.ndarray
@@ -101,7 +101,7 @@ def explain(query: PackedGraphs, relatives: PackedGraphs) -> Explanation:
                     kinds.append(_operators(graphs, nodes.order[first : first + size]))
                 pieces[piece] = numbers[key]
         cuts.append((firsts, pieces, sizes))
-    (_, pieces, sizes), (firsts, others, lengths) = cuts
+    (_, pieces, sizes), (firsts, motifs, lengths) = cuts
     in_query = {
         kind: int((hashes[size][0][0] == np.uint64(name))[hashes[size][0][1]].sum())
         for (size, name), kind in numbers.items()
@@ -109,7 +109,7 @@ def explain(query: PackedGraphs, relatives: PackedGraphs) -> Explanation:
     explained = []
     for start, stop in itertools.pairwise(sides[1].offsets.tolist()):
         span = slice(*np.searchsorted(firsts, (start, stop)))
-        explained.append(Shared(_largest(others[span], kinds, in_query), *_joined(others[span], lengths[span])))
+        explained.append(Shared(_largest(motifs[span], kinds, in_query), *_joined(motifs[span], lengths[span])))
     return Explanation(*_joined(pieces, sizes), tuple(kinds), tuple(explained))
 
 

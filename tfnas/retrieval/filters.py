@@ -57,6 +57,6 @@ def _attentive(graphs: PackedGraphs) -> np.ndarray:
     operators = graphs.features[graphs.codes, 0]
     sources, targets = operators[graphs.edges[:, 0] + starts], operators[graphs.edges[:, 1] + starts]
     owner = np.repeat(np.arange(len(graphs)), graphs.num_edges)
-    found = np.zeros(len(graphs), bool)
-    found[owner[(sources == CODES["softmax"]) & (targets == CODES["matmul"])]] = True
-    return found
+    attentive = np.zeros(len(graphs), bool)
+    attentive[owner[(sources == CODES["softmax"]) & (targets == CODES["matmul"])]] = True
+    return attentive

@@ -52,7 +52,7 @@ class Index:
       families: strings `[N]`, empty where the family is not known.
       collection: graphs of the architectures in the same order, for pictures and shared motifs; None for an index
         without graphs.
-      calibration: what scores mean in this index; None where no pair of families tells.
+      calibration: meaning of scores in this index; None for fewer than two structures with families.
 
     Attributes:
       embeddings: float32 `[N, D]` of length 1.
@@ -60,7 +60,7 @@ class Index:
       sources: strings `[N]`.
       families: strings `[N]`.
       collection: graphs of the architectures, or None.
-      calibration: what scores mean, or None.
+      calibration: meaning of scores, or None.
       manifest: manifest of the folder that the index was read from or written to; empty before.
 
     Raises:

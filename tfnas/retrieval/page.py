@@ -101,17 +101,17 @@ def _list(lines: list[str]) -> str:
 def _points(answer: Answer, index: Index) -> dict[str, object]:
     """What the script draws: points of the index, ranks of relatives by row, and places of names of families."""
     plane = PrincipalPlane(index.embeddings)
-    places = plane.points(np.concatenate([answer.embedding[None], index.embeddings]))
-    low, high = places.min(axis=0), places.max(axis=0)
-    places = (places - low) / np.maximum(high - low, 1e-9) * (_MAP_SIZE - 2 * _MAP_MARGIN) + _MAP_MARGIN
+    points = plane.points(np.concatenate([answer.embedding[None], index.embeddings]))
+    low, high = points.min(axis=0), points.max(axis=0)
+    points = (points - low) / np.maximum(high - low, 1e-9) * (_MAP_SIZE - 2 * _MAP_MARGIN) + _MAP_MARGIN
     families, family = np.unique(index.families, return_inverse=True)
     counts = collections.Counter(family.tolist())
     largest = [number for number, _ in counts.most_common() if families[number]][:_FAMILIES_NAMED]
-    medians = [np.median(places[1:][family == number], axis=0).round(1).tolist() for number in largest]
-    columns = zip(places[1:].round(1).tolist(), family.tolist(), index.names.tolist(), strict=True)
+    medians = [np.median(points[1:][family == number], axis=0).round(1).tolist() for number in largest]
+    columns = zip(points[1:].round(1).tolist(), family.tolist(), index.names.tolist(), strict=True)
     return {
-        "query": places[0].round(1).tolist(),
-        "points": [[*place, number, name] for place, number, name in columns],
+        "query": points[0].round(1).tolist(),
+        "points": [[*point, number, name] for point, number, name in columns],
         "families": families.tolist(),
         "labels": [[*median, number] for median, number in zip(medians, largest, strict=True)],
         "ranks": {relative.match.row: rank for rank, relative in enumerate(answer.relatives, start=1)},
@@ -138,16 +138,16 @@ def _strip(name: str, pieces: np.ndarray, sizes: np.ndarray) -> str:
 def _drawings(answer: Answer, index: Index) -> list[str]:
     """The query beside each of the first relatives."""
     relatives: list[Relative] = list(answer.relatives[:_DRAWN])
-    query, found = answer.query, index.collection[np.array([relative.match.row for relative in relatives])]
-    first, others = Surroundings(query.graphs), Surroundings(found.graphs)
+    query, shown = answer.query, index.collection[np.array([relative.match.row for relative in relatives])]
+    first, compared = Surroundings(query.graphs), Surroundings(shown.graphs)
     drawings = []
     for row in range(len(relatives)):
-        sides = ((query, 0, first.alone(0, row, others)), (found, row, others.alone(row, 0, first)))
+        sides = ((query, 0, first.alone(0, row, compared)), (shown, row, compared.alone(row, 0, first)))
         figures = []
-        for collection, place, alone in sides:
-            graph = collection.graph(place)
+        for collection, member, alone in sides:
+            graph = collection.graph(member)
             size = f"{graph.num_nodes:,} operators, {_millions(graph.total_parameters)} parameters"
-            title = html.escape(f"{collection.names[place]}: {size}")
+            title = html.escape(f"{collection.names[member]}: {size}")
             picture = base64.b64encode(svg(graph, np.flatnonzero(alone).tolist()).encode()).decode()
             figures.append(
                 f"<figure><figcaption>{title}</figcaption><div class='scroll'>"

@@ -112,10 +112,10 @@ class Retriever:
             allowed=filters.allowed(self._collection, max_parameters, max_multiply_adds, has),
         )
         candidates = self._collection[np.array([match.row for match in matches])]
-        surroundings, others = Surroundings(asked.graphs), Surroundings(candidates.graphs)
-        covered = surroundings.shared(0, np.arange(len(matches)), others)
+        surroundings, compared = Surroundings(asked.graphs), Surroundings(candidates.graphs)
+        covered = surroundings.shared(0, np.arange(len(matches)), compared)
         scores = score(np.array([match.similarity for match in matches]), covered)
-        same = others.structures == surroundings.structures[0]
+        same = compared.structures == surroundings.structures[0]
         # Of equal scores the architecture that is closest in size comes first.
         gaps = np.abs(np.log1p(candidates.parameters) - np.log1p(asked.parameters[0]))
         order = np.lexsort((gaps, -scores.round(6), ~same))
@@ -123,7 +123,7 @@ class Retriever:
         enough = order[covered[order] >= LEAST_SHARED]
         if len(enough):
             order = np.concatenate([enough[:1], order[order != enough[0]]])
-        lines = [[place] for place in order.tolist()] if twins else _groups(order, candidates, others)
+        lines = [[rank] for rank in order.tolist()] if twins else _groups(order, candidates, compared)
         lines = lines[:count]
         similarities = np.where(same, 1.0, self._calibration(scores))
         firsts = np.array([line[0] for line in lines])
@@ -131,20 +131,20 @@ class Retriever:
         traits = Traits.of(asked.graph(0))
         relatives = tuple(
             Relative(
-                match=matches[place],
-                similarity=float(similarities[place]),
-                covered=float(covered[place]),
-                same_structure=bool(same[place]),
+                match=matches[rank],
+                similarity=float(similarities[rank]),
+                covered=float(covered[rank]),
+                same_structure=bool(same[rank]),
                 twins=tuple(matches[twin] for twin in twinned),
-                parameters=int(candidates.parameters[place]),
-                multiply_adds=int(candidates.multiply_adds[place]),
-                operators=int(candidates.graphs.num_nodes[place]),
-                differences=differences(traits, Traits.of(candidates.graph(place))),
+                parameters=int(candidates.parameters[rank]),
+                multiply_adds=int(candidates.multiply_adds[rank]),
+                operators=int(candidates.graphs.num_nodes[rank]),
+                differences=differences(traits, Traits.of(candidates.graph(rank))),
                 shared=shared.motifs,
                 pieces=shared.pieces,
                 sizes=shared.sizes,
             )
-            for (place, *twinned), shared in zip(lines, explanation.relatives, strict=True)
+            for (rank, *twinned), shared in zip(lines, explanation.relatives, strict=True)
         )
         cut = (explanation.pieces, explanation.sizes, explanation.kinds)
         return Answer(asked, embedding[0], relatives, *cut, notes)
@@ -206,19 +206,19 @@ def _groups(order: np.ndarray, candidates: Collection, surroundings: Surrounding
     """
     lines: list[list[int]] = []
     sizes = np.log1p(candidates.parameters)
-    for place in order.tolist():
+    for rank in order.tolist():
         for line in lines:
             first = line[0]
-            if surroundings.structures[place] == surroundings.structures[first]:
+            if surroundings.structures[rank] == surroundings.structures[first]:
                 break
-            close = candidates.sources[place] != candidates.sources[first]
-            close &= bool(candidates.parameters[place]) and abs(sizes[place] - sizes[first]) <= _EQUAL_SIZE
-            if close and surroundings.shared(place, np.array([first]))[0] >= _TWIN_SHARE:
+            close = candidates.sources[rank] != candidates.sources[first]
+            close &= bool(candidates.parameters[rank]) and abs(sizes[rank] - sizes[first]) <= _EQUAL_SIZE
+            if close and surroundings.shared(rank, np.array([first]))[0] >= _TWIN_SHARE:
                 break
         else:
-            lines.append([place])
+            lines.append([rank])
             continue
-        line.append(place)
+        line.append(rank)
     return lines
 
 

@@ -46,25 +46,32 @@ def colour_counts(
     return counts, known
 
 
-def node_colours(graphs: PackedGraphs, rounds: int, *, downstream: bool = False) -> list[np.ndarray]:
+def node_colours(
+    graphs: PackedGraphs, rounds: int, ends: tuple[np.ndarray, np.ndarray] | None = None
+) -> list[np.ndarray]:
     """The colours of all nodes.
 
     Args:
       graphs: N graphs.
       rounds: r.
-      downstream: True to join the colours of the nodes that a node feeds, False to join those that feed the node.
+      ends: the nodes that are heard and the nodes that hear, int `[E]` each, counted over all graphs; None for sources
+        and targets of the edges.
 
     Returns:
       r + 1 arrays uint64 `[nodes of all graphs]`; see `colour_counts`.
     """
-    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
-    ends = [graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts]
+    near, far = ends or edge_ends(graphs)
     kinds = graphs.features[:, 0].astype(np.uint64) * np.uint64(1 << 20) + graphs.features[:, 7].astype(np.uint64)
     colours = [mixed(kinds + np.uint64(1))[graphs.codes]]
     for _ in range(rounds):
-        heard = heard_sums(colours[-1], *(reversed(ends) if downstream else ends))
-        colours.append(mixed(colours[-1] * np.uint64(3) + heard))
+        colours.append(mixed(colours[-1] * np.uint64(3) + heard_sums(colours[-1], near, far)))
     return colours
+
+
+def edge_ends(graphs: PackedGraphs) -> tuple[np.ndarray, np.ndarray]:
+    """Sources and targets of all edges, int64 `[E]` each, counted over all graphs."""
+    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
+    return graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts
 
 
 def heard_sums(colours: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -100,12 +107,7 @@ def structure_hashes(graphs: PackedGraphs) -> np.ndarray:
     Returns:
       uint64 `[N]`.
     """
-    return structures_of(node_colours(graphs, ROUNDS)[-1], graphs)
-
-
-def structures_of(colours: np.ndarray, graphs: PackedGraphs) -> np.ndarray:
-    """One number uint64 `[N]` for the multiset of the colours uint64 `[nodes]` of every graph."""
-    return np.add.reduceat(mixed(colours), graphs.node_offsets[:-1])
+    return np.add.reduceat(mixed(node_colours(graphs, ROUNDS)[-1]), graphs.node_offsets[:-1])
 
 
 def distinct(graphs: PackedGraphs) -> np.ndarray:
