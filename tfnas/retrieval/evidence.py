@@ -125,3 +125,23 @@ def score(similarities: np.ndarray, shared: np.ndarray) -> np.ndarray:
     """
     weight = _SHARE_WEIGHT + _FAR_WEIGHT * max(0.0, _CLOSE - float(similarities.max()))
     return similarities + weight * shared
+
+
+def order(scores: np.ndarray, shared: np.ndarray, *ties: np.ndarray) -> np.ndarray:
+    """Candidates of a query, best first; the first shares a fifth of the query's operators, if any candidate does.
+
+    Args:
+      scores: float `[n]`; see `score`.
+      shared: float `[n]`, shares of the query's operators.
+      *ties: further `[n]` numbers, of which the smaller comes first among equal scores.
+
+    Returns:
+      int64 `[n]`.
+
+    Example:
+      >>> order(np.array([0.9, 0.8, 0.7]), np.array([0.1, 0.1, 0.5])).tolist()
+      [2, 0, 1]
+    """
+    ranked = np.lexsort((*reversed(ties), -scores.round(6)))
+    enough = ranked[shared[ranked] >= LEAST_SHARED]
+    return np.concatenate([enough[:1], ranked[ranked != enough[0]]]) if len(enough) else ranked

@@ -16,7 +16,7 @@ from tfnas.retrieval.calibration import CANDIDATES
 from tfnas.retrieval.clusters import Clusters
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.differences import Traits, differences
-from tfnas.retrieval.evidence import LEAST_SHARED, Surroundings, score
+from tfnas.retrieval.evidence import Surroundings, order, score
 from tfnas.retrieval.explanation import explain
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.pairs import Pair
@@ -118,12 +118,9 @@ class Retriever:
         same = compared.structures == surroundings.structures[0]
         # Of equal scores the architecture that is closest in size comes first.
         gaps = np.abs(np.log1p(candidates.parameters) - np.log1p(asked.parameters[0]))
-        order = np.lexsort((gaps, -scores.round(6), ~same))
-        # The best architecture that shares enough comes before architectures that do not.
-        enough = order[covered[order] >= LEAST_SHARED]
-        if len(enough):
-            order = np.concatenate([enough[:1], order[order != enough[0]]])
-        lines = [[rank] for rank in order.tolist()] if twins else _groups(order, candidates, compared)
+        ranked = order(scores, covered, gaps)
+        ranked = np.concatenate([ranked[same[ranked]], ranked[~same[ranked]]])
+        lines = [[rank] for rank in ranked.tolist()] if twins else _groups(ranked, candidates, compared)
         lines = lines[:count]
         similarities = np.where(same, 1.0, self._calibration(scores))
         firsts = np.array([line[0] for line in lines])
@@ -199,14 +196,14 @@ class Retriever:
 _EQUAL_SIZE, _TWIN_SHARE = 0.01, 0.8  # difference of log parameters, and shared operators, of twins from two sources
 
 
-def _groups(order: np.ndarray, candidates: Collection, surroundings: Surroundings) -> list[list[int]]:
+def _groups(ranked: np.ndarray, candidates: Collection, surroundings: Surroundings) -> list[list[int]]:
     """Places of architectures in order, those of twins together.
 
     Twins are of one structure, or come from two sources, have parameters within 1 % and share 80 % of the operators.
     """
     lines: list[list[int]] = []
     sizes = np.log1p(candidates.parameters)
-    for rank in order.tolist():
+    for rank in ranked.tolist():
         for line in lines:
             first = line[0]
             if surroundings.structures[rank] == surroundings.structures[first]:

@@ -125,7 +125,9 @@ class Outcome:
       family: family of that architecture.
       similarity: similarity to the network.
       covered: share of the network's operators that the architecture shares.
-      rank: rank of the first right answer among a hundred, 0 if there is none.
+      rank: rank of the first right answer among a hundred structures, 0 if there is none.
+      unlike: whether the answer says that nothing is like the network.
+      right: whether the first answer is right, or nothing is like a network whose family the index may lack.
     """
 
     query: str
@@ -134,6 +136,8 @@ class Outcome:
     similarity: float
     covered: float
     rank: int
+    unlike: bool
+    right: bool
 
 
 def measured(retriever: Retriever) -> list[Outcome]:
@@ -143,9 +147,19 @@ def measured(retriever: Retriever) -> list[Outcome]:
         keras.utils.clear_session()
         answer = retriever.relatives(query.build(), 100)
         first = answer[0]
-        right = [rank for rank, found in enumerate(answer, start=1) if query.right(found.name, found.family)]
+        ranks = [rank for rank, found in enumerate(answer, start=1) if query.right(found.name, found.family)]
+        right = ranks[:1] == [1] or (query.unknown and answer.unlike)
         outcomes.append(
-            Outcome(name, first.name, first.family, first.similarity, first.covered, right[0] if right else 0)
+            Outcome(
+                name,
+                first.name,
+                first.family,
+                first.similarity,
+                first.covered,
+                ranks[0] if ranks else 0,
+                answer.unlike,
+                right,
+            )
         )
     return outcomes
 
@@ -157,14 +171,15 @@ def table(outcomes: Sequence[Outcome]) -> str:
             outcome.query,
             outcome.first,
             outcome.family,
-            f"{outcome.similarity:.3f}",
+            f"{100 * outcome.similarity:.0f} %{', nothing is like it' * outcome.unlike}",
             f"{100 * outcome.covered:.0f} %",
-            f"{outcome.rank}",
+            "yes" if outcome.right else "no",
+            f"{outcome.rank or 'none'}",
         ]
         for outcome in outcomes
     ]
-    right = sum(outcome.rank == 1 for outcome in outcomes)
-    unshared = sum(outcome.covered < 0.2 for outcome in outcomes)
-    columns = ["query", "first answer", "family", "similarity", "shared", "rank of a right answer"]
+    right = sum(outcome.right for outcome in outcomes)
+    unshared = sum(outcome.covered < 0.2 and not outcome.unlike for outcome in outcomes)
+    columns = ["query", "first answer", "family", "similarity", "shared", "right", "rank of a right answer"]
     words = f"{right} of {len(rows)} first answers are right, {unshared} share less than 20 % of the operators"
     return f"{tables.markdown(columns, rows)}\n\n{words}"
