@@ -10,7 +10,7 @@ STEPS = 3
 LEAST_SHARED = 0.2
 """Share of the query's operators that the first answer has, unless none of the candidates does."""
 _PASSED = ("pad", "identity")
-_CLOSE, _SHARE_WEIGHT, _FAR_WEIGHT = 0.8, 0.05, 2.0
+_CLOSE = 0.7
 
 
 class Surroundings:
@@ -109,22 +109,22 @@ def _bypassed(graphs: PackedGraphs) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def score(similarities: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """What the candidates of a query are ranked by: similarity, and shares most of all where no candidate is close.
+    """What the candidates of a query are ranked by: similarity, and shares where no candidate is close.
 
     Args:
       similarities: float `[n]`, cosines of the embeddings of the query and its n most similar architectures.
       shared: float `[n]`, shares of the query's operators.
 
     Returns:
-      float64 `[n]`: similarity + (0.05 + 2 max(0, 0.8 - greatest similarity)) share.
+      float64 `[n]`: similarity + max(0, 0.7 - greatest similarity) share.
 
     Example:
-      >>> shares = np.array([0.4, 1.0])
-      >>> score(np.array([0.9, 0.5]), shares).round(3).tolist(), score(np.array([0.6, 0.5]), shares).round(3).tolist()
-      ([0.92, 0.55], [0.78, 0.95])
+      >>> score(np.array([0.9, 0.4]), np.array([0.4, 0.9])).tolist()
+      [0.9, 0.4]
+      >>> score(np.array([0.5, 0.4]), np.array([0.4, 0.9])).round(2).tolist()
+      [0.58, 0.58]
     """
-    weight = _SHARE_WEIGHT + _FAR_WEIGHT * max(0.0, _CLOSE - float(similarities.max()))
-    return similarities + weight * shared
+    return similarities + max(0.0, _CLOSE - float(similarities.max())) * shared
 
 
 def order(scores: np.ndarray, shared: np.ndarray, *ties: np.ndarray) -> np.ndarray:
