@@ -75,7 +75,7 @@ PAPERS = {
             "retrieval",
             "neural architecture retrieval (Pei et al. 2024)",
             RetrievalSettings,
-            ("table1", "ablation", "sources"),
+            ("colours", "table1", "ablation", "sources"),
         ),
     )
 }

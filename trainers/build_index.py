@@ -1,18 +1,23 @@
 """Embeds known architectures and writes the index that `tfnas retrieve` searches.
 
   tfnas build_index --corpus=OUT/corpus --output_dir=INDEX
+  tfnas build_index --corpus=OUT/corpus --fit --output_dir=INDEX
 
 A corpus is a folder that `tfnas build_corpus` wrote; several corpora are joined. --add_to starts from an existing
-index of the same encoder; --remove takes architectures out of it.
+index of the same encoder; --remove takes architectures out of it. --fit computes a colour encoder from the
+architectures of the index, so that what is rare among them counts; the encoder goes to INDEX/encoder.
 """
 
 from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.errors import ConfigurationError
 
 _CORPUS = tfnas_flags.define_paths("corpus", [], "Folders of graph corpora.")
-_ENCODER = tfnas_flags.define_path("encoder", "motif_encoder", "Encoder of graphs: a shipped name or a folder.")
+_ENCODER = tfnas_flags.define_path("encoder", "colour_encoder", "Encoder of graphs: a shipped name or a folder.")
+_FIT = flags.DEFINE_boolean("fit", False, "Compute the encoder from the architectures; with --encoder's default alone.")
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of --fit.", lower_bound=0)
 _ADD_TO = tfnas_flags.define_path("add_to", None, "Index that is copied and added to: a shipped name or a folder.")
 _REMOVE = flags.DEFINE_list("remove", [], "Names that are left out of the index of --add_to.")
 tfnas_flags.define_output()
@@ -20,19 +25,28 @@ tfnas_flags.define_output()
 
 def main() -> None:
     """Flags -> `tfnas.retrieval.builder`."""
+    if _FIT.value and flags.FLAGS["encoder"].present:
+        raise ConfigurationError("--fit computes an encoder, and --encoder names another; expected either")
     tfnas.runtime.one_thread_per_operation()
 
     from tfnas import encoders, saved_models
     from tfnas.encoders.base import graph_encoder
     from tfnas.retrieval import builder
 
-    encoder = graph_encoder(encoders.load(saved_models.folder(_ENCODER.value)))
+    encoder = None if _FIT.value else graph_encoder(encoders.load(saved_models.folder(_ENCODER.value)))
     add_to = saved_models.folder(_ADD_TO.value) if _ADD_TO.value else None
     collection = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value)
-    settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value}
-    settings |= {"add_to": _ADD_TO.value, "remove": _REMOVE.value}
+    settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value, "fit": _FIT.value}
+    settings |= {"seed": _SEED.value, "add_to": _ADD_TO.value, "remove": _REMOVE.value}
     # Everything is in memory by now: the folder that is overwritten may be the folder that was read.
     output_dir = tfnas_flags.output_folder(settings)
+    if encoder is None:
+        from tfnas.encoders.colour.config import preset
+        from tfnas.encoders.colour.task import ColourFitting
+
+        fitting = ColourFitting(preset("tfnas"), collection.graphs)
+        print(fitting.headline(fitting.run(output_dir, seed=_SEED.value)))
+        encoder = graph_encoder(encoders.load(output_dir / "encoder"))
     index = builder.build_index(collection, encoder, output_dir / "index")
     print(f"{len(index):,} architectures in {output_dir}/index")
 

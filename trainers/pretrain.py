@@ -1,6 +1,7 @@
 """Pretrains an encoder and exports it; no labels are needed.
 
   tfnas pretrain --encoder=arch2vec --space=nasbench201 --output_dir=OUT
+  tfnas pretrain --encoder=colour --corpus=GRAPHS/corpus --output_dir=OUT
   tfnas pretrain --encoder=computation_graph --corpus=GRAPHS/corpus --output_dir=OUT
   tfnas pretrain --encoder=jacobian --corpus=JACOBIANS/corpus --output_dir=OUT
   tfnas pretrain --encoder=motif --corpus=GRAPHS/corpus --output_dir=OUT
@@ -8,7 +9,8 @@
 
 The last command lists the flags of one encoder. `tfnas build_corpus` makes GRAPHS and `tfnas extract_jacobians`
 makes JACOBIANS. OUT gets the SavedModel OUT/encoder, summary.json, metrics.jsonl, training.png, map.png, TensorBoard
-events and checkpoints; the motif encoder has metrics, events and checkpoints by stage.
+events and checkpoints; the motif encoder has metrics, events and checkpoints by stage. The colour encoder is computed
+in closed form: it has no metrics, events and checkpoints.
 """
 
 import dataclasses
@@ -26,15 +28,16 @@ if __name__ != "__main__":
 def define(kind: EncoderKind) -> None:
     """Defines the flags of an encoder."""
     flags.DEFINE_enum("preset", "tfnas", tuple(kind.presets), "Settings that the flags below change.")
-    flags.DEFINE_integer("epochs", kind.epochs, "Passes over the data.", lower_bound=1)
     flags.DEFINE_integer("seed", 1, "Seed of everything random.", lower_bound=0)
-    flags.DEFINE_string("strategy", "default", "tf.distribute strategy: default, mirrored or multi_worker.")
+    if kind.epochs is not None:
+        flags.DEFINE_integer("epochs", kind.epochs, "Passes over the data.", lower_bound=1)
+        flags.DEFINE_string("strategy", "default", "tf.distribute strategy: default, mirrored or multi_worker.")
     tfnas_flags.define_from_rows({kind.name: kind.inputs})
     tfnas_flags.define_from_config(kind.config)
 
 
 def main(kind: EncoderKind) -> None:
-    """Flags -> `tfnas.encoders.pretraining.Pretraining.run`."""
+    """Flags -> `run` of the learning of the encoder."""
     values = flags.FLAGS
     config = kind.preset(values.preset, **tfnas_flags.overrides(kind.config))
     inputs = kind.inputs_from(tfnas_flags.overrides(kind.inputs))
@@ -42,21 +45,16 @@ def main(kind: EncoderKind) -> None:
 
     from tfnas.training.strategies import get_strategy
 
-    strategy = get_strategy(values.strategy)
-    pretraining = kind.pretraining.read(config, inputs, values.seed)
-    settings = {
-        "program": kind.program,
-        **pretraining.settings(inputs),
-        "epochs": values.epochs,
-        "seed": values.seed,
-        "config": dataclasses.asdict(config),
-    }
-    output_dir = tfnas_flags.output_folder(settings)
-    summary = pretraining.run(
-        output_dir, epochs=values.epochs, seed=values.seed, strategy=strategy, resume=values.resume
-    )
+    by_gradients = kind.epochs is not None
+    options = {"epochs": values.epochs, "strategy": get_strategy(values.strategy)} if by_gradients else {}
+    learning = kind.pretraining.read(config, inputs, values.seed)
+    settings = {"program": kind.program, **learning.settings(inputs), "seed": values.seed}
+    if by_gradients:
+        settings["epochs"], options["resume"] = values.epochs, values.resume
+    output_dir = tfnas_flags.output_folder(settings | {"config": dataclasses.asdict(config)})
+    summary = learning.run(output_dir, seed=values.seed, **options)
     if summary:
-        print(pretraining.headline(summary))
+        print(learning.headline(summary))
 
 
 def run(name: str | None) -> None:

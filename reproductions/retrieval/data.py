@@ -13,6 +13,7 @@ from reproductions.retrieval.realworld import read_realworld
 from reproductions.retrieval.settings import Settings
 from tfnas import artefacts
 from tfnas.benchmarks.registry import find_table
+from tfnas.encoders.splits import random_split
 from tfnas.retrieval import metrics
 from tfnas.retrieval.collection import Collection, read_collection
 from tfnas.saved_models import SHIPPED
@@ -45,7 +46,7 @@ def load(output_dir: pathlib.Path, settings: Settings, name: str) -> Collection:
 def split_of(name: str, collection: Collection, settings: Settings) -> splits.Split:
     """The fixed split of a set; of the synthetic one, which has any size, the split that its seed decides."""
     if name == "nas":
-        return splits.random_split(collection.families, settings.seed)
+        return random_split(collection.families, settings.seed)
     return splits.read_split(name, collection.names)
 
 

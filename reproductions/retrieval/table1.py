@@ -59,7 +59,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
         *facts,
         f"Trainings: {', '.join(f'{settings.epochs_of(name)} epochs ({name})' for name in SETS)}; the published method "
         f"{_PUBLISHED_EPOCHS} at each of its two stages, as its code has it.",
-        *(_verdict(name, methods) for name, methods in results.items()),
+        *(verdict(name, methods) for name, methods in results.items()),
         _PUBLISHED,
     ]
     values = {"measurements": results, "seed": settings.seed}
@@ -109,7 +109,8 @@ def _facts(name: str, collection: Collection, split: Split) -> str:
     )
 
 
-def _verdict(name: str, methods: dict[str, list[dict[str, Any]]]) -> str:
+def verdict(name: str, methods: dict[str, list[dict[str, Any]]]) -> str:
+    """Which methods of a set are as good as or better than that of tfnas, and in what."""
     better = [
         f"{label} ({', '.join(lost)})"
         for label, values in methods.items()

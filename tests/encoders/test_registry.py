@@ -17,7 +17,7 @@ from tfnas.encoders.arch2vec.config import Arch2VecInputs
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder
 from tfnas.encoders.computation_graph.saved import SavedGraphEncoder
 from tfnas.encoders.jacobian.task import JacobianPretraining
-from tfnas.encoders.pretraining import Pretraining
+from tfnas.encoders.pretraining import Learning, Pretraining
 from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.operators import CODES
@@ -48,7 +48,8 @@ def graphs():
 def test_a_row_is_whole(kind):
     assert kind.name == kind.saved.KIND.removeprefix(base.KIND_PREFIX)
     assert kind.kind == kind.saved.KIND
-    assert issubclass(kind.pretraining, Pretraining)
+    assert issubclass(kind.pretraining, Learning)
+    assert issubclass(kind.pretraining, Pretraining) == (kind.epochs is not None)
     assert issubclass(kind.saved, base.SavedEncoder)
     assert {type(preset) for preset in kind.presets.values()} == {kind.config}
     assert kind.preset("tfnas") == kind.config()
@@ -59,13 +60,16 @@ def test_a_row_is_whole(kind):
 
 @pytest.mark.parametrize("kind", ENCODERS.values(), ids=list(ENCODERS))
 def test_unknown_presets_and_fields_out_of_range(kind):
-    with pytest.raises(ConfigurationError, match="unknown preset 'magic', expected one of tfnas, paper"):
+    with pytest.raises(ConfigurationError, match=f"unknown preset 'magic', expected one of {', '.join(kind.presets)}"):
         kind.preset("magic")
+    with pytest.raises(ConfigurationError, match="embedding_dim=0, expected at least 1"):
+        kind.preset("tfnas", embedding_dim=0)
+    if kind.epochs is None:
+        return
     for field, value, expected in (
         ("clip_norm", -1.0, "at least 0"),
         ("clip_norm", math.nan, "at least 0"),
         ("batch_size", 0, "at least 1"),
-        ("embedding_dim", 0, "at least 1"),
         ("learning_rate", 0.0, "more than 0"),
     ):
         with pytest.raises(ConfigurationError, match=f"{field}={value}, expected {expected}"):
@@ -86,6 +90,7 @@ def test_the_table_of_encoders_is_the_registry():
     ("name", "kind"),
     [
         ("arch2vec_nasbench201", "arch2vec"),
+        ("colour_encoder", "colour"),
         ("cg_encoder", "computation_graph"),
         ("jacobian_encoder", "jacobian"),
         ("motif_encoder", "motif"),
@@ -112,7 +117,7 @@ def test_a_manifest_without_an_entry(tmp_path):
         encoders.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cg_encoder", "motif_encoder"])
+@pytest.mark.parametrize("name", ["cg_encoder", "colour_encoder", "motif_encoder"])
 def test_operators_of_other_graphs_do_not_count(name):
     """A slice keeps the table of features of all graphs; only what its nodes refer to can be unknown."""
     encoder = encoders.load(SHIPPED / name)
@@ -136,7 +141,7 @@ def inputs_of(name, folder):
     return Corpora((str(folder / "graphs"),))
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", [name for name, kind in ENCODERS.items() if kind.epochs is not None])
 def test_export_of_a_killed_run(name, tmp_path, monkeypatch):
     """A run that dies while it logs its second epoch exports the weights of its last checkpoint."""
     kind = ENCODERS[name]
@@ -182,6 +187,14 @@ def test_export_of_a_killed_run(name, tmp_path, monkeypatch):
     )
     exported = sum(float(np.abs(variable.numpy()).sum()) for variable in encoder.module.weights)
     np.testing.assert_allclose(exported, total, rtol=1e-5)
+
+
+def test_a_run_in_closed_form_has_no_checkpoints(tmp_path):
+    artefacts.write_json(tmp_path / "run.json", {"settings": {"program": ENCODERS["colour"].program}})
+    with pytest.raises(
+        CorruptArtefactError, match="a colour encoder is computed in closed form: it has no checkpoints"
+    ):
+        runs.read_run(tmp_path)
 
 
 def test_runs_of_other_programs(tmp_path):

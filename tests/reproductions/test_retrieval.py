@@ -7,11 +7,12 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from reproductions import processes
 from reproductions.registry import PAPERS
-from reproductions.retrieval import data, methods, splits
+from reproductions.retrieval import data, methods
 from reproductions.retrieval.methods import BASELINES, Job
 from reproductions.retrieval.nas import SPACES, lineages
 from reproductions.retrieval.settings import Settings
 from tfnas.encoders.motif.config import preset
+from tfnas.encoders.splits import random_split
 from tfnas.graphs.motifs.weisfeiler_lehman import colour_counts, hashed_colours
 from tfnas.retrieval import metrics
 
@@ -33,7 +34,7 @@ def test_lineages(nas):
 
 @pytest.mark.parametrize("name", list(BASELINES))
 def test_baselines_measure_like_dense_vectors(nas, name):
-    split = splits.random_split(nas.families, 0)
+    split = random_split(nas.families, 0)
     settings = Settings()
     features = BASELINES[name](nas, np.flatnonzero(split.train))
     found = data.measure(features, nas, split, settings)

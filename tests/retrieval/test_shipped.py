@@ -58,7 +58,18 @@ def test_mobile_networks(retriever):
 def test_transformers(retriever):
     found = families(retriever, bert(), 5)
     text = {"bert", "bert-generation", "distilbert", "deberta-v2", "bart", "plbart", "mvp", "roberta", "electra"}
-    text |= {"albert", "big_bird", "ernie", "splinter", "mbart", "camembert", "xlm-roberta", "data2vec-text"}
+    text |= {
+        "roc_bert",
+        "debertav3",
+        "albert",
+        "big_bird",
+        "ernie",
+        "splinter",
+        "mbart",
+        "camembert",
+        "xlm-roberta",
+        "data2vec-text",
+    }
     assert set(found) <= text
 
 

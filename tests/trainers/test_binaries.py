@@ -222,7 +222,8 @@ def test_chain(pretrained, corpus, tmp_path):
         ("search", ["--benchmark=function", "--space=mobilenetv3"], "function needs a value of accuracy"),
         ("train_retrieval", ["--corpus=/nothing"], "/nothing/manifest.json: no such file"),
         ("train_retrieval", ["--corpus=/nothing", "--splitting=x"], "splitting='x', expected one of motifs, bigram"),
-        ("build_index", [], "--corpus is empty; expected a corpus, or --add_to with --remove"),
+        ("build_index", [], "--corpus is empty; expected a corpus, or --add_to with --remove or --fit"),
+        ("build_index", ["--fit", "--encoder=cg_encoder"], "--fit computes an encoder, and --encoder names another"),
         ("build_index", ["--corpus=/nothing", "--remove=x"], "--remove needs the index of --add_to"),
         ("reproductions retrieval", ["--epochs=1,2"], "epochs=(1, 2), expected three positive numbers"),
     ],
@@ -481,8 +482,10 @@ def test_from_a_corpus_to_relatives(graphs, model, tmp_path):
     assert found.startswith(f"{name}: ")
     assert found.count("| nasbench101-") == 3
     assert "same structure" in run("retrieve", f"--model={name}", f"--against={name}", *where).stdout
-    less = [encoder, f"--add_to={tmp_path / 'index' / 'index'}", f"--remove={name}"]
-    assert "59 architectures" in run("build_index", *less, f"--output_dir={tmp_path / 'less'}").stdout
+    less = ["--fit", f"--add_to={tmp_path / 'index' / 'index'}", f"--remove={name}"]
+    done = run("build_index", *less, f"--output_dir={tmp_path / 'less'}")
+    assert "59 structures of 2 families" in done.stdout
+    assert "59 architectures" in done.stdout
     done = run("retrieve", "--model=nothing/known", *where, check=False)
     assert "nothing/known: no such file or folder" in done.stderr
     done = run(

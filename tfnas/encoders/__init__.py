@@ -12,6 +12,7 @@ from typing import Any
 
 from tfnas import artefacts
 from tfnas.encoders.arch2vec import config as arch2vec_config
+from tfnas.encoders.colour import config as colour_config
 from tfnas.encoders.computation_graph import config as computation_graph_config
 from tfnas.encoders.jacobian import config as jacobian_config
 from tfnas.encoders.motif import config as motif_config
@@ -21,7 +22,7 @@ from tfnas.settings import configured
 
 if typing.TYPE_CHECKING:
     from tfnas.encoders.base import SavedEncoder
-    from tfnas.encoders.pretraining import Pretraining
+    from tfnas.encoders.pretraining import Learning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class EncoderKind:
       summary: few words on the data and the objective of the encoder.
       presets: settings by name, all of one class.
       inputs: dataclass that names the sources of training data.
-      epochs: default number of passes over the data.
+      epochs: default number of passes over the data; None for an encoder that is computed in closed form.
       program: name of the program in the `run.json` of a pretraining.
       learning: class of the learning in this package, as `module:Class`.
       export: class of opened exports in this package, as `module:Class`.
@@ -47,7 +48,7 @@ class EncoderKind:
     summary: str
     presets: Mapping[str, EncoderConfig]
     inputs: type
-    epochs: int
+    epochs: int | None
     program: str
     learning: str
     export: str
@@ -63,7 +64,7 @@ class EncoderKind:
         return type(next(iter(self.presets.values())))
 
     @property
-    def pretraining(self) -> "type[Pretraining]":
+    def pretraining(self) -> "type[Learning]":
         """Class of the learning."""
         return pkgutil.resolve_name(f"{__name__}.{self.learning}")
 
@@ -102,6 +103,16 @@ ENCODERS: dict[str, EncoderKind] = {
             export="arch2vec.saved:SavedCellEncoder",
         ),
         EncoderKind(
+            name="colour",
+            summary="computation graphs by the neighbourhoods of their operators, for retrieval",
+            presets=colour_config.PRESETS,
+            inputs=Corpora,
+            epochs=None,
+            program="fit_colours",
+            learning="colour.task:ColourFitting",
+            export="colour.saved:SavedColourEncoder",
+        ),
+        EncoderKind(
             name="computation_graph",
             summary="computation graphs of any network, by contrast within families",
             presets=computation_graph_config.PRESETS,
@@ -123,7 +134,7 @@ ENCODERS: dict[str, EncoderKind] = {
         ),
         EncoderKind(
             name="motif",
-            summary="computation graphs by their recurring motifs, for retrieval",
+            summary="computation graphs by their recurring motifs",
             presets=motif_config.PRESETS,
             inputs=Corpora,
             epochs=20,

@@ -3,8 +3,8 @@
 import abc
 import dataclasses
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -21,28 +21,20 @@ ENCODER_NAME = "encoder"
 """Folder of the export in a run's output folder."""
 
 
-class Pretraining(abc.ABC):
-    """An encoder's learning, from its data to an export with metrics and pictures.
+class Learning(abc.ABC):
+    """An encoder's learning, from its data to an export.
 
     Attributes:
-      title: title of the learning curves.
-      map_title: title of the map of embeddings, of encoders that draw it.
-      shares: metrics between 0 and 1 that are drawn beside the loss.
-      steps_per_call: updates per call of the compiled program.
       config: settings of the encoder.
-      stages: folders of the trainings that follow each other, below the output folder.
+      run: method that learns, exports, draws and returns the summary, of an output folder and a `seed`.
     """
 
-    title: str
-    map_title: str
-    shares: tuple[str, ...] = ()
-    steps_per_call: int = 10
     config: Any
-    stages: tuple[str, ...] = ("",)
+    run: Callable[..., dict[str, Any]]
 
     @classmethod
     @abc.abstractmethod
-    def read(cls, config: Any, inputs: Any, seed: int) -> "Pretraining":
+    def read(cls, config: Any, inputs: Any, seed: int) -> Self:
         """The learning from data on disk or of a space.
 
         Args:
@@ -50,11 +42,6 @@ class Pretraining(abc.ABC):
           inputs: sources of the data, an instance of the class that the row of `ENCODERS` names.
           seed: seed of what is sampled.
         """
-
-    @classmethod
-    def for_export(cls, config: Any, inputs: Any, seed: int) -> "Pretraining":
-        """The learning for exports alone; a subclass may leave out data that an export does not need."""
-        return cls.read(config, inputs, seed)
 
     def settings(self, inputs: Any) -> dict[str, Any]:
         """Entries of `run.json` on the data."""
@@ -65,6 +52,37 @@ class Pretraining(abc.ABC):
         """Raises ConfigurationError if the data don't suffice, LegacyKerasError if the model could not be exported."""
 
     @abc.abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Entries of the summary on the data."""
+
+    @abc.abstractmethod
+    def headline(self, summary: Mapping[str, Any]) -> str:
+        """Text that a finished run prints."""
+
+
+class Pretraining(Learning):
+    """A learning by gradients, with metrics and pictures.
+
+    Attributes:
+      title: title of the learning curves.
+      map_title: title of the map of embeddings, of encoders that draw it.
+      shares: metrics between 0 and 1 that are drawn beside the loss.
+      steps_per_call: updates per call of the compiled program.
+      stages: folders of the trainings that follow each other, below the output folder.
+    """
+
+    title: str
+    map_title: str
+    shares: tuple[str, ...] = ()
+    steps_per_call: int = 10
+    stages: tuple[str, ...] = ("",)
+
+    @classmethod
+    def for_export(cls, config: Any, inputs: Any, seed: int) -> "Pretraining":
+        """The learning for exports alone; a subclass may leave out data that an export does not need."""
+        return cls.read(config, inputs, seed)
+
+    @abc.abstractmethod
     def new_model(self) -> tf_keras.Model:
         """A model whose weights a checkpoint can be restored to."""
 
@@ -73,16 +91,8 @@ class Pretraining(abc.ABC):
         """The task of a stage; later stages continue with the model of earlier ones."""
 
     @abc.abstractmethod
-    def facts(self) -> dict[str, Any]:
-        """Entries of the summary on the data."""
-
-    @abc.abstractmethod
     def export(self, model: tf_keras.Model, folder: artefacts.PathLike, **facts: Any) -> dict[str, Any]:
         """Writes the SavedModel with a manifest, which is returned; `facts` are further entries of the manifest."""
-
-    @abc.abstractmethod
-    def headline(self, summary: Mapping[str, Any]) -> str:
-        """Text that a finished run prints."""
 
     def origin(self) -> dict[str, Any]:
         """Entries on the data in the summary of an exported checkpoint; none by default."""

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -45,6 +45,10 @@ def read_run(run_dir: artefacts.PathLike) -> Run:
     rows = [row for row in ENCODERS.values() if row.program == settings.get("program")]
     if not rows:
         raise CorruptArtefactError(f"{run_dir}: not an output folder of `tfnas pretrain`")
+    if rows[0].epochs is None:
+        raise CorruptArtefactError(
+            f"{run_dir}: a {rows[0].name} encoder is computed in closed form: it has no checkpoints"
+        )
     pretraining = _pretraining(rows[0], settings)
     folder = run_dir / pretraining.stages[-1]
     checkpoint = tf.train.latest_checkpoint(str(folder / "checkpoints"))
@@ -63,7 +67,7 @@ def _pretraining(row: EncoderKind, settings: dict[str, Any]) -> Pretraining:
     fields = [field.name for field in dataclasses.fields(row.inputs)]
     config = row.config(**_with_tuples(settings["config"]))
     inputs = row.inputs(**_with_tuples({name: settings[name] for name in fields}))
-    return row.pretraining.for_export(config, inputs, settings["seed"])
+    return cast(type[Pretraining], row.pretraining).for_export(config, inputs, settings["seed"])
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Checks and presets that the settings of every encoder share. No TensorFlow: flags are made from settings."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from tfnas.errors import ConfigurationError
@@ -12,8 +12,8 @@ from tfnas.settings import check_choices, check_least
 class EncoderConfig:
     """Settings of an encoder, checked when they are made.
 
-    A subclass is a frozen dataclass with a field for each of `embedding_dim`, `batch_size`, `learning_rate` and
-    `clip_norm`, whose bounds are checked here, and names the bounds of its other fields.
+    A subclass is a frozen dataclass with the field `embedding_dim`, whose bound is checked here, and names the bounds
+    of its other fields.
 
     Attributes:
       CHOICES: allowed values, by field.
@@ -31,17 +31,30 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         check_choices(self, **self.CHOICES)
-        check_least(self, **dict.fromkeys(("embedding_dim", "batch_size", *self.AT_LEAST_ONE), 1))
-        check_least(self, **dict.fromkeys(("clip_norm", *self.NOT_NEGATIVE), 0))
-        # Comparisons are negated, so that a NaN is refused as well.
-        bounds = (
-            (("learning_rate", *self.POSITIVE), lambda value: value > 0, "more than 0"),
-            (self.SHARES, lambda value: 0 <= value < 1, "in [0, 1)"),
-        )
-        for fields, holds, expected in bounds:
-            for field in fields:
-                if not holds(getattr(self, field)):
-                    raise ConfigurationError(f"{field}={getattr(self, field)}, expected {expected}")
+        check_least(self, **dict.fromkeys(("embedding_dim", *self.AT_LEAST_ONE), 1))
+        check_least(self, **dict.fromkeys(self.NOT_NEGATIVE, 0))
+        _check(self, self.POSITIVE, lambda value: value > 0, "more than 0")
+        _check(self, self.SHARES, lambda value: 0 <= value < 1, "in [0, 1)")
+
+
+def _check(settings: object, fields: Iterable[str], holds: Callable[[float], bool], expected: str) -> None:
+    for field in fields:
+        value = getattr(settings, field)
+        if not holds(value):  # a comparison with NaN is False
+            raise ConfigurationError(f"{field}={value}, expected {expected}")
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientConfig(EncoderConfig):
+    """Settings of an encoder that gradients train.
+
+    A subclass has the fields `batch_size`, `learning_rate` and `clip_norm` too, whose bounds are checked here.
+    """
+
+    def __post_init__(self) -> None:
+        check_least(self, batch_size=1, clip_norm=0)
+        _check(self, ("learning_rate",), lambda value: value > 0, "more than 0")
+        super().__post_init__()
 
 
 Config = TypeVar("Config", bound=EncoderConfig)

@@ -11,7 +11,7 @@ from tfnas.retrieval.index import Index
 
 def gather(
     corpora: Sequence[artefacts.PathLike],
-    encoder: GraphEncoder,
+    encoder: GraphEncoder | None,
     *,
     add_to: artefacts.PathLike | None = None,
     remove: Sequence[str] = (),
@@ -20,7 +20,7 @@ def gather(
 
     Args:
       corpora: folders of graph corpora.
-      encoder: encoder of the new index.
+      encoder: encoder of the new index; None for an encoder that is computed from the architectures.
       add_to: folder of an index whose architectures come first; None for a new collection.
       remove: names that are left out of the index of `add_to`.
 
@@ -29,14 +29,14 @@ def gather(
         without graphs.
       MismatchError: the index of `add_to` was made with another encoder.
     """
-    if not corpora and not (add_to and remove):
-        raise ConfigurationError("--corpus is empty; expected a corpus, or --add_to with --remove")
+    if not corpora and not (add_to and (remove or encoder is None)):
+        raise ConfigurationError("--corpus is empty; expected a corpus, or --add_to with --remove or --fit")
     if remove and not add_to:
         raise ConfigurationError("--remove needs the index of --add_to")
     collections = []
     if add_to:
         index = Index.load(add_to)
-        if index.manifest.get("encoder") != encoder.fingerprint:
+        if encoder is not None and index.manifest.get("encoder") != encoder.fingerprint:
             raise MismatchError(f"{add_to}: made with another encoder than {encoder.folder}")
         if index.collection is None:
             raise ConfigurationError(f"{add_to}: holds no graphs to embed again")

@@ -9,12 +9,12 @@ import dataclasses
 import functools
 from typing import ClassVar
 
-from tfnas.encoders.settings import EncoderConfig, changed_preset
+from tfnas.encoders.settings import GradientConfig, changed_preset
 from tfnas.errors import ConfigurationError
 
 
 @dataclasses.dataclass(frozen=True)
-class Arch2VecConfig(EncoderConfig):
+class Arch2VecConfig(GradientConfig):
     """Settings of arch2vec: all that decides a pretraining besides data and seed.
 
     Attributes:

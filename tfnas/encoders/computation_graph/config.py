@@ -8,11 +8,11 @@ import dataclasses
 import functools
 from typing import ClassVar
 
-from tfnas.encoders.settings import EncoderConfig, changed_preset
+from tfnas.encoders.settings import GradientConfig, changed_preset
 
 
 @dataclasses.dataclass(frozen=True)
-class GraphEncoderConfig(EncoderConfig):
+class GraphEncoderConfig(GradientConfig):
     """Settings of the encoder: all that decides a pretraining besides data and seed.
 
     Attributes:

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 from typing import ClassVar
 
-from tfnas.encoders.settings import EncoderConfig, changed_preset
+from tfnas.encoders.settings import GradientConfig, changed_preset
 from tfnas.errors import ConfigurationError
 
 ROW_INPUTS = ("projection", "magnitudes")
@@ -16,7 +16,7 @@ GLOBAL_INPUTS = ("scales", "correlations", "frequencies")
 
 
 @dataclasses.dataclass(frozen=True)
-class JacobianEncoderConfig(EncoderConfig):
+class JacobianEncoderConfig(GradientConfig):
     """Settings of the encoder: all that decides a training besides data and seed.
 
     Attributes:

@@ -8,13 +8,13 @@ import dataclasses
 import functools
 from typing import ClassVar
 
-from tfnas.encoders.settings import EncoderConfig, changed_preset
+from tfnas.encoders.settings import GradientConfig, changed_preset
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.motifs.config import MotifConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class MotifEncoderConfig(EncoderConfig):
+class MotifEncoderConfig(GradientConfig):
     """Settings of the encoder: all that decides a training besides data and seed.
 
     Attributes:
