@@ -4,25 +4,24 @@ The frequencies of colours, principal directions and scales are computed from th
 architectures of known families.
 """
 
-import dataclasses
 import pathlib
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from tqdm import tqdm
 
 from reproductions import plots, report
 from reproductions.retrieval import data
 from reproductions.retrieval.methods import BASELINES
 from reproductions.retrieval.settings import SETS, Settings
 from reproductions.retrieval.table1 import KINDS, METRICS, OURS, cell, column_titles, mean, verdict
-from tfnas.encoders.colour.config import ColourEncoderConfig, preset
+from tfnas.encoders.colour.config import preset
 from tfnas.encoders.colour.fitting import fit, occurrences, weighed
 from tfnas.encoders.splits import Split, random_split
-from tfnas.graphs.packed import embed_packed
 from tfnas.retrieval.collection import Collection
 
-PLAIN, TF_IDF = "without the learned part", "tf-idf of colours"
+TF_IDF = "tf-idf of colours"
+_PRESETS = {OURS: ("colours", OURS), "cells": ("cells",)}  # presets of equal rounds
 _FURTHER_SPLITS = 2
 
 
@@ -33,7 +32,8 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
         collection = data.load(output_dir, settings, name)
         results[name] = {}
         for split in _splits(name, collection, settings):
-            for label, features in _features(collection, split, settings):
+            methods = _features(collection, split, settings)
+            for label, features in tqdm(methods, desc=f"Splits of {name}", unit="method", leave=False):
                 measurement = data.measure(features, collection, split, settings)
                 results[name].setdefault(label, []).append(measurement)
     rows = [
@@ -72,12 +72,12 @@ def _features(collection: Collection, split: Split, settings: Settings) -> Any:
     """Pairs of a method's label and its features of all architectures."""
     for label, baseline in BASELINES.items():
         yield label, baseline(collection, np.flatnonzero(split.train))
-    config = preset("tfnas")
-    occurring = occurrences(collection.graphs, config.rounds)
     database = np.flatnonzero(~split.queries)
-    yield TF_IDF, weighed(config, occurring, database)[0]
     family = np.where(split.train, collection.graphs.family, -1)[database]
-    for label, changes in ((PLAIN, {"learned_share": 0.0}), (OURS, {})):
-        chosen: ColourEncoderConfig = dataclasses.replace(config, **changes)
-        model = fit(chosen, occurring[database], family, settings.seed)
-        yield label, embed_packed(tf.function(model.encode, reduce_retracing=True), collection.graphs)
+    for depth, presets in _PRESETS.items():
+        occurring = occurrences(collection.graphs, preset(depth).rounds)
+        if depth == OURS:
+            yield TF_IDF, weighed(preset(depth), occurring, database)[0]
+        for label in presets:
+            model = fit(preset(label), occurring[database], family, settings.seed)
+            yield (label if label == OURS else f"preset {label}"), model.embed(collection.graphs)

@@ -25,13 +25,15 @@ _ASKED = 1000  # queries of each kind
 def load(output_dir: pathlib.Path, settings: Settings, name: str) -> Collection:
     """A set: `realworld` (from the data folder), `corpus` (of the shipped index) or `nas` (made once, then read).
 
-    Architectures of the same structure occur once in the first two.
+    Architectures of the same structure occur once in the first two. `corpus` has the architectures of the fixed split,
+    whatever the index has beyond these.
 
     Raises:
       ConfigurationError: the data folder does not hold the real-world graphs.
     """
     if name == "corpus":
-        return read_collection(SHIPPED / "architecture_index" / "graphs.npz").distinct()
+        collection = read_collection(SHIPPED / "architecture_index" / "graphs.npz").distinct()
+        return collection[splits.listed(name, collection.names)]
     path = output_dir / "sets" / f"{name}.npz"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)

@@ -31,12 +31,21 @@ def read_split(collection: str, names: Sequence[str], path: artefacts.PathLike =
     Raises:
       MismatchError: the file does not know the collection, or one of the names.
     """
-    known = artefacts.read_json(path)
-    if collection not in known:
-        raise MismatchError(f"{path}: no split of {collection!r}, it has {', '.join(known)}")
-    keys = [key(name) for name in names]
-    roles = {role: np.isin(keys, known[collection][role]) for role in _ROLES}
+    roles = _roles(collection, names, path)
     missing = ~np.any(list(roles.values()), axis=0)
     if missing.any():
         raise MismatchError(f"{path}: the split of {collection!r} does not know {names[int(missing.argmax())]!r}")
     return Split(**roles)
+
+
+def listed(collection: str, names: Sequence[str], path: artefacts.PathLike = SPLITS_PATH) -> np.ndarray:
+    """Which of N architectures the fixed split of a collection knows, bool `[N]`; see `read_split`."""
+    return np.any(list(_roles(collection, names, path).values()), axis=0)
+
+
+def _roles(collection: str, names: Sequence[str], path: artefacts.PathLike) -> dict[str, np.ndarray]:
+    known = artefacts.read_json(path)
+    if collection not in known:
+        raise MismatchError(f"{path}: no split of {collection!r}, it has {', '.join(known)}")
+    keys = [key(name) for name in names]
+    return {role: np.isin(keys, known[collection][role]) for role in _ROLES}

@@ -70,10 +70,6 @@ def refined(one, rounds):
     return blocks
 
 
-def embedded(model, packed):
-    return embed_packed(tf.function(model.encode, reduce_retracing=True), packed)
-
-
 @pytest.fixture(scope="module")
 def known():
     return pack(cells())
@@ -117,7 +113,7 @@ def test_padding_is_passed_over():
 def test_first_parts_are_tf_idf_in_principal_directions(known, found):
     """With all directions, the cosines of first parts are those of tf-idf vectors with unit length per block."""
     model = fit(dataclasses.replace(CONFIG, learned_share=0.0), found, known.family, 0)
-    embeddings = embedded(model, known)
+    embeddings = model.embed(known)
     assert embeddings.shape == (24, model.size)
     dense = found.matrix.toarray()
     frequency = dense.sum(axis=0)
@@ -132,11 +128,11 @@ def test_first_parts_are_tf_idf_in_principal_directions(known, found):
 
 def test_the_learned_part(known, found):
     """Its share grows with the nearest known cosine, and its scale makes deviations within families white."""
-    plain = embedded(fit(dataclasses.replace(CONFIG, learned_share=0.0), found, known.family, 0), known)[:, :-1]
+    plain = fit(dataclasses.replace(CONFIG, learned_share=0.0), found, known.family, 0).embed(known)[:, :-1]
     rows = np.arange(12)
     model = fit(CONFIG, found, np.where(np.isin(np.arange(24), rows), known.family, -1), 0)
     size = plain.shape[1]
-    embeddings = embedded(model, known)
+    embeddings = model.embed(known)
     assert embeddings.shape[1] == 2 * size + 1
     nearest = (plain @ plain[rows].T).max(axis=1)
     share = 0.9 * np.clip((nearest - 0.45) / (0.85 - 0.45), 0, 1)
@@ -159,21 +155,21 @@ def model(known, found):
 
 
 def test_a_graph_without_a_known_colour_is_like_nothing(known, model):
-    strange = embedded(model, pack([chain("fft", "lstm", "gru")]))
+    strange = model.embed(pack([chain("fft", "lstm", "gru")]))
     np.testing.assert_array_equal(strange[0], np.eye(model.size)[-1])
-    np.testing.assert_allclose(embedded(model, known)[:, -1], 0.0)
+    np.testing.assert_allclose(model.embed(known)[:, -1], 0.0)
 
 
 def test_an_embedding_does_not_depend_on_the_batch(known, model):
     encode = tf.function(model.encode, reduce_retracing=True)
     single = np.concatenate([embed_packed(encode, known[[row]]) for row in (0, 7, 23)])
-    np.testing.assert_allclose(single, embed_packed(encode, known)[[0, 7, 23]], atol=1e-6)
+    np.testing.assert_allclose(single, model.embed(known)[[0, 7, 23]], atol=1e-6)
 
 
 def test_export(known, model, tmp_path):
     export(model, tmp_path / "encoder")
     saved = encoders.load(tmp_path / "encoder")
-    np.testing.assert_allclose(saved.embed(known), embedded(model, known), atol=1e-6)
+    np.testing.assert_allclose(saved.embed(known), model.embed(known), atol=1e-6)
     examples = tf.constant([to_example(one).SerializeToString() for one in cells()[:2]])
     np.testing.assert_allclose(saved.embed_records(examples), saved.embed(known)[:2], atol=1e-6)
 

@@ -10,7 +10,7 @@ from tfnas.corpora import graphs as graph_corpora
 from tfnas.encoders.base import SavedEncoder, check_operators, check_vocabulary, export_module
 from tfnas.graphs.computation_graph import graph_spec, smallest_graph, to_example
 from tfnas.graphs.operators import OPERATORS
-from tfnas.graphs.packed import NUM_FEATURES, FlatBatch, Graphs, embed_packed, pack, parse_examples
+from tfnas.graphs.packed import FLAT_SIGNATURE, FlatBatch, Graphs, embed_packed, pack, parse_examples
 
 
 class GraphModel(Protocol):
@@ -32,16 +32,7 @@ class _ServingModule(tf.Module):
         self.weights = list(model.variables)
         graph_spec()  # read from its file now, not while tracing
 
-        @tf.function(
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([None, NUM_FEATURES], tf.int32, "nodes"),
-                tf.TensorSpec([None], tf.int32, "node_graph"),
-                tf.TensorSpec([None], tf.int32, "sources"),
-                tf.TensorSpec([None], tf.int32, "targets"),
-                tf.TensorSpec([None], tf.int32, "sizes"),
-            ],
-        )
+        @tf.function(autograph=False, input_signature=FLAT_SIGNATURE)
         def encode(
             nodes: tf.Tensor, node_graph: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, sizes: tf.Tensor
         ) -> dict[str, tf.Tensor]:

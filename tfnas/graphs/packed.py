@@ -222,6 +222,13 @@ class FlatBatch(NamedTuple):
     sizes: tf.Tensor
 
 
+FLAT_SIGNATURE = (
+    tf.TensorSpec([None, NUM_FEATURES], tf.int32, "nodes"),
+    *(tf.TensorSpec([None], tf.int32, field) for field in FlatBatch._fields[1:]),
+)
+"""Signature of programs that take the fields of a `FlatBatch` with features."""
+
+
 def flat_view(graph: "gnn.GraphTensor") -> FlatBatch:
     """A scalar GraphTensor of merged computation graphs as flat tensors, with one node and one edge of padding."""
     nodes, flow = graph.node_sets[OP], graph.edge_sets[FLOW]

@@ -1,4 +1,4 @@
-"""Settings of the encoder of colours, and its presets: with what families say about the colours, and without."""
+"""Settings of the encoder of colours, and its presets."""
 
 import dataclasses
 import functools
@@ -51,8 +51,13 @@ class ColourEncoderConfig(EncoderConfig):
             )
 
 
-PRESETS = {"tfnas": ColourEncoderConfig(), "colours": ColourEncoderConfig(learned_share=0.0)}
-"""`colours` has no learned part: tf-idf of colours in principal directions."""
+PRESETS = {
+    "tfnas": ColourEncoderConfig(),
+    "colours": ColourEncoderConfig(learned_share=0.0),
+    "cells": ColourEncoderConfig(rounds=7),
+}
+"""`colours` has no learned part: tf-idf of colours in principal directions. `cells` looks further, for networks of
+search spaces, which differ in few operators."""
 
 preset = functools.partial(changed_preset, PRESETS)
 """One of `PRESETS` with some fields changed; see `settings.changed_preset`."""

@@ -17,7 +17,7 @@ from tfnas.encoders.colour.colours import colours
 from tfnas.encoders.colour.config import ColourEncoderConfig
 from tfnas.encoders.colour.model import ColourEncoder, Table, rounded
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.packed import FlatBatch, PackedGraphs, chunks
+from tfnas.graphs.packed import FLAT_SIGNATURE, FlatBatch, PackedGraphs, chunks
 
 _MOST_GRAPHS = 4000
 """Graphs that directions and scale are computed from, and known architectures, at most; a sample of more graphs."""
@@ -46,7 +46,9 @@ class Occurrences:
 
 def occurrences(graphs: PackedGraphs, rounds: int) -> Occurrences:
     """The colours that occur in N graphs; see `colours.colours`."""
-    program = tf.function(lambda *batch: colours(FlatBatch(*batch), rounds), reduce_retracing=True)
+    program = tf.function(
+        lambda *batch: colours(FlatBatch(*batch), rounds), autograph=False, input_signature=FLAT_SIGNATURE
+    )
     owners, names, blocks = [], [], []
     for rows in chunks(graphs.num_nodes):
         occurring = program(*graphs[np.arange(len(graphs))[rows]].flat_batch())
@@ -134,7 +136,7 @@ def _directions(vectors: scipy.sparse.csr_array, most: int) -> np.ndarray:
     values, left = scipy.linalg.eigh((vectors @ vectors.T).toarray())
     values, left = values[::-1][:most], left[:, ::-1][:, :most]
     clear = values > _SMALLEST * values[0]
-    return vectors.T @ (left[:, clear] / np.sqrt(values[clear]))
+    return vectors.T.astype(np.float32) @ (left[:, clear] / np.sqrt(values[clear])).astype(np.float32)
 
 
 def _scale(plain: np.ndarray, family: np.ndarray, shrinkage: float) -> np.ndarray:

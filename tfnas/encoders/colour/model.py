@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfnas.encoders.colour.colours import colours, num_blocks
 from tfnas.encoders.colour.config import ColourEncoderConfig
-from tfnas.graphs.packed import FlatBatch
+from tfnas.graphs.packed import FLAT_SIGNATURE, FlatBatch, PackedGraphs, embed_packed
 
 _LARGEST = 127  # of an int8
 
@@ -67,6 +67,13 @@ class ColourEncoder(tf.Module):
     def size(self) -> int:
         """D, the length of embeddings."""
         return (2 if self.learned else 1) * self.directions.shape[1] + 1
+
+    def embed(self, graphs: PackedGraphs) -> np.ndarray:
+        """Embeddings float32 `[N, D]` of length 1 of N graphs."""
+        program = tf.function(
+            lambda *batch: self.encode(FlatBatch(*batch)), autograph=False, input_signature=FLAT_SIGNATURE
+        )
+        return embed_packed(lambda batch: program(*batch), graphs)
 
     def encode(self, batch: FlatBatch) -> tf.Tensor:
         """Embeddings float32 `[B, D]` of length 1 of B graphs."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.corpora.graphs import by_name, read_graphs
@@ -21,7 +20,7 @@ from tfnas.encoders.settings import Corpora
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import gnn
 from tfnas.graphs.motifs.weisfeiler_lehman import distinct
-from tfnas.graphs.packed import PackedGraphs, embed_packed, pack
+from tfnas.graphs.packed import PackedGraphs, pack
 from tfnas.reports import figures
 
 _SPLITS = 3
@@ -84,9 +83,8 @@ class ColourFitting(Learning):
         summary = {**self.facts(), "seed": seed, **measured}
         manifest = export(model, output_dir / ENCODER_NAME, training=summary)
         summary["encoder_sha256"] = artefacts.fingerprint(manifest)
-        embeddings = embed_packed(tf.function(model.encode, reduce_retracing=True), self.graphs)
         families = [self.graphs.families[family] for family in self.graphs.family]
-        figures.family_map(embeddings, families, output_dir / "map.png", title="embeddings of the graphs")
+        figures.family_map(model.embed(self.graphs), families, output_dir / "map.png", title="embeddings of the graphs")
         artefacts.write_json(output_dir / "summary.json", summary)
         return summary
 

@@ -4,13 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from sklearn.metrics import label_ranking_average_precision_score
 
 from tfnas.encoders.colour.config import ColourEncoderConfig
 from tfnas.encoders.colour.fitting import Occurrences, fit
 from tfnas.encoders.splits import Split, random_split
-from tfnas.graphs.packed import PackedGraphs, embed_packed
+from tfnas.graphs.packed import PackedGraphs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +60,7 @@ def precision(
         pair = []
         for share in (config.learned_share, 0.0):
             model = fit(dataclasses.replace(config, learned_share=share), occurring[database], known, seed)
-            embeddings = embed_packed(tf.function(model.encode, reduce_retracing=True), graphs)
+            embeddings = model.embed(graphs)
             pair += [_average_precision(embeddings, family, asking, database) for asking in _asking(split)]
         results.append(pair)
     return Precision(*np.mean(results, axis=0).tolist()) if results else None
