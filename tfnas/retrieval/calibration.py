@@ -1,16 +1,21 @@
 """From scores to shares: of all pairs of the index with a score, how many are of one family."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
+from tfnas.graphs.packed import PackedGraphs
 from tfnas.retrieval.evidence import Surroundings, score
 
 CANDIDATES = 100
 """Architectures that are compared in full, those with the most similar embeddings."""
-_QUERIES = 400
+_QUERIES, _FOLDS = 400, 4
 _KNOTS = 100
+
+Fit = Callable[[PackedGraphs], Callable[[PackedGraphs], np.ndarray]]
+"""Computes an encoder from graphs: a function that embeds graphs."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,10 +62,10 @@ class Calibration:
 
 
 def calibrated(embeddings: np.ndarray, families: np.ndarray, surroundings: Surroundings) -> Calibration | None:
-    """The calibration of an index on its own pairs.
+    """The calibration of an index on its own pairs, for an encoder that was made without the index.
 
-    Every architecture, of more than 400 structures an evenly spread selection, asks for the 100 architectures of
-    other structures with the most similar embeddings. Architectures without a family don't count.
+    Every architecture asks for the 100 architectures of other structures with the most similar embeddings; of more than
+    400 structures an evenly spread selection asks. Architectures without a family don't count.
 
     Args:
       embeddings: float32 `[N, D]` of length 1.
@@ -68,17 +73,63 @@ def calibrated(embeddings: np.ndarray, families: np.ndarray, surroundings: Surro
       surroundings: surroundings of the N architectures.
 
     Returns:
-      The calibration, or None if no two architectures of different structure have a family.
+      The calibration, or None if fewer than two structures have a family.
     """
-    _, first = np.unique(surroundings.structures, return_index=True)
-    rows = np.sort(first)[families[np.sort(first)] != ""]
-    if len(rows) < 2:
+    rows = _structures(families, surroundings)
+    return _fitted([(embeddings, rows, rows)], families, surroundings) if len(rows) > 1 else None
+
+
+def cross_calibrated(graphs: PackedGraphs, families: np.ndarray, fit: Fit) -> Calibration | None:
+    """The calibration of an index whose encoder is computed from its own architectures.
+
+    Among architectures that an encoder has seen, those of one family look more alike than a new architecture looks to
+    them. Every fourth structure in turn asks the rest, with an encoder that is computed from the rest alone.
+
+    Args:
+      graphs: N graphs.
+      families: strings `[N]`, empty where the family is not known.
+      fit: function from graphs to a function that embeds graphs, float32 `[n, D]` of length 1.
+
+    Returns:
+      The calibration, or None if fewer than eight structures have a family.
+    """
+    surroundings = Surroundings(graphs)
+    rows = _structures(families, surroundings)
+    if len(rows) < 2 * _FOLDS:
         return None
+    folds = np.random.default_rng(0).permutation(len(rows)) % _FOLDS
+    trials = []
+    for fold in range(_FOLDS):
+        known = rows[folds != fold]
+        embeddings = fit(graphs[known])(graphs)
+        trials.append((embeddings, rows[folds == fold], known))
+    return _fitted(trials, families, surroundings)
+
+
+def _structures(families: np.ndarray, surroundings: Surroundings) -> np.ndarray:
+    """Rows of one architecture of each structure, of those with families."""
+    known = np.flatnonzero(families != "")
+    _, first = np.unique(surroundings.structures[known], return_index=True)
+    return known[np.sort(first)]
+
+
+def _fitted(
+    trials: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], families: np.ndarray, surroundings: Surroundings
+) -> Calibration:
+    """The calibration on pairs of queries and databases.
+
+    Args:
+      trials: embeddings `[N, D]`, rows that ask, and rows of the database; no row finds itself.
+      families: strings `[N]`.
+      surroundings: surroundings of the N architectures.
+    """
     scores, same = [], []
-    for position in np.unique(np.linspace(0, len(rows) - 1, _QUERIES).round().astype(int)).tolist():
-        neighbours = np.delete(rows, position)
-        similarities = embeddings[neighbours] @ embeddings[rows[position]]
-        best = np.argsort(-similarities, kind="stable")[:CANDIDATES]
-        scores.append(score(similarities[best], surroundings.shared(int(rows[position]), neighbours[best])))
-        same.append(families[neighbours[best]] == families[rows[position]])
+    for embeddings, asking, database in trials:
+        most = _QUERIES // len(trials)
+        for row in asking[np.unique(np.linspace(0, len(asking) - 1, most).round().astype(int))].tolist():
+            compared = database[database != row]
+            similarities = embeddings[compared] @ embeddings[row]
+            best = np.argsort(-similarities, kind="stable")[:CANDIDATES]
+            scores.append(score(similarities[best], surroundings.shared(row, compared[best])))
+            same.append(families[compared[best]] == families[row])
     return Calibration.fit(np.concatenate(scores), np.concatenate(same))

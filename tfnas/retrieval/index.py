@@ -97,10 +97,17 @@ class Index:
         self._searchers: dict[str, _Searcher | _FaissSearcher] = {}
 
     @classmethod
-    def of(cls, embeddings: np.ndarray, collection: Collection) -> "Index":
-        """The index of a collection, with its graphs and its calibration."""
-        index = cls(embeddings, collection.names, collection.sources, collection.families, collection)
-        index.calibration = calibrated(index.embeddings, index.families, Surroundings(collection.graphs))
+    def of(cls, embeddings: np.ndarray, collection: Collection, calibration: Calibration | None = None) -> "Index":
+        """The index of a collection, with its graphs.
+
+        Args:
+          embeddings: float `[N, D]`, not 0.
+          collection: N architectures.
+          calibration: meaning of scores; None for the calibration on the collection's own pairs.
+        """
+        index = cls(embeddings, collection.names, collection.sources, collection.families, collection, calibration)
+        if calibration is None:
+            index.calibration = calibrated(index.embeddings, index.families, Surroundings(collection.graphs))
         return index
 
     def __len__(self) -> int:
