@@ -32,12 +32,16 @@ def main() -> None:
     from tfnas import encoders, saved_models
     from tfnas.encoders.base import graph_encoder
     from tfnas.retrieval import builder
+    from tfnas.retrieval.calibration import cross_calibrated
+    from tfnas.retrieval.index import Index
 
     encoder = None if _FIT.value else graph_encoder(encoders.load(saved_models.folder(_ENCODER.value)))
     add_to = saved_models.folder(_ADD_TO.value) if _ADD_TO.value else None
     collection = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value)
     settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value, "fit": _FIT.value}
     settings |= {"seed": _SEED.value, "add_to": _ADD_TO.value, "remove": _REMOVE.value}
+    # Scores mean what they mean in the index that grows.
+    calibration = Index.load(add_to).calibration if add_to else None
     # Everything is in memory by now: the folder that is overwritten may be the folder that was read.
     output_dir = tfnas_flags.output_folder(settings)
     if encoder is None:
@@ -45,9 +49,12 @@ def main() -> None:
         from tfnas.encoders.colour.task import ColourFitting
 
         fitting = ColourFitting(preset("tfnas"), collection.graphs)
-        print(fitting.headline(fitting.run(output_dir, seed=_SEED.value)))
+        summary = fitting.run(output_dir, seed=_SEED.value)
+        print(fitting.headline(summary))
         encoder = graph_encoder(encoders.load(output_dir / "encoder"))
-    index = builder.build_index(collection, encoder, output_dir / "index")
+        embedders = fitting.embedders(summary["learned_part"], _SEED.value)
+        calibration = cross_calibrated(collection.graphs, collection.families, embedders)
+    index = builder.build_index(collection, encoder, output_dir / "index", calibration)
     print(f"{len(index):,} architectures in {output_dir}/index")
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
-from tests.retrieval.test_relatives import chain
+from tests.retrieval.test_relatives import chain, networks
 from tfnas.graphs.operators import CODES
 from tfnas.graphs.packed import pack
-from tfnas.retrieval.calibration import Calibration, calibrated
+from tfnas.retrieval.calibration import Calibration, calibrated, cross_calibrated
+from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.differences import Traits, differences
 from tfnas.retrieval.evidence import Surroundings, score
 
@@ -65,6 +66,20 @@ def test_an_index_without_families_has_no_calibration():
     embeddings = np.eye(3, dtype=np.float32)
     assert calibrated(embeddings, np.array(["a", "a", ""]), surroundings) is None
     assert calibrated(embeddings, np.array(["a", "b", "a"]), surroundings)(np.array([0.5])).tolist() == [1.0]
+
+
+def test_an_encoder_of_the_index_is_calibrated_on_what_it_has_not_seen():
+    collection, sizes = Collection.from_graphs(networks()), []
+
+    def fit(graphs):
+        sizes.append(len(graphs))
+        return lambda chosen: np.eye(2, dtype=np.float32)[(chosen.family == 0).astype(int)]
+
+    calibration = cross_calibrated(collection.graphs, collection.families, fit)
+    assert sizes == [15] * 4
+    assert calibration(np.array([0.0, 1.05])).tolist() == [0, 1]  # these embeddings tell families
+    few = collection[np.arange(7)]
+    assert cross_calibrated(few.graphs, few.families, fit) is None
 
 
 def test_differences_by_hand():

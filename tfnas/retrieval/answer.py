@@ -14,7 +14,8 @@ from tfnas.retrieval.explanation import SharedMotif
 from tfnas.retrieval.index import Match
 
 UNLIKE = 0.3
-"""Similarity below which an architecture is not called a relative."""
+"""Similarity below which an architecture that shares less than half of the operators is not called a relative."""
+HALF = 0.5
 _LONGEST_DIFFERENCE = 60
 
 
@@ -100,8 +101,8 @@ class Answer(Sequence[Relative]):
 
     @property
     def unlike(self) -> bool:
-        """Whether nothing in the index is like the query: of pairs with the best score, fewer than 30 % are."""
-        return self.relatives[0].similarity < UNLIKE
+        """Whether nothing is like the query: no relative is similar, and no relative shares half of the operators."""
+        return all(relative.similarity < UNLIKE and relative.covered < HALF for relative in self.relatives)
 
 
 def relatives_table(answer: Answer) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tfnas import artefacts
 from tfnas.encoders.base import GraphEncoder
 from tfnas.errors import ConfigurationError, MismatchError
+from tfnas.retrieval.calibration import Calibration
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
 
@@ -46,17 +47,24 @@ def gather(
     return Collection.concatenate(collections)
 
 
-def build_index(collection: Collection, encoder: GraphEncoder, folder: artefacts.PathLike) -> Index:
+def build_index(
+    collection: Collection,
+    encoder: GraphEncoder,
+    folder: artefacts.PathLike,
+    calibration: Calibration | None = None,
+) -> Index:
     """Embeds a collection and writes its index.
 
     Args:
       collection: N architectures.
       encoder: encoder of the index.
       folder: folder of the index; replaced as a whole.
+      calibration: meaning of scores, for an encoder that has seen the collection; None for the calibration on the
+        collection's own pairs.
 
     Raises:
       InvalidArchitectureError: operators that the encoder does not know.
     """
-    index = Index.of(encoder.embed(collection.graphs), collection)
+    index = Index.of(encoder.embed(collection.graphs), collection, calibration)
     index.save(folder, encoder=encoder.fingerprint)
     return index

@@ -10,7 +10,7 @@ STEPS = 3
 LEAST_SHARED = 0.2
 """Share of the query's operators that the first answer has, unless none of the candidates does."""
 _PASSED = ("pad", "identity")
-_CLOSE = 0.7
+_CLOSE = 0.8
 
 
 class Surroundings:
@@ -116,13 +116,13 @@ def score(similarities: np.ndarray, shared: np.ndarray) -> np.ndarray:
       shared: float `[n]`, shares of the query's operators.
 
     Returns:
-      float64 `[n]`: similarity + max(0, 0.7 - greatest similarity) share.
+      float64 `[n]`: similarity + max(0, 0.8 - greatest similarity) share.
 
     Example:
       >>> score(np.array([0.9, 0.4]), np.array([0.4, 0.9])).tolist()
       [0.9, 0.4]
       >>> score(np.array([0.5, 0.4]), np.array([0.4, 0.9])).round(2).tolist()
-      [0.58, 0.58]
+      [0.62, 0.67]
     """
     return similarities + max(0.0, _CLOSE - float(similarities.max())) * shared
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,23 @@ class ColourFitting(Learning):
         figures.family_map(model.embed(self.graphs), families, output_dir / "map.png", title="embeddings of the graphs")
         artefacts.write_json(output_dir / "summary.json", summary)
         return summary
+
+    def embedders(self, learned: bool, seed: int) -> Callable[[PackedGraphs], Callable[[PackedGraphs], np.ndarray]]:
+        """A function from graphs to a function that embeds graphs by an encoder computed from the former.
+
+        Args:
+          learned: whether the encoders have the learned part.
+          seed: seed of everything random.
+        """
+        config = self.config if learned else dataclasses.replace(self.config, learned_share=0.0)
+
+        def embedder(graphs: PackedGraphs) -> Callable[[PackedGraphs], np.ndarray]:
+            fitting = ColourFitting(config, graphs)
+            model = fit(config, occurrences(fitting.graphs, config.rounds), fitting.family, seed)
+            program = tf.function(model.encode, reduce_retracing=True)
+            return lambda chosen: embed_packed(program, chosen)
+
+        return embedder
 
     def facts(self) -> dict[str, Any]:
         return {"graphs": len(self.graphs), "families": len(set(self.family[self.family >= 0].tolist()))}
