@@ -125,7 +125,7 @@ class Outcome:
       family: family of that architecture.
       similarity: similarity to the network.
       covered: share of the network's operators that the architecture shares.
-      rank: rank of the first right answer among a hundred structures, 0 if there is none.
+      rank: rank of the first right answer among thirty structures, 0 if there is none.
       unlike: whether the answer says that nothing is like the network.
       right: whether the first answer is right, or nothing is like a network whose family the index may lack.
     """
@@ -145,7 +145,7 @@ def measured(retriever: Retriever) -> list[Outcome]:
     outcomes = []
     for name, query in QUERIES.items():
         keras.utils.clear_session()
-        answer = retriever.relatives(query.build(), 100)
+        answer = retriever.relatives(query.build(), 30)
         first = answer[0]
         ranks = [rank for rank, found in enumerate(answer, start=1) if query.right(found.name, found.family)]
         right = ranks[:1] == [1] or (query.unknown and answer.unlike)
