@@ -63,7 +63,7 @@ PAPERS = {
             "jacobian",
             "contrastive Jacobian embeddings (Hesslow and Poli 2021)",
             JacobianSettings,
-            ("table1", "search", "transfer", "maps", "training", "ablation"),
+            ("table1", "search", "transfer", "few_labels", "maps", "training", "ablation"),
         ),
         Paper(
             "predictor",

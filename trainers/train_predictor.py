@@ -7,7 +7,8 @@
 
 The last command learns from labels of your own networks, 5 to some hundred: a CSV file with the columns model (a path
 from the file's folder, or an architecture such as nasbench201:13714) and accuracy (any metric of which more is better).
-It compares what it learns with trivial baselines by cross-validation, and a baseline that is ahead predicts.
+It compares what it learns with trivial baselines by cross-validation, and a baseline that is ahead predicts. With
+--jacobian_images=images.npz, a predictor that also reads the shipped Jacobian encoder is compared.
 
 The command with --target fine-tunes the predictor on one family after all other families. Labels are a column of each
 benchmark's table, by default its test accuracy, or the labels that graphs of a corpus carry. The column is printed and
@@ -15,10 +16,13 @@ stands in summary.json and in the predictor's manifest. OUT gets the SavedModel 
 Spearman's correlation on held-out networks.
 """
 
+import pathlib
+
 from absl import flags
 
 import tfnas
 from tfnas import flags as tfnas_flags
+from tfnas.benchmarks.trained import images
 from tfnas.errors import ConfigurationError
 from tfnas.networks.registry import BENCHMARK, LAYOUTS
 from tfnas.predictors.config import MLPConfig
@@ -35,6 +39,9 @@ _SEED = flags.DEFINE_integer("seed", 1, "Decides everything random.", lower_boun
 tfnas_flags.define_from_rows({"the ensemble": MLPConfig})
 _DATA = tfnas_flags.define_path("data", None, "CSV file of your own models and their labels.")
 _COLUMN = flags.DEFINE_string("column", "accuracy", "Column of --data that holds the labels; more is better.")
+_JACOBIANS = tfnas_flags.define_path(
+    "jacobian_images", None, f"With --data: compare a predictor that reads Jacobians over images too. {images.FORMATS}"
+)
 tfnas_flags.define_import_options()
 tfnas_flags.define_output()
 
@@ -42,6 +49,8 @@ tfnas_flags.define_output()
 def main() -> None:
     """Flags -> `predictors.graph_predictor.GraphPredictor` or `predictors.label_predictor.LabelPredictor`."""
     tfnas.runtime.one_thread_per_operation()
+    if _JACOBIANS.value and not _DATA.value:
+        raise ConfigurationError(f"--jacobian_images={_JACOBIANS.value}: goes with --data")
     if _DATA.value:
         _learn_own_labels()
     else:
@@ -56,13 +65,19 @@ def _learn_own_labels() -> None:
         raise ConfigurationError(f"--data={_DATA.value}: --{excluded[0]} is given too, expected one of them")
 
     from tfnas import artefacts
+    from tfnas.encoders.jacobian.models import ModelJacobians
     from tfnas.predictors.label_predictor import LabelPredictor
     from tfnas.predictors.own_labels import read_csv
 
     labels = read_csv(_DATA.value, _COLUMN.value, **options)
     settings = {"program": "train_predictor", "data": artefacts.sha256(_DATA.value), "import": options}
-    output_dir = tfnas_flags.output_folder(settings | {"column": _COLUMN.value, "seed": _SEED.value})
-    predictor = LabelPredictor(_SEED.value).fit(labels)
+    settings |= {"column": _COLUMN.value, "seed": _SEED.value}
+    jacobians = None
+    if _JACOBIANS.value:
+        jacobians = ModelJacobians.over(_JACOBIANS.value, _SEED.value)
+        settings["jacobian_images"] = _JACOBIANS.value
+    output_dir = tfnas_flags.output_folder(settings)
+    predictor = LabelPredictor(_SEED.value, jacobians).fit(labels, pathlib.Path(_DATA.value).parent)
     predictor.save(output_dir / "predictor")
     artefacts.write_json(output_dir / "summary.json", predictor.facts())
     print(f"{predictor.table()}\n\n{predictor.reason}")

@@ -22,7 +22,9 @@ from tfnas.encoders.jacobian.extract import available_devices
 from tfnas.encoders.jacobian.model import JacobianEncoder
 from tfnas.encoders.jacobian.task import JacobianPretraining, embed, flat_inputs
 from tfnas.errors import ConfigurationError
-from tfnas.networks.nasbench201 import Skeleton, operation_codes, work
+from tfnas.graphs.structure import STRUCTURE
+from tfnas.networks import symbolic
+from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.proxies.spaces import scorer
 from tfnas.proxies.tables import read_scores, score_cells
 from tfnas.runtime import one_device_per_core, one_thread_per_operation
@@ -169,11 +171,11 @@ def _score(job: tuple) -> None:
     score_cells(space, cells, scorer(space, images, labels, PROXIES, seed), pathlib.Path(folder))
 
 
-def sizes(corpus: JacobianCorpus) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters and multiply-adds int64 `[M]` of NAS-Bench-201 cells."""
-    architectures = (corpus.space.architecture(corpus.cells, row) for row in range(len(corpus)))
-    codes = np.array([operation_codes(architecture) for architecture in architectures])
-    return work(Skeleton(), codes, tuple(corpus.images.shape[1:]))
+def sizes(corpus: JacobianCorpus) -> dict[str, np.ndarray]:
+    """Logarithms of parameters and multiply-adds, and depth, of the networks of the benchmark, float `[M]` by name."""
+    structure = pack_cells(corpus.space, corpus.cells, layout=symbolic.BENCHMARK).structure
+    names = {"parameters": "log_parameters", "multiply-adds": "log_multiply_adds", "depth": "depth"}
+    return {name: structure[:, STRUCTURE.index(column)] for name, column in names.items()}
 
 
 def encoder_config(preset: str, architectures: int) -> JacobianEncoderConfig:

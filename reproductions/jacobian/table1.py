@@ -22,9 +22,12 @@ from tfnas.predictors.kernel_mixture import normal_scores
 from tfnas.saved_models import SHIPPED
 
 SPECTRA = ("scales", "frequencies", "correlations")
+SIZES = ("parameters", "multiply-adds")
 OURS = "contrastive, spectra (tfnas)"
 _NOT_DRAWN = (
     "multiply-adds",
+    "parameters, no labels",
+    "multiply-adds, no labels",
     "jacov, one initialisation",
     "synflow",
     "snip",
@@ -39,7 +42,7 @@ def features(output_dir: pathlib.Path, settings: Settings, nasbench201: SpaceDat
     Features of several initialisations are averaged.
     """
     corpus = nasbench201.corpus
-    parameters, multiply_adds = data.sizes(corpus)
+    sizes = data.sizes(corpus)
     scores = data.proxy_scores(output_dir, settings, corpus)
     scores = {"jacov": corpus.jacov, "jacov, one initialisation": data.first_initialization(corpus).jacov, **scores}
     ranks = {
@@ -47,8 +50,7 @@ def features(output_dir: pathlib.Path, settings: Settings, nasbench201: SpaceDat
         for name, values in scores.items()
     }
     methods = {
-        "parameters": [np.log(parameters)[:, None]],
-        "multiply-adds": [np.log(multiply_adds)[:, None]],
+        **{name: [sizes[name][:, None]] for name in SIZES},
         **{name: [values] for name, values in ranks.items()},
         "all proxies": [np.concatenate(list(ranks.values()), axis=1)],
         "log singular values": [data.log_spectra(corpus, SPECTRA[:1]).mean(axis=1)],
@@ -74,13 +76,14 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     nasbench201 = data.load(output_dir, settings, "nasbench201")
     methods = features(output_dir, settings, nasbench201)
     jobs = [(name, values, nasbench201.accuracies, settings) for name, values in methods.items()]
-    results = dict(zip(methods, processes.run(_correlations, jobs, "Table 1"), strict=True))
+    results = without_labels(nasbench201, settings)
+    results |= dict(zip(methods, processes.run(_correlations, jobs, "Table 1"), strict=True))
     sets = list(nasbench201.accuracies)
     rows = [
         [
             name,
             *(f"{np.mean(taus[f'{data_set}/{count}']):.3f}" for data_set in sets for count in settings.labels),
-            report.spread(taus["forest"]),
+            report.spread(taus["forest"]) if "forest" in taus else "-",
         ]
         for name, taus in results.items()
     ]
@@ -102,6 +105,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
         "features are averaged.",
         f"Kendall's tau of the test accuracies of all cells without a label: mean over {settings.encoders} trainings "
         f"times {settings.draws} draws of labels; deviations of our row are at most {spread:.3f}.",
+        "No labels: the number itself ranks, on the same cells as in the other rows.",
         f"All columns but the last: a Gaussian process (linear and squared exponential kernel); the last: a random "
         f"forest (100 trees, at most 8 features per split) on {settings.labels[-1]} labels of CIFAR-10.",
         f"{', '.join(data.PROXIES)} are of one initialisation, whose random numbers are the same for all cells.",
@@ -128,6 +132,22 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
 
 def _means(taus: Mapping[str, list[float]], data_set: str, settings: Settings) -> list[float]:
     return [float(np.mean(taus[f"{data_set}/{count}"])) for count in settings.labels]
+
+
+def without_labels(nasbench201: SpaceData, settings: Settings) -> dict[str, dict[str, list[float]]]:
+    """Kendall's correlations of sizes, which learn nothing, by row, data set and number of labels of the other rows."""
+    sizes = data.sizes(nasbench201.corpus)
+    return {
+        f"{name}, no labels": {
+            f"{data_set}/{count}": [
+                kendall(np.delete(sizes[name], rows), np.delete(truth, rows))
+                for rows in label_sets(count, len(truth), settings)
+            ]
+            for data_set, truth in nasbench201.accuracies.items()
+            for count in settings.labels
+        }
+        for name in SIZES
+    }
 
 
 def label_sets(count: int, size: int, settings: Settings) -> list[np.ndarray]:

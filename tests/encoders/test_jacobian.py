@@ -15,10 +15,13 @@ from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.export import export
 from tfnas.encoders.jacobian.model import JacobianEncoder
+from tfnas.encoders.jacobian.models import ModelJacobians
 from tfnas.encoders.jacobian.program import Inputs, describe
 from tfnas.encoders.jacobian.saved import SavedJacobianEncoder
+from tfnas.encoders.jacobian.space_programs import space_jacobians
 from tfnas.encoders.jacobian.task import InitializationTask, JacobianPretraining, flat_inputs, joined
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
+from tfnas.graphs.computation_graph import smallest_graph
 from tfnas.spaces import NATSSize
 
 COUNT, ROWS = 24, 6
@@ -149,7 +152,8 @@ def test_export_embeds_jacobians_and_flags_the_unusable(corpus, tmp_path):
         SavedJacobianEncoder(tmp_path / "encoder")
 
 
-def test_embedding_of_a_keras_model(tmp_path, corpus):
+def encoder_of_small_images(folder, corpus):
+    """An untrained encoder of four images of 8 x 8 pixels."""
     fitting = dataclasses.replace(
         corpus,
         images=IMAGES,
@@ -159,8 +163,12 @@ def test_embedding_of_a_keras_model(tmp_path, corpus):
         frequencies=np.ones((COUNT, 3, 5), np.float32) / 5,
     )
     model = JacobianEncoder(presets.preset("tfnas", **SMALL), 4, 4, 5, 0)
-    export(model, tmp_path / "encoder", fitting)
-    encoder = SavedJacobianEncoder(tmp_path / "encoder")
+    export(model, folder / "encoder", fitting)
+    return SavedJacobianEncoder(folder / "encoder")
+
+
+def test_embedding_of_a_keras_model(tmp_path, corpus):
+    encoder = encoder_of_small_images(tmp_path, corpus)
     network = small_model(tf_keras)
     found = encoder.embed_model(network, IMAGES, initializations=2)
     assert found.shape == (2, 8)
@@ -173,6 +181,31 @@ def test_embedding_of_a_keras_model(tmp_path, corpus):
         encoder.embed_model(deaf, IMAGES)
     with pytest.raises(MismatchError, match=r"images \(3, 8, 8, 3\), expected \(4, 8, 8, 3\)"):
         encoder.embed_model(network, IMAGES[:3])
+
+
+def test_embeddings_of_named_models(tmp_path, corpus):
+    encoder = encoder_of_small_images(tmp_path, corpus)
+    network = small_model(tf_keras)
+    network.save(tmp_path / "small.keras")
+    named = ModelJacobians(IMAGES, 3, encoder)
+    found = named.embed(["small.keras", "nats_size:8:8:8:8:8"], tmp_path)
+    expected = encoder.embed_model(network, IMAGES, initializations=2, seed=3).mean(axis=0)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(named.embed([network]), found[:1], rtol=1e-4, atol=1e-5)
+    graph = smallest_graph().replace(name="nats_size:8:8:8:8:8")
+    np.testing.assert_array_equal(named.embed([graph])[0], found[1])
+    space = NATSSize()
+    jacobian = space_jacobians(space, 3, image_shape=(8, 8, 3))
+    direct = [jacobian(tf.constant(IMAGES), space.read("8:8:8:8:8"), number) for number in range(2)]
+    np.testing.assert_allclose(found[1], encoder.embed_jacobians(tf.stack(direct)).mean(axis=0), rtol=1e-4, atol=1e-5)
+    with pytest.raises(
+        ConfigurationError, match=r"no Jacobian of net.onnx: the model can't be built with fresh weights"
+    ):
+        named.embed(["net.onnx"])
+    with pytest.raises(ConfigurationError, match=r"no Jacobian of none.keras: .*no such file"):
+        named.embed(["none.keras"], tmp_path)
+    with pytest.raises(MismatchError, match=r"images \(3, 8, 8, 3\), expected \(4, 8, 8, 3\)"):
+        ModelJacobians(IMAGES[:3], 3, encoder)
 
 
 def test_refusals(corpus, tmp_path):

@@ -1,13 +1,14 @@
 """Predictors of a user's own labels: tables of labels and their mistakes, choice, coverage, refusals, exports."""
 
 import json
+import types
 
 import numpy as np
 import pytest
 
 import tfnas
 from tests.fork import run
-from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.networks import symbolic
 from tfnas.networks.models import named_model
 from tfnas.predictors import label_candidates as candidates
@@ -121,6 +122,53 @@ def test_a_baseline_that_is_ahead_predicts_and_says_so(tmp_path, name, monkeypat
         assert np.all(np.diff(scores[np.argsort(numbers)]) >= -1e-12)
 
 
+class MadeUpJacobians:
+    """Embeds graphs by the number behind the colon of their names; no Jacobian where the number is odd and small."""
+
+    def __init__(self, images, seed):
+        self.images, self.encoder = images, types.SimpleNamespace(fingerprint="abc", folder="made/up")
+
+    def embed(self, models, folder="."):
+        rows = np.array([float(model.name.rpartition(":")[2]) for model in models])
+        values = np.stack([rows, rows**2], axis=1)
+        values[(rows % 2 == 1) & (rows < 2000)] = np.nan
+        return values
+
+
+def test_jacobians_are_one_more_block(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfnas.encoders.jacobian.models.ModelJacobians", MadeUpJacobians)
+    graphs, _ = drawn(30)
+    numbers = np.array([float(graph.name.rpartition(":")[2]) for graph in graphs])
+    predictor = LabelPredictor(3, MadeUpJacobians(np.ones((2, 1)), 3)).fit(OwnLabels(graphs, numbers))
+    assert predictor.spearman.keys() == {candidates.LEARNED, candidates.WITH_JACOBIANS, *candidates.BASELINES}
+    assert predictor.spearman[candidates.WITH_JACOBIANS][0] > predictor.spearman[candidates.LEARNED][0] + 0.2
+    assert predictor.chosen == candidates.WITH_JACOBIANS
+    assert "The learned ensemble predicts with Jacobians: " in predictor.reason
+    assert not predictor.facts()["trivial_baseline"]
+    others = drawn(40, seed=5)[0][30:]
+    predictor.save(tmp_path / "predictor")
+    opened = LabelPredictor.load(tmp_path / "predictor")
+    assert opened.predict_all(others) == predictor.predict_all(others)
+    np.testing.assert_array_equal(opened._jacobians.images, np.ones((2, 1)))
+    monkeypatch.setattr("tfnas.encoders.jacobian.models.ModelJacobians", OtherJacobians)
+    with pytest.raises(MismatchError, match="another Jacobian encoder"):
+        LabelPredictor.load(tmp_path / "predictor")
+
+
+class OtherJacobians(MadeUpJacobians):
+    def __init__(self, images, seed):
+        super().__init__(images, seed)
+        self.encoder.fingerprint = "def"
+
+
+def test_a_network_without_a_jacobian_has_the_mean():
+    block = candidates.EmbeddingBlock(np.array([[1.0, 5], [3, 5], [np.nan, np.nan]]))
+    root = np.sqrt(1)  # of the single column that varies
+    np.testing.assert_allclose(block(np.array([[3.0, 9], [2, 5], [np.nan, np.nan]])), [[1 / root], [0], [0]])
+    with pytest.raises(ConfigurationError, match="1 of 2 labelled networks have embeddings, expected two that differ"):
+        candidates.EmbeddingBlock(np.array([[1.0], [np.nan]]))
+
+
 def test_evidence_decides_against_expectations():
     even = dict.fromkeys((candidates.LEARNED, *candidates.BASELINES), (0.7, 0.0))
     assert choose(even | {"depth": (0.8, 0.0)}, 5) != "depth"
@@ -179,3 +227,5 @@ def test_from_a_table_to_a_prediction(tmp_path):
     assert run(*learn, "--resume").returncode == 0
     mixed = run(*learn, "--benchmarks=digits201:60", "--overwrite")
     assert "--benchmarks is given too" in mixed.stderr
+    alone = run("train_predictor", "--jacobian_images=images.npz", f"--output_dir={tmp_path / 'no'}")
+    assert "--jacobian_images=images.npz: goes with --data" in alone.stderr

@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from reproductions import processes
-from reproductions.jacobian import ablation, data, maps, search, table1, transfer
+from reproductions.correlations import kendall
+from reproductions.jacobian import ablation, calibration, data, few_labels, maps, search, table1, transfer
 from reproductions.jacobian.data import SpaceData, load
 from reproductions.jacobian.settings import Settings
 from reproductions.registry import PAPERS
@@ -16,6 +18,7 @@ from tfnas.encoders.jacobian.corpus import JacobianCorpus
 from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.program import describe
 from tfnas.errors import ConfigurationError
+from tfnas.search import Candidates
 from tfnas.spaces import NASBench201, NATSSize
 
 SETTINGS = Settings(images=6, initializations=2, labels=(20,), encoders=1, draws=1, runs=3, queries=25)
@@ -87,6 +90,10 @@ def test_table1_finds_what_the_spectra_tell(experiment):
     tau = {name: np.mean(taus["CIFAR-10/20"]) for name, taus in found["tau"].items()}
     assert tau["log singular values"] > 0.7
     assert tau["snip"] < 0.3
+    spaces = data.load(experiment, SETTINGS, "nasbench201")
+    rows = table1.label_sets(20, COUNT, SETTINGS)[0]
+    parameters = np.delete(data.sizes(spaces.corpus)["parameters"], rows)
+    assert tau["parameters, no labels"] == kendall(parameters, np.delete(spaces.accuracies["CIFAR-10"], rows))
     text = (experiment / "table1.md").read_text()
     assert "contrastive, spectra (tfnas)" in text
     assert (experiment / "table1.png").stat().st_size
@@ -117,6 +124,68 @@ def test_transfer_covers_all_pairs(experiment):
         f"{a} -> {b}" for a in ("nats_size", "nasbench201") for b in ("nats_size", "nasbench201")
     }
     assert np.mean(values["log singular values"]["nats_size -> nasbench201"]) > 0.5
+    assert np.mean(values["30 labels of the target: spectra"]["nasbench201 -> nats_size"]) > 0.5
+    sizes = values["parameters, no labels"]
+    assert sizes["nats_size -> nats_size"] == sizes["nasbench201 -> nats_size"]
+    assert set(values["ridge: five channel numbers"]) == {"nats_size -> nats_size"}
+
+
+def test_few_labels_sets_jacobians_beside_graphs(experiment, monkeypatch):
+    class Encoder:
+        def embed(self, corpus):
+            return data.log_spectra(corpus, ("scales",))
+
+    monkeypatch.setattr(few_labels, "SavedJacobianEncoder", Encoder)
+    monkeypatch.setattr(few_labels, "LABELS", 30)
+    monkeypatch.setattr(few_labels, "_DRAWS", 2)
+    values = few_labels.run(experiment, SETTINGS).values
+    assert np.mean(values["Jacobians"]) > 0.7
+    assert np.mean(values["learned with Jacobians"]) > np.mean(values["learned"])
+    assert all(len(correlations) == 2 for correlations in values.values())
+
+
+def test_ridge_by_hand():
+    labels = np.array([0.2, 0.9, 0.5])
+    known = np.array([[-1.0], [1], [0]])
+    highest = scipy.stats.norm.ppf(2.5 / 3)
+    slope = 2 * highest / (2 + 3)
+    np.testing.assert_allclose(calibration.ridge(known, labels, np.array([[2.0], [0]])), [2 * slope, 0], atol=1e-12)
+    columns = calibration.beside_size(np.array([3.0, 10, 7]), np.array([[1.0], [-1], [0]]))
+    np.testing.assert_allclose(columns[:, 0], [-np.sqrt(6), np.sqrt(6), 0])
+    np.testing.assert_allclose(columns[:, 1], [0.5, -0.5, 0])
+
+
+def test_components_follow_the_leading_direction():
+    hidden = np.random.default_rng(0).normal(size=(50, 1))
+    leading = calibration.components(np.concatenate([hidden, 3 * hidden, -hidden], axis=1))[:, 0]
+    assert abs(np.corrcoef(leading, hidden[:, 0])[0, 1]) > 1 - 1e-9
+    assert leading.std() == pytest.approx(1)
+
+
+def test_spectra_without_size_tell_nothing_of_size():
+    space = NATSSize()
+    corpus = made_up(space, space.sample(20, 3)).corpus
+    sizes = data.sizes(corpus)
+    grown = dataclasses.replace(corpus, scales=corpus.scales * np.exp(sizes["parameters"])[:, None, None])
+    left = data.log_spectra(calibration.without_size(grown), ("scales", "frequencies")).mean(axis=1)
+    assert np.abs((sizes["parameters"] - sizes["parameters"].mean()) @ left).max() < 1e-3
+    np.testing.assert_allclose(
+        left, data.log_spectra(calibration.without_size(corpus), ("scales", "frequencies")).mean(axis=1), atol=1e-3
+    )
+
+
+def test_channels_are_the_widths():
+    space = NATSSize()
+    corpus = dataclasses.replace(made_up(space, space.from_strings(["8:16:8:64:8", "8:32:8:16:8"])).corpus)
+    np.testing.assert_allclose(calibration.channels(corpus), [[0, -1, 0, 1, 0], [0, 1, 0, -1, 0]], atol=1e-9)
+
+
+def test_the_largest_come_first():
+    space = NASBench201()
+    strategy = search.LargestFirst(Candidates(space, space.sample(4, 0)), [1, 2, 3, 4, 5, 6], np.array([2.0, 5, 2, 9]))
+    rows = np.concatenate([strategy.suggest(3), strategy.suggest(5)], axis=1)
+    np.testing.assert_array_equal(rows[:, :2], [[3, 1]] * 6)
+    assert {tuple(row) for row in rows[:, 2:].tolist()} == {(0, 2), (2, 0)}
 
 
 def test_maps(experiment, monkeypatch):

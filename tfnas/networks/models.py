@@ -7,7 +7,7 @@ from tfnas import saved_models
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.importers import Model, format_words, model_paths
 from tfnas.networks.registry import NETWORKS
-from tfnas.spaces import get_space
+from tfnas.spaces import Architecture, Space, get_space
 
 
 def named_model(text: str) -> Model:
@@ -26,13 +26,25 @@ def named_model(text: str) -> Model:
       >>> named_model("my_model.keras").name
       'my_model.keras'
     """
-    name, _, architecture = text.partition(":")
-    if not architecture or name not in NETWORKS:
+    named = named_architecture(text)
+    if named is None:
         return saved_models.model_path(text)
     from tfnas.networks import symbolic
 
+    return symbolic.build(*named, name=text)
+
+
+def named_architecture(text: str) -> tuple[Space, Architecture] | None:
+    """The space and the architecture of a text `SPACE:ARCHITECTURE`; None for any other text.
+
+    Raises:
+      InvalidArchitectureError: the text names a space, and no architecture of the space.
+    """
+    name, _, architecture = text.partition(":")
+    if not architecture or name not in NETWORKS:
+        return None
     space = get_space(name)
-    return symbolic.build(space, space.read(architecture), name=text)
+    return space, space.read(architecture)
 
 
 def named_models(texts: Iterable[str]) -> list[Model]:

@@ -6,11 +6,13 @@ import networkx as nx
 import numpy as np
 from sklearn.linear_model import Ridge
 
+from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs, pack
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.base import rank_correlation
+from tfnas.predictors.cell_features import Scale
 from tfnas.predictors.ensemble import LEAST_LABELS, LabelEnsemble, Process, Trees
 from tfnas.predictors.features import GraphFeatures
 from tfnas.predictors.kernel_mixture import FEW_LABELS
@@ -19,6 +21,7 @@ from tfnas.predictors.prior import zero_shot
 from tfnas.predictors.sizes import activation_count
 
 LEARNED = "learned"
+WITH_JACOBIANS = "learned with Jacobians"
 RIDGE = "ridge on counts"
 ZERO_SHOT = "zero-shot score"
 NUMBERS = ("parameters", "multiply-adds", "depth", "activation functions")
@@ -90,6 +93,29 @@ def _plain(graphs: Sequence[ComputationGraph]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([size_numbers(graph) for graph in graphs]), np.array([operator_counts(graph) for graph in graphs])
 
 
+class EmbeddingBlock:
+    """Embeddings as a block of features, scaled by labelled networks; a network without an embedding has their mean.
+
+    Args:
+      embeddings: float `[n, D]` of the labelled networks; rows of NaN for those without.
+
+    Raises:
+      ConfigurationError: fewer than two networks have an embedding, or all embeddings are equal.
+    """
+
+    def __init__(self, embeddings: np.ndarray):
+        known = embeddings[np.isfinite(embeddings).all(axis=1)]
+        self._scale = Scale.of(known) if len(known) > 1 else None
+        if self._scale is None or not self._scale.columns.size:
+            raise ConfigurationError(
+                f"{len(known)} of {len(embeddings)} labelled networks have embeddings, expected two that differ"
+            )
+
+    def __call__(self, embeddings: np.ndarray) -> np.ndarray:
+        """float64 `[m, D]`, with mean 0 and mean square norm 1 over the labelled networks."""
+        return np.nan_to_num(self._scale(embeddings).astype(np.float64), nan=0.0)
+
+
 class Learned:
     """The learned candidate: `LabelEnsemble` of a process and trees, or below ten labels the process alone."""
 
@@ -144,7 +170,13 @@ def zero_shot_values(labelled: Sequence[ComputationGraph], graph: ComputationGra
 
 
 def cross_validated(
-    inputs: Inputs, labels: np.ndarray, *, folds: int, repeats: int, seed: int
+    inputs: Inputs,
+    labels: np.ndarray,
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+    embeddings: np.ndarray | None = None,
 ) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
     """Scores of every network by candidates that have not seen its label.
 
@@ -154,6 +186,7 @@ def cross_validated(
       folds: parts of the labels that are left out in turn.
       repeats: number of divisions into parts.
       seed: seed of the divisions and of the trees.
+      embeddings: block `[n, D]` of `WITH_JACOBIANS`; None leaves the candidate out.
 
     Returns:
       By candidate, rank correlations `[repeats]`, and predictions `[repeats, n]` in the units of the labels. The
@@ -166,7 +199,10 @@ def cross_validated(
     ensemble = learns_in_ensemble(count, folds)
     zero = zero_shot(inputs.graphs).score
     plain = {name: inputs.numbers[:, column] for column, name in enumerate(NUMBERS)} | {ZERO_SHOT: zero}
-    scores = {name: np.zeros((repeats, count)) for name in (LEARNED, *BASELINES)}
+    blocks = {LEARNED: list(inputs.blocks)}
+    if embeddings is not None:
+        blocks[WITH_JACOBIANS] = [*inputs.blocks, embeddings]
+    scores = {name: np.zeros((repeats, count)) for name in (*blocks, *BASELINES)}
     answers = {name: np.zeros((repeats, count)) for name in scores}
     with runtime.progress(total=repeats * folds, desc="cross-validation", unit="fold") as step:
         for repeat in range(repeats):
@@ -174,8 +210,10 @@ def cross_validated(
             for fold in range(folds):
                 held = np.sort(order[fold::folds])
                 seen = np.setdiff1d(order, held)
-                learned = Learned(seed).fit([block[seen] for block in inputs.blocks], labels[seen], ensemble)
-                values_of = {LEARNED: learned.predict([block[held] for block in inputs.blocks])}
+                values_of = {}
+                for name, own in blocks.items():
+                    learned = Learned(seed).fit([block[seen] for block in own], labels[seen], ensemble)
+                    values_of[name] = learned.predict([block[held] for block in own])
                 values_of[RIDGE] = ridge(inputs.counts[seen], labels[seen], inputs.counts[held])
                 for name, values in plain.items():
                     values_of[name] = calibrated(values[seen], labels[seen], values[held])

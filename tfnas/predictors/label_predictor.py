@@ -7,13 +7,13 @@ References:
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 import scipy.spatial
 
 from tfnas import artefacts
-from tfnas.errors import CorruptArtefactError
+from tfnas.errors import CorruptArtefactError, MismatchError
 from tfnas.graphs.computation_graph import from_example, to_example
 from tfnas.graphs.importers import Model, Options, import_model
 from tfnas.predictors import label_candidates as candidates
@@ -23,15 +23,19 @@ from tfnas.predictors.queries import graphs_of
 from tfnas.predictors.sizes import fault
 from tfnas.reports import tables
 
+if TYPE_CHECKING:
+    from tfnas.encoders.jacobian.models import ModelJacobians
+
 KIND = "predictor/own_labels"
 COVERAGE = 0.8
 """Probability with which an interval holds the label."""
 
 FOLDS, REPEATS = 5, 4
-_PRIOR: Mapping[str, float] = {candidates.LEARNED: 0.65, candidates.ZERO_SHOT: 0.6}
+_LEARNED = (candidates.LEARNED, candidates.WITH_JACOBIANS)
+_PRIOR: Mapping[str, float] = {**dict.fromkeys(_LEARNED, 0.65), candidates.ZERO_SHOT: 0.6}
 _TRUST = 40  # labels that weigh as much as the correlations that are expected before any label
 _OTHER = 0.4  # correlation that is expected of every other baseline
-_FEWEST = 10  # labels below which the learned candidate does not predict: it ranks worse than baselines there
+_FEWEST = 10  # labels below which no learned candidate predicts: it ranks worse than baselines there
 _NEIGHBOURS = 3
 _TINY = 1e-9
 
@@ -77,7 +81,7 @@ class LabelPredictor:
 
     Cross-validation compares the learned ensemble with trivial baselines. Expected correlations count as much as 40
     labels do, so that a handful of labels does not decide alone. If a baseline is ahead, the baseline predicts; below
-    ten labels, a baseline always does.
+    ten labels, a baseline always does. With Jacobians, a second ensemble that reads their embeddings too is compared.
 
     >>> from tfnas.networks.models import named_model
     >>> graphs = tuple(named_model(f"nasbench201:{row}") for row in (13714, 1, 77, 900, 5000, 8000))
@@ -87,6 +91,7 @@ class LabelPredictor:
 
     Args:
       seed: decides everything random.
+      jacobians: what embeds networks by their Jacobians; None for graphs alone.
 
     Attributes:
       chosen: name of the candidate that predicts; known after `fit`.
@@ -99,14 +104,30 @@ class LabelPredictor:
     spearman: Mapping[str, tuple[float, float]]
     labels: OwnLabels
 
-    def __init__(self, seed: int = 1):
-        self._seed = seed
+    def __init__(self, seed: int = 1, jacobians: "ModelJacobians | None" = None):
+        self._seed, self._jacobians = seed, jacobians
+        self._embeddings: np.ndarray | None = None
 
-    def fit(self, labels: OwnLabels) -> Self:
-        """Learns n labels."""
+    def fit(self, labels: OwnLabels, folder: artefacts.PathLike = ".") -> Self:
+        """Learns n labels.
+
+        Args:
+          labels: networks with labels; with Jacobians, their names are those of models that `ModelJacobians` reads.
+          folder: folder from which the names start that are paths.
+
+        Raises:
+          ConfigurationError: with Jacobians, a network can't be built, or too few have a Jacobian.
+        """
         inputs = candidates.Inputs(labels.graphs)
+        if self._jacobians is not None:
+            self._embeddings = self._jacobians.embed(labels.graphs, folder)
         correlations, answers = candidates.cross_validated(
-            inputs, labels.labels, folds=FOLDS, repeats=REPEATS, seed=self._seed
+            inputs,
+            labels.labels,
+            folds=FOLDS,
+            repeats=REPEATS,
+            seed=self._seed,
+            embeddings=self._embedding_block(),
         )
         self.spearman = {name: (float(rows.mean()), float(rows.std())) for name, rows in correlations.items()}
         self.chosen = choose(self.spearman, len(labels.labels))
@@ -119,10 +140,20 @@ class LabelPredictor:
         self._tree = scipy.spatial.cKDTree(inputs.points)
         apart = self._tree.query(inputs.points, 2)[0][:, 1]
         self._apart = max(_quantile(apart, len(apart), 0.95), _TINY)
-        if self.chosen == candidates.LEARNED:
+        if self.chosen in _LEARNED:
             ensemble = candidates.learns_in_ensemble(len(labels.labels), FOLDS)
-            self._model = candidates.Learned(self._seed).fit(inputs.blocks, labels.labels, ensemble)
+            blocks = list(inputs.blocks)
+            if self.chosen == candidates.WITH_JACOBIANS:
+                blocks.append(self._embedding_block())
+            self._model = candidates.Learned(self._seed).fit(blocks, labels.labels, ensemble)
         return self
+
+    def _embedding_block(self) -> np.ndarray | None:
+        """The labelled networks' embeddings as a block of features; None without Jacobians."""
+        if self._embeddings is None:
+            return None
+        self._block = candidates.EmbeddingBlock(self._embeddings)
+        return self._block(self._embeddings)
 
     def predict(self, model: Model, **options: Unpack[Options]) -> LabelPrediction:
         """The prediction for a model, as `importers.import_model` takes it.
@@ -135,10 +166,13 @@ class LabelPredictor:
 
     def predict_all(self, models: Iterable[Model]) -> list[LabelPrediction]:
         """Predictions for several models, in their order; see `predict`."""
+        models = list(models)
         graphs = graphs_of(models)
         if not graphs:
             return []
         blocks, numbers, counts, points = self._inputs.of(graphs)
+        if self.chosen == candidates.WITH_JACOBIANS:
+            blocks = [*blocks, self._block(self._jacobians.embed(models))]
         scores = self._scores(graphs, blocks, numbers, counts)
         labels = self.labels.labels
         values = to_labels(scores, power_scores(labels), labels)
@@ -159,7 +193,7 @@ class LabelPredictor:
 
     def _scores(self, graphs, blocks, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
         labels = self.labels.labels
-        if self.chosen == candidates.LEARNED:
+        if self.chosen in _LEARNED:
             return self._model.predict(blocks)
         if self.chosen == candidates.RIDGE:
             return candidates.ridge(self._inputs.counts, labels, counts)
@@ -175,8 +209,10 @@ class LabelPredictor:
         mean, _ = self.spearman[self.chosen]
         ahead = f"cross-validated Spearman's correlation {_spread(*self.spearman[self.chosen])}"
         rival = max(self.spearman.keys() - {self.chosen}, key=lambda name: (self.spearman[name][0], name))
-        kind = "The learned ensemble predicts" if self.chosen == candidates.LEARNED else "A trivial baseline predicts"
-        who = "" if self.chosen == candidates.LEARNED else f", {self.chosen}, fitted to the labels"
+        kind = "The learned ensemble predicts" if self.chosen in _LEARNED else "A trivial baseline predicts"
+        who = {candidates.LEARNED: "", candidates.WITH_JACOBIANS: " with Jacobians"}.get(
+            self.chosen, f", {self.chosen}, fitted to the labels"
+        )
         text = f"{kind}{who}: {ahead}, where {rival} has {self.spearman[rival][0]:.3f}."
         if self.spearman[rival][0] > mean:
             text += f" With {len(self.labels.labels)} labels, correlations expected beforehand count too."
@@ -192,7 +228,7 @@ class LabelPredictor:
         """What the manifest and the summary hold, as JSON values."""
         return {
             "chosen": self.chosen,
-            "trivial_baseline": self.chosen != candidates.LEARNED,
+            "trivial_baseline": self.chosen not in _LEARNED,
             "reason": self.reason,
             "spearman": {name: {"mean": mean, "deviation": spread} for name, (mean, spread) in self.spearman.items()},
             "margin": self._margin,
@@ -213,8 +249,12 @@ class LabelPredictor:
                 for graph in self.labels.graphs:
                     writer.write(to_example(graph).SerializeToString())
             products = np.concatenate([graph.multiply_adds for graph in self.labels.graphs])
-            artefacts.write_npz(path / "labels.npz", labels=self.labels.labels, products=products)
-            artefacts.write_manifest(path, kind=KIND, **self.facts())
+            facts, arrays = self.facts(), {"labels": self.labels.labels, "products": products}
+            if self.chosen == candidates.WITH_JACOBIANS:
+                arrays |= {"embeddings": self._embeddings, "images": self._jacobians.images}
+                facts["jacobian_encoder"] = self._jacobians.encoder.fingerprint
+            artefacts.write_npz(path / "labels.npz", **arrays)
+            artefacts.write_manifest(path, kind=KIND, **facts)
         return pathlib.Path(folder)
 
     @classmethod
@@ -223,6 +263,7 @@ class LabelPredictor:
 
         Raises:
           CorruptArtefactError: a file is missing, truncated or changed.
+          MismatchError: the predictor reads embeddings of another Jacobian encoder than the one that ships.
         """
         import tensorflow as tf
 
@@ -238,6 +279,9 @@ class LabelPredictor:
             predictor.spearman = {name: (row["mean"], row["deviation"]) for name, row in manifest["spearman"].items()}
             predictor.chosen, predictor._margin = manifest["chosen"], manifest["margin"]
             labels = OwnLabels(tuple(graphs), arrays["labels"], manifest["column"])
+            if predictor.chosen == candidates.WITH_JACOBIANS:
+                predictor._embeddings = arrays["embeddings"]
+                predictor._jacobians = _reopened(path, arrays["images"], manifest)
         except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
             raise CorruptArtefactError(f"{path}: not a predictor of own labels ({error})") from error
         return predictor._learned(labels, candidates.Inputs(labels.graphs))
@@ -263,7 +307,7 @@ def choose(spearman: Mapping[str, tuple[float, float]], count: int) -> str:
     def drawn(name: str) -> float:
         return (count * spearman[name][0] + _TRUST * _PRIOR.get(name, _OTHER)) / (count + _TRUST)
 
-    names = [name for name in spearman if count >= _FEWEST or name != candidates.LEARNED]
+    names = [name for name in spearman if count >= _FEWEST or name not in _LEARNED]
     return max(names, key=drawn)
 
 
@@ -285,6 +329,16 @@ def predictions_table(predictions: Iterable[LabelPrediction], predictor: LabelPr
             "are from each other."
         )
     return text
+
+
+def _reopened(path: pathlib.Path, images: np.ndarray, manifest: Mapping[str, Any]) -> "ModelJacobians":
+    """What embedded the labelled networks of a saved predictor."""
+    from tfnas.encoders.jacobian.models import ModelJacobians
+
+    jacobians = ModelJacobians(images, manifest["seed"])
+    if jacobians.encoder.fingerprint != manifest["jacobian_encoder"]:
+        raise MismatchError(f"{path}: learned with another Jacobian encoder than {jacobians.encoder.folder}")
+    return jacobians
 
 
 def _spread(mean: float, deviation: float, sign: str = "") -> str:

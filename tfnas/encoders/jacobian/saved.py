@@ -24,6 +24,14 @@ def takes_jacobians(config: JacobianConfig) -> bool:
     return config.projection == "leading" and config.outputs == "sum"
 
 
+def model_jacobians(
+    model: Any, images: np.ndarray, count: int, rule: str | None, seed: int, *, compiled: bool = True
+) -> tf.Tensor:
+    """Jacobians float32 `[count, N, pixels]` of a Keras model in several initialisations; see `JacobianProgram`."""
+    program = JacobianProgram(model, rule=rule, compiled=compiled)
+    return tf.stack([program.jacobian(images, (seed, number * 2**20)) for number in range(count)])
+
+
 class SavedJacobianEncoder(SavedEncoder):
     """An exported encoder of Jacobians.
 
@@ -141,9 +149,8 @@ class SavedJacobianEncoder(SavedEncoder):
         expected = (self.manifest["rows"], *self.manifest["image_shape"])
         if images.shape != expected:
             raise MismatchError(f"{self.folder}: images {images.shape}, expected {expected}")
-        program = JacobianProgram(model, rule=self._config.initialization if rule == "trained" else rule)
-        count = 1 if rule is None else initializations
-        jacobians = tf.stack([program.jacobian(images, (seed, number * 2**20)) for number in range(count)])
+        rule = self._config.initialization if rule == "trained" else rule
+        jacobians = model_jacobians(model, images, 1 if rule is None else initializations, rule, seed)
         embeddings = self.embed_jacobians(jacobians)
         if np.isnan(embeddings).any():
             zero = not np.any(jacobians.numpy())
