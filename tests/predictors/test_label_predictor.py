@@ -137,7 +137,7 @@ class MadeUpJacobians:
 
 def test_jacobians_are_one_more_block(tmp_path, monkeypatch):
     monkeypatch.setattr("tfnas.encoders.jacobian.models.ModelJacobians", MadeUpJacobians)
-    graphs, _ = drawn(30)
+    graphs, _ = drawn(12)
     numbers = np.array([float(graph.name.rpartition(":")[2]) for graph in graphs])
     predictor = LabelPredictor(3, MadeUpJacobians(np.ones((2, 1)), 3)).fit(OwnLabels(graphs, numbers))
     assert predictor.spearman.keys() == {candidates.LEARNED, candidates.WITH_JACOBIANS, *candidates.BASELINES}
@@ -145,7 +145,7 @@ def test_jacobians_are_one_more_block(tmp_path, monkeypatch):
     assert predictor.chosen == candidates.WITH_JACOBIANS
     assert "The learned ensemble predicts with Jacobians: " in predictor.reason
     assert not predictor.facts()["trivial_baseline"]
-    others = drawn(40, seed=5)[0][30:]
+    others = drawn(5, seed=5)[0]
     predictor.save(tmp_path / "predictor")
     opened = LabelPredictor.load(tmp_path / "predictor")
     assert opened.predict_all(others) == predictor.predict_all(others)

@@ -279,11 +279,13 @@ class LabelPredictor:
             predictor.spearman = {name: (row["mean"], row["deviation"]) for name, row in manifest["spearman"].items()}
             predictor.chosen, predictor._margin = manifest["chosen"], manifest["margin"]
             labels = OwnLabels(tuple(graphs), arrays["labels"], manifest["column"])
-            if predictor.chosen == candidates.WITH_JACOBIANS:
-                predictor._embeddings = arrays["embeddings"]
-                predictor._jacobians = _reopened(path, arrays["images"], manifest)
+            if reads_jacobians := predictor.chosen == candidates.WITH_JACOBIANS:
+                predictor._embeddings, images = arrays["embeddings"], arrays["images"]
+                fingerprint = manifest["jacobian_encoder"]
         except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
             raise CorruptArtefactError(f"{path}: not a predictor of own labels ({error})") from error
+        if reads_jacobians:
+            predictor._jacobians = _reopened(path, images, manifest["seed"], fingerprint)
         return predictor._learned(labels, candidates.Inputs(labels.graphs))
 
 
@@ -331,12 +333,12 @@ def predictions_table(predictions: Iterable[LabelPrediction], predictor: LabelPr
     return text
 
 
-def _reopened(path: pathlib.Path, images: np.ndarray, manifest: Mapping[str, Any]) -> "ModelJacobians":
+def _reopened(path: pathlib.Path, images: np.ndarray, seed: int, fingerprint: str) -> "ModelJacobians":
     """What embedded the labelled networks of a saved predictor."""
     from tfnas.encoders.jacobian.models import ModelJacobians
 
-    jacobians = ModelJacobians(images, manifest["seed"])
-    if jacobians.encoder.fingerprint != manifest["jacobian_encoder"]:
+    jacobians = ModelJacobians(images, seed)
+    if jacobians.encoder.fingerprint != fingerprint:
         raise MismatchError(f"{path}: learned with another Jacobian encoder than {jacobians.encoder.folder}")
     return jacobians
 
