@@ -99,7 +99,7 @@ class _Transfer:
 
     def __init__(self, spaces: dict[str, SpaceData], seed: int):
         self.spaces, self.seed = spaces, seed
-        self.labels = {space: own.accuracies["CIFAR-10"] for space, own in spaces.items()}
+        self.labels = {space: space_data.accuracies["CIFAR-10"] for space, space_data in spaces.items()}
 
     def division(self, number: int, space: str) -> tuple[np.ndarray, np.ndarray]:
         """Rows with labels, and the other rows."""
@@ -112,7 +112,7 @@ class _Transfer:
         taus: dict[str, list[float]] = {f"{source} -> {target}": [] for source, target in pairs}
         for number, source in itertools.product(range(_FORESTS), dict(pairs)):
             predict = learn(source, self.division(number, source)[0])
-            for target in (target for own, target in pairs if own == source):
+            for target in (target for known, target in pairs if known == source):
                 rows = self.division(number, target)[1]
                 taus[f"{source} -> {target}"].append(kendall(predict(target, rows), self.labels[target][rows]))
         return taus
@@ -140,8 +140,8 @@ class _Transfer:
 
     def divided(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """Features of both spaces, one below the other, by space."""
-        parts = np.split(features, [len(self.labels[SPACES[0]])])
-        return dict(zip(SPACES, parts, strict=True))
+        blocks = np.split(features, [len(self.labels[SPACES[0]])])
+        return dict(zip(SPACES, blocks, strict=True))
 
     def with_ridge(self, inputs: dict[str, np.ndarray], *pairs: tuple[str, str]) -> dict[str, list[float]]:
         """Correlations of ridge regression on all labels of the source, from inputs `[M, D]` by space."""
@@ -192,8 +192,8 @@ def _beside_size(output_dir: pathlib.Path, settings: Settings, task: _Transfer) 
     parameters = {space: data.sizes(task.spaces[space].corpus)["parameters"] for space in SPACES}
 
     def ridge(features: np.ndarray) -> dict[str, list[float]]:
-        parts = task.divided(calibration.components(features.mean(axis=1)))
-        return task.with_ridge({space: calibration.beside_size(parameters[space], parts[space]) for space in SPACES})
+        blocks = task.divided(calibration.components(features.mean(axis=1)))
+        return task.with_ridge({space: calibration.beside_size(parameters[space], blocks[space]) for space in SPACES})
 
     ridges = [ridge(embeddings) for embeddings in trainings]
     return {

@@ -118,7 +118,8 @@ def test_search_spends_what_it_says(experiment):
         assert all(len(set(rows)) == 25 for rows in history["rows"].tolist())
 
 
-def test_transfer_covers_all_pairs(experiment):
+def test_transfer_covers_all_pairs(experiment, monkeypatch):
+    monkeypatch.setattr(transfer, "_FORESTS", 1)
     values = transfer.run(experiment, SETTINGS).values
     assert set(values["log singular values"]) == {
         f"{a} -> {b}" for a in ("nats_size", "nasbench201") for b in ("nats_size", "nasbench201")
@@ -131,17 +132,16 @@ def test_transfer_covers_all_pairs(experiment):
 
 
 def test_few_labels_sets_jacobians_beside_graphs(experiment, monkeypatch):
-    class Encoder:
-        def embed(self, corpus):
-            return data.log_spectra(corpus, ("scales",))
-
-    monkeypatch.setattr(few_labels, "SavedJacobianEncoder", Encoder)
-    monkeypatch.setattr(few_labels, "LABELS", 30)
-    monkeypatch.setattr(few_labels, "_DRAWS", 2)
-    values = few_labels.run(experiment, SETTINGS).values
-    assert np.mean(values["Jacobians"]) > 0.7
-    assert np.mean(values["learned with Jacobians"]) > np.mean(values["learned"])
-    assert all(len(correlations) == 2 for correlations in values.values())
+    monkeypatch.setattr(few_labels, "LABELS", 12)
+    monkeypatch.setattr(few_labels, "_DRAWS", 1)
+    monkeypatch.setattr(few_labels, "_MOST", 30)
+    found = few_labels.run(experiment, SETTINGS)
+    values = found.values
+    for space in ("nats_size", "nasbench201"):
+        assert values["Jacobians"][space][0] > 0.5
+        assert values["learned with Jacobians"][space][0] > values["learned"][space][0]
+    assert set(values["ridge: five channel numbers"]) == {"nats_size"}
+    assert "30 architectures of nats_size and 30 architectures of nasbench201" in found.comparison[0]
 
 
 def test_ridge_by_hand():

@@ -211,9 +211,9 @@ def cross_validated(
                 held = np.sort(order[fold::folds])
                 seen = np.setdiff1d(order, held)
                 values_of = {}
-                for name, own in blocks.items():
-                    learned = Learned(seed).fit([block[seen] for block in own], labels[seen], ensemble)
-                    values_of[name] = learned.predict([block[held] for block in own])
+                for name, features in blocks.items():
+                    learned = Learned(seed).fit([block[seen] for block in features], labels[seen], ensemble)
+                    values_of[name] = learned.predict([block[held] for block in features])
                 values_of[RIDGE] = ridge(inputs.counts[seen], labels[seen], inputs.counts[held])
                 for name, values in plain.items():
                     values_of[name] = calibrated(values[seen], labels[seen], values[held])

@@ -91,7 +91,7 @@ class LabelPredictor:
 
     Args:
       seed: decides everything random.
-      jacobians: what embeds networks by their Jacobians; None for graphs alone.
+      jacobians: embeddings of networks by their Jacobians; None for graphs alone.
 
     Attributes:
       chosen: name of the candidate that predicts; known after `fit`.
