@@ -101,6 +101,10 @@ class EmbeddingBlock:
 
     Raises:
       ConfigurationError: fewer than two networks have an embedding, or all embeddings are equal.
+
+    Example:
+      >>> EmbeddingBlock(np.array([[1.0], [3.0]]))(np.array([[3.0], [np.nan]])).tolist()
+      [[1.0], [0.0]]
     """
 
     def __init__(self, embeddings: np.ndarray):

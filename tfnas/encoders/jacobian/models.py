@@ -35,6 +35,10 @@ class ModelJacobians:
 
     Raises:
       MismatchError: images of another shape.
+
+    Example:
+      >>> ModelJacobians(np.ones((64, 32, 32, 3), np.float32)).embed([]).shape
+      (0, 128)
     """
 
     def __init__(self, images: np.ndarray, seed: int = 0, encoder: SavedJacobianEncoder | None = None):
