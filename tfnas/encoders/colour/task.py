@@ -99,9 +99,7 @@ class ColourFitting(Learning):
 
         def embedder(graphs: PackedGraphs) -> Callable[[PackedGraphs], np.ndarray]:
             fitting = ColourFitting(config, graphs)
-            model = fit(config, occurrences(fitting.graphs, config.rounds), fitting.family, seed)
-            program = tf.function(model.encode, reduce_retracing=True)
-            return lambda chosen: embed_packed(program, chosen)
+            return fit(config, occurrences(fitting.graphs, config.rounds), fitting.family, seed).embed
 
         return embedder
 
