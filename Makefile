@@ -72,7 +72,8 @@ reproduce-arch2vec: .venv
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions arch2vec \
 		--pretraining_seeds=1 --darts_cells=100000 --output_dir=reproduction_output/arch2vec --overwrite
 
-# DATA as above; docs/results/predictor.md explains the tables.
+# DATA as above; docs/results/predictor.md explains the tables. Of the processor time, `trained_spaces` takes 36 minutes to
+# train 120 networks, whose labels ship: --experiment names the other experiments where they are enough.
 reproduce-predictor: .venv
 	@test -n "$(DATA)" || { echo "error: pass DATA=/folder/of/benchmark/tables" >&2; exit 1; }
 	TFNAS_DATA_DIR=$(abspath $(DATA)) $(BIN)/python -m reproductions predictor \

@@ -169,7 +169,12 @@ def scattered_maps(maps: Mapping[str, np.ndarray], values: np.ndarray, path: pat
 
 
 def label_curves(
-    panels: Mapping[str, Mapping[str, Sequence[float]]], labels: Sequence[int], path: pathlib.Path, *, title: str
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    labels: Sequence[int],
+    path: pathlib.Path,
+    *,
+    title: str,
+    measure: str = "Kendall's tau",
 ) -> None:
     """A panel per data set: the rank correlation of every method against the number of labels.
 
@@ -178,6 +183,7 @@ def label_curves(
       labels: numbers of labels.
       path: PNG file.
       title: text above the figure.
+      measure: name of the rank correlation.
     """
     figure, axes_row = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 5), sharey=True, squeeze=False)
     for axes, (group, methods) in zip(axes_row[0], panels.items(), strict=True):
@@ -186,7 +192,7 @@ def label_curves(
         axes.set(xscale="log", xticks=labels, xticklabels=labels, xlabel="labels", title=group)
         axes.minorticks_off()
         tidy(axes)
-    axes_row[0][0].set_ylabel("Kendall's tau")
+    axes_row[0][0].set_ylabel(measure)
     _save_with_legend(figure, axes_row[0][0], path, columns=4, title=title)
 
 

@@ -69,7 +69,10 @@ PAPERS = {
             "predictor",
             "transferable predictor (Han et al. 2023)",
             PredictorSettings,
-            ("table1", "table2", "table3", "table4", "proxies", "few_labels", "trained_spaces", "unseen_spaces"),
+            (
+                *("table1", "table2", "table3", "table4", "proxies", "few_labels", "own_labels", "trained_spaces"),
+                "unseen_spaces",
+            ),
         ),
         Paper(
             "retrieval",

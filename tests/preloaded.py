@@ -2,9 +2,14 @@
 
 import matplotlib.pyplot
 import sklearn.ensemble
-import tensorflow_probability
 import tf_keras
 
 from tfnas.graphs import gnn
+from tfnas.networks.symbolic import packing
+from tfnas.predictors import label_predictor, ranking, saved
+from tfnas.proxies import spaces
+from tfnas.retrieval import relatives
+from tfnas.search import experiment
 
-IMPORTED = (matplotlib.pyplot, sklearn.ensemble, tensorflow_probability, tf_keras, gnn.GraphTensor)
+PACKAGES = (matplotlib.pyplot, sklearn.ensemble, tf_keras, gnn.GraphTensor)
+MODULES = (packing, label_predictor, ranking, saved, spaces, relatives, experiment)

@@ -4,12 +4,10 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 
-from tests.fork import ROOT
+from tests.fork import run
 from tfnas.search import STRATEGIES
 
 
@@ -107,7 +105,7 @@ def make_inputs(folder: pathlib.Path) -> pathlib.Path:
     images = rng.random((60, 8, 8, 3)).astype(np.float32) + labels[:, None, None, None]
     np.savez(folder / "images.npz", images=images, labels=labels)
     sizes = ["--space=nats_size", "--count=12", "--num_images=4", "--components=4", "--initializations=2"]
-    command = [sys.executable, "-m", "trainers.extract_jacobians", *sizes, f"--data={folder}/images.npz"]
-    subprocess.run([*command, f"--output_dir={folder}/extracted"], check=True, cwd=ROOT, capture_output=True)
+    done = run("extract_jacobians", *sizes, f"--data={folder}/images.npz", f"--output_dir={folder}/extracted")
+    assert done.returncode == 0, done.stderr
     os.replace(folder / "extracted" / "corpus", folder / "jacobians")
     return folder

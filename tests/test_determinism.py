@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.small_runs import ROOT, SEARCHES, SMALL_RUNS, make_inputs
+from tests.fork import ROOT
+from tests.small_runs import SEARCHES, SMALL_RUNS, make_inputs
 
 THREADS = ("1", "4", "4")
 RUNS = {**SMALL_RUNS, **{f"search_{name}": run for name, run in SEARCHES.items()}}

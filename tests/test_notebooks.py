@@ -20,7 +20,26 @@ NOTEBOOKS = {
 }
 SMALLER = {
     "theory/arch2vec": {"EPOCHS = 12": "EPOCHS = 1", "RUNS = 10": "RUNS = 1"},
-    "tutorials/search": {"runs=20": "runs=2"},
+    "theory/predictor": {
+        "for _ in range(5)": "for _ in range(2)",
+        "for row in range(600)": "for row in range(60)",
+        "predict_all(some)], y)": "predict_all(some)], y[:60])",
+        "for seed in range(6)": "for seed in range(2)",
+        "budget=70": "budget=30",
+        "[:70]": "[:30]",
+        "range(1, 71)": "range(1, 31)",
+    },
+    "tutorials/own_space": {
+        "hidden_dims=(64, 64)": "hidden_dims=(16,)",
+        "epochs=12": "epochs=1",
+        "queries=6": "queries=2",
+    },
+    "tutorials/search": {
+        "runs=20": "runs=2",
+        "queries=60": "queries=20",
+        "np.arange(1, 61)": "np.arange(1, 21)",
+        "queries=4": "queries=2",
+    },
 }
 """Assignments of a notebook and what stands in for them, so that `make test` stays fast."""
 SLOW: set[str] = set()

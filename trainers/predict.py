@@ -13,6 +13,7 @@ shipped predictor learned from CIFAR-10 accuracies of benchmark networks: on a n
 prediction, and several models are ranked by their form (tfnas.predictors.prior).
 """
 
+import gc
 import pathlib
 import sys
 
@@ -100,6 +101,7 @@ def _imported(models, options):
     """Graphs of the models that can be read, and errors of all others."""
     from tfnas.graphs import importers
 
+    gc.freeze()  # or every collection would look through the modules of TensorFlow and Keras again
     graphs, errors = [], []
     for model in models:
         name = str(model) if isinstance(model, str | pathlib.Path) else model.name

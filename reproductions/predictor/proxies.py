@@ -14,13 +14,14 @@ from reproductions.correlations import spearman
 from reproductions.predictor.settings import Settings
 from tfnas.benchmarks.registry import find_table, load_table
 from tfnas.benchmarks.trained.images import batch_of_images
+from tfnas.errors import ConfigurationError
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.features import GraphFeatures, standardised
 from tfnas.proxies import PROXIES
 from tfnas.proxies.spaces import scorer
-from tfnas.proxies.tables import read_scores, score_cells
-from tfnas.spaces import NONE, CellTable, NASBench201, NASBench301
+from tfnas.proxies.tables import TABLE_NAME, read_scores, score_cells
+from tfnas.spaces import NONE, CellTable, NASBench201, NASBench301, Space
 
 PAPER = {"synflow": 0.823, "jacov": 0.859, "fisher": 0.687, "grad_norm": 0.714, "grasp": 0.637, "snip": 0.718}
 """NAS-Bench-201, the 4,096 cells without `none`."""
@@ -39,13 +40,12 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     """
     seed = settings.seed
     images, labels = batch_of_images(find_table("cifar10_subset"), 64, seed)
-    folder = output_dir / "proxies" / "nasbench201"
     space = NASBench201()
-    if not (folder / "scores.npz").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        chosen = space.sample_without(NONE, settings.proxy_cells, np.random.default_rng(seed))
-        score_cells(space, chosen, scorer(space, images, labels, PROXIES, seed), folder)
-    scored, columns = read_scores(folder / "scores.npz", space)
+    cells = drawn_cells(space, settings.proxy_cells, seed)
+    every, all_columns = _scored(space, cells, output_dir / "proxies" / "nasbench201", images, labels, seed)
+    # The published correlations are those of cells without `none`.
+    usable = np.flatnonzero(space.lacks(every, NONE))
+    scored, columns = every[usable], {name: values[usable] for name, values in all_columns.items()}
     table = load_table("nasbench201")
     accuracy = table.values("cifar10_test_accuracy_200")[table.rows(scored)]
     graphs = pack_cells(space, scored)
@@ -53,7 +53,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     correlations = {name: spearman(values, accuracy, "omit") for name, values in {**columns, **sizes}.items()}
     published, ours = _darts(output_dir, images, labels, seed)
     agreement = {name: spearman(ours[name], published[name], "omit") for name in PROXIES}
-    intervals = published_agreement(scored, columns, seed)
+    intervals = published_agreement(every, all_columns, seed)
     predictors = _predictors(graphs, columns, accuracy, settings.runs, seed)
     rows = [
         [
@@ -72,7 +72,7 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
         f"Last column: {_DARTS_CELLS} pairs of NAS-Bench-301, our scores against those published for the same cells, "
         "by rank.",
         *(
-            f"{name} against the published scores of the same {len(scored)} cells of NAS-Bench-201, by rank: "
+            f"{name} against the published scores of {len(every)} cells of NAS-Bench-201, by rank: "
             f"{value:.3f} (95 % of resampled sets of cells: {low:.3f} to {high:.3f})."
             for name, (value, low, high) in intervals.items()
         ),
@@ -91,6 +91,40 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     columns_of_table = ["score", "Spearman here", "published", "difference", "agreement on NAS-Bench-301"]
     title = "Zero-cost proxies"
     return report.Report(title=title, columns=columns_of_table, rows=rows, comparison=comparison, values=values)
+
+
+def drawn_cells(space: NASBench201, count: int, seed: int) -> CellTable:
+    """Random cells of which scores are published: first those without `none`, then others.
+
+    More cells begin with the same cells, so that a run can be extended.
+
+    Raises:
+      ConfigurationError: fewer cells have published scores.
+    """
+    rng = np.random.default_rng(seed)
+    bare = int(space.lacks(space.enumerate(), NONE).sum())
+    first = space.sample_without(NONE, bare, rng)
+    if count <= bare:
+        return first[:count]
+    table = load_table("nasbench201_proxies")
+    rest = np.flatnonzero(~space.lacks(table.cells, NONE) & np.isfinite(table.values("synflow")))
+    if count > bare + len(rest):
+        raise ConfigurationError(
+            f"proxy_cells={count}, expected at most {bare + len(rest)}, whose scores are published"
+        )
+    return CellTable.concatenate([first, table.cells[rng.permutation(rest)[: count - bare]]])
+
+
+def _scored(
+    space: Space, cells: CellTable, folder: pathlib.Path, images: np.ndarray, labels: np.ndarray, seed: int
+) -> tuple[CellTable, dict[str, np.ndarray]]:
+    """N cells and their scores float64 `[N]`; scores that the folder holds are not computed again."""
+    path = folder / TABLE_NAME
+    if not path.exists() or len(read_scores(path, space)[0]) < len(cells):
+        folder.mkdir(parents=True, exist_ok=True)
+        score_cells(space, cells, scorer(space, images, labels, PROXIES, seed), folder)
+    scored, columns = read_scores(path, space)
+    return scored[: len(cells)], {name: values[: len(cells)] for name, values in columns.items()}
 
 
 def published_agreement(
@@ -122,11 +156,7 @@ def _darts(
     """Published scores and ours of the same pairs of cells."""
     space, table = NASBench301(), load_table("nasbench301")
     rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:_DARTS_CELLS])
-    folder = output_dir / "proxies" / "nasbench301"
-    if not (folder / "scores.npz").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        score_cells(space, table.cells[rows], scorer(space, images, labels, PROXIES, seed), folder)
-    _, ours = read_scores(folder / "scores.npz", space)
+    _, ours = _scored(space, table.cells[rows], output_dir / "proxies" / "nasbench301", images, labels, seed)
     return {name: table.values(f"proxy_{name}")[rows] for name in PROXIES}, ours
 
 

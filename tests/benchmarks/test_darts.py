@@ -16,6 +16,13 @@ from tfnas.networks import darts
 SKELETON = darts.DartsSkeleton(num_classes=2, channels=4, layers=3, auxiliary=False)
 TINY = DartsTraining(epochs=3, batch_size=16, learning_rate=0.05, cutout=2, averaged_epochs=2)
 CELL = darts.cell(darts.ARCH2VEC_RL)
+# Few convolutions, so that TensorFlow traces the training of the cell quickly.
+LIGHT = darts.cell(
+    (
+        *(("sep_conv_3x3", 0), ("skip_connect", 1), ("max_pool_3x3", 0), ("skip_connect", 1)),
+        *(("skip_connect", 0), ("skip_connect", 2), ("dil_conv_3x3", 1), ("skip_connect", 0)),
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def data():
 
 
 def test_a_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
-    whole = darts.DartsNetwork(SKELETON, CELL)
+    whole = darts.DartsNetwork(SKELETON, LIGHT)
     history = training.fit(whole, data.train, data.validation, TINY, tmp_path / "whole")
     assert [record["epoch"] for record in history] == [1, 2, 3]
     assert history[-1]["loss"] < history[0]["loss"]
@@ -47,8 +54,8 @@ def test_a_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(training, "measured", dies_in_the_third_epoch)
         with pytest.raises(KeyboardInterrupt):
-            training.fit(darts.DartsNetwork(SKELETON, CELL), data.train, data.validation, TINY, tmp_path / "half")
-    fresh = darts.DartsNetwork(SKELETON, CELL)
+            training.fit(darts.DartsNetwork(SKELETON, LIGHT), data.train, data.validation, TINY, tmp_path / "half")
+    fresh = darts.DartsNetwork(SKELETON, LIGHT)
     again = training.fit(fresh, data.train, data.validation, TINY, tmp_path / "half", resume=True)
     # Sums over several threads differ in their last digits; the binary runs every operation on one thread.
     for before, after in zip(history, again, strict=True):
@@ -59,11 +66,11 @@ def test_a_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypat
 
 def test_the_evaluator_scores_the_last_epochs(data):
     evaluator = training.DartsEvaluator(data, SKELETON, TINY)
-    (score,) = evaluator.query([CELL])
+    (score,) = evaluator.query([LIGHT])
     assert not score.failure
     assert 0.6 < score.validation <= 1.0
     assert 0.6 < score.test <= 1.0
-    assert evaluator.query([CELL]) == [score]
+    assert evaluator.query([LIGHT]) == [score]
 
 
 def test_metrics_and_weights(data, tmp_path):
@@ -72,7 +79,7 @@ def test_metrics_and_weights(data, tmp_path):
     config = dataclasses.replace(TINY, epochs=1, averaged_epochs=1, metric="auc")
     losses = {}
     for weights, train in (("none", data.train), ("balanced", data.train), ("none", rare), ("balanced", rare)):
-        network = darts.DartsNetwork(SKELETON, CELL)
+        network = darts.DartsNetwork(SKELETON, LIGHT)
         folder = tmp_path / f"{weights}{len(train[1])}"
         weighted = dataclasses.replace(config, class_weights=weights)
         (record,) = training.fit(network, train, data.validation, weighted, folder)

@@ -1,9 +1,6 @@
 """The encoder of computation graphs: NumPy oracles, invariances, training on replicas, export."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reproductions.predictor.regression import FineTuner, GraphRegressor, RegressionConfig, train
+from tests import plain
 from tests.graphs.test_packed import sample
 from tests.reference import computation_graph as reference
 from tfnas.corpora.graphs import require_labels
@@ -276,17 +274,9 @@ while data:
 print(module.signatures["serving_default"](examples=tf.constant(examples))["embedding"].numpy().tolist())
 assert not {"tfnas", "tensorflow_gnn"} & set(sys.modules)
 """
-    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(run_folder / "encoder")],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
+    printed = plain.run(program, str(run_folder / "encoder"), folder=tmp_path)
     expected = SavedGraphEncoder(run_folder / "encoder").embed(some_graphs)
-    np.testing.assert_allclose(eval(done.stdout), expected, atol=1e-6)
+    np.testing.assert_allclose(eval(printed), expected, atol=1e-6)
 
 
 def test_saved_encoder_refuses(run_folder, tmp_path):

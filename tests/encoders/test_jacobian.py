@@ -1,14 +1,13 @@
 """The Jacobian encoder: invariances, training, export."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
+from tests import fork
 from tests.proxies.test_scores import IMAGES, small_model
 from tfnas.encoders.jacobian import config as presets
 from tfnas.encoders.jacobian import models
@@ -110,23 +109,20 @@ def test_training_finds_the_other_initialisation(corpus, tmp_path):
     np.testing.assert_array_equal(SavedJacobianEncoder(again / "encoder").embed(corpus), embeddings)
 
 
+def train_on_two_replicas(folder):
+    """Writes the weights of a short training in a fresh process."""
+    devices = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    pretraining = JacobianPretraining(presets.preset("tfnas", **SMALL), [make_corpus()])
+    model = pretraining.train(folder / "run", epochs=2, seed=1, strategy=strategy)
+    np.savez(folder / "weights.npz", *[variable.numpy() for variable in model.trainable_variables])
+
+
 def test_two_replicas_train_as_one(corpus, tmp_path):
     """Negatives come from both replicas; run apart, since devices are cut up once per process."""
-    script = """
-import pathlib, sys
-import tfnas, numpy as np, tensorflow as tf
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
-                                           [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.encoders.test_jacobian import SMALL, make_corpus
-from tfnas.encoders.jacobian import config
-from tfnas.encoders.jacobian.task import JacobianPretraining
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-pretraining = JacobianPretraining(config.preset("tfnas", **SMALL), [make_corpus()])
-model = pretraining.train(pathlib.Path(sys.argv[1]), epochs=2, seed=1, strategy=strategy)
-np.savez(sys.argv[2], *[v.numpy() for v in model.trainable_variables])
-"""
-    arguments = [str(tmp_path / name) for name in ("run", "weights.npz")]
-    subprocess.run([sys.executable, "-c", script, *arguments], check=True)
+    done = fork.call(train_on_two_replicas, tmp_path)
+    assert done.returncode == 0, done.stderr
     model = JacobianPretraining(presets.preset("tfnas", **SMALL), [corpus]).train(tmp_path / "alone", epochs=2, seed=1)
     with np.load(tmp_path / "weights.npz") as weights:
         for variable, name in zip(model.trainable_variables, weights.files, strict=True):

@@ -3,13 +3,12 @@
 import functools
 import itertools
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import plain
 from tests.graphs.test_motifs import graphs_of, permuted, random_part
 from tfnas.corpora.graphs import write_graphs
 from tfnas.encoders.contrastive import Members
@@ -348,7 +347,7 @@ def test_needs_only_tensorflow(trained, tmp_path):
         "assert sorted(model.signatures) == ['encode', 'encode_examples', 'serving_default']\n"
         "assert 'tfnas' not in sys.modules and 'tensorflow_gnn' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", script, str(trained("tfnas")[2] / "encoder")], check=True, cwd=tmp_path)
+    plain.run(script, str(trained("tfnas")[2] / "encoder"), folder=tmp_path)
 
 
 def test_one_node_many_nodes_disconnected_and_repeated():

@@ -1,16 +1,14 @@
 """Exported encoders: signatures, plain TensorFlow, tables that belong to their encoder."""
 
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.spatial.distance import pdist
 
+from tests import plain
 from tests.encoders.test_arch2vec import small_model
 from tfnas import artefacts
 from tfnas.encoders.arch2vec import saved
@@ -77,14 +75,10 @@ ops = tf.one_hot([[0, 1, 2, 3, 4, 5, 1, 6]], 7)
 adjacency = tf.linalg.band_part(tf.ones([1, 8, 8]), 0, -1) - tf.eye(8)
 print(encode(ops=ops, adjacency=adjacency)["embedding"].numpy().tolist())
 """
-    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, env=environment, cwd=folder.parent
-    )
-    assert done.returncode == 0, done.stderr
+    printed = plain.run(program, str(folder), folder=folder.parent)
     ops = tf.one_hot([[0, 1, 2, 3, 4, 5, 1, 6]], 7)
     expected, _ = model.embed(ops, np.triu(np.ones((1, 8, 8), np.float32), 1))
-    np.testing.assert_allclose(eval(done.stdout), expected, atol=1e-6)
+    np.testing.assert_allclose(eval(printed), expected, atol=1e-6)
 
 
 def test_damaged_model(exported, tmp_path):

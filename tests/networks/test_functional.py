@@ -1,10 +1,7 @@
 """Functional models of plain Keras 3 answer as the networks of tf_keras that they are made of."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import zipfile
 
 import keras
@@ -13,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from tests import plain
 from tests.networks.test_symbolic import CELL_201, SMALL_NETWORKS
 from tfnas import saved_models
 from tfnas.errors import ConfigurationError
@@ -149,8 +147,7 @@ def test_save_writes_what_plain_keras_opens(rng, tmp_path):
         addresses = re.findall(rb'"shared_object_id": (\d+)', archive.read("config.json"))
     assert set(addresses) <= {b"0", b"1", b"2"}  # no addresses in memory, which the next process would change
     np.save(tmp_path / "images.npy", images)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([sys.executable, "-c", PLAIN], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    plain.run(PLAIN, folder=tmp_path)
     assert_equal_logits(np.load(tmp_path / "outputs.npy"), network(images))
 
 

@@ -15,6 +15,15 @@ def test_columns_are_aligned_and_text_is_kept():
     assert len({len(line) for line in table.splitlines()}) == 1
 
 
+def test_a_bar_in_a_cell_does_not_end_the_column():
+    table = markdown(["a|b", "n"], [["|none~0|", "1"], ["plain", "2"]])
+    head, rule, first, second = table.splitlines()
+    assert rule.count("|") == second.count("|") == 3
+    assert head.startswith("| a\\|b ")
+    assert first.startswith("| \\|none~0\\| ")
+    assert {len(line) for line in table.splitlines()} == {len(head)}
+
+
 def test_a_table_without_rows_has_its_head():
     assert markdown(["family", "models"], []).count("\n") == 1
 

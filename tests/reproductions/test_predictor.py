@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from reproductions.predictor import corpus as predictor_corpus
-from reproductions.predictor import few_labels, methods, table1, table2, table3, table4
+from reproductions.predictor import few_labels, methods, own_labels, table1, table2, table3, table4
 from reproductions.predictor import proxies as predictor_proxies
 from reproductions.predictor.corpus import TARGETS, fine_tuning_sets
 from reproductions.predictor.methods import Task
@@ -18,6 +18,7 @@ from reproductions.predictor.settings import Settings
 from reproductions.registry import PAPERS
 from tfnas.benchmarks.table import write_table
 from tfnas.encoders.computation_graph.config import preset
+from tfnas.errors import ConfigurationError
 from tfnas.networks import symbolic
 from tfnas.predictors.config import MLPConfig
 from tfnas.spaces import NASBench101, NASBench201, NASBench301
@@ -209,12 +210,11 @@ def test_proxies(data, tmp_path, monkeypatch):
             name: sum("conv_3x3" in op for op in cell.operations) + rng.random() / 10 for name in proxies
         }
 
-    def sample(space, operation, count, rng):
-        assert operation == "none"
+    def drawn(space, count, seed):
         return table3._table("nasbench201").cells[:count]
 
     monkeypatch.setattr(predictor_proxies, "scorer", scorer)
-    monkeypatch.setattr(NASBench201, "sample_without", sample)
+    monkeypatch.setattr(predictor_proxies, "drawn_cells", drawn)
     report = predictor_proxies.run(tmp_path, SETTINGS)
     values = report.values
     assert values["nasbench201"]["snip"] > 0.7
@@ -222,6 +222,43 @@ def test_proxies(data, tmp_path, monkeypatch):
     assert "0.859" in {row[2] for row in report.rows}
     again = predictor_proxies.run(tmp_path, SETTINGS).values
     assert again["nasbench201"] == values["nasbench201"]
+    log = tmp_path / "proxies" / "nasbench201" / "scores.jsonl"
+    lines = log.read_text().splitlines()
+    predictor_proxies.run(tmp_path, dataclasses.replace(SETTINGS, proxy_cells=104))
+    assert log.read_text().splitlines()[:100] == lines
+    assert len(log.read_text().splitlines()) == 104
+
+
+def test_more_cells_begin_with_the_same_cells(data):
+    space = NASBench201()
+    few, many = (predictor_proxies.drawn_cells(space, count, 1) for count in (70, 4098))
+    np.testing.assert_array_equal(few.operations, space.sample_without("none", 70, 1).operations)
+    np.testing.assert_array_equal(many[:70].operations, few.operations)
+    assert space.lacks(many, "none").sum() == 4096
+    assert len(np.unique(space.canonical_hashes(many))) == 4098
+    with pytest.raises(ConfigurationError, match=r"proxy_cells=5000, expected at most 4\d\d\d"):
+        predictor_proxies.drawn_cells(space, 5000, 1)
+
+
+def test_own_labels(tmp_path, monkeypatch):
+    """The choice has the correlation of what was chosen; no baseline is above the best one; nothing is fitted twice."""
+    monkeypatch.setattr(own_labels, "SPACES", ("digits201",))
+    monkeypatch.setattr(own_labels, "COUNTS", (5, 7))
+    monkeypatch.setattr(own_labels, "NETWORKS", 40)
+    monkeypatch.setattr(own_labels, "_TESTED", 30)
+    monkeypatch.setattr("tfnas.predictors.label_predictor.REPEATS", 1)
+    settings = dataclasses.replace(SETTINGS, own_draws=2)
+    report = own_labels.run(tmp_path, settings)
+    found, chosen = report.values["correlations"]["digits201"], report.values["chosen"]["digits201"]
+    for draw, column in np.ndindex(2, 2):
+        assert found[own_labels.CHOSEN][draw][column] == found[chosen[draw][column]][draw][column]
+        baselines = [found[name][draw][column] for name in own_labels.candidates.BASELINES]
+        assert found[own_labels.BEST][draw][column] == max(baselines)
+    assert len(report.rows) == 2 * len(found)
+    assert report.comparison[1].startswith("7 labels: ")
+    assert (tmp_path / "own_labels.png").stat().st_size > 0
+    monkeypatch.delattr(own_labels, "LabelPredictor")
+    assert own_labels.run(tmp_path, settings).values == report.values
 
 
 def test_few_labels(data, tmp_path, monkeypatch):

@@ -1,11 +1,9 @@
 """The index against a sort in NumPy; filters, changes, damage."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
+from tests import plain
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.metrics import ranking
@@ -87,8 +85,7 @@ def test_saved_and_loaded_and_used_without_tfnas(index, tmp_path):
         "assert 'tfnas' not in sys.modules"
     )
     np.save(tmp_path / "queries.npy", queries)
-    command = [sys.executable, "-c", script, str(tmp_path / "index"), str(tmp_path / "queries.npy")]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    printed = plain.run(script, str(tmp_path / "index"), str(tmp_path / "queries.npy"), folder=tmp_path)
     assert printed.strip() == str([[match.row for match in matches] for matches in index.search(queries, 5)])
     (tmp_path / "index" / "items.npz").write_bytes(b"")
     with pytest.raises(CorruptArtefactError, match=r"items.npz"):

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from tests import plain
 from tfnas import artefacts, saved_models
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import cells as cell_graphs
@@ -126,7 +127,7 @@ def test_plain_tensorflow_gives_the_same_and_batches_do_not_matter(folder, rng, 
             stored[f"{name}/{key}"] = np.array(coded)
     np.savez(tmp_path / "given.npz", **stored)
     arguments = [str(folder), str(tmp_path / "given.npz"), str(tmp_path / "results.npz")]
-    subprocess.run([sys.executable, "-c", PLAIN, *arguments], check=True, cwd=tmp_path)
+    plain.run(PLAIN, *arguments, folder=tmp_path)
     results = artefacts.read_npz(tmp_path / "results.npz")
     for name, inputs in asked.items():
         assert servable.signatures[name].independent

@@ -1,5 +1,6 @@
 """The binaries as a user meets them: help, mistakes, a small chain of all of them."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -265,11 +266,13 @@ def own_space(output_dir):
     import own_space
 
     runtime.one_thread_per_operation()
-    own_space.main(output_dir, epochs=2, queries=4)
+    small = dataclasses.replace(own_space.PRESETS["tfnas"], hidden_dims=(16,))
+    own_space.PRESETS = {"tfnas": small}
+    own_space.main(output_dir, epochs=1, queries=2)
 
 
 def test_own_space_in_one_file(tmp_path):
-    """The documented example, with fewer epochs and queries."""
+    """The documented example, with a smaller encoder, fewer epochs and queries."""
     done = fork.call(own_space, tmp_path / "out")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "| additive " in done.stdout

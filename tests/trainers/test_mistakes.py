@@ -4,12 +4,10 @@ import contextlib
 import os
 import re
 import resource
-import subprocess
-import sys
 
 import pytest
 
-from tests.fork import ROOT, run, run_here, server
+from tests.fork import run, run_here, server
 from tests.small_runs import SMALL_RUNS, make_inputs
 from tests.trainers.test_binaries import BINARIES
 
@@ -59,8 +57,8 @@ def inputs(tmp_path_factory):
 
     folder = make_inputs(tmp_path_factory.mktemp("inputs"))
     small = SMALL_RUNS["arch2vec"]
-    command = [sys.executable, "-m", f"trainers.{small.program}", *small.command(folder, folder / "run"), "--epochs=1"]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    done = run(small.program, *small.command(folder, folder / "run"), "--epochs=1")
+    assert done.returncode == 0, done.stderr
     images = keras.Input((8, 8, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(images))
     keras.Model(images, keras.layers.Dense(10)(pooled)).save(folder / "mine.keras")

@@ -14,13 +14,13 @@ from tfnas.search import STRATEGIES
 
 def test_search_on_the_shipped_table_gives_the_same_bytes(tmp_path):
     for name in ("first", "second"):
-        flags = ["--benchmark=digits201", f"--strategy={','.join(STRATEGIES)}", "--runs=3", "--queries=30"]
+        flags = ["--benchmark=digits201", f"--strategy={','.join(STRATEGIES)}", "--runs=2", "--queries=16"]
         printed = run("search", *flags, f"--output_dir={tmp_path / name}").stdout
     assert all(f"| {strategy} " in printed for strategy in STRATEGIES)
     first, second = ((tmp_path / name / "results.json").read_bytes() for name in ("first", "second"))
     assert first == second
     summary = json.loads((tmp_path / "first" / "summary.json").read_text())
-    assert summary["strategies"]["bo"]["runs"] == 3
+    assert summary["strategies"]["bo"]["runs"] == 2
 
 
 def test_search_with_two_objectives(tmp_path):

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from tests.small_runs import ROOT, SMALL_RUNS, make_inputs
+from tests.fork import ROOT
+from tests.small_runs import SMALL_RUNS, make_inputs
 from tfnas.training.log import read_metrics
 
 

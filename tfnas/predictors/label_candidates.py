@@ -1,5 +1,6 @@
 """What can learn a user's labels: a learned ensemble, and trivial baselines that it is measured against."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import networkx as nx
@@ -8,6 +9,7 @@ from sklearn.linear_model import Ridge
 
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph
+from tfnas.graphs.form_numbers import form_numbers
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs, pack
 from tfnas.predictors.additive_gp import AdditiveGP
@@ -17,7 +19,7 @@ from tfnas.predictors.ensemble import LEAST_LABELS, LabelEnsemble, Process, Tree
 from tfnas.predictors.features import GraphFeatures
 from tfnas.predictors.kernel_mixture import FEW_LABELS
 from tfnas.predictors.label_scores import power_scores, to_labels
-from tfnas.predictors.prior import zero_shot
+from tfnas.predictors.prior import form_scores
 from tfnas.predictors.sizes import activation_count
 
 LEARNED = "learned"
@@ -49,6 +51,25 @@ def operator_counts(graph: ComputationGraph) -> np.ndarray:
     return np.log1p(np.bincount(graph.operators, minlength=len(OPERATORS)))
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Numbers:
+    """Numbers of N networks.
+
+    Attributes:
+      blocks: blocks of features, float64 `[N, D_b]` each.
+      sizes: float64 `[N, 4]`, see `NUMBERS`.
+      counts: float64 `[N, operators]`, see `operator_counts`.
+      forms: float64 `[N, F]`, see `form_numbers`.
+      points: float64 `[N, D]`, whose distances say how alike networks are.
+    """
+
+    blocks: list[np.ndarray]
+    sizes: np.ndarray
+    counts: np.ndarray
+    forms: np.ndarray
+    points: np.ndarray
+
+
 class Inputs:
     """Numbers of networks, scaled by the n labelled networks without their labels.
 
@@ -56,33 +77,24 @@ class Inputs:
       graphs: n labelled networks.
 
     Attributes:
-      blocks: blocks of features of the labelled networks, float64 `[n, D_b]` each.
-      numbers: float64 `[n, 4]`, see `NUMBERS`.
-      counts: float64 `[n, operators]`, see `operator_counts`.
-      points: float64 `[n, D]`, whose distances say how alike networks are.
+      labelled: numbers of the labelled networks.
     """
 
     def __init__(self, graphs: Sequence[ComputationGraph]):
-        self.graphs = tuple(graphs)
-        packed = _packed(self.graphs)
+        packed = _packed(graphs)
         self._features = GraphFeatures(packed, FEATURES)
-        self.blocks = self._features.blocks
-        self.numbers, self.counts = _plain(self.graphs)
-        sizes = self._sizes(self.numbers, self.counts)
-        self._scale = np.maximum(sizes.std(axis=0), _FLOOR)
-        self.points = self._points(self.blocks, self.numbers, self.counts)
+        sizes, counts = _plain(graphs)
+        self._scale = np.maximum(_spread(sizes, counts).std(axis=0), _FLOOR)
+        self.labelled = self._numbers(self._features.blocks, sizes, counts, form_numbers(packed))
 
-    def of(self, graphs: Sequence[ComputationGraph]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-        """Blocks, numbers, counts and points of other networks."""
-        blocks = self._features.transform(_packed(graphs))
-        numbers, counts = _plain(graphs)
-        return blocks, numbers, counts, self._points(blocks, numbers, counts)
+    def of(self, graphs: Sequence[ComputationGraph]) -> Numbers:
+        """Numbers of other networks."""
+        packed = _packed(graphs)
+        return self._numbers(self._features.transform(packed), *_plain(graphs), form_numbers(packed))
 
-    def _sizes(self, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        return np.concatenate([numbers[:, :2], np.log1p(numbers[:, 2:3]), counts], axis=1)
-
-    def _points(self, blocks: Sequence[np.ndarray], numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        return np.concatenate([*blocks, self._sizes(numbers, counts) / self._scale], axis=1)
+    def _numbers(self, blocks: list[np.ndarray], sizes: np.ndarray, counts: np.ndarray, forms: np.ndarray) -> Numbers:
+        points = np.concatenate([*blocks, _spread(sizes, counts) / self._scale], axis=1)
+        return Numbers(blocks, sizes, counts, forms, points)
 
 
 def _packed(graphs: Sequence[ComputationGraph]) -> PackedGraphs:
@@ -91,6 +103,10 @@ def _packed(graphs: Sequence[ComputationGraph]) -> PackedGraphs:
 
 def _plain(graphs: Sequence[ComputationGraph]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([size_numbers(graph) for graph in graphs]), np.array([operator_counts(graph) for graph in graphs])
+
+
+def _spread(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([sizes[:, :2], np.log1p(sizes[:, 2:3]), counts], axis=1)
 
 
 class EmbeddingBlock:
@@ -167,10 +183,33 @@ def ridge(known: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarr
     return model.predict((counts - mean) / spread)
 
 
-def zero_shot_values(labelled: Sequence[ComputationGraph], graph: ComputationGraph) -> tuple[np.ndarray, float]:
-    """Zero-shot scores of n labelled networks and of another network among them."""
-    values = zero_shot([*labelled, graph]).score
+def zero_shot_values(known: np.ndarray, forms: np.ndarray) -> tuple[np.ndarray, float]:
+    """Zero-shot scores of n networks and of another network among them.
+
+    Args:
+      known: float64 `[n, F]`, see `form_numbers`.
+      forms: float64 `[F]`, those of the other network.
+    """
+    values = form_scores(np.concatenate([known, forms[None]]))
     return values[:-1], float(values[-1])
+
+
+def baseline_scores(name: str, known: Numbers, labels: np.ndarray, asked: Numbers) -> np.ndarray:
+    """Scores `[m]` of a trivial baseline.
+
+    Args:
+      name: a name of `BASELINES`.
+      known: numbers of n labelled networks.
+      labels: their labels `[n]`.
+      asked: numbers of m networks.
+    """
+    if name == RIDGE:
+        return ridge(known.counts, labels, asked.counts)
+    if name == ZERO_SHOT:
+        pairs = [zero_shot_values(known.forms, row) for row in asked.forms]
+        return np.array([calibrated(among, labels, np.array([value]))[0] for among, value in pairs])
+    column = NUMBERS.index(name)
+    return calibrated(known.sizes[:, column], labels, asked.sizes[:, column])
 
 
 def cross_validated(
@@ -201,11 +240,12 @@ def cross_validated(
     count, random = len(labels), np.random.default_rng(seed)
     folds = min(folds, count)
     ensemble = learns_in_ensemble(count, folds)
-    zero = zero_shot(inputs.graphs).score
-    plain = {name: inputs.numbers[:, column] for column, name in enumerate(NUMBERS)} | {ZERO_SHOT: zero}
-    blocks = {LEARNED: list(inputs.blocks)}
+    known = inputs.labelled
+    plain = {name: known.sizes[:, column] for column, name in enumerate(NUMBERS)}
+    plain[ZERO_SHOT] = form_scores(known.forms)
+    blocks = {LEARNED: known.blocks}
     if embeddings is not None:
-        blocks[WITH_JACOBIANS] = [*inputs.blocks, embeddings]
+        blocks[WITH_JACOBIANS] = [*known.blocks, embeddings]
     scores = {name: np.zeros((repeats, count)) for name in (*blocks, *BASELINES)}
     answers = {name: np.zeros((repeats, count)) for name in scores}
     with runtime.progress(total=repeats * folds, desc="cross-validation", unit="fold") as step:
@@ -218,7 +258,7 @@ def cross_validated(
                 for name, features in blocks.items():
                     learned = Learned(seed).fit([block[seen] for block in features], labels[seen], ensemble)
                     values_of[name] = learned.predict([block[held] for block in features])
-                values_of[RIDGE] = ridge(inputs.counts[seen], labels[seen], inputs.counts[held])
+                values_of[RIDGE] = ridge(known.counts[seen], labels[seen], known.counts[held])
                 for name, values in plain.items():
                     values_of[name] = calibrated(values[seen], labels[seen], values[held])
                 for name, values in values_of.items():

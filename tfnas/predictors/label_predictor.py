@@ -15,7 +15,7 @@ import scipy.spatial
 from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, MismatchError
 from tfnas.graphs.computation_graph import from_example, to_example
-from tfnas.graphs.importers import Model, Options, import_model
+from tfnas.graphs.importers import Model, Options
 from tfnas.predictors import label_candidates as candidates
 from tfnas.predictors.label_scores import power_scores, to_labels
 from tfnas.predictors.own_labels import OwnLabels
@@ -137,12 +137,12 @@ class LabelPredictor:
 
     def _learned(self, labels: OwnLabels, inputs: candidates.Inputs) -> Self:
         self.labels, self._inputs = labels, inputs
-        self._tree = scipy.spatial.cKDTree(inputs.points)
-        apart = self._tree.query(inputs.points, 2)[0][:, 1]
+        self._tree = scipy.spatial.cKDTree(inputs.labelled.points)
+        apart = self._tree.query(inputs.labelled.points, 2)[0][:, 1]
         self._apart = max(_quantile(apart, len(apart), 0.95), _TINY)
         if self.chosen in _LEARNED:
             ensemble = candidates.learns_in_ensemble(len(labels.labels), FOLDS)
-            blocks = list(inputs.blocks)
+            blocks = list(inputs.labelled.blocks)
             if self.chosen == candidates.WITH_JACOBIANS:
                 blocks.append(self._embedding_block())
             self._model = candidates.Learned(self._seed).fit(blocks, labels.labels, ensemble)
@@ -156,27 +156,29 @@ class LabelPredictor:
         return self._block(self._embeddings)
 
     def predict(self, model: Model, **options: Unpack[Options]) -> LabelPrediction:
-        """The prediction for a model, as `importers.import_model` takes it.
+        """The prediction for a model; see `queries.graphs_of`.
 
         Raises:
           ConfigurationError: no such file, no model, or an empty graph.
           CorruptArtefactError, InvalidArchitectureError: the model can't be read.
         """
-        return self.predict_all([import_model(model, **options)])[0]
+        return self.predict_all([model], **options)[0]
 
-    def predict_all(self, models: Iterable[Model]) -> list[LabelPrediction]:
+    def predict_all(self, models: Iterable[Model], **options: Unpack[Options]) -> list[LabelPrediction]:
         """Predictions for several models, in their order; see `predict`."""
         models = list(models)
-        graphs = graphs_of(models)
+        graphs = graphs_of(models, **options)
         if not graphs:
             return []
-        blocks, numbers, counts, points = self._inputs.of(graphs)
-        if self.chosen == candidates.WITH_JACOBIANS:
-            blocks = [*blocks, self._block(self._jacobians.embed(models))]
-        scores = self._scores(graphs, blocks, numbers, counts)
-        labels = self.labels.labels
+        numbers, labels = self._inputs.of(graphs), self.labels.labels
+        if self.chosen not in _LEARNED:
+            scores = candidates.baseline_scores(self.chosen, self._inputs.labelled, labels, numbers)
+        elif self.chosen == candidates.WITH_JACOBIANS:
+            scores = self._model.predict([*numbers.blocks, self._block(self._jacobians.embed(models))])
+        else:
+            scores = self._model.predict(numbers.blocks)
         values = to_labels(scores, power_scores(labels), labels)
-        distances, rows = self._tree.query(points, min(_NEIGHBOURS, len(labels)))
+        distances, rows = self._tree.query(numbers.points, min(_NEIGHBOURS, len(labels)))
         return [
             LabelPrediction(
                 name=graph.name,
@@ -190,18 +192,6 @@ class LabelPredictor:
             )
             for graph, value, score, apart, near in zip(graphs, values, scores, distances, rows, strict=True)
         ]
-
-    def _scores(self, graphs, blocks, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        labels = self.labels.labels
-        if self.chosen in _LEARNED:
-            return self._model.predict(blocks)
-        if self.chosen == candidates.RIDGE:
-            return candidates.ridge(self._inputs.counts, labels, counts)
-        if self.chosen == candidates.ZERO_SHOT:
-            known = [candidates.zero_shot_values(self._inputs.graphs, graph) for graph in graphs]
-            return np.array([candidates.calibrated(among, labels, np.array([value]))[0] for among, value in known])
-        column = candidates.NUMBERS.index(self.chosen)
-        return candidates.calibrated(self._inputs.numbers[:, column], labels, numbers[:, column])
 
     @property
     def reason(self) -> str:

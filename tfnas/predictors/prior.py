@@ -92,6 +92,11 @@ def zero_shot(graphs: Sequence[ComputationGraph] | PackedGraphs) -> ZeroShot:
     return ZeroShot(score, score + INTERVAL[0], score + INTERVAL[1], reasons)
 
 
+def form_scores(numbers: np.ndarray) -> np.ndarray:
+    """Scores float64 `[N]` of `zero_shot` from numbers `[N, F]` of `form_numbers`."""
+    return SLOPE * weighted(numbers, WEIGHTS).sum(axis=1)
+
+
 def weighted(numbers: np.ndarray, weights: Mapping[str, float]) -> np.ndarray:
     """Weighted standardised numbers, whose sum over a row has mean 0 and deviation 1 over the networks.
 

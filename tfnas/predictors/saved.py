@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfnas import artefacts
 from tfnas.errors import MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph, to_example
-from tfnas.graphs.importers import Model, Options, import_model
+from tfnas.graphs.importers import Model, Options
 from tfnas.predictors.calibration import quantiles
 from tfnas.predictors.known_networks import KnownNetworks
 from tfnas.predictors.queries import graphs_of
@@ -129,18 +129,19 @@ class SavedPredictor:
         """The prediction for a model.
 
         Args:
-          model: path, model in memory or computation graph; see `importers.import_model`.
+          model: path, model in memory or computation graph (see `importers.import_model`), or text such as
+            `nasbench201:13714` (see `networks.models.named_model`).
           **options: options of `importers.import_model`, such as the input_shape of a model that leaves it open.
 
         Raises:
           ConfigurationError: no such file, no model, or an empty graph.
           CorruptArtefactError, InvalidArchitectureError: the model can't be read.
         """
-        return self.predict_all([import_model(model, **options)])[0]
+        return self.predict_all([model], **options)[0]
 
-    def predict_all(self, models: Iterable[Model]) -> list[Prediction]:
+    def predict_all(self, models: Iterable[Model], **options: Unpack[Options]) -> list[Prediction]:
         """Predictions for several models in one pass; see `predict`."""
-        graphs = graphs_of(models)
+        graphs = graphs_of(models, **options)
         if not graphs:
             return []
         examples = tf.constant([to_example(graph).SerializeToString() for graph in graphs])

@@ -12,7 +12,7 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     Args:
       columns: C names of columns.
-      rows: rows of C cells; see `printable`.
+      rows: rows of C cells; see `printable`. A vertical bar in a cell, which would end its column, gets a backslash.
 
     Returns:
       The table, without a newline at its end.
@@ -24,10 +24,8 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
       | resnet   |       12 |
     """
     alignment = ["left", *["right"] * (len(columns) - 1)]
-    cells = [[printable(cell) for cell in row] for row in rows]
-    return tabulate(
-        cells, headers=[printable(name) for name in columns], tablefmt="pipe", colalign=alignment, disable_numparse=True
-    )
+    names, *cells = ([printable(cell).replace("|", "\\|") for cell in row] for row in (columns, *rows))
+    return tabulate(cells, headers=names, tablefmt="pipe", colalign=alignment, disable_numparse=True)
 
 
 def notes(lines: Sequence[str]) -> str:

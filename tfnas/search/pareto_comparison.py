@@ -70,8 +70,6 @@ class ParetoFront:
             [record["architecture"], *(f"{record[name]:.6g}" for name in self.names), f"{record['test']:.4f}"]
             for record in self.records
         ]
-        # A vertical bar in the name of an architecture would end its column.
-        rows = [[name.replace("|", "\\|"), *row] for name, *row in rows]
         return tables.markdown(["architecture", *self.names, "test accuracy"], rows)
 
 

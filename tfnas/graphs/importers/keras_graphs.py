@@ -106,7 +106,7 @@ def from_constructor(
 ) -> tuple[ComputationGraph, int]:
     """The computation graph of a model of Keras 3 that a function builds, without memory for its weights.
 
-    The model is built inside a `tf.Graph`, where initial values of variables are operations that never run.
+    The model is built inside a `tf.Graph`, where variables are declared and never get a value.
 
     Args:
       build: function without arguments that returns a Keras model.
@@ -123,7 +123,7 @@ def from_constructor(
         to output.
     """
     graph = tf.Graph()
-    with graph.as_default():
+    with graph.as_default(), tf.variable_creator_scope(_declared):
         model = build()
         specs, notes = _specs(model, input_shapes, default_input_shape) if inputs is None else (inputs, ())
         tensors = [
@@ -140,6 +140,13 @@ def from_constructor(
         **{"name": model.name, "source": "keras", **facts},
     )
     return _finished(imported, model, notes, trainable), parameters
+
+
+def _declared(_: Any, *, initial_value: Any, dtype: Any = None, **settings: Any) -> Any:
+    """A variable of a graph, without the operations that give a variable its value."""
+    value = tf.convert_to_tensor(initial_value() if callable(initial_value) else initial_value, dtype)
+    passed = {name: settings[name] for name in ("trainable", "name") if name in settings}
+    return resource_variable_ops.UninitializedVariable(shape=value.shape, dtype=value.dtype, **passed)
 
 
 def from_tf_keras_constructor(
