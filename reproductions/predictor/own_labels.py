@@ -1,6 +1,6 @@
 """The choice of `LabelPredictor` from a handful of own labels, beside all candidates, on fresh draws.
 
-The rule of the choice was developed on Digits-201, which is left out, and with seeds of its own.
+The rule of the choice was developed on Digits-201, which is left out, and with seeds of its labelled.
 """
 
 import pathlib
@@ -62,11 +62,11 @@ def _space(space: str, folder: pathlib.Path, settings: Settings) -> tuple[dict[s
             graphs, labels = _networks(space, settings.seed)
         order = np.random.default_rng([settings.seed, _STREAM + 1, draw]).permutation(len(graphs))
         known, asked = order[:count], order[-_TESTED:]
-        own = OwnLabels(tuple(graphs[row] for row in known), labels[known])
-        chosen = LabelPredictor(settings.seed).fit(own).chosen
-        scores = _scores(own, [graphs[row] for row in asked], settings.seed)
-        found = np.array([rank_correlation(scores[name], labels[asked]) or 0.0 for name in NAMES])
-        return {"correlations": found, "chosen": np.array(NAMES.index(chosen))}
+        labelled = OwnLabels(tuple(graphs[row] for row in known), labels[known])
+        chosen = LabelPredictor(settings.seed).fit(labelled).chosen
+        scores = _scores(labelled, [graphs[row] for row in asked], settings.seed)
+        reached = np.array([rank_correlation(scores[name], labels[asked]) or 0.0 for name in NAMES])
+        return {"correlations": reached, "chosen": np.array(NAMES.index(chosen))}
 
     parts = [
         [
@@ -92,13 +92,13 @@ def _networks(name: str, seed: int) -> tuple[list[ComputationGraph], np.ndarray]
     return graphs, labels[rows].astype(np.float64)
 
 
-def _scores(own: OwnLabels, asked: list[ComputationGraph], seed: int) -> dict[str, np.ndarray]:
+def _scores(labelled: OwnLabels, asked: list[ComputationGraph], seed: int) -> dict[str, np.ndarray]:
     """Scores of networks by every candidate."""
-    inputs = candidates.Inputs(own.graphs)
+    inputs = candidates.Inputs(labelled.graphs)
     known, numbers = inputs.labelled, inputs.of(asked)
-    ensemble = candidates.learns_in_ensemble(len(own.labels), FOLDS)
-    scores = {name: candidates.baseline_scores(name, known, own.labels, numbers) for name in candidates.BASELINES}
-    learned = candidates.Learned(seed).fit(known.blocks, own.labels, ensemble)
+    ensemble = candidates.learns_in_ensemble(len(labelled.labels), FOLDS)
+    scores = {name: candidates.baseline_scores(name, known, labelled.labels, numbers) for name in candidates.BASELINES}
+    learned = candidates.Learned(seed).fit(known.blocks, labelled.labels, ensemble)
     return scores | {candidates.LEARNED: learned.predict(numbers.blocks)}
 
 

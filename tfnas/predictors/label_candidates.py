@@ -188,7 +188,7 @@ def zero_shot_values(known: np.ndarray, forms: np.ndarray) -> tuple[np.ndarray, 
 
     Args:
       known: float64 `[n, F]`, see `form_numbers`.
-      forms: float64 `[F]`, those of the other network.
+      forms: float64 `[F]`, numbers of the other network.
     """
     values = form_scores(np.concatenate([known, forms[None]]))
     return values[:-1], float(values[-1])
@@ -200,7 +200,7 @@ def baseline_scores(name: str, known: Numbers, labels: np.ndarray, asked: Number
     Args:
       name: a name of `BASELINES`.
       known: numbers of n labelled networks.
-      labels: their labels `[n]`.
+      labels: float64 `[n]`, labels of the labelled networks.
       asked: numbers of m networks.
     """
     if name == RIDGE:
