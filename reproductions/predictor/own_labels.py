@@ -1,6 +1,6 @@
 """The choice of `LabelPredictor` from a handful of own labels, beside all candidates, on fresh draws.
 
-The rule of the choice was developed on Digits-201, which is left out, and with seeds of its labelled.
+The rule of the choice was developed on Digits-201, which is left out, and with other seeds.
 """
 
 import pathlib

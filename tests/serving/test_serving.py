@@ -2,8 +2,6 @@
 
 import base64
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
