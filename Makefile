@@ -61,6 +61,7 @@ perf: .venv
 	$(BIN)/python perf/retrieval.py
 	$(BIN)/python perf/scale.py
 	$(BIN)/python perf/binaries.py
+	$(BIN)/python perf/folders.py
 	$(BIN)/python perf/search.py
 	$(BIN)/python perf/large_models.py
 	$(BIN)/python perf/onnx_operators.py
