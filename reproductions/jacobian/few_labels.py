@@ -96,16 +96,16 @@ def _answers(
 ) -> Mapping[str, np.ndarray]:
     """Predictions for the rows `rest` after labels of the rows `seen`, by row of the table."""
     inputs = candidates.Inputs([graphs[row] for row in seen])
-    graph_blocks, numbers, counts, _ = inputs.of([graphs[row] for row in rest])
-    parameters = (inputs.numbers[:, :1], numbers[:, :1])
+    known, asked = inputs.labelled, inputs.of([graphs[row] for row in rest])
+    parameters = (known.sizes[:, :1], asked.sizes[:, :1])
     blocks = {
         "Jacobians": [_scaled(embeddings[seen], embeddings[rest])],
         "parameters and Jacobians": [_scaled(*parameters), _scaled(embeddings[seen], embeddings[rest])],
-        candidates.LEARNED: list(zip(inputs.blocks, graph_blocks, strict=True)),
+        candidates.LEARNED: list(zip(known.blocks, asked.blocks, strict=True)),
     }
     blocks[candidates.WITH_JACOBIANS] = [*blocks[candidates.LEARNED], *blocks["Jacobians"]]
-    answers = {f"{name}, no labels": numbers[:, column] for column, name in enumerate(candidates.NUMBERS[:2])}
-    answers[candidates.RIDGE] = candidates.ridge(inputs.counts, labels, counts)
+    answers = {f"{name}, no labels": asked.sizes[:, column] for column, name in enumerate(candidates.NUMBERS[:2])}
+    answers[candidates.RIDGE] = candidates.ridge(known.counts, labels, asked.counts)
     for name, pairs in blocks.items():
         model = candidates.Learned(seed).fit(
             [known for known, _ in pairs], labels, candidates.learns_in_ensemble(len(labels), _FOLDS)
