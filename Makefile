@@ -95,7 +95,9 @@ reproduce-retrieval: .venv
 # PyTorch models for trainers.build_corpus and for slow tests of exports; tfnas never imports anything from this environment.
 corpus-venv:
 	$(PYTHON) -m venv --clear .venv-corpus
-	.venv-corpus/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 timm==1.0.31 transformers==5.23.0 onnxscript==0.7.2
+	.venv-corpus/bin/python -m pip install --quiet --disable-pip-version-check \
+		torch==2.14.1 torchvision==0.29.1 torchaudio==2.11.1 timm==1.0.31 transformers==5.23.0 onnxscript==0.7.2 \
+		pytorchcv==0.0.74 segmentation-models-pytorch==0.6.0 diffusers==0.42.1 monai==1.6.1 spandrel==0.4.2
 
 clean:
 	rm -rf .venv .venv-perf .venv-corpus site demo_output reproduction_output .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -18,11 +18,17 @@ DISTRIBUTIONS = {
 }
 # Imported only if the user has it; never needed, and not to be had for every platform or Python.
 OPTIONAL = {
+    "diffusers": "in an environment of its own, for PyTorch models",
     "keras-hub": "one source of models for corpora",
+    "monai": "in an environment of its own, for PyTorch models",
     "nasbench301": "the official package of a benchmark, for Python 3.8",
+    "pytorchcv": "in an environment of its own, for PyTorch models",
+    "segmentation-models-pytorch": "in an environment of its own, for PyTorch models",
+    "spandrel": "in an environment of its own, for PyTorch models",
     "timm": "in an environment of its own, for PyTorch models",
     "torch": "in an environment of its own, for PyTorch models",
-    "torchvision": "in an environment of its own, where transformers imports it",
+    "torchaudio": "in an environment of its own, for PyTorch models",
+    "torchvision": "in an environment of its own, for PyTorch models",
     "transformers": "in an environment of its own, for PyTorch models",
 }
 
@@ -47,7 +53,7 @@ def imported():
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
                 modules |= {item.value for item in ast.walk(node) if isinstance(item, ast.Constant)}
     roots = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names)
-    roots -= {"tfnas", "trainers", "reproductions"}
+    roots -= {"tfnas", "trainers", "reproductions", "torch_libraries"}
     return {DISTRIBUTIONS.get(root, root.lower().replace("_", "-")) for root in roots}
 
 

@@ -16,10 +16,13 @@ from tfnas.networks.registry import BENCHMARK, LAYOUTS
 from tfnas.spaces import get_space
 
 _SOURCES = flags.DEFINE_list(
-    "sources", ["keras", "tf_keras"], "Packages to take models from: keras, tf_keras, keras_hub, timm, transformers."
+    "sources",
+    ["keras", "tf_keras"],
+    "Packages to take models from: keras, tf_keras, keras_hub; with --torch_python also timm, transformers, "
+    "torchvision, pytorchcv, segmentation_models_pytorch, diffusers, torchaudio, monai, spandrel.",
 )
 _FOLDER = tfnas_flags.define_path("folder", None, "Folder whose .keras and .onnx files and SavedModels are taken too.")
-_TORCH_PYTHON = tfnas_flags.define_path("torch_python", "", "Interpreter with torch, for timm and transformers.")
+_TORCH_PYTHON = tfnas_flags.define_path("torch_python", "", "Interpreter with torch and the PyTorch packages.")
 _TIMEOUT = flags.DEFINE_float("timeout_seconds", 120.0, "Longest export of one PyTorch model.", lower_bound=1.0)
 _NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine.", lower_bound=1)
 _LIMIT = flags.DEFINE_integer("limit", None, "Take only the first models of the list.", lower_bound=1)

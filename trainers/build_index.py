@@ -4,8 +4,9 @@
   tfnas build_index --corpus=OUT/corpus --fit --output_dir=INDEX
 
 A corpus is a folder that `tfnas build_corpus` wrote; several corpora are joined. --add_to starts from an existing
-index of the same encoder; --remove takes architectures out of it. --fit computes a colour encoder from the
-architectures of the index, so that what is rare among them counts; the encoder goes to INDEX/encoder.
+index of the same encoder and embeds what is added alone; --remove takes architectures out of it. --fit computes a
+colour encoder from the architectures of the index, so that what is rare among them counts; the encoder goes to
+INDEX/encoder.
 """
 
 from absl import flags
@@ -37,7 +38,7 @@ def main() -> None:
 
     encoder = None if _FIT.value else graph_encoder(encoders.load(saved_models.folder(_ENCODER.value)))
     add_to = saved_models.folder(_ADD_TO.value) if _ADD_TO.value else None
-    collection = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value)
+    holding = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value)
     settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value, "fit": _FIT.value}
     settings |= {"seed": _SEED.value, "add_to": _ADD_TO.value, "remove": _REMOVE.value}
     # Scores mean what they mean in the index that grows.
@@ -48,13 +49,13 @@ def main() -> None:
         from tfnas.encoders.colour.config import preset
         from tfnas.encoders.colour.task import ColourFitting
 
-        fitting = ColourFitting(preset("tfnas"), collection.graphs)
+        fitting = ColourFitting(preset("tfnas"), holding.collection.graphs)
         summary = fitting.run(output_dir, seed=_SEED.value)
         print(fitting.headline(summary))
         encoder = graph_encoder(encoders.load(output_dir / "encoder"))
         embedders = fitting.embedders(summary["learned_part"], _SEED.value)
-        calibration = cross_calibrated(collection.graphs, collection.families, embedders)
-    index = builder.build_index(collection, encoder, output_dir / "index", calibration)
+        calibration = cross_calibrated(holding.collection.graphs, holding.collection.families, embedders)
+    index = builder.build_index(holding, encoder, output_dir / "index", calibration)
     print(f"{len(index):,} architectures in {output_dir}/index")
 
 

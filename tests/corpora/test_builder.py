@@ -42,6 +42,7 @@ def test_from_a_folder(folder, tmp_path, monkeypatch):
     assert "not an ONNX file" in failure["reason"]
     graphs = list(graph_corpora.read_graphs(tmp_path / "out" / "corpus"))
     assert [graph.name for graph in graphs] == ["dense", "exported", "dense", "one"]
+    assert summary["packages"] == {}
     assert all((tmp_path / "out" / name).is_file() for name in ("summary.json", "families.md", "statistics.png"))
 
     def no_work(*_):
@@ -85,3 +86,10 @@ def test_families_of_applications():
     jobs = {job.model: job.family for job in sources.list_jobs(["keras"])}
     assert len(jobs) >= 35
     assert (jobs["ResNet50V2"], jobs["MobileNetV3Small"]) == ("resnet_v2", "mobilenet_v3")
+
+
+def test_versions_and_licences():
+    jobs = sources.list_jobs(["keras"])
+    assert sources.packages([*jobs, Job("file", "a.onnx", "b")]) == {
+        "keras": {"version": keras.__version__, "licence": "Apache-2.0"}
+    }

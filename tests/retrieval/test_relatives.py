@@ -20,7 +20,7 @@ from tfnas.graphs.packed import pack
 from tfnas.networks import symbolic
 from tfnas.retrieval import answer as answer_module
 from tfnas.retrieval import filters
-from tfnas.retrieval.builder import build_index, gather
+from tfnas.retrieval.builder import Holding, build_index, gather
 from tfnas.retrieval.clusters import draw_dendrogram
 from tfnas.retrieval.collection import Collection, read_collection
 from tfnas.retrieval.explanation import explain
@@ -50,7 +50,7 @@ def folder(tmp_path_factory):
     collection = Collection.from_corpora([folder / "corpus"])
     config = preset("tfnas", width=8, embedding_dim=8, neighbourhood_width=48, batch_size=8)
     MotifPretraining(config, collection.graphs).run(folder, epochs=1, seed=1)
-    build_index(collection, SavedMotifEncoder(folder / "encoder"), folder / "index")
+    build_index(Holding(collection), SavedMotifEncoder(folder / "encoder"), folder / "index")
     return folder
 
 
@@ -90,7 +90,7 @@ def test_twins_share_a_line(retriever, folder):
     original = networks()[3]
     wider = original.replace(shapes=original.shapes * 2, name="wider", parameters=original.parameters * 4)
     twins = Collection.concatenate([retriever.index.collection, Collection.from_graphs([wider])])
-    wide = Retriever(build_index(twins, retriever.encoder, folder / "twins"), retriever.encoder)
+    wide = Retriever(build_index(Holding(twins), retriever.encoder, folder / "twins"), retriever.encoder)
     (first, *rest) = wide.relatives(original, 20)
     assert first.same_structure
     assert [first.name, *(twin.name for twin in first.twins)] == ["101/net<3>", "101/wider"]
@@ -257,10 +257,27 @@ def test_index_with_graphs_grows_and_shrinks(retriever, folder):
     less = retriever.index.remove(["101/net<0>"])
     assert len(less.collection) == 19
     extra = networks()[0].replace(name="new")
-    write_graphs(folder / "more", [extra])
-    more = gather([folder / "more"], retriever.encoder, add_to=folder / "index", remove=["101/net<0>"])
-    assert more.names.tolist() == [*less.names, "101/new"]
-    assert equivalent(more.graph(19), extra)
+    write_graphs(folder / "more", [extra], packages={"101": {"version": "1", "licence": "MIT"}})
+    holding = gather([folder / "more"], retriever.encoder, add_to=folder / "index", remove=["101/net<0>"])
+    assert holding.collection.names.tolist() == [*less.names, "101/new"]
+    assert equivalent(holding.collection.graph(19), extra)
+    embedded = []
+
+    class Encoder:
+        fingerprint = retriever.encoder.fingerprint
+
+        def embed(self, graphs):
+            embedded.append(len(graphs))
+            return retriever.encoder.embed(graphs)
+
+    more = build_index(holding, Encoder(), folder / "grown")
+    assert embedded == [1]
+    np.testing.assert_allclose(more.embeddings[19], retriever.index.embeddings[0], atol=1e-6)
+    assert more.manifest["packages"] == {"101": {"version": "1", "licence": "MIT"}}
+    again = gather([], retriever.encoder, add_to=folder / "grown", remove=["101/new"])
+    assert again.packages == more.manifest["packages"]
+    build_index(again, Encoder(), folder / "grown")
+    assert embedded == [1]
     with pytest.raises(ConfigurationError, match="--remove needs the index"):
         gather([folder / "more"], retriever.encoder, remove=["101/net<0>"])
     with pytest.raises(ConfigurationError, match="--corpus is empty"):
@@ -270,7 +287,7 @@ def test_index_with_graphs_grows_and_shrinks(retriever, folder):
 def test_the_explanation_needs_no_motifs_of_an_encoder(retriever, folder, monkeypatch):
     """Another encoder of graphs finds other relatives; what a pair shares is the same."""
     other = tfnas.load("cg_encoder")
-    build_index(retriever.index.collection, other, folder / "other")
+    build_index(Holding(retriever.index.collection), other, folder / "other")
     with pytest.raises(MismatchError, match="not made with the encoder"):
         Retriever.load(folder / "other", folder / "encoder")
     again = Retriever.load(folder / "other")  # the shipped encoder that the index was made with

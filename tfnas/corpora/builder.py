@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.corpora import graphs as graph_corpora
-from tfnas.corpora import pipelines
+from tfnas.corpora import pipelines, sources
 from tfnas.corpora.sources import Converter, Job
 from tfnas.errors import ConfigurationError, CorruptArtefactError, TfnasError
 from tfnas.graphs.computation_graph import ComputationGraph, from_example, to_example
@@ -118,8 +118,9 @@ def _assemble(jobs: Sequence[Job], folder: pathlib.Path, output_dir: pathlib.Pat
     artefacts.write_json(output_dir / "failures.json", failures)
     if not graphs:
         raise ConfigurationError(f"none of {len(jobs)} models could be converted; {output_dir}/failures.json says why")
-    graph_corpora.write_graphs(output_dir / CORPUS_NAME, graphs)
-    summary = _summary(graphs, failures)
+    packages = sources.packages(jobs)
+    graph_corpora.write_graphs(output_dir / CORPUS_NAME, graphs, packages=packages)
+    summary = {**_summary(graphs, failures), "packages": packages}
     artefacts.write_json(output_dir / "summary.json", summary)
     rows = [[name, str(count)] for name, count in summary["families"].items()]
     artefacts.write_text(output_dir / "families.md", tables.markdown(["family", "models"], rows) + "\n")

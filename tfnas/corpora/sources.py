@@ -5,6 +5,7 @@ A model is a `Job`, plain data that can travel to another machine; `Converter` t
 
 import dataclasses
 import importlib
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -15,7 +16,6 @@ from tfnas.errors import ConfigurationError, InvalidArchitectureError, TfnasErro
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.keras_graphs import KERAS_LIBRARIES
 
-TORCH_LIBRARIES = ("timm", "transformers")
 DEFAULT_IMAGE = (1, 224, 224, 3)
 HUB_TEXT_LENGTH = 64
 PARAMETER_TOLERANCE = 0.01
@@ -29,6 +29,7 @@ class Job:
       source: entry of `SOURCES`, or `file`.
       model: name of the constructor or the model, or path of the file.
       family: name that related models share.
+      version: version of the package that defines the model; empty for a file.
 
     Example:
       >>> Job("keras", "ResNet50V2", "resnet_v2").key
@@ -38,6 +39,7 @@ class Job:
     source: str
     model: str
     family: str
+    version: str = ""
 
     @property
     def key(self) -> str:
@@ -52,7 +54,7 @@ def list_jobs(sources: Sequence[str], folder: artefacts.PathLike | None = None, 
       sources: entries of `SOURCES`.
       folder: folder whose `.keras` and `.onnx` files and SavedModels are added; the family of a file is the name of the
         folder that holds it. None adds no files.
-      torch_python: interpreter of the environment with torch, for `TORCH_LIBRARIES`.
+      torch_python: interpreter of the environment with torch, for the libraries of PyTorch models.
 
     Raises:
       ConfigurationError: an unknown source, or one whose package is missing.
@@ -70,7 +72,9 @@ def list_jobs(sources: Sequence[str], folder: artefacts.PathLike | None = None, 
 def _keras_jobs(source: str, _: str) -> list[Job]:
     applications = importlib.import_module(source).applications
     constructors = {name: value for name, value in vars(applications).items() if name[0].isupper() and callable(value)}
-    return [Job(source, name, value.__module__.rpartition(".")[2]) for name, value in sorted(constructors.items())]
+    version = importlib.metadata.version(source)
+    families = {name: constructor.__module__.rpartition(".")[2] for name, constructor in sorted(constructors.items())}
+    return [Job(source, name, family, version) for name, family in families.items()]
 
 
 def _hub_jobs(source: str, _: str) -> list[Job]:
@@ -78,7 +82,8 @@ def _hub_jobs(source: str, _: str) -> list[Job]:
         raise ConfigurationError("the source keras_hub needs the package keras-hub: pip install keras-hub")
     from tfnas.corpora.keras_hub_configurations import CONFIGURATIONS
 
-    return [Job(source, name, name.removesuffix("Backbone").lower()) for name in CONFIGURATIONS]
+    version = importlib.metadata.version(source)
+    return [Job(source, name, name.removesuffix("Backbone").lower(), version) for name in CONFIGURATIONS]
 
 
 def _torch_jobs(source: str, torch_python: str) -> list[Job]:
@@ -88,7 +93,8 @@ def _torch_jobs(source: str, torch_python: str) -> list[Job]:
         raise ConfigurationError(f"the source {source} needs an environment with torch; see `make corpus-venv`")
     worker = TorchWorker(torch_python)
     try:
-        return [Job(source, name, family) for name, family in worker.list_models(source)]
+        version, families = worker.list_models(source)
+        return [Job(source, name, family, version) for name, family in families.items()]
     finally:
         worker.close()
 
@@ -182,15 +188,37 @@ class Source:
     Attributes:
       jobs: function from the row's name and an interpreter with torch to the source's models.
       convert: method of `Converter` that gives a model's graph and its number of parameters.
+      licence: SPDX identifier of the licence under which the package defines its models.
     """
 
     jobs: Callable[[str, str], list[Job]]
     convert: Callable[[Converter, Job, dict[str, str]], tuple[ComputationGraph, int]]
+    licence: str
+
+
+def _torch(licence: str) -> Source:
+    return Source(_torch_jobs, Converter.torch, licence)
 
 
 SOURCES: dict[str, Source] = {
-    **dict.fromkeys(KERAS_LIBRARIES, Source(_keras_jobs, Converter.keras)),
-    "keras_hub": Source(_hub_jobs, Converter.hub),
-    **dict.fromkeys(TORCH_LIBRARIES, Source(_torch_jobs, Converter.torch)),
+    **dict.fromkeys(KERAS_LIBRARIES, Source(_keras_jobs, Converter.keras, "Apache-2.0")),
+    "keras_hub": Source(_hub_jobs, Converter.hub, "Apache-2.0"),
+    "timm": _torch("Apache-2.0"),
+    "transformers": _torch("Apache-2.0"),
+    "torchvision": _torch("BSD-3-Clause"),
+    "pytorchcv": _torch("MIT"),
+    "segmentation_models_pytorch": _torch("MIT"),
+    "diffusers": _torch("Apache-2.0"),
+    "torchaudio": _torch("BSD-2-Clause"),
+    "monai": _torch("Apache-2.0"),
+    "spandrel": _torch("MIT"),
 }
 """The packages that models are taken from, by name."""
+
+
+def packages(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
+    """Version and licence of the packages of some models, by source; files have neither."""
+    versions = {job.source: job.version for job in jobs if job.source in SOURCES}
+    return {
+        source: {"version": version, "licence": SOURCES[source].licence} for source, version in sorted(versions.items())
+    }

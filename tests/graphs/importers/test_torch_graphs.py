@@ -67,6 +67,23 @@ def test_products_that_are_added():
     assert graph.parameters.tolist() == [0, 0, 8, 0, 0]
 
 
+def test_mish_is_spelled_out():
+    nodes = [node("input", [], [1, 4]), node("relu", [0], [1, 4]), node("mish", [1], [1, 4])]
+    graph = simplify(from_aten(nodes, [2]))
+    assert sorted(graph.operator_names) == ["input", "mul", "output", "relu", "softplus", "tanh"]
+    assert graph.num_edges == 6
+
+
+def test_constants_are_no_weights():
+    """What a model makes of sizes alone, such as a mask, is no operator; what it makes of a weight is."""
+    nodes = [node("input", [], [1, 4]), node("relu", [0], [1, 4]), node("constant", [], [4])]
+    nodes += [node("exp", [2], [4]), node("add", [1, 3], [1, 4], "tensor", "tensor")]
+    graph = simplify(from_aten(nodes, [4]))
+    assert (graph.operator_names, graph.total_parameters) == (["input", "relu", "output"], 0)
+    graph = simplify(from_aten([*nodes[:2], node("weight", [], [4]), *nodes[3:]], [4]))
+    assert (graph.operator_names, graph.total_parameters) == (["input", "relu", "add", "output"], 4)
+
+
 def fake_interpreter(folder, code):
     """An executable that ignores the worker and runs `code` for each line that comes in."""
     script = folder / "python"
@@ -92,6 +109,9 @@ def test_a_worker_that_dies_hangs_or_refuses(tmp_path, monkeypatch):
             worker.list_models("timm")
         worker.close()
         assert worker._process is None
+    worker = TorchWorker(fake_interpreter(tmp_path, 'print(\'{"version": "1", "families": {"a": "b"}}\', flush=True)'))
+    assert worker.list_models("timm") == ("1", {"a": "b"})
+    worker.close()
     assert torch_graphs._WORKER.is_file()
 
 
@@ -102,8 +122,17 @@ def test_real_models():
     if not os.path.exists(python):
         pytest.skip("no .venv-corpus")
     worker = TorchWorker(python)
-    for library, name in (("timm", "resnet50"), ("timm", "vit_tiny_patch16_224"), ("transformers", "bert")):
+    models = (
+        *(("timm", "resnet50"), ("timm", "vit_tiny_patch16_224"), ("transformers", "bert"), ("transformers", "clip")),
+        *(("torchvision", "maskrcnn_resnet50_fpn"), ("segmentation_models_pytorch", "fpn-mit_b0")),
+        *(("diffusers", "unet2d"), ("torchaudio", "conformer_s"), ("monai", "unet_3d"), ("spandrel", "RRDBNet")),
+        ("pytorchcv", "resnet20_cifar10"),
+    )
+    for library, name in models:
         graph, parameters = worker.graph(library, name)
         assert not graph.unknown
         assert graph.total_parameters == pytest.approx(parameters, rel=0.01)
+    version, families = worker.list_models("timm")
+    assert version
+    assert families["resnet50"] == "resnet"
     worker.close()

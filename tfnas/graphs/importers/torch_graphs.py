@@ -45,8 +45,8 @@ class TorchWorker:
         self._python, self._timeout = python, timeout_seconds
         self._process: subprocess.Popen | None = None
 
-    def list_models(self, library: str) -> list[tuple[str, str]]:
-        """Names and families of the models of a library, `timm` or `transformers`.
+    def list_models(self, library: str) -> tuple[str, dict[str, str]]:
+        """The version of a library, and the families of its models by name.
 
         Raises:
           ConfigurationError: the environment lacks the library.
@@ -55,7 +55,7 @@ class TorchWorker:
             answer = self._ask({"list": library}, _LIST_SECONDS)
         except InvalidArchitectureError as error:
             raise ConfigurationError(f"{self._python}: {error}") from error
-        return [(name, family) for name, family in answer["models"]]
+        return answer["version"], answer["families"]
 
     def graph(self, library: str, model: str, **facts: object) -> tuple[ComputationGraph, int]:
         """The computation graph of a model, and its number of parameters and floating-point buffers.
@@ -64,7 +64,7 @@ class TorchWorker:
           InvalidArchitectureError: the model can't be built, exported or simplified in time.
         """
         answer = self._ask({"library": library, "model": model}, self._timeout)
-        raw = from_aten(answer["nodes"], [answer["output"]])
+        raw = from_aten(answer["nodes"], answer["outputs"])
         return simplify(raw, **{"name": model, "source": library, **facts}), answer["parameters"]
 
     def close(self) -> None:
@@ -150,6 +150,10 @@ class _Reader:
         elif kind in ("hardswish", "glu"):
             operator = RELU6 if kind == "hardswish" else "sigmoid"
             self._append(f"{node['name']}/gate", kind, operator, inputs, shapes, floating, {})
+            self._add(node, kind, "mul", [*inputs, (len(self.raw) - 1, 0)], shapes, floating, {})
+        elif kind == "mish":
+            for operator, sources in (("softplus", inputs), ("tanh", [(len(self.raw), 0)])):
+                self._append(f"{node['name']}/{operator}", kind, operator, sources, shapes, floating, {})
             self._add(node, kind, "mul", [*inputs, (len(self.raw) - 1, 0)], shapes, floating, {})
         else:
             operator = ATEN.get(kind, UNKNOWN)

@@ -1,25 +1,36 @@
 """Exports PyTorch models as lists of ATen operators, for `torch_graphs`. Never imported by tfnas.
 
-The worker runs in a separate environment with torch and timm or transformers (`make corpus-venv`), reads a JSON request
-per line from standard input and answers with a JSON line on standard output:
+The worker runs in a separate environment with torch and the libraries of models (`make corpus-venv`), reads a JSON
+request per line from standard input and answers with a JSON line on standard output:
 
-  {"list": "timm"}                             -> {"models": [[name, family], ...]}
-  {"library": "timm", "model": "resnet50"}     -> {"nodes": [...], "output": number, "parameters": number}
+  {"list": "timm"}                             -> {"version": "1.0.31", "families": {name: family, ...}}
+  {"library": "timm", "model": "resnet50"}     -> {"nodes": [...], "outputs": [number, ...], "parameters": number}
   anything that fails                          -> {"error": reason}
 
-Models are built on the meta device, so that no weight takes memory, and exported by `torch.export`; none is run.
+Models are built and called on the meta device, which knows shapes alone: no weight takes memory, nothing is computed.
 """
 
 import contextlib
+import importlib.metadata
 import json
+import math
 import os
+import resource
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from torch._dispatch.python import enable_python_dispatcher
+from torch._subclasses.schema_check_mode import SchemaCheckMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch_libraries import LIBRARIES
 
-TEXT_LENGTH = 64
+_ENOUGH = 0.99
+"""Share of the parameters from which on the first tensor that a model returns is its only output."""
+_MOST_BYTES = 8 * 2**30
+"""Memory of the process; a model whose constructor needs more is refused."""
 
 # The wheels of torchvision are made for one build of torch; beside another, importing it fails where it describes two
 # operators that its own library would have declared. No classifier uses them.
@@ -35,105 +46,133 @@ except (ImportError, RuntimeError):
             _DECLARED.define(_signature)
 
 
-def list_models(library: str) -> list[list[str]]:
-    """Names and families of the models of a library."""
-    if library == "timm":
-        import timm
-
-        return [[name, timm.models.model_entrypoint(name).__module__.rpartition(".")[2]] for name in timm.list_models()]
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
-
-    return [[name, name] for name in CONFIG_MAPPING_NAMES if name in MODEL_MAPPING_NAMES]
-
-
-def build(library: str, name: str) -> tuple[torch.nn.Module, dict[str | None, torch.Tensor]]:
-    """A model on the meta device and its inputs by name, None for the first positional one."""
-    with torch.device("meta"):
-        if library == "timm":
-            import timm
-
-            model = timm.create_model(name, pretrained=False)
-            return model, {None: torch.empty(1, *model.default_cfg["input_size"])}
-        from transformers import CONFIG_MAPPING, AutoModel
-
-        config = CONFIG_MAPPING[name]()
-        config.use_cache = False
-        model = AutoModel.from_config(config)
-        if model.main_input_name == "pixel_values":
-            vision = getattr(config, "vision_config", config)
-            size = getattr(vision, "image_size", 224)
-            size = size if isinstance(size, int) else max(size)
-            inputs = {"pixel_values": torch.empty(1, getattr(vision, "num_channels", 3), size, size)}
-        else:
-            inputs = {"input_ids": torch.zeros(1, TEXT_LENGTH, dtype=torch.long)}
-            if config.is_encoder_decoder:
-                inputs["decoder_input_ids"] = inputs["input_ids"]
-        return model, inputs
+def list_models(library: str) -> dict[str, Any]:
+    """The version of a library, and the families of its models by name."""
+    return {"version": importlib.metadata.version(library), "families": LIBRARIES[library].families()}
 
 
 def export(library: str, name: str) -> dict[str, Any]:
-    """A model's operators in topological order, the number of the first that it returns, and its parameters."""
-    model, inputs = build(library, name)
+    """A model's operators in topological order, the numbers of those that it returns, and its parameters."""
+    model, inputs = LIBRARIES[library].build(name)
     model.eval()
-    positional = tuple(value for key, value in inputs.items() if key is None)
-    named = {key: value for key, value in inputs.items() if key is not None}
-    with torch.no_grad():
-        program = torch.export.export(model, positional, named, strict=False)
-    signature = program.graph_signature
-    held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    held.update(signature.inputs_to_lifted_tensor_constants)
-    numbers, nodes, output = {}, [], None
-    for node in program.graph.nodes:
-        if node.op == "output":
-            results = [
-                value for value in torch.utils._pytree.tree_leaves(node.args) if isinstance(value, torch.fx.Node)
-            ]
-            user = [value for value in results if value.name in signature.user_outputs] or results
-            output = numbers[user[0]]
-            continue
-        numbers[node] = len(nodes)
-        nodes.append(describe(node, numbers, held))
+    recorder = Recorder((*model.parameters(), *model.buffers()))
+    for tensor in tree_leaves(inputs):
+        recorder.add("input", tensor, ())
+    positional, named = (inputs, {}) if isinstance(inputs, tuple) else ((), dict(inputs))
+    with torch.no_grad(), torch.device("meta"), as_exported(), enable_python_dispatcher(), recorder:
+        results = model(*positional, **named)
+    outputs = [recorder.number(result) for result in tree_leaves(results) if isinstance(result, torch.Tensor)]
     parameters = sum(value.numel() for value in (*model.parameters(), *model.buffers()) if value.is_floating_point())
-    return {"nodes": nodes, "output": output, "parameters": parameters}
+    if recorder.reached(outputs[0]) > _ENOUGH * parameters:
+        outputs = outputs[:1]
+    return {"nodes": recorder.nodes, "outputs": outputs, "parameters": parameters}
 
 
-def describe(node: torch.fx.Node, numbers: dict[torch.fx.Node, int], held: Container[str]) -> dict[str, Any]:
-    """One operator as JSON values.
+@contextlib.contextmanager
+def as_exported() -> Iterator[None]:
+    """Models run as they do in `torch.export`: without fused kernels for inference, and without a look at numbers."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.compiler._is_compiling_flag = torch.compiler._is_exporting_flag = True
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.compiler._is_compiling_flag = torch.compiler._is_exporting_flag = False
+
+
+class Recorder(SchemaCheckMode):
+    """Notes the ATen operators that a model calls on meta tensors: those of `torch.export`, in a quarter of its time.
+
+    Of the modes that may stand before autograd, where a layer is still one operator, `SchemaCheckMode` alone runs
+    operators on real tensors. Operators without operands, such as `arange`, do not reach a mode: their tensors are
+    constants without weights.
 
     Args:
-      node: node of the exported graph.
-      numbers: numbers of the nodes before it.
-      held: names of the placeholders that are parameters, buffers or constants.
+      weights: parameters and buffers of the model.
+
+    Attributes:
+      nodes: operators as JSON values.
     """
-    leaves = torch.utils._pytree.tree_leaves((node.args, node.kwargs))
-    values = node.meta.get("val")
-    values = list(values) if isinstance(values, (tuple, list)) else [values]
-    tensors = [value for value in values if isinstance(value, torch.Tensor)]
-    described = {
-        "name": node.name,
-        "kind": node.op if node.op != "call_function" else kind_of(node.target),
-        "inputs": [numbers[leaf] for leaf in leaves if isinstance(leaf, torch.fx.Node)],
-        "shapes": [list(map(int, value.shape)) for value in tensors],
-        "floating": [value.is_floating_point() or value.is_complex() for value in tensors],
-    }
-    if node.op in ("placeholder", "get_attr"):
-        is_held = node.op == "get_attr" or node.name in held
-        described["kind"] = "weight" if is_held else "input"
-    else:
-        described["arguments"] = [plain(argument) for argument in node.args]
-    return described
+
+    def __init__(self, weights: Sequence[torch.Tensor]):
+        self._weights = {id(weight) for weight in weights}
+        TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)
+        self.nodes: list[dict[str, Any]] = []
+        self._numbers: dict[int, int] = {}
+        self._tensors: list[Any] = []  # kept, so that no other tensor gets the identity of any of them
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), keywords: dict[str, Any] | None = None
+    ) -> Any:
+        keywords = keywords or {}
+        result = function(*arguments, **keywords)
+        kind = kind_of(function)
+        if isinstance(result, torch.Tensor):
+            self.add(kind, result, (arguments, keywords), arguments)
+        elif any(isinstance(value, torch.Tensor) for value in tree_leaves(result)):
+            number = self.add(kind, result, (arguments, keywords), arguments)
+            for value in tree_leaves(result):
+                if isinstance(value, torch.Tensor):
+                    self.add("getitem", value, (), ["tensor", 0], sources=[number])
+        return result
+
+    def number(self, tensor: torch.Tensor) -> int:
+        """The number of the operator that made a tensor, or of the weight or constant that the tensor is."""
+        known = self._numbers.get(id(tensor))
+        if known is not None:
+            return known
+        return self.add("weight" if id(tensor) in self._weights else "constant", tensor, ())
+
+    def reached(self, output: int) -> int:
+        """How many numbers of the weights an output depends on."""
+        needed = {output}
+        for number in range(output, -1, -1):
+            if number in needed:
+                needed.update(self.nodes[number]["inputs"])
+        weights = (self.nodes[number] for number in needed)
+        return sum(math.prod(node["shapes"][0]) for node in weights if node["kind"] == "weight" and node["floating"][0])
+
+    def add(
+        self, kind: str, result: Any, operands: Any, arguments: Sequence[Any] = (), sources: Sequence[int] = ()
+    ) -> int:
+        """Notes an operator and gives its number.
+
+        Args:
+          kind: base name of the operator, `input`, `weight` or `constant`.
+          result: tensor, or list of tensors, that the operator gives.
+          operands: arguments by position and by keyword, whose tensors are the operands.
+          arguments: arguments by position.
+          sources: numbers of further operands.
+        """
+        tensors = [value for value in tree_leaves(result) if isinstance(value, torch.Tensor)]
+        inputs = [self.number(value) for value in tree_leaves(operands) if isinstance(value, torch.Tensor)]
+        number = len(self.nodes)
+        self.nodes.append(
+            {
+                "name": f"{kind}_{number}",
+                "kind": kind,
+                "inputs": [*sources, *inputs],
+                "shapes": [list(map(int, value.shape)) for value in tensors],
+                "floating": [value.is_floating_point() or value.is_complex() for value in tensors],
+                "arguments": [plain(argument) for argument in arguments],
+            }
+        )
+        for value in tensors:
+            self._numbers[id(value)] = number
+        self._tensors.append(result)
+        return number
 
 
 def kind_of(target: Callable[..., Any]) -> str:
     """The base name of an operator, `conv2d` for `aten.conv2d.default`."""
-    name = str(target)
-    return name.split(".")[1] if name.startswith(("aten.", "prims.")) else getattr(target, "__name__", name)
+    parts = str(target).split(".")
+    return parts[1] if len(parts) > 2 else getattr(target, "__name__", parts[-1])
 
 
 def plain(argument: Any) -> Any:
     """Numbers, lists of numbers and whether a tensor is given."""
-    if isinstance(argument, torch.fx.Node):
+    if isinstance(argument, torch.Tensor):
         return "tensor"
     if isinstance(argument, (list, tuple)):
         return [plain(item) for item in argument]
@@ -143,13 +182,14 @@ def plain(argument: Any) -> Any:
 def answer(request: dict[str, str]) -> dict[str, Any]:
     """The answer to a request."""
     if "list" in request:
-        return {"models": list_models(request["list"])}
+        return list_models(request["list"])
     return export(request["library"], request["model"])
 
 
 def main() -> None:
     """Answers line by line until the input ends."""
     torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
     # Libraries print what they like; only answers may reach the pipe.
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
