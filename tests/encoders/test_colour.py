@@ -209,6 +209,14 @@ def test_the_learned_part_is_left_out_if_it_does_not_help(families, used, monkey
     assert ("the learned part is used" if used else "the learned part is left out, for it does not help") in text
 
 
+def test_embedders_are_the_fitted_encoders(known):
+    fitting = ColourFitting(ColourEncoderConfig(), known)
+    for learned in (True, False):
+        config = dataclasses.replace(fitting.config, **({} if learned else {"learned_share": 0.0}))
+        model = fit(config, occurrences(fitting.graphs, config.rounds), fitting.family, 1)
+        np.testing.assert_array_equal(fitting.embedders(learned, 1)(known)(known), model.embed(known))
+
+
 def test_families_are_asked_for(tmp_path):
     graphs = dataclasses.replace(families_of_chains(), families=("",) * 5)
     fitting = ColourFitting(CONFIG, graphs)
