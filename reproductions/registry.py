@@ -78,7 +78,7 @@ PAPERS = {
             "retrieval",
             "neural architecture retrieval (Pei et al. 2024)",
             RetrievalSettings,
-            ("colours", "table1", "ablation", "sources"),
+            ("colours", "table1", "ablation", "sources", "ranking"),
         ),
     )
 }
