@@ -24,10 +24,12 @@ FLOORS = (
     ("tfnas.graphs",),
     ("tfnas.serving",),
     ("tfnas.saved_models",),
+    ("tfnas.saved_model_operations",),
     ("tfnas.training",),
     ("tfnas.spaces",),
     ("tfnas.flags",),
     ("tfnas.artefacts", "tfnas.settings"),
+    ("tfnas.archives", "tfnas.typed"),
     ("tfnas.errors", "tfnas.runtime", "tfnas.reports"),
 )
 

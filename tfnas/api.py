@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from tfnas.retrieval.pairs import Pair
 
 
-def load(name_or_folder: artefacts.PathLike) -> Any:
+def load(name_or_folder: artefacts.PathLike, *, trust: bool = False) -> Any:
     """Opens an exported model; the manifest says of which kind the model is.
 
     Args:
       name_or_folder: name of a shipped model, or the folder of an export.
+      trust: True to open a SavedModel that may do more than compute; see `saved_models.load_module`.
 
     Returns:
       An encoder, whose `embed` gives vectors; a predictor, whose `predict` gives a score; or a retriever, whose
@@ -33,6 +34,7 @@ def load(name_or_folder: artefacts.PathLike) -> Any:
       ConfigurationError: neither the name of a shipped model nor a folder.
       CorruptArtefactError: the folder holds no model that tfnas exported, or a damaged model.
       MismatchError: the model was trained with what this version does not know.
+      UntrustedModelError: see `saved_models.load_module`.
 
     Example:
       >>> encoder = load("arch2vec_nasbench201")
@@ -45,18 +47,19 @@ def load(name_or_folder: artefacts.PathLike) -> Any:
     from tfnas.retrieval import index
     from tfnas.retrieval.relatives import Retriever
 
-    openers: dict[str, Callable[[artefacts.PathLike], Any]] = {
+    openers: dict[str, Callable[..., Any]] = {
         **{row.kind: encoders.load for row in encoders.ENCODERS.values()},
         predictors.KIND: predictors.SavedPredictor,
-        label_predictor.KIND: label_predictor.LabelPredictor.load,
         index.KIND: Retriever.load,
     }
     folder = saved_models.folder(name_or_folder)
-    manifest = artefacts.read_json(folder / artefacts.MANIFEST_NAME)
-    kind = manifest.get("kind") if isinstance(manifest, dict) else None
+    kind = artefacts.manifest_kind(folder)
+    if kind == label_predictor.KIND:  # which holds no SavedModel
+        return label_predictor.LabelPredictor.load(folder)
     if kind not in openers:
-        raise CorruptArtefactError(f"{folder}: found {kind!r}, expected one of {', '.join(openers)}")
-    return openers[kind](folder)
+        known = ", ".join((*openers, label_predictor.KIND))
+        raise CorruptArtefactError(f"{folder}: found {kind!r}, expected one of {known}")
+    return openers[kind](folder, trust=trust)
 
 
 def compare(first: "Model", second: "Model", **options: "Unpack[Options]") -> "Pair":

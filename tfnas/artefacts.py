@@ -17,12 +17,12 @@ import re
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NotRequired, TypedDict
 
 import numpy as np
 
+from tfnas import archives, typed
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 
 MANIFEST_NAME = "manifest.json"
@@ -31,7 +31,25 @@ _VERSIONED_PACKAGES = ("tfnas", "tensorflow", "tf_keras", "tensorflow-gnn", "ten
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # as `tempfile` names what begins with a point
 
+_DIGEST = "entries_sha256"
+
 PathLike = str | os.PathLike[str]
+
+
+class FileFacts(TypedDict):
+    """What a manifest says of a file."""
+
+    sha256: str
+    bytes: typed.Natural
+
+
+class Manifest(TypedDict):
+    """Entries of every manifest; a kind of artefact has more. Manifests of older versions lack `entries_sha256`."""
+
+    kind: str
+    files: dict[str, FileFacts]
+    versions: dict[str, str]
+    entries_sha256: NotRequired[str]
 
 
 def _sync_folder(folder: pathlib.Path) -> None:
@@ -96,6 +114,16 @@ def write_text(path: PathLike, text: str) -> None:
         file.write(text.encode())
 
 
+def append_text(path: PathLike, text: str) -> None:
+    """Adds text in UTF-8 to the end of a file; an error of the disk names the file."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def write_json(path: PathLike, value: Any) -> None:
     """Writes `value` as indented JSON with sorted keys, atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
@@ -141,7 +169,7 @@ def parse_json(content: bytes, name: str) -> Any:
     """Parses JSON that came from `name`; raises CorruptArtefactError."""
     try:
         return json.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError as well
         raise CorruptArtefactError(f"{name}: not JSON ({error})") from error
 
 
@@ -175,26 +203,16 @@ def _write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray], compressleve
 
 
 def read_npz(path: PathLike) -> dict[str, np.ndarray]:
-    """Reads every array of an `.npz` file, refusing pickled objects.
+    """Reads every array of an `.npz` file; see `archives.read_arrays`.
 
     Raises:
-      CorruptArtefactError: the file is missing, truncated, damaged, or holds objects.
+      CorruptArtefactError: the file is missing, truncated, damaged, too large or holds objects.
     """
-    arrays: dict[str, np.ndarray] = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            for name in archive.files:
-                arrays[name] = archive[name]
+        with open(path, "rb") as file:
+            return archives.read_arrays(file, path)
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
-        reason = str(error)
-        if reason.startswith("Object arrays"):
-            reason = f"{name} holds pickled objects, expected numbers or text, such as array.astype(str)"
-        elif "allow_pickle" in reason or isinstance(error, TypeError):
-            reason = "not an archive as np.savez writes"
-        raise CorruptArtefactError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
-    return arrays
 
 
 def sha256(path: PathLike) -> str:
@@ -229,30 +247,87 @@ def write_manifest(folder: PathLike, *, kind: str, **facts: Any) -> dict[str, An
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.name not in (MANIFEST_NAME, "README.md")
     }
-    manifest = {"kind": kind, "files": files, "versions": versions(), **facts}
+    manifest = json.loads(json.dumps({"kind": kind, "files": files, "versions": versions(), **facts}, allow_nan=False))
+    manifest[_DIGEST] = _digest(manifest)
     write_json(folder / MANIFEST_NAME, manifest)
     return manifest
 
 
-def read_manifest(folder: PathLike, *, kind: str | None = None) -> dict[str, Any]:
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest's other entries."""
+    entries = {name: value for name, value in manifest.items() if name != _DIGEST}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def manifest_kind(folder: PathLike) -> str:
+    """The kind of artefact that a folder's manifest tells, whose files are not checked.
+
+    Raises:
+      CorruptArtefactError: no manifest, or no manifest that tfnas wrote.
+    """
+    return _entries(folder)["kind"]
+
+
+def _entries(folder: PathLike) -> dict[str, Any]:
+    """A manifest with the entries that every manifest has."""
+    path = pathlib.Path(folder) / MANIFEST_NAME
+    manifest = read_json(path)
+    reason = typed.misfit(manifest, Manifest, "manifest")
+    if reason is not None:
+        raise CorruptArtefactError(f"{path}: not a tfnas manifest ({reason})")
+    if _DIGEST in manifest and manifest[_DIGEST] != _digest(manifest):
+        raise CorruptArtefactError(f"{path}: changed; its entries differ from its {_DIGEST}")
+    return manifest
+
+
+def parse_manifest(folder: PathLike, *, kind: str | None = None, facts: Any = None) -> dict[str, Any]:
+    """Reads a folder's manifest without the files that it names.
+
+    Args:
+      folder: folder of the artefact.
+      kind: kind that the artefact must have; None allows every kind.
+      facts: `TypedDict` of the entries that the kind has besides those of every manifest; None for none.
+
+    Raises:
+      CorruptArtefactError: no manifest, another kind, an entry that is missing or of another type, no files, or a file
+        outside the folder; the error names the entry.
+    """
+    path, manifest = pathlib.Path(folder) / MANIFEST_NAME, _entries(folder)
+    if kind is not None and manifest["kind"] != kind:
+        raise CorruptArtefactError(f"{folder}: expected an artefact of kind {kind!r}, found {manifest['kind']!r}")
+    reason = typed.misfit(manifest, facts, "manifest") if facts is not None else None
+    if reason is not None:
+        raise CorruptArtefactError(f"{path}: {reason}")
+    if not manifest["files"]:
+        raise CorruptArtefactError(f"{path}: manifest['files'] is empty, expected the files of the artefact")
+    for name in manifest["files"]:
+        parts = pathlib.PurePosixPath(name).parts
+        if not parts or ".." in parts or "/".join(parts) != name or "\0" in name:
+            raise CorruptArtefactError(f"{path}: manifest['files'] names {name!r}, expected a file inside the folder")
+    return manifest
+
+
+def read_manifest(
+    folder: PathLike, *, kind: str | None = None, facts: Any = None, files: Sequence[str] = ()
+) -> dict[str, Any]:
     """Reads a folder's manifest and checks every file that it names.
 
     Args:
       folder: folder of the artefact.
       kind: kind that the artefact must have; None allows every kind.
+      facts: `TypedDict` of the kind's entries; see `parse_manifest`.
+      files: files that the manifest must name, because they will be read.
 
     Raises:
-      CorruptArtefactError: no manifest, another kind, or a file that is missing, truncated or changed.
+      CorruptArtefactError: see `parse_manifest`; a file that is missing, truncated or changed.
     """
-    folder = pathlib.Path(folder)
-    manifest = read_json(folder / MANIFEST_NAME)
-    if not isinstance(manifest, Mapping) or not isinstance(manifest.get("files"), Mapping):
-        raise CorruptArtefactError(f"{folder / MANIFEST_NAME}: not a tfnas manifest (no table of files)")
-    if kind is not None and manifest.get("kind") != kind:
-        raise CorruptArtefactError(f"{folder}: expected an artefact of kind {kind!r}, found {manifest.get('kind')!r}")
-    for name, facts in manifest["files"].items():
-        check_file(folder / name, facts)
-    return dict(manifest)
+    manifest = parse_manifest(folder, kind=kind, facts=facts)
+    for name in files:
+        if name not in manifest["files"]:
+            raise CorruptArtefactError(f"{pathlib.Path(folder) / MANIFEST_NAME}: manifest['files'] lacks {name!r}")
+    for name, entry in manifest["files"].items():
+        check_file(pathlib.Path(folder) / name, entry)
+    return manifest
 
 
 def check_file(file: pathlib.Path, facts: Mapping[str, Any]) -> None:
@@ -318,12 +393,33 @@ def prepare_output_folder(
         raise ConfigurationError(f"--output_dir={folder} can't be written: {error.strerror}") from error
     run = {"settings": json.loads(json.dumps(settings)), "versions": versions()}
     if resume and (folder / RUN_NAME).is_file():
-        before = read_json(folder / RUN_NAME)
-        _check_same_settings(folder, before.get("settings", {}), run["settings"], growing)
+        before = read_run(folder)
+        _check_same_settings(folder, before["settings"], run["settings"], growing)
         _remove_torn(folder)
         run = {**before, "settings": run["settings"]}
     write_json(folder / RUN_NAME, run)
     return folder
+
+
+class Run(TypedDict):
+    """What `run.json` says of a run."""
+
+    settings: dict[str, Any]
+    versions: NotRequired[dict[str, str]]
+
+
+def read_run(folder: PathLike) -> dict[str, Any]:
+    """The record `run.json` of an output folder.
+
+    Raises:
+      CorruptArtefactError: no such file, or an entry that is missing or of another type.
+    """
+    path = pathlib.Path(folder) / RUN_NAME
+    run = read_json(path)
+    reason = typed.misfit(run, Run, "run")
+    if reason is not None:
+        raise CorruptArtefactError(f"{path}: {reason}")
+    return run
 
 
 def _remove_torn(folder: pathlib.Path) -> None:
@@ -339,7 +435,7 @@ def _check_same_settings(
     folder: pathlib.Path, before: Mapping[str, Any], now: Mapping[str, Any], growing: Sequence[str]
 ) -> None:
     for name in sorted(before.keys() | now.keys()):
-        grown = name in growing and name in before and now[name] > before[name]
+        grown = name in growing and isinstance(before.get(name), int | float) and now[name] > before[name]
         if before.get(name) != now.get(name) and not grown:
             raise ConfigurationError(
                 f"--resume: {folder} was started with {name}={before.get(name)!r}, not {now.get(name)!r}"

@@ -25,5 +25,9 @@ class MismatchError(TfnasError):
     """Two artefacts that are used together do not belong to each other."""
 
 
+class UntrustedModelError(TfnasError):
+    """A SavedModel may do more than compute, and nobody has said that its maker is trusted."""
+
+
 class LegacyKerasError(TfnasError, ImportError):
     """The process uses Keras 3 where Keras 2 is needed."""

@@ -219,6 +219,13 @@ def _extent(flag: str, text: str, extent: str) -> int:
     return int(extent)
 
 
+def define_trust() -> flags.FlagHolder[bool]:
+    """Defines `--trust`, for binaries that open SavedModels."""
+    return flags.DEFINE_boolean(
+        "trust", False, "Open a SavedModel whatever its graph does: a SavedModel is a program, whose maker you trust."
+    )
+
+
 def define_output(*, required: bool = True) -> None:
     """Defines `--output_dir`, `--resume` and `--overwrite`.
 

@@ -15,8 +15,11 @@ from tensorflow.core.framework import tensor_pb2
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.saved_model_operations import check_operations
 
 _INSTALLED, _CHECKOUT = pathlib.Path(__file__).with_name("shipped"), pathlib.Path(__file__).parents[1] / "saved_models"
+SAVED_MODEL_FILES = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
+"""Files of every SavedModel that `save_module` writes."""
 SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
@@ -59,12 +62,20 @@ def folder(name_or_folder: artefacts.PathLike) -> pathlib.Path:
     return path
 
 
-def load_module(folder: artefacts.PathLike) -> Any:
-    """The SavedModel in a folder.
+def load_module(folder: artefacts.PathLike, *, trust: bool = False) -> Any:
+    """The SavedModel in a folder. A SavedModel is a program: its graph runs here, with the rights of this process.
+
+    Args:
+      folder: folder of the SavedModel.
+      trust: True to open a SavedModel whatever its graph does, because its maker is trusted; by default a graph with an
+        operation that exports of tfnas don't have, such as one that writes files, is refused before it is loaded.
 
     Raises:
       CorruptArtefactError: TensorFlow can't load it.
+      UntrustedModelError: see `saved_model_operations.check_operations`.
     """
+    if not trust:
+        check_operations(folder)
     try:
         return tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:

@@ -21,6 +21,7 @@ _FIT = flags.DEFINE_boolean("fit", False, "Compute the encoder from the architec
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of --fit.", lower_bound=0)
 _ADD_TO = tfnas_flags.define_path("add_to", None, "Index that is copied and added to: a shipped name or a folder.")
 _REMOVE = flags.DEFINE_list("remove", [], "Names that are left out of the index of --add_to.")
+_TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_output()
 
 
@@ -36,7 +37,8 @@ def main() -> None:
     from tfnas.retrieval.calibration import cross_calibrated
     from tfnas.retrieval.index import Index
 
-    encoder = None if _FIT.value else graph_encoder(encoders.load(saved_models.folder(_ENCODER.value)))
+    folder = saved_models.folder(_ENCODER.value)
+    encoder = None if _FIT.value else graph_encoder(encoders.load(folder, trust=_TRUST.value))
     add_to = saved_models.folder(_ADD_TO.value) if _ADD_TO.value else None
     holding = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value)
     settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value, "fit": _FIT.value}

@@ -20,6 +20,7 @@ _ARCHITECTURES = tfnas_flags.define_path(
 )
 _NUM_CELLS = flags.DEFINE_integer("num_cells", 600_000, "Cells to sample from a space that can't be enumerated.")
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of that sample.", lower_bound=0)
+_TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_output()
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     from tfnas.encoders.arch2vec import saved
     from tfnas.spaces import get_space
 
-    encoder = saved.SavedCellEncoder(saved_models.folder(_ENCODER.value))
+    encoder = saved.SavedCellEncoder(saved_models.folder(_ENCODER.value), trust=_TRUST.value)
     space = get_space(encoder.manifest["space"])
     if _ARCHITECTURES.value is None:
         cells = cell_sources.cells_of(space, _CORPUS.value, _NUM_CELLS.value, _SEED.value)

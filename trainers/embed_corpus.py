@@ -17,6 +17,7 @@ _CORPUS = tfnas_flags.define_path("corpus", None, "Folder of TFRecord shards.", 
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Architectures embedded at a time.", lower_bound=1)
 _NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine.", lower_bound=1)
 _BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of another Beam runner; may be repeated.")
+_TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_output()
 
 
@@ -40,6 +41,7 @@ def main() -> None:
         batch_size=_BATCH_SIZE.value,
         num_workers=_NUM_WORKERS.value,
         beam_options=_BEAM_OPTIONS.value,
+        trust=_TRUST.value,
     )
     print(f"{summary['embedded_now']:,} architectures in {summary['seconds']:.1f} s")
 

@@ -28,6 +28,7 @@ _MODEL = tfnas_flags.define_repeated_path(
 _PREDICTOR = tfnas_flags.define_path("predictor", "cg_predictor", "Predictor: a shipped name or a folder.")
 _FIGURE = tfnas_flags.define_path("figure", None, "Map of known networks and a single model; none by default.")
 _JSON = tfnas_flags.define_path("json", None, "Where the answer goes as JSON; none by default.")
+_TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_import_options()
 
 
@@ -47,7 +48,7 @@ def main() -> None:
     if label_predictor.is_own(folder):
         _answer_in_own_units(label_predictor.LabelPredictor.load(folder), models, options)
         return
-    predictor = saved.SavedPredictor(folder)
+    predictor = saved.SavedPredictor(folder, trust=_TRUST.value)
     if len(models) > 1:
         _rank(predictor, models, options)
     else:

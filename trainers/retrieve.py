@@ -38,6 +38,7 @@ _MAX_MULTIPLY_ADDS = flags.DEFINE_integer(
 )
 _HAS = flags.DEFINE_list("has", [], "Operators that a relative must have, such as depthwise_conv, or attention.")
 _ALL = flags.DEFINE_boolean("all", False, "Show a line for each architecture, not for each structure.")
+_TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_output(required=False)
 tfnas_flags.define_import_options()
 
@@ -52,7 +53,7 @@ def main() -> None:
     from tfnas.retrieval.relatives import Retriever
 
     encoder = saved_models.folder(_ENCODER.value) if _ENCODER.value else None
-    retriever = Retriever.load(saved_models.folder(_INDEX.value), encoder)
+    retriever = Retriever.load(saved_models.folder(_INDEX.value), encoder, trust=_TRUST.value)
 
     def models(text):
         return [text] if text in retriever.index.names else named_models([text])

@@ -60,6 +60,7 @@ _OPTUNA = flags.DEFINE_string("optuna", None, "URL of Optuna's storage, such as 
 _OPTUNA_STUDY = flags.DEFINE_string("optuna_study", "tfnas", "Name of the study in the storage of --optuna.")
 _HPARAMS = flags.DEFINE_boolean("hparams", False, "Write OUT/hparams, all queries for TensorBoard's HParams page.")
 tfnas_flags.define_from_rows({"every benchmark": GoalSettings})
+_TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_output()
 
 
@@ -84,7 +85,7 @@ def main() -> None:
     engines.check(workers, evaluator)
     winner.check(evaluator, _FINAL_EPOCHS.value)
     folder = saved_models.folder(_ENCODER.value) if _ENCODER.value else None
-    encoder = experiment.encoder_of(evaluator, folder, _EMBEDDINGS.value)
+    encoder = experiment.encoder_of(evaluator, folder, _EMBEDDINGS.value, trust=_TRUST.value)
     settings = {
         "program": "search",
         "encoder": encoder and encoder.fingerprint,

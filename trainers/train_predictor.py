@@ -43,6 +43,7 @@ _JACOBIANS = tfnas_flags.define_path(
     "jacobian_images", None, f"With --data: compare a predictor that reads Jacobians over images too. {images.FORMATS}"
 )
 tfnas_flags.define_import_options()
+_TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_output()
 
 
@@ -91,7 +92,7 @@ def _learn_families() -> None:
 
     config = MLPConfig(**tfnas_flags.overrides(MLPConfig))
     sources = [labelled.LabelSource.parse(entry) for entry in _BENCHMARKS.value]
-    encoder = SavedGraphEncoder(saved_models.folder(_ENCODER.value))
+    encoder = SavedGraphEncoder(saved_models.folder(_ENCODER.value), trust=_TRUST.value)
     examples = labelled.read(sources, _CORPUS.value, layout=_LAYOUT.value, seed=_SEED.value)
     chosen = (_BENCHMARKS, _CORPUS, _LAYOUT, _TARGET, _LABELS, _SEED)
     settings = {"program": "train_predictor", "encoder": encoder.fingerprint, **tfnas_flags.overrides(MLPConfig)}

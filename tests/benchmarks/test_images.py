@@ -170,7 +170,7 @@ FAULTS = {
     "NaN": ({"images": np.where(np.arange(100) < 3, np.nan, 1.0)[:, None, None]}, "NaN or infinity in 3 of 100 images"),
     "objects": (
         {"labels": LABELS.astype(str).astype(object)},
-        "labels holds pickled objects, expected numbers or text",
+        "array 'labels' at byte .*pickled objects, expected numbers or text",
     ),
 }
 
@@ -216,13 +216,10 @@ def test_a_test_set_may_lack_a_class(pixels, tmp_path):
     assert set(data.test[1].tolist()) == {2}
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "No data left"), (b"hello", "not an archive as np.savez writes"), (b"PK\x03\x04", "not a zip file")],
-)
-def test_files_that_are_no_archives(tmp_path, content, message):
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04"])
+def test_files_that_are_no_archives(tmp_path, content):
     (tmp_path / "data.npz").write_bytes(content)
-    with pytest.raises(CorruptArtefactError, match=message):
+    with pytest.raises(CorruptArtefactError, match=r"not an archive as np\.savez writes"):
         load_images(tmp_path / "data.npz")
 
 

@@ -120,7 +120,12 @@ def test_damage_is_noticed(cells, tmp_path):
     for done in (tmp_path / "out" / "embeddings").glob("*.npz"):
         done.unlink()
     manifest = artefacts.read_json(tmp_path / "corpus" / "manifest.json")
+    del manifest["entries_sha256"]
     manifest["records"][0] += 1
+    (tmp_path / "corpus" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CorruptArtefactError, match=r"records .* and total .* do not agree"):
+        embed_corpus(encoder, tmp_path / "corpus", tmp_path / "out", beam_options=IN_MEMORY)
+    manifest["total"] += 1
     (tmp_path / "corpus" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CorruptArtefactError, match="records, the manifest says"):
         embed_corpus(encoder, tmp_path / "corpus", tmp_path / "out", beam_options=IN_MEMORY)

@@ -16,6 +16,13 @@ KIND = "cell_corpus"
 _PARSE_BATCH = 4096
 
 
+class Facts(shards.Facts):
+    """Entries of the manifest of a corpus."""
+
+    space: str
+    operations: list[str]
+
+
 def write_cells(folder: artefacts.PathLike, space: Space, cells: CellTable, *, num_shards: int = 8) -> None:
     """Writes a corpus; cell i goes to shard `i mod num_shards`.
 
@@ -50,7 +57,7 @@ def load_cells(folder: artefacts.PathLike, space: Space) -> CellTable:
         cell of the space.
       MismatchError: the corpus is of another space.
     """
-    manifest = artefacts.read_manifest(folder, kind=KIND)
+    manifest = shards.read_manifest(folder, KIND, Facts)
     if manifest["space"] != space.name or tuple(manifest["operations"]) != space.operations:
         raise MismatchError(f"{folder}: a corpus of {manifest['space']}, expected {space.name}")
     total = manifest["total"]

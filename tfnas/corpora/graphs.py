@@ -12,6 +12,7 @@ from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchit
 from tfnas.graphs.computation_graph import ComputationGraph, from_example, to_example
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs, pack
+from tfnas.typed import Natural
 
 KIND = "graph_corpus"
 SIZES_NAME = "sizes.npz"
@@ -35,6 +36,13 @@ def write_graphs(
       ConfigurationError: `num_shards` below 1.
     """
     return write_records(folder, map(record, graphs), num_shards, **facts)
+
+
+class Facts(shards.Facts):
+    """Entries of the manifest of a corpus."""
+
+    operators: list[str]
+    families: dict[str, Natural]
 
 
 class Record(NamedTuple):
@@ -87,7 +95,7 @@ def read_graphs(folder: artefacts.PathLike) -> Iterator[ComputationGraph]:
       CorruptArtefactError: a file is missing, truncated or changed, or a record is not a computation graph.
       MismatchError: the corpus was written with a vocabulary that this version does not know.
     """
-    manifest = artefacts.read_manifest(folder, kind=KIND)
+    manifest = shards.read_manifest(folder, KIND, Facts)
     if manifest["operators"] != list(OPERATORS[: len(manifest["operators"])]):
         raise MismatchError(f"{folder}: written with operators that this version of tfnas does not know")
     for number, serialized in enumerate(shards.read(folder, manifest)):

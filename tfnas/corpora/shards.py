@@ -9,14 +9,16 @@ import contextlib
 import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.typed import Natural
 
 SUFFIX = ".tfrecord"
+_FRAME = 16  # bytes around every record
 
 
 def names(name: str, count: int) -> list[str]:
@@ -54,6 +56,40 @@ def write(folder: pathlib.Path, name: str, records: Iterable[bytes], num_shards:
             writers[total % num_shards].write(record)
             total += 1
     return [len(range(shard, total, num_shards)) for shard in range(num_shards)]
+
+
+class Facts(TypedDict):
+    """Entries of the manifest of a corpus: the number of records of each shard, and of all."""
+
+    records: list[Natural]
+    total: Natural
+
+
+def read_manifest(folder: artefacts.PathLike, kind: str, facts: Any, *, check_files: bool = True) -> dict[str, Any]:
+    """Reads the manifest of a corpus.
+
+    Args:
+      folder: folder of the corpus.
+      kind: kind of the corpus.
+      facts: `TypedDict` of the kind's entries.
+      check_files: False to leave the files unread.
+
+    Raises:
+      CorruptArtefactError: see `artefacts.read_manifest`; numbers of records that contradict each other or the files.
+    """
+    read = artefacts.read_manifest if check_files else artefacts.parse_manifest
+    manifest = read(folder, kind=kind, facts=facts)
+    sizes = [manifest["files"][path.name]["bytes"] for path in paths(folder, manifest)]
+    records = manifest["records"]
+    rows = [len(range(shard, manifest["total"], len(records))) for shard in range(len(records))]
+    if not sizes or records != rows or len(sizes) != len(records):
+        raise CorruptArtefactError(
+            f"{folder}: {len(sizes)} files, records {str(records)[:60]} and total {manifest['total']} do not agree"
+        )
+    for count, size in zip(records, sizes, strict=True):
+        if count * _FRAME > size:
+            raise CorruptArtefactError(f"{folder}: {count} records in a file of {size} bytes, which has not the room")
+    return manifest
 
 
 def paths(folder: artefacts.PathLike, manifest: Mapping[str, Any]) -> list[pathlib.Path]:

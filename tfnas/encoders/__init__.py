@@ -4,7 +4,6 @@ Importing this package does not import TensorFlow: a row's learning and exports 
 """
 
 import dataclasses
-import pathlib
 import pkgutil
 import typing
 from collections.abc import Mapping
@@ -152,8 +151,7 @@ def kind_of(folder: artefacts.PathLike) -> EncoderKind:
     Raises:
       CorruptArtefactError: no manifest, or an artefact of another kind.
     """
-    manifest = artefacts.read_json(pathlib.Path(folder) / artefacts.MANIFEST_NAME)
-    kind = manifest.get("kind") if isinstance(manifest, Mapping) else None
+    kind = artefacts.manifest_kind(folder)
     for row in ENCODERS.values():
         if row.kind == kind:
             return row
@@ -161,18 +159,23 @@ def kind_of(folder: artefacts.PathLike) -> EncoderKind:
     raise CorruptArtefactError(f"{folder}: expected an encoder ({known}), found a {kind!r}")
 
 
-def load(folder: artefacts.PathLike) -> "SavedEncoder":
+def load(folder: artefacts.PathLike, *, trust: bool = False) -> "SavedEncoder":
     """The exported encoder in a folder, whichever method made it.
+
+    Args:
+      folder: folder of the export.
+      trust: True to open a SavedModel that may do more than compute; see `saved_models.load_module`.
 
     Raises:
       CorruptArtefactError: the folder holds no encoder, or a damaged encoder.
       MismatchError: the encoder was trained with what this version does not know.
+      UntrustedModelError: see `saved_models.load_module`.
 
     Example:
       >>> type(load("saved_models/motif_encoder")).__name__
       'SavedMotifEncoder'
     """
-    return kind_of(folder).saved(folder)
+    return kind_of(folder).saved(folder, trust=trust)
 
 
 __all__ = ["ENCODERS", "EncoderKind", "kind_of", "load"]

@@ -2,17 +2,19 @@
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypedDict, cast
 
 import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.corpora import graphs as graph_corpora
-from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, MismatchError
+from tfnas.corpora import shards
+from tfnas.errors import ConfigurationError, InvalidArchitectureError, MismatchError
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import PackedGraphs
-from tfnas.saved_models import load_module, save_module
+from tfnas.saved_models import SAVED_MODEL_FILES, load_module, save_module
+from tfnas.typed import Natural
 
 KIND_PREFIX = "encoder/"
 
@@ -49,16 +51,25 @@ def export_module(
         return artefacts.write_manifest(staging, kind=kind, **facts)
 
 
+class Facts(TypedDict):
+    """Entries of the manifest of every encoder."""
+
+    embedding_dim: Natural
+
+
 class SavedEncoder:
     """An exported encoder.
 
     Args:
       folder: folder of the export.
+      trust: True to open a SavedModel that may do more than compute; see `saved_models.load_module`.
 
     Attributes:
       KIND: kind that the manifest must have.
-      FACTS: entries that the manifest must have.
+      FACTS: `TypedDict` of the entries that the manifest must have.
+      FILES: files that the manifest must name.
       CORPUS_KIND: kind of the corpora on disk that the encoder embeds.
+      CORPUS_FACTS: `TypedDict` of the entries that the manifests of such corpora must have.
       SHARED: entries in which the manifests of the encoder and of a corpus must agree.
       FINITE: whether every embedding of a corpus is finite; otherwise an architecture without embedding has NaN.
       folder: folder of the export.
@@ -68,21 +79,23 @@ class SavedEncoder:
     Raises:
       CorruptArtefactError: the folder holds another kind of artefact, a file is missing, truncated or changed, or
         TensorFlow can't load the model.
+      UntrustedModelError: see `saved_models.load_module`.
     """
 
     KIND: ClassVar[str]
-    FACTS: ClassVar[tuple[str, ...]] = ("embedding_dim",)
+    FACTS: ClassVar[type] = Facts
+    FILES: ClassVar[tuple[str, ...]] = SAVED_MODEL_FILES
     CORPUS_KIND: ClassVar[str]
+    CORPUS_FACTS: ClassVar[type]
     SHARED: ClassVar[tuple[str, ...]]
     FINITE: ClassVar[bool] = True
 
-    def __init__(self, folder: artefacts.PathLike):
+    def __init__(self, folder: artefacts.PathLike, *, trust: bool = False):
         self.folder = pathlib.Path(folder)
-        self.manifest: dict[str, Any] = artefacts.read_manifest(self.folder, kind=self.KIND)
-        for name in self.FACTS:
-            if name not in self.manifest:
-                raise CorruptArtefactError(f"{self.folder / artefacts.MANIFEST_NAME}: no entry {name!r}")
-        self.module = load_module(self.folder)
+        self.manifest: dict[str, Any] = artefacts.read_manifest(
+            self.folder, kind=self.KIND, facts=self.FACTS, files=self.FILES
+        )
+        self.module = load_module(self.folder, trust=trust)
 
     @property
     def fingerprint(self) -> str:
@@ -104,6 +117,19 @@ class SavedEncoder:
         return [range(shard, shard + count * shards, shards) for shard, count in enumerate(corpus["records"])]
 
     @classmethod
+    def read_corpus(cls, folder: artefacts.PathLike) -> dict[str, Any]:
+        """The manifest of a corpus on disk, whose files are not read.
+
+        Raises:
+          CorruptArtefactError: no manifest, or a damaged manifest.
+          MismatchError: a corpus of a kind that the encoder does not embed.
+        """
+        kind = artefacts.manifest_kind(folder)
+        if kind != cls.CORPUS_KIND:
+            raise MismatchError(f"{folder}: expected a {cls.CORPUS_KIND} for an {cls.KIND}, found a {kind!r}")
+        return shards.read_manifest(folder, kind, cls.CORPUS_FACTS, check_files=False)
+
+    @classmethod
     def mismatch(cls, manifest: Mapping[str, Any], corpus: Mapping[str, Any]) -> str | None:
         """Why an encoder does not embed a corpus; None if it does.
 
@@ -111,8 +137,6 @@ class SavedEncoder:
           manifest: manifest of the encoder.
           corpus: manifest of the corpus.
         """
-        if corpus.get("kind") != cls.CORPUS_KIND:
-            return f"expected a {cls.CORPUS_KIND} for an {cls.KIND}, found a {corpus.get('kind')!r}"
         for name in cls.SHARED:
             if manifest.get(name) != corpus.get(name):
                 return f"{name} {_short(corpus.get(name))}, expected the encoder's {_short(manifest.get(name))}"

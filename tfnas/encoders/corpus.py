@@ -7,7 +7,7 @@ leaves one file as soon as it is done, so a run that was cut off goes on where i
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import apache_beam as beam
 import numpy as np
@@ -18,9 +18,18 @@ from tfnas import artefacts
 from tfnas import encoders as registry
 from tfnas.corpora import pipelines
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
+from tfnas.typed import Natural
 
 KIND = "embedding_shards"
 EMBEDDINGS_NAME = "embeddings"
+
+
+class Facts(TypedDict):
+    """Entries of the manifest of embeddings."""
+
+    records: list[Natural]
+    total: Natural
+    embedding_dim: Natural
 
 
 def check(encoder: artefacts.PathLike, corpus: artefacts.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -35,8 +44,8 @@ def check(encoder: artefacts.PathLike, corpus: artefacts.PathLike) -> tuple[dict
       MismatchError: the corpus holds what the encoder does not take.
     """
     row = registry.kind_of(encoder)
-    model = artefacts.read_manifest(encoder)
-    shards = artefacts.read_json(pathlib.Path(corpus) / artefacts.MANIFEST_NAME)
+    model = artefacts.read_manifest(encoder, kind=row.kind, facts=row.saved.FACTS, files=row.saved.FILES)
+    shards = row.saved.read_corpus(corpus)
     reason = row.saved.mismatch(model, shards)
     if reason is not None:
         raise MismatchError(f"{encoder} does not embed {corpus}: {reason}")
@@ -51,6 +60,7 @@ def embed_corpus(
     batch_size: int = 256,
     num_workers: int = 2,
     beam_options: Sequence[str] = (),
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Embeds every architecture of a corpus.
 
@@ -65,6 +75,7 @@ def embed_corpus(
       batch_size: architectures that the encoder embeds at a time.
       num_workers: processes of the local runner.
       beam_options: flags of another Beam runner; the local runner by default.
+      trust: True to open a SavedModel that may do more than compute; see `saved_models.load_module`.
 
     Returns:
       The summary.
@@ -85,7 +96,7 @@ def embed_corpus(
         for name, numbers, target in zip(names, rows, targets, strict=True)
         if not target.is_file()
     ]
-    work = _EmbedShard(str(pathlib.Path(encoder).absolute()), str(pathlib.Path(corpus).absolute()), batch_size)
+    work = _EmbedShard(str(pathlib.Path(encoder).absolute()), str(pathlib.Path(corpus).absolute()), batch_size, trust)
     pipelines.run(
         waiting,
         work,
@@ -126,24 +137,29 @@ def read_embeddings(folder: artefacts.PathLike) -> Iterator[tuple[np.ndarray, np
     Raises:
       CorruptArtefactError: a file is missing or damaged.
     """
-    manifest = artefacts.read_manifest(folder, kind=KIND)
-    for name in sorted(manifest["files"]):
+    manifest = artefacts.read_manifest(folder, kind=KIND, facts=Facts)
+    for name, count in zip(sorted(manifest["files"]), manifest["records"], strict=True):
         arrays = artefacts.read_npz(pathlib.Path(folder) / name)
+        if {name: array.shape for name, array in arrays.items()} != {
+            "rows": (count,),
+            "embeddings": (count, manifest["embedding_dim"]),
+        }:
+            raise CorruptArtefactError(f"{pathlib.Path(folder) / name}: not {count} rows of embeddings")
         yield arrays["rows"], arrays["embeddings"]
 
 
 class _EmbedShard(beam.DoFn):
     """(name of a shard, its manifest entry, the rows of its records, target) in, a file out."""
 
-    def __init__(self, encoder: str, corpus: str, batch_size: int):
+    def __init__(self, encoder: str, corpus: str, batch_size: int, trust: bool):
         if batch_size < 1:
             raise ConfigurationError(f"batch_size={batch_size}, expected at least 1")
-        self._folder, self._corpus, self._batch_size = encoder, pathlib.Path(corpus), batch_size
+        self._folder, self._corpus, self._batch_size, self._trust = encoder, pathlib.Path(corpus), batch_size, trust
         self._shared = Shared()
 
     def setup(self) -> None:
         # All threads of a process share the encoder.
-        self._encoder = self._shared.acquire(lambda: registry.load(self._folder), self._folder)
+        self._encoder = self._shared.acquire(lambda: registry.load(self._folder, trust=self._trust), self._folder)
 
     def process(self, item: tuple[str, dict[str, Any], range, str]) -> Iterator[str]:
         name, facts, rows, target = item

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.corpora import graphs as graph_corpora
+from tfnas.encoders import base
 from tfnas.encoders.base import SavedEncoder, check_operators, check_vocabulary, export_module
 from tfnas.graphs.computation_graph import graph_spec, smallest_graph, to_example
 from tfnas.graphs.operators import OPERATORS
@@ -82,23 +83,31 @@ def export_graph_model(
     )
 
 
+class Facts(base.Facts):
+    """Entries of the manifest of an encoder."""
+
+    operators: list[str]
+
+
 class SavedGraphModel(SavedEncoder):
     """An exported encoder of computation graphs as they are.
 
     Args:
       folder: folder of the export.
+      trust: True to open a SavedModel that may do more than compute; see `SavedEncoder`.
 
     Raises:
       CorruptArtefactError: see `SavedEncoder`.
       MismatchError: the encoder was trained with operators that this version does not know.
     """
 
-    FACTS = ("embedding_dim", "operators")
+    FACTS = Facts
     CORPUS_KIND = graph_corpora.KIND
+    CORPUS_FACTS = graph_corpora.Facts
     SHARED = ("operators",)
 
-    def __init__(self, folder: artefacts.PathLike):
-        super().__init__(folder)
+    def __init__(self, folder: artefacts.PathLike, *, trust: bool = False):
+        super().__init__(folder, trust=trust)
         check_vocabulary(self)
 
     def embed(self, graphs: Graphs, *, progress: bool = False) -> np.ndarray:

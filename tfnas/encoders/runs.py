@@ -41,7 +41,7 @@ def read_run(run_dir: artefacts.PathLike) -> Run:
       CorruptArtefactError: `run_dir` is not such a folder, or the last stage has no finished epoch.
     """
     run_dir = pathlib.Path(run_dir)
-    settings = artefacts.read_json(run_dir / artefacts.RUN_NAME).get("settings", {})
+    settings = artefacts.read_run(run_dir)["settings"]
     rows = [row for row in ENCODERS.values() if row.program == settings.get("program")]
     if not rows:
         raise CorruptArtefactError(f"{run_dir}: not an output folder of `tfnas pretrain`")

@@ -7,7 +7,7 @@ References:
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import numpy as np
 import scipy.spatial
@@ -22,6 +22,7 @@ from tfnas.predictors.own_labels import OwnLabels
 from tfnas.predictors.queries import graphs_of
 from tfnas.predictors.sizes import fault
 from tfnas.reports import tables
+from tfnas.typed import Natural
 
 if TYPE_CHECKING:
     from tfnas.encoders.jacobian.models import ModelJacobians
@@ -74,6 +75,23 @@ class LabelPrediction:
         """The prediction as JSON values; no numbers for a network unlike the labelled ones."""
         fields = dataclasses.asdict(self) | {"known": self.known}
         return fields if self.known else fields | dict.fromkeys(("value", "low", "high", "score"))
+
+
+class Moments(TypedDict):
+    """Mean and deviation of a correlation."""
+
+    mean: float
+    deviation: float
+
+
+class Facts(TypedDict):
+    """Entries of the manifest of a predictor."""
+
+    chosen: str
+    spearman: dict[str, Moments]
+    margin: float
+    column: str
+    seed: Natural
 
 
 class LabelPredictor:
@@ -258,7 +276,7 @@ class LabelPredictor:
         import tensorflow as tf
 
         path = pathlib.Path(folder)
-        manifest = artefacts.read_manifest(path, kind=KIND)
+        manifest = artefacts.read_manifest(path, kind=KIND, facts=Facts, files=("graphs.tfrecord", "labels.npz"))
         arrays = artefacts.read_npz(path / "labels.npz")
         try:
             predictor = cls(manifest["seed"])
@@ -282,10 +300,7 @@ class LabelPredictor:
 def is_own(folder: artefacts.PathLike) -> bool:
     """Whether a folder's manifest is that of a `LabelPredictor`."""
     path = pathlib.Path(folder) / artefacts.MANIFEST_NAME
-    if not path.is_file():
-        return False
-    manifest = artefacts.read_json(path)
-    return isinstance(manifest, Mapping) and manifest.get("kind") == KIND
+    return path.is_file() and artefacts.manifest_kind(folder) == KIND
 
 
 def choose(spearman: Mapping[str, tuple[float, float]], count: int) -> str:

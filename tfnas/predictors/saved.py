@@ -6,7 +6,7 @@ import itertools
 import math
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import Unpack
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,8 @@ from tfnas.predictors.calibration import quantiles
 from tfnas.predictors.known_networks import KnownNetworks
 from tfnas.predictors.queries import graphs_of
 from tfnas.reports import tables
-from tfnas.saved_models import SHIPPED, load_module
+from tfnas.saved_models import SAVED_MODEL_FILES, SHIPPED, load_module
+from tfnas.typed import Natural
 
 KIND = "predictor/computation_graph"
 _NEAREST = 3
@@ -88,6 +89,33 @@ class Prediction:
         return prediction_table(self)
 
 
+class Far(TypedDict):
+    """Beyond what distance there is no prediction."""
+
+    distance: float
+
+
+class Family(TypedDict):
+    """What a predictor learned of a family: quantiles of accuracies by score."""
+
+    accuracy: dict[str, Any]
+
+
+class Training(TypedDict):
+    """What a predictor's training found."""
+
+    families: dict[str, Family]
+    far: NotRequired[Far]
+
+
+class Facts(TypedDict):
+    """Entries of the manifest of a predictor."""
+
+    family_names: list[str]
+    input_groups: dict[str, list[Natural]]
+    training: Training
+
+
 class SavedPredictor:
     """An exported predictor.
 
@@ -100,6 +128,7 @@ class SavedPredictor:
 
     Args:
       folder: folder of the predictor; by default the predictor that ships with tfnas.
+      trust: True to open a SavedModel that may do more than compute; see `saved_models.load_module`.
 
     Attributes:
       manifest: manifest of the predictor.
@@ -109,14 +138,16 @@ class SavedPredictor:
     Raises:
       CorruptArtefactError: a file is missing, truncated or changed, or TensorFlow can't load the model.
       MismatchError: a predictor of another version, which has no calibrated intervals.
+      UntrustedModelError: see `saved_models.load_module`.
     """
 
-    def __init__(self, folder: artefacts.PathLike | None = None):
+    def __init__(self, folder: artefacts.PathLike | None = None, *, trust: bool = False):
         folder = pathlib.Path(folder or SHIPPED / "cg_predictor")
-        self.manifest = artefacts.read_manifest(folder, kind=KIND)
+        files = (*SAVED_MODEL_FILES, "reference.npz")
+        self.manifest = artefacts.read_manifest(folder, kind=KIND, facts=Facts, files=files)
         if "far" not in self.manifest["training"]:
             raise MismatchError(f"{folder}: a predictor without intervals; train it again with train_predictor")
-        self._module = load_module(folder)
+        self._module = load_module(folder, trust=trust)
         arrays = artefacts.read_npz(folder / "reference.npz")
         inputs = arrays["inputs"].astype(np.float32)
         self.reference = inputs[:, self.manifest["input_groups"]["embedding of the graph"]]

@@ -39,16 +39,13 @@ def score_cells(
     """
     path = folder / "scores.jsonl"
     done = _finished(path)
-    with path.open("a", encoding="utf-8") as file:
-        bar = tqdm(range(len(cells)), desc="Zero-cost scores", unit="network")
-        for row in bar:
-            if row in done:
-                continue
-            values = {name: float(value) for name, value in score(space.architecture(cells, row)).items()}
-            done[row] = values
-            stored = {name: value if np.isfinite(value) else None for name, value in values.items()}
-            file.write(json.dumps({"row": row, **stored}, sort_keys=True) + "\n")
-            file.flush()
+    for row in tqdm(range(len(cells)), desc="Zero-cost scores", unit="network"):
+        if row in done:
+            continue
+        values = {name: float(value) for name, value in score(space.architecture(cells, row)).items()}
+        done[row] = values
+        stored = {name: value if np.isfinite(value) else None for name, value in values.items()}
+        artefacts.append_text(path, json.dumps({"row": row, **stored}, sort_keys=True) + "\n")
     columns = {name: np.array([done[row][name] for row in range(len(cells))]) for name in done[0]}
     write_table(
         folder / TABLE_NAME, space, cells, {_PREFIX + name: values for name, values in columns.items()}, **facts

@@ -26,7 +26,7 @@ _TWO_SIDED_95 = 1.96  # standard errors
 
 
 def save_figure(figure: plt.Figure, path: pathlib.Path, *, dots_per_inch: int = 150) -> None:
-    """Writes a figure as PNG and SVG and closes it; files appear only once both are whole.
+    """Writes a figure as PNG and SVG and closes it; files appear only once both are whole and on the disk.
 
     Args:
       figure: figure to write.
@@ -35,13 +35,20 @@ def save_figure(figure: plt.Figure, path: pathlib.Path, *, dots_per_inch: int = 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        svg, png = pathlib.Path(folder, "figure.svg"), pathlib.Path(folder, "figure.png")
         # Without dates and random ids the same data give the same file.
-        with plt.rc_context({"svg.hashsalt": "tfnas"}):
-            figure.savefig(svg, bbox_inches="tight", metadata={"Date": None})
-        figure.savefig(png, dpi=dots_per_inch, bbox_inches="tight")
-        os.replace(svg, path.with_suffix(".svg"))
-        os.replace(png, path.with_suffix(".png"))
+        formats = {".svg": {"metadata": {"Date": None}}, ".png": {"dpi": dots_per_inch}}
+        for suffix, options in formats.items():
+            target = path.with_suffix(suffix)
+            try:
+                with open(pathlib.Path(folder, suffix), "wb") as file, plt.rc_context({"svg.hashsalt": "tfnas"}):
+                    figure.savefig(file, format=suffix[1:], bbox_inches="tight", **options)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:  # a full disk, which no library names the file of
+                error.filename = str(target)
+                raise
+        for suffix in formats:
+            os.replace(pathlib.Path(folder, suffix), path.with_suffix(suffix))
     plt.close(figure)
 
 

@@ -6,7 +6,7 @@ A query of a few hundred thousand architectures is one matrix product and one to
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import tensorflow as tf
@@ -16,11 +16,21 @@ from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.retrieval.calibration import Calibration, calibrated
 from tfnas.retrieval.collection import Collection, read_collection
 from tfnas.retrieval.evidence import Surroundings
-from tfnas.saved_models import SHIPPED, save_module
+from tfnas.saved_model_operations import check_operations
+from tfnas.saved_models import SAVED_MODEL_FILES, SHIPPED, save_module
+from tfnas.typed import Natural
 
 KIND = "architecture_index"
 _QUERIES_AT_ONCE = 64
 _ITEMS_NAME, _GRAPHS_NAME = "items.npz", "graphs.npz"
+
+
+class Facts(TypedDict):
+    """Entries of the manifest of an index."""
+
+    architectures: Natural
+    embedding_dim: Natural
+    encoder: NotRequired[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,17 +238,22 @@ class Index:
         return self.manifest
 
     @classmethod
-    def load(cls, folder: artefacts.PathLike | None = None) -> "Index":
+    def load(cls, folder: artefacts.PathLike | None = None, *, trust: bool = False) -> "Index":
         """Reads an index.
 
         Args:
           folder: folder that `save` wrote; by default the index that ships with tfnas.
+          trust: True to read a folder whose SavedModel may do more than compute, although it is not run here.
 
         Raises:
           CorruptArtefactError: a file is missing, truncated or changed.
+          UntrustedModelError: see `saved_model_operations.check_operations`.
         """
         folder = pathlib.Path(folder or SHIPPED / "architecture_index")
-        manifest = artefacts.read_manifest(folder, kind=KIND)
+        files = (*SAVED_MODEL_FILES, _ITEMS_NAME)
+        manifest = artefacts.read_manifest(folder, kind=KIND, facts=Facts, files=files)
+        if not trust:
+            check_operations(folder)
         arrays = artefacts.read_npz(folder / _ITEMS_NAME)
         graphs = read_collection(folder / _GRAPHS_NAME) if _GRAPHS_NAME in manifest["files"] else None
         try:

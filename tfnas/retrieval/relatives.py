@@ -51,21 +51,28 @@ class Retriever:
         self._collection, self._calibration = index.collection, index.calibration
 
     @classmethod
-    def load(cls, index: artefacts.PathLike | None = None, encoder: artefacts.PathLike | None = None) -> "Retriever":
+    def load(
+        cls,
+        index: artefacts.PathLike | None = None,
+        encoder: artefacts.PathLike | None = None,
+        *,
+        trust: bool = False,
+    ) -> "Retriever":
         """Reads an index and its encoder.
 
         Args:
           index: folder of an index; the index that ships with tfnas by default.
           encoder: folder of the encoder of the index; by default the encoder that ships with tfnas and that the index
             was made with.
+          trust: True to open SavedModels that may do more than compute; see `saved_models.load_module`.
 
         Raises:
           ConfigurationError: an encoder of cells, or an index without graphs or calibration.
           CorruptArtefactError: a file is missing, truncated or changed.
           MismatchError: the index was made with another encoder.
         """
-        opened = Index.load(index)
-        return cls(opened, graph_encoder(encoders.load(encoder or _shipped_encoder(opened))))
+        opened = Index.load(index, trust=trust)
+        return cls(opened, graph_encoder(encoders.load(encoder or _shipped_encoder(opened), trust=trust)))
 
     def relatives(
         self,
@@ -227,9 +234,7 @@ def _shipped_encoder(index: Index) -> pathlib.Path:
     """
     for name in shipped_names():
         folder = SHIPPED / name
-        if artefacts.fingerprint(artefacts.read_json(folder / artefacts.MANIFEST_NAME)) == index.manifest.get(
-            "encoder"
-        ):
+        if artefacts.fingerprint(artefacts.parse_manifest(folder)) == index.manifest.get("encoder"):
             return folder
     raise MismatchError(
         "the index was not made with an encoder that ships with tfnas, expected the folder of its encoder"

@@ -104,7 +104,11 @@ def capacity(queries: int, runs: int) -> int:
 
 
 def encoder_of(
-    evaluator: Evaluator, folder: artefacts.PathLike | None, embeddings: artefacts.PathLike | None = None
+    evaluator: Evaluator,
+    folder: artefacts.PathLike | None,
+    embeddings: artefacts.PathLike | None = None,
+    *,
+    trust: bool = False,
 ) -> SavedCellEncoder | None:
     """The encoder for a search of a benchmark; None where candidates are not embedded.
 
@@ -115,6 +119,7 @@ def encoder_of(
       evaluator: the benchmark.
       folder: folder of an exported encoder; None for the encoder that ships for the space.
       embeddings: table that `tfnas embed` wrote; None for no table.
+      trust: True to open a SavedModel that may do more than compute; see `saved_models.load_module`.
 
     Raises:
       ConfigurationError: a table of embeddings, but no folder was given, and no encoder ships.
@@ -123,7 +128,7 @@ def encoder_of(
     """
     if embeddings is None and (not evaluator.lists or (folder is None and not ships(evaluator.space))):
         return None
-    return open_encoder(folder, evaluator.space)
+    return open_encoder(folder, evaluator.space, trust=trust)
 
 
 def candidates_of(

@@ -6,11 +6,14 @@ References:
   https://github.com/automl/NASLib (naslib/search_spaces/nasbench101/conversions.py), for NASLib's tuples.
 """
 
+import functools
 import itertools
 import math
 import os
 import pathlib
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -35,6 +38,7 @@ INPUT, CONV1X1, CONV3X3, MAXPOOL3X3, OUTPUT = (
 MAX_EDGES = 9
 SIZE = 423_624
 _CACHE_VERSION = 1
+_CHUNK = 4096
 
 # The labels that the benchmark hashes: -1 input, -2 output, and its own order of the interior operations.
 _HASH_LABELS = {INPUT: -1, CONV3X3: 0, CONV1X1: 1, MAXPOOL3X3: 2, OUTPUT: -2}
@@ -121,25 +125,23 @@ class NASBench101(Space):
     size = SIZE
 
     def __init__(self, cache_dir: artefacts.PathLike | None = None):
-        default = os.environ.get("TFNAS_CACHE_DIR") or pathlib.Path.home() / ".cache" / "tfnas"
+        default = os.environ.get("TFNAS_CACHE_DIR") or os.path.expanduser("~/.cache/tfnas")
         self._cache = pathlib.Path(cache_dir or default) / f"nasbench101_cells_v{_CACHE_VERSION}.npz"
 
     def enumerate(self) -> CellTable:
-        """All 423,624 cells, sorted by MD5 hash; computed once (about a minute), then read from the cache."""
+        """All 423,624 cells, sorted by MD5 hash; computed once (some minutes), then read from the cache.
+
+        Raises:
+          ConfigurationError: there is no cache yet, and its folder can't be written.
+          CorruptArtefactError: the cache is damaged.
+        """
         return self.enumerate_with_hashes()[0]
 
     def enumerate_with_hashes(self) -> tuple[CellTable, np.ndarray]:
         """The table of `enumerate`, and the benchmark's MD5 hashes as raw bytes, uint8 `[N, 16]`."""
         if not self._cache.is_file():
-            cells, md5 = _enumerate()
-            artefacts.write_npz(
-                self._cache, edge_bits=pack_edges(cells.adjacency), operations=cells.operations, md5=md5
-            )
-            return cells, md5
-        stored = artefacts.read_npz(self._cache)
-        if set(stored) != {"edge_bits", "operations", "md5"} or len(stored["md5"]) != SIZE:
-            raise CorruptArtefactError(f"{self._cache}: not the cache of {SIZE} cells; delete it to compute it again")
-        return CellTable(stored["operations"], unpack_edges(stored["edge_bits"], self.max_vertices)), stored["md5"]
+            _fill(self._cache)
+        return _stored(self._cache)
 
     def sample(self, count: int, seed: Seed) -> CellTable:
         if count > SIZE:
@@ -325,11 +327,45 @@ def unique_cells(largest: int = NASBench101.max_vertices) -> CellTable:
     return CellTable.concatenate(unique)
 
 
-def _enumerate() -> tuple[CellTable, np.ndarray]:
+@functools.lru_cache(maxsize=1)
+def _stored(cache: pathlib.Path) -> tuple[CellTable, np.ndarray]:
+    """Cells and MD5 hashes in a cache, read once per process; the arrays can't be written."""
+    arrays = artefacts.read_npz(cache)
+    shapes = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    width = NASBench101.max_vertices
+    if shapes != {
+        "edge_bits": ((SIZE,), np.dtype(np.uint32)),
+        "operations": ((SIZE, width), np.dtype(np.uint8)),
+        "md5": ((SIZE, 16), np.dtype(np.uint8)),
+    }:
+        raise CorruptArtefactError(f"{cache}: not the cache of {SIZE} cells; delete it to compute it again")
+    cells = CellTable(arrays["operations"], unpack_edges(arrays["edge_bits"], width))
+    for array in (cells.operations, cells.adjacency, arrays["md5"]):
+        array.setflags(write=False)
+    return cells, arrays["md5"]
+
+
+def _fill(cache: pathlib.Path) -> None:
+    """Enumerates the cells into a cache; what a killed enumeration has hashed is taken from the parts beside it."""
+    parts = cache.with_suffix(".parts")
+    if cache.parts[0] == "~":
+        raise ConfigurationError("no home folder for the enumeration of NAS-Bench-101; set TFNAS_CACHE_DIR")
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=parts):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"{cache.parent}: can't be written ({error.strerror}), and the enumeration of NAS-Bench-101, which takes "
+            "some minutes, would be lost; set TFNAS_CACHE_DIR to another folder"
+        ) from error
     cells = unique_cells()
-    md5 = md5_hashes(cells)
+    md5 = md5_hashes(cells, parts)
     order = np.lexsort(md5.T[::-1])
-    return cells[order], md5[order]
+    artefacts.write_npz(
+        cache, edge_bits=pack_edges(cells.adjacency[order]), operations=cells.operations[order], md5=md5[order]
+    )
+    shutil.rmtree(parts, ignore_errors=True)  # another process may have filled the same cache
 
 
 def _labelled_graphs(vertices: int, width: int) -> CellTable:
@@ -349,11 +385,43 @@ def _labelled_graphs(vertices: int, width: int) -> CellTable:
     return CellTable(operations.reshape(-1, width), repeated)
 
 
-def md5_hashes(cells: CellTable) -> np.ndarray:
-    """The benchmark's hashes of N pruned cells, uint8 `[N, 16]`, by as many processes as there are processors."""
-    chunks = [cells[start : start + 4096] for start in range(0, len(cells), 4096)]
-    hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(_md5_chunk)(chunk) for chunk in chunks)
-    return np.concatenate(list(tqdm(hashed, total=len(chunks), desc="Hashing NAS-Bench-101 cells", leave=False)))
+def md5_hashes(cells: CellTable, parts: pathlib.Path | None = None) -> np.ndarray:
+    """The benchmark's hashes of N pruned cells, by as many processes as there are processors.
+
+    Args:
+      cells: N cells, none of them with a vertex off every path.
+      parts: folder that keeps the hashes of every chunk of the cells as soon as they are known, so that a killed
+        computation of the same cells continues; None keeps none.
+
+    Returns:
+      uint8 `[N, 16]`.
+    """
+    chunks = {start: cells[start : start + _CHUNK] for start in range(0, len(cells), _CHUNK)}
+    paths = {start: None if parts is None else parts / f"{start:06d}.npz" for start in chunks}
+    hashes = {start: _part(path, len(chunks[start])) for start, path in paths.items()}
+    missing = [start for start, known in hashes.items() if known is None]
+    hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(
+        joblib.delayed(_md5_chunk)(chunks[start]) for start in missing
+    )
+    with tqdm(total=len(chunks), desc="Hashing NAS-Bench-101 cells", leave=False) as bar:
+        bar.update(len(chunks) - len(missing))
+        for start, md5 in zip(missing, hashed, strict=True):
+            hashes[start] = md5
+            path = paths[start]
+            if path is not None:
+                artefacts.write_npz(path, md5=md5)
+            bar.update()
+    return np.concatenate(list(hashes.values()))
+
+
+def _part(path: pathlib.Path | None, count: int) -> np.ndarray | None:
+    """The hashes of a chunk that a file keeps; None if there is no such file."""
+    if path is None or not path.is_file():
+        return None
+    md5 = artefacts.read_npz(path).get("md5")
+    if md5 is None or md5.shape != (count, 16):
+        raise CorruptArtefactError(f"{path}: not the hashes of {count} cells; delete it to compute it again")
+    return md5
 
 
 def _md5_chunk(cells: CellTable) -> np.ndarray:

@@ -29,8 +29,7 @@ class MetricsLog:
     def write(self, epoch: int, values: Mapping[str, float]) -> None:
         """Records the values of one epoch."""
         record = {"epoch": epoch, **values}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, sort_keys=True) + "\n")
+        artefacts.append_text(self._path, json.dumps(record, sort_keys=True) + "\n")
         with self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=epoch)

@@ -105,6 +105,11 @@ class TrialLog:
     def _take(self, line: bytes) -> None:
         if not self._lines and not line.startswith(_OPENING):
             raise CorruptArtefactError(f"{self.path}: not a trial log, so nothing is written to it")
+        if line.endswith(b"\r") and self._is_whole(line[:-1]):
+            raise CorruptArtefactError(
+                f"{self.path}, line {self._lines + 1}: ends with CRLF, as editors on Windows write, expected LF; "
+                f"sed -i 's/\\r$//' {self.path} mends the file"
+            )
         if not self._is_whole(line):
             raise CorruptArtefactError(f"{self.path}, line {self._lines + 1}: damaged, or not of this log")
         record = json.loads(line)
@@ -133,7 +138,8 @@ class TrialLog:
             while rest:
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
-        except OSError:
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
             self._file.truncate(self._end)
             raise
         self._take(line)

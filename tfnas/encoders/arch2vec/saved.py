@@ -5,7 +5,7 @@ import pathlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import tensorflow as tf
@@ -13,15 +13,25 @@ from tqdm import tqdm
 
 from tfnas import artefacts
 from tfnas.corpora import cells as cell_corpora
+from tfnas.encoders import base
 from tfnas.encoders.base import KIND_PREFIX, SavedEncoder
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.reports import figures
 from tfnas.saved_models import SHIPPED
 from tfnas.spaces import SPACES, Architecture, CellTable, Space
+from tfnas.typed import Natural
 
 KIND = KIND_PREFIX + "arch2vec"
 TABLE_KIND = "embedding_table"
 _CHUNK = 1024
+
+
+class Facts(base.Facts):
+    """Entries of the manifest of an encoder."""
+
+    num_vertices: Natural
+    operations: list[str]
+    space: str
 
 
 class SavedCellEncoder(SavedEncoder):
@@ -29,6 +39,7 @@ class SavedCellEncoder(SavedEncoder):
 
     Args:
       folder: folder of the export.
+      trust: True to open a SavedModel that may do more than compute; see `SavedEncoder`.
 
     Raises:
       CorruptArtefactError: see `SavedEncoder`.
@@ -41,12 +52,13 @@ class SavedCellEncoder(SavedEncoder):
     """
 
     KIND = KIND
-    FACTS = ("embedding_dim", "num_vertices", "operations", "space")
+    FACTS = Facts
     CORPUS_KIND = cell_corpora.KIND
+    CORPUS_FACTS = cell_corpora.Facts
     SHARED = ("space", "operations")
 
-    def __init__(self, folder: artefacts.PathLike):
-        super().__init__(folder)
+    def __init__(self, folder: artefacts.PathLike, *, trust: bool = False):
+        super().__init__(folder, trust=trust)
         operations = len(self.manifest["operations"])
 
         @tf.function(jit_compile=True)
@@ -100,6 +112,15 @@ class SavedCellEncoder(SavedEncoder):
         return in_chunks(self._encode, cells, output, min(_CHUNK, len(cells)), progress=progress)
 
 
+class TableFacts(TypedDict):
+    """Entries of the manifest of a table of embeddings."""
+
+    encoder: str
+    space: str
+    records: Natural
+    embedding_dim: Natural
+
+
 def in_chunks(
     encode: Callable[[tf.Tensor, tf.Tensor], Sequence[tf.Tensor]],
     cells: CellTable,
@@ -132,8 +153,13 @@ def in_chunks(
         return np.concatenate(list(chunks))
 
 
-def open_encoder(folder: artefacts.PathLike | None, space: Space) -> SavedCellEncoder:
+def open_encoder(folder: artefacts.PathLike | None, space: Space, *, trust: bool = False) -> SavedCellEncoder:
     """The exported encoder in `folder`, or the arch2vec encoder that ships for the space.
+
+    Args:
+      folder: folder of the export; None for the encoder that ships.
+      space: space of the encoder.
+      trust: True to open a SavedModel that may do more than compute; see `SavedEncoder`.
 
     Raises:
       ConfigurationError: no folder was given, and none ships.
@@ -144,7 +170,7 @@ def open_encoder(folder: artefacts.PathLike | None, space: Space) -> SavedCellEn
         folder = SHIPPED / f"arch2vec_{space.name}"
         if not folder.is_dir():
             raise ConfigurationError(f"no encoder of {space.name} ships with tfnas ({folder}); pass --encoder")
-    encoder = SavedCellEncoder(folder)
+    encoder = SavedCellEncoder(folder, trust=trust)
     encoder.check_space(space)
     return encoder
 
@@ -179,13 +205,15 @@ def read_embedding_table(folder: artefacts.PathLike, encoder: SavedCellEncoder) 
       CorruptArtefactError: a file is damaged, or the table holds NaN.
       MismatchError: another encoder made the table.
     """
-    manifest = artefacts.read_manifest(folder, kind=TABLE_KIND)
+    manifest = artefacts.read_manifest(folder, kind=TABLE_KIND, facts=TableFacts, files=("embeddings.npz",))
     if manifest["encoder"] != encoder.fingerprint:
         raise MismatchError(
             f"{folder}: made by the encoder {manifest['encoder'][:12]}, expected {encoder.fingerprint[:12]} "
             f"({encoder.folder}); run `tfnas embed` again"
         )
     stored = artefacts.read_npz(pathlib.Path(folder) / "embeddings.npz")
+    if not stored.keys() >= {"embeddings", "operations", "adjacency"}:
+        raise CorruptArtefactError(f"{folder}: arrays {sorted(stored)}, expected adjacency, embeddings and operations")
     values = stored["embeddings"]
     if values.shape != (manifest["records"], manifest["embedding_dim"]):
         raise CorruptArtefactError(

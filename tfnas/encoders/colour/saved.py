@@ -13,6 +13,7 @@ class SavedColourEncoder(SavedGraphModel):
 
     Args:
       folder: folder of the export; the encoder that ships with tfnas by default.
+      trust: True to open a SavedModel that may do more than compute; see `SavedEncoder`.
 
     Raises:
       CorruptArtefactError: see `SavedEncoder`.
@@ -26,5 +27,5 @@ class SavedColourEncoder(SavedGraphModel):
 
     KIND = KIND
 
-    def __init__(self, folder: artefacts.PathLike | None = None):
-        super().__init__(folder or SHIPPED / "colour_encoder")
+    def __init__(self, folder: artefacts.PathLike | None = None, *, trust: bool = False):
+        super().__init__(folder or SHIPPED / "colour_encoder", trust=trust)

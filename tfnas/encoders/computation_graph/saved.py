@@ -15,6 +15,7 @@ class SavedGraphEncoder(SavedGraphModel):
 
     Args:
       folder: folder of the export; the encoder that ships with tfnas by default.
+      trust: True to open a SavedModel that may do more than compute; see `SavedEncoder`.
 
     Raises:
       CorruptArtefactError: see `SavedEncoder`.
@@ -28,8 +29,8 @@ class SavedGraphEncoder(SavedGraphModel):
 
     KIND = KIND
 
-    def __init__(self, folder: artefacts.PathLike | None = None):
-        super().__init__(folder or SHIPPED / "cg_encoder")
+    def __init__(self, folder: artefacts.PathLike | None = None, *, trust: bool = False):
+        super().__init__(folder or SHIPPED / "cg_encoder", trust=trust)
 
     def variables(self) -> list[np.ndarray]:
         """The weights in the order of `GraphEncoder.variables`, those of the projection included."""

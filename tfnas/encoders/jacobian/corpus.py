@@ -6,12 +6,13 @@ import hashlib
 import pathlib
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, typed
 from tfnas.benchmarks.table import read_table, write_table
 from tfnas.corpora import shards
 from tfnas.encoders.jacobian.data_config import JacobianConfig
@@ -81,6 +82,39 @@ class JacobianCorpus:
         """
         scores = [[covariance_score(values) for values in eigenvalues] for eigenvalues in self.correlations]
         return np.where(self.usable, np.mean(scores, axis=1), np.nan)
+
+
+class Facts(TypedDict):
+    """Entries of the manifest of a corpus."""
+
+    space: str
+    architectures: typed.Natural
+    config: dict[str, Any]
+
+
+def read_manifest(folder: artefacts.PathLike, *, check_files: bool = True) -> tuple[dict[str, Any], JacobianConfig]:
+    """The manifest of a corpus and the settings of the computation.
+
+    Args:
+      folder: folder of the corpus.
+      check_files: False to leave the files unread.
+
+    Raises:
+      CorruptArtefactError: see `artefacts.read_manifest`; another number of shards than the settings imply.
+      MismatchError: settings that this version does not know.
+    """
+    manifest = (
+        artefacts.read_manifest(folder, kind=KIND, facts=Facts, files=(CELLS_NAME, IMAGES_NAME))
+        if check_files
+        else artefacts.parse_manifest(folder, kind=KIND, facts=Facts)
+    )
+    config = typed.instance(JacobianConfig, manifest["config"], f"{folder}: config")
+    count = len(shards.paths(folder, manifest))
+    if count != -(-manifest["architectures"] // config.shard_size):
+        raise CorruptArtefactError(
+            f"{folder}: {count} files of {manifest['architectures']} architectures, {config.shard_size} each"
+        )
+    return manifest, config
 
 
 def extract(
@@ -294,14 +328,14 @@ def load(folder: artefacts.PathLike) -> JacobianCorpus:
       CorruptArtefactError: a file is missing, truncated or changed.
     """
     folder = pathlib.Path(folder)
-    manifest = artefacts.read_manifest(folder, kind=KIND)
+    manifest, config = read_manifest(folder)
     space = get_space(manifest["space"])
     records = [record for path in shards.paths(folder, manifest) for record in _read_shard(path)]
     if [record.row for record in records] != list(range(manifest["architectures"])):
         raise CorruptArtefactError(f"{folder}: {manifest['architectures']} architectures expected in order")
     return JacobianCorpus(
         space=space,
-        config=JacobianConfig(**manifest["config"]),
+        config=config,
         cells=read_table(folder / CELLS_NAME, space).cells,
         images=artefacts.read_npz(folder / IMAGES_NAME)["images"],
         state=np.stack([record.state for record in records]),

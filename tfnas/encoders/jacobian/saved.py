@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
+from tfnas.encoders import base
 from tfnas.encoders.base import KIND_PREFIX, SavedEncoder
 from tfnas.encoders.jacobian import corpus as jacobian_corpus
 from tfnas.encoders.jacobian.corpus import JacobianCorpus
@@ -14,6 +15,7 @@ from tfnas.encoders.jacobian.data_config import JacobianConfig
 from tfnas.encoders.jacobian.program import Inputs, JacobianProgram, mask
 from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.saved_models import SHIPPED
+from tfnas.typed import Natural, instance
 
 KIND = KIND_PREFIX + "jacobian"
 _CHUNK = 512
@@ -22,6 +24,15 @@ _CHUNK = 512
 def takes_jacobians(config: JacobianConfig) -> bool:
     """Whether an encoder embeds plain Jacobians: rows are images, projected to the Jacobian's leading directions."""
     return config.projection == "leading" and config.outputs == "sum"
+
+
+class Facts(base.Facts):
+    """Entries of the manifest of an encoder."""
+
+    components: Natural
+    image_shape: tuple[Natural, Natural, Natural]
+    jacobians: dict[str, Any]
+    rows: Natural
 
 
 def model_jacobians(
@@ -37,6 +48,7 @@ class SavedJacobianEncoder(SavedEncoder):
 
     Args:
       folder: folder of the export; the encoder that ships with tfnas by default.
+      trust: True to open a SavedModel that may do more than compute; see `SavedEncoder`.
 
     Raises:
       CorruptArtefactError: see `SavedEncoder`.
@@ -48,19 +60,15 @@ class SavedJacobianEncoder(SavedEncoder):
     """
 
     KIND = KIND
-    FACTS = ("components", "embedding_dim", "image_shape", "jacobians", "rows")
+    FACTS = Facts
     CORPUS_KIND = jacobian_corpus.KIND
+    CORPUS_FACTS = jacobian_corpus.Facts
     SHARED = ()
     FINITE = False
 
-    def __init__(self, folder: artefacts.PathLike | None = None):
-        super().__init__(folder or SHIPPED / "jacobian_encoder")
-        try:
-            self._config = JacobianConfig(**self.manifest["jacobians"])
-        except (TypeError, ConfigurationError) as error:
-            raise MismatchError(
-                f"{self.folder}: Jacobians that this version of tfnas does not know ({error})"
-            ) from error
+    def __init__(self, folder: artefacts.PathLike | None = None, *, trust: bool = False):
+        super().__init__(folder or SHIPPED / "jacobian_encoder", trust=trust)
+        self._config = instance(JacobianConfig, self.manifest["jacobians"], f"{self.folder}: jacobians")
 
     def embed_jacobians(self, jacobians: np.ndarray | tf.Tensor) -> np.ndarray:
         """Embeddings float32 `[B, D]` of Jacobians float32 `[B, N, pixels]`; NaN for those zero or not finite.
@@ -109,6 +117,10 @@ class SavedJacobianEncoder(SavedEncoder):
     def shard_rows(corpus: Mapping[str, Any]) -> list[range]:
         total, size = corpus["architectures"], corpus["config"]["shard_size"]
         return [range(start, min(start + size, total)) for start in range(0, total, size)]
+
+    @classmethod
+    def read_corpus(cls, folder: artefacts.PathLike) -> dict[str, Any]:
+        return jacobian_corpus.read_manifest(folder, check_files=False)[0]
 
     @classmethod
     def mismatch(cls, manifest: Mapping[str, Any], corpus: Mapping[str, Any]) -> str | None:

@@ -1,21 +1,31 @@
 """Exported motif encoders: a SavedModel that needs nothing but TensorFlow, and the motifs."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.corpora import graphs as graph_corpora
+from tfnas.encoders import base
 from tfnas.encoders.base import KIND_PREFIX, SavedEncoder, check_operators, check_vocabulary
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.splitting import Splitter
-from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.graphs.computation_graph import from_example
 from tfnas.graphs.motifs.two_level import TwoLevelBatch, TwoLevelGraphs, embed_two_level
 from tfnas.graphs.packed import Graphs, pack
 from tfnas.saved_models import SHIPPED
+from tfnas.typed import instance
 
 KIND = KIND_PREFIX + "motif"
 MOTIFS_NAME = "motifs.npz"
+
+
+class Facts(base.Facts):
+    """Entries of the manifest of an encoder."""
+
+    operators: list[str]
+    config: dict[str, Any]
 
 
 class SavedMotifEncoder(SavedEncoder):
@@ -23,6 +33,7 @@ class SavedMotifEncoder(SavedEncoder):
 
     Args:
       folder: folder of the export; the encoder that ships with tfnas by default.
+      trust: True to open a SavedModel that may do more than compute; see `SavedEncoder`.
 
     Attributes:
       splitter: cutter of graphs into the encoder's motifs.
@@ -38,19 +49,16 @@ class SavedMotifEncoder(SavedEncoder):
     """
 
     KIND = KIND
-    FACTS = ("config", "embedding_dim", "operators")
+    FACTS = Facts
+    FILES = (*base.SavedEncoder.FILES, MOTIFS_NAME)
     CORPUS_KIND = graph_corpora.KIND
+    CORPUS_FACTS = graph_corpora.Facts
     SHARED = ("operators",)
 
-    def __init__(self, folder: artefacts.PathLike | None = None):
-        super().__init__(folder or SHIPPED / "motif_encoder")
+    def __init__(self, folder: artefacts.PathLike | None = None, *, trust: bool = False):
+        super().__init__(folder or SHIPPED / "motif_encoder", trust=trust)
         check_vocabulary(self)
-        try:
-            config = MotifEncoderConfig(**self.manifest["config"])
-        except (TypeError, ConfigurationError) as error:
-            raise MismatchError(
-                f"{self.folder}: settings that this version of tfnas does not know ({error})"
-            ) from error
+        config = instance(MotifEncoderConfig, self.manifest["config"], f"{self.folder}: config")
         self.splitter = Splitter.from_arrays(config, artefacts.read_npz(self.folder / MOTIFS_NAME))
 
     def two_level(self, graphs: Graphs) -> TwoLevelGraphs:
