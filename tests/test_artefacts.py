@@ -76,7 +76,7 @@ def test_manifest_notices_every_change(tmp_path):
     with pytest.raises(CorruptArtefactError, match="missing"):
         artefacts.read_manifest(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
-    with pytest.raises(CorruptArtefactError, match="not a tfnas manifest"):
+    with pytest.raises(CorruptArtefactError, match="not a manifest of tfnas"):
         artefacts.read_manifest(tmp_path)
 
 

@@ -6,6 +6,8 @@ file's SHA-256 and size, and the facts that are needed to make the artefact agai
 
 import contextlib
 import csv
+import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import io
@@ -247,15 +249,36 @@ def write_manifest(folder: PathLike, *, kind: str, **facts: Any) -> dict[str, An
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.name not in (MANIFEST_NAME, "README.md")
     }
-    manifest = json.loads(json.dumps({"kind": kind, "files": files, "versions": versions(), **facts}, allow_nan=False))
-    manifest[_DIGEST] = _digest(manifest)
-    write_json(folder / MANIFEST_NAME, manifest)
-    return manifest
+    return _write_sealed(folder / MANIFEST_NAME, {"kind": kind, "files": files, "versions": versions(), **facts})
 
 
-def _digest(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of a manifest's other entries."""
-    entries = {name: value for name, value in manifest.items() if name != _DIGEST}
+def _write_sealed(path: pathlib.Path, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes a JSON object with a SHA-256 of its entries, and returns the object as it will be read."""
+    sealed = json.loads(json.dumps(entries, allow_nan=False))
+    sealed[_DIGEST] = _digest(sealed)
+    write_json(path, sealed)
+    return sealed
+
+
+def _read_sealed(path: pathlib.Path, kind: Any) -> dict[str, Any]:
+    """Reads a JSON object of a `TypedDict` whose entries are those that were written.
+
+    Raises:
+      CorruptArtefactError: no such file, an entry that is missing or of another type, or a changed entry.
+    """
+    sealed = read_json(path)
+    name = path.stem
+    reason = typed.misfit(sealed, kind, name)
+    if reason is not None:
+        raise CorruptArtefactError(f"{path}: not a {name} of tfnas ({reason})")
+    if _DIGEST in sealed and sealed[_DIGEST] != _digest(sealed):
+        raise CorruptArtefactError(f"{path}: changed; its entries differ from its {_DIGEST}")
+    return sealed
+
+
+def _digest(sealed: Mapping[str, Any]) -> str:
+    """SHA-256 of the other entries of a JSON object."""
+    entries = {name: value for name, value in sealed.items() if name != _DIGEST}
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
@@ -265,19 +288,7 @@ def manifest_kind(folder: PathLike) -> str:
     Raises:
       CorruptArtefactError: no manifest, or no manifest that tfnas wrote.
     """
-    return _entries(folder)["kind"]
-
-
-def _entries(folder: PathLike) -> dict[str, Any]:
-    """A manifest with the entries that every manifest has."""
-    path = pathlib.Path(folder) / MANIFEST_NAME
-    manifest = read_json(path)
-    reason = typed.misfit(manifest, Manifest, "manifest")
-    if reason is not None:
-        raise CorruptArtefactError(f"{path}: not a tfnas manifest ({reason})")
-    if _DIGEST in manifest and manifest[_DIGEST] != _digest(manifest):
-        raise CorruptArtefactError(f"{path}: changed; its entries differ from its {_DIGEST}")
-    return manifest
+    return _read_sealed(pathlib.Path(folder) / MANIFEST_NAME, Manifest)["kind"]
 
 
 def parse_manifest(folder: PathLike, *, kind: str | None = None, facts: Any = None) -> dict[str, Any]:
@@ -292,7 +303,8 @@ def parse_manifest(folder: PathLike, *, kind: str | None = None, facts: Any = No
       CorruptArtefactError: no manifest, another kind, an entry that is missing or of another type, no files, or a file
         outside the folder; the error names the entry.
     """
-    path, manifest = pathlib.Path(folder) / MANIFEST_NAME, _entries(folder)
+    path = pathlib.Path(folder) / MANIFEST_NAME
+    manifest = _read_sealed(path, Manifest)
     if kind is not None and manifest["kind"] != kind:
         raise CorruptArtefactError(f"{folder}: expected an artefact of kind {kind!r}, found {manifest['kind']!r}")
     reason = typed.misfit(manifest, facts, "manifest") if facts is not None else None
@@ -356,6 +368,7 @@ def prepare_output_folder(
     resume: bool = False,
     overwrite: bool = False,
     growing: Sequence[str] = (),
+    lock: bool = False,
 ) -> pathlib.Path:
     """Makes an output folder ready, so that no earlier result is lost unasked.
 
@@ -366,39 +379,68 @@ def prepare_output_folder(
       resume: True to continue the run that the folder holds, without files that a killed run left half written.
       overwrite: True to delete the run that the folder holds, provided that tfnas made it.
       growing: names of settings, numbers that may be larger than those of the run to resume.
+      lock: True to keep other processes that ask for the lock out of the folder until this process ends.
 
     Raises:
       ConfigurationError: the folder is not empty and neither `resume` nor `overwrite` was given, both were, the
-        settings changed, or the folder can't be written.
+        settings changed, the folder can't be written, or another process has its lock.
     """
     folder = pathlib.Path(path)
     if resume and overwrite:
         raise ConfigurationError("--resume and --overwrite exclude each other")
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"--output_dir={folder} is a file, expected a folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        if overwrite:
-            if not (folder / RUN_NAME).is_file():
-                raise ConfigurationError(
-                    f"--output_dir={folder} has no {RUN_NAME}, so tfnas did not make it; --overwrite won't delete it"
-                )
-            shutil.rmtree(folder)
-        elif not resume:
-            raise ConfigurationError(f"--output_dir={folder} is not empty; pass --resume or --overwrite")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ConfigurationError(f"--output_dir={folder} can't be written: {error.strerror}") from error
+    if lock:
+        _lock(folder)
+    if any(folder.iterdir()):
+        if overwrite:
+            if not (folder / RUN_NAME).is_file():
+                raise ConfigurationError(
+                    f"--output_dir={folder} has no {RUN_NAME}, so tfnas did not make it; --overwrite won't delete it"
+                )
+            _empty(folder)
+        elif not resume:
+            raise ConfigurationError(f"--output_dir={folder} is not empty; pass --resume or --overwrite")
     run = {"settings": json.loads(json.dumps(settings)), "versions": versions()}
     if resume and (folder / RUN_NAME).is_file():
         before = read_run(folder)
         _check_same_settings(folder, before["settings"], run["settings"], growing)
         _remove_torn(folder)
         run = {**before, "settings": run["settings"]}
-    write_json(folder / RUN_NAME, run)
+    _write_sealed(folder / RUN_NAME, run)
     return folder
+
+
+def _lock(folder: pathlib.Path) -> None:
+    """Locks a folder for this process; the kernel frees the folder when the process dies, however it dies.
+
+    A child that is forked must not hold the lock of a parent that was killed.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ConfigurationError(f"--output_dir={folder}: another process works in this folder") from error
+    except OSError:  # a file system without locks
+        os.close(descriptor)
+        return
+    os.register_at_fork(after_in_child=functools.partial(os.close, descriptor))
+
+
+def _empty(folder: pathlib.Path) -> None:
+    """Deletes what is in a folder, which keeps its lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 class Run(TypedDict):
@@ -406,20 +448,16 @@ class Run(TypedDict):
 
     settings: dict[str, Any]
     versions: NotRequired[dict[str, str]]
+    entries_sha256: NotRequired[str]
 
 
 def read_run(folder: PathLike) -> dict[str, Any]:
     """The record `run.json` of an output folder.
 
     Raises:
-      CorruptArtefactError: no such file, or an entry that is missing or of another type.
+      CorruptArtefactError: no such file, or an entry that is missing, changed or of another type.
     """
-    path = pathlib.Path(folder) / RUN_NAME
-    run = read_json(path)
-    reason = typed.misfit(run, Run, "run")
-    if reason is not None:
-        raise CorruptArtefactError(f"{path}: {reason}")
-    return run
+    return _read_sealed(pathlib.Path(folder) / RUN_NAME, Run)
 
 
 def _remove_torn(folder: pathlib.Path) -> None:

@@ -246,7 +246,7 @@ def output_folder(settings: Mapping[str, Any], growing: Sequence[str] = ()) -> p
 
     Raises:
       ConfigurationError: a folder that holds results and neither flag, both flags, other settings than those of the run
-        to resume, or a folder that can't be written.
+        to resume, a folder that can't be written, or a folder in which another process works.
     """
     return artefacts.prepare_output_folder(
         flags.FLAGS.output_dir,
@@ -254,6 +254,7 @@ def output_folder(settings: Mapping[str, Any], growing: Sequence[str] = ()) -> p
         resume=flags.FLAGS.resume,
         overwrite=flags.FLAGS.overwrite,
         growing=growing,
+        lock=True,
     )
 
 

@@ -35,7 +35,7 @@ COMPUTING = frozenset(
         *("StridedSlice", "StringJoin", "Sub", "Sum", "Tanh", "TensorListFromTensor", "TensorListGetItem"),
         *("TensorListReserve", "TensorListSetItem", "TensorListStack", "TensorScatterUpdate", "Tile", "TopKV2"),
         *("Transpose", "Unpack", "UnsortedSegmentMax", "UnsortedSegmentSum", "VarHandleOp", "Where", "While"),
-        *("ZerosLike"),
+        "ZerosLike",
     }
 )
 """Operations that compute, hold variables, or call functions of the graph."""
@@ -90,9 +90,7 @@ def _declaration(folder: pathlib.Path) -> Any:
     """The only graph of a SavedModel of TensorFlow 2."""
     path = folder / "saved_model.pb"
     if (folder / "saved_model.cpb").exists():
-        raise CorruptArtefactError(
-            f"{folder}: saved_model.cpb takes the place of saved_model.pb, expected the latter alone"
-        )
+        raise CorruptArtefactError(f"{folder}: has saved_model.cpb, expected saved_model.pb alone")
     if not path.is_file():
         raise CorruptArtefactError(f"{folder}: not a loadable SavedModel (no saved_model.pb)")
     proto = saved_model_pb2.SavedModel()

@@ -2,11 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
-from perf.faults import server
+from perf.faults import artefacts, runs, server
 from perf.faults.table import Row
 
 CHECKS: dict[str, Callable[[float], Iterator[Row]]] = {
     "server_mutations": server.mutations,
     "server_sizes": server.oversized_bodies,
+    "damaged_artefacts": artefacts.damaged_artefacts,
+    "forged_artefacts": artefacts.forged_artefacts,
+    "forged_manifests": artefacts.forged_manifests,
+    "killed_runs": runs.killed_runs,
+    "interrupted_binaries": runs.interrupted_binaries,
+    "shared_folders": runs.shared_folders,
+    "full_disks": runs.full_disks,
+    "odd_places": runs.odd_places,
 }
 """Functions that inject faults, by name; each takes the share of its tries to make, 1 for all, and gives rows."""

@@ -23,13 +23,12 @@ import hashlib
 import io
 import json
 import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tfnas import artefacts
+from tfnas import archives, artefacts
 from tfnas.benchmarks.readers import layouts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.spaces import Architecture, CellTable, NASBench101, Space, get_space
@@ -199,7 +198,7 @@ def read_table(path: artefacts.PathLike, space: Space | None = None) -> CompactT
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: no such file") from error
-    arrays = _read_arrays(path, content)
+    arrays = archives.read_arrays(io.BytesIO(content), path)
     if "header" not in arrays:
         try:
             return CompactTable(*layouts.convert(arrays))
@@ -302,21 +301,3 @@ def _verify_checksum(path: pathlib.Path, content: bytes) -> None:
         raise CorruptArtefactError(
             f"{path}: {len(content)} bytes, whose SHA-256 is not the one in the file's comment (byte {len(prefix)})"
         )
-
-
-def _read_arrays(path: pathlib.Path, content: bytes) -> dict[str, np.ndarray]:
-    name, offset = "the list of arrays", len(content)
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for entry in archive.infolist():
-                name, offset = f"array {entry.filename!r}", entry.header_offset
-                with archive.open(entry) as member:
-                    arrays[entry.filename.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-                    if member.read(1):
-                        raise ValueError("more bytes than the array needs")
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, OverflowError, SyntaxError) as error:
-        raise CorruptArtefactError(f"{path}: {name} at byte {offset} is damaged ({error})") from error
-    except (zipfile.BadZipFile, zipfile.zlib.error, NotImplementedError, RuntimeError) as error:
-        raise CorruptArtefactError(f"{path}: {name} at byte {offset} is damaged ({error})") from error
-    return arrays
