@@ -9,7 +9,7 @@ CORPORA ?= reproduction_output/jacobian_corpora
 BIN := .venv/bin
 CPYTHON := platform_python_implementation == 'CPython' and sys_platform == 'linux'
 
-.PHONY: demo test test-all test-wheel lint docs requirements perf reproduce-arch2vec reproduce-predictor reproduce-jacobian reproduce-retrieval corpus-venv clean
+.PHONY: demo test test-all test-wheel lint docs requirements audit perf reproduce-arch2vec reproduce-predictor reproduce-jacobian reproduce-retrieval corpus-venv clean
 
 .venv: .venv/ready
 
@@ -43,12 +43,16 @@ docs: .venv
 
 # The resolution is for CPython on Linux; its markers, which every line would bear, are left out.
 requirements: .venv
-	for extra in "" "--extra gpu --no-strip-extras"; do \
-		name=requirements$${extra:+-gpu}.txt; \
+	for kind in "" "-gpu --extra gpu --no-strip-extras" "-hashes --generate-hashes"; do \
+		set -- $$kind; name=requirements$$1.txt; [ -z "$$1" ] || shift; \
 		{ echo "# Made by \`make requirements\` from pyproject.toml, for Python 3.11 to 3.13 on Linux."; \
-		$(BIN)/uv pip compile --quiet --universal --only-binary :all: --no-annotate --no-header --extra dev $$extra \
-			pyproject.toml | sed -E "s/ ?(;|and) *(python_full_version < '3.14' and )?$(CPYTHON)$$//"; \
+		$(BIN)/uv pip compile --quiet --universal --only-binary :all: --no-annotate --no-header --extra dev "$$@" \
+			pyproject.toml | sed -E "s/ ?(;|and) *(python_full_version < '3.14' and )?$(CPYTHON)( \\\\)?$$/\3/"; \
 		} > $$name.new && mv $$name.new $$name; done
+
+# Known vulnerabilities of the pins; asks the network.
+audit: .venv
+	$(BIN)/uvx pip-audit==2.10.1 --require-hashes --disable-pip --requirement=requirements-hashes.txt
 
 perf: .venv
 	$(PYTHON) -m venv .venv-perf

@@ -75,3 +75,12 @@ def test_every_dependency_has_a_pin():
     for name in ("requirements.txt", "requirements-gpu.txt"):
         pinned = names(line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#"))
         assert names(project()["dependencies"]) <= pinned, name
+
+
+def test_hashes_are_of_the_pins():
+    """`make requirements` writes both files; every pin has the hash of a file."""
+    files = ("requirements.txt", "requirements-hashes.txt")
+    pins, hashed = ((ROOT / name).read_text().splitlines()[1:] for name in files)
+    assert pins == [line.removesuffix(" \\") for line in hashed if not line.startswith(" ")]
+    text = "\n".join(hashed).replace(" \\\n    ", " ")
+    assert all(re.search(r" --hash=sha256:[0-9a-f]{64}", line) for line in text.splitlines())
