@@ -40,11 +40,11 @@ def main() -> None:
     folder = saved_models.folder(_ENCODER.value)
     encoder = None if _FIT.value else graph_encoder(encoders.load(folder, trust=_TRUST.value))
     add_to = saved_models.folder(_ADD_TO.value) if _ADD_TO.value else None
-    holding = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value)
+    holding = builder.gather(_CORPUS.value, encoder, add_to=add_to, remove=_REMOVE.value, trust=_TRUST.value)
     settings = {"program": "build_index", "corpus": _CORPUS.value, "encoder": _ENCODER.value, "fit": _FIT.value}
     settings |= {"seed": _SEED.value, "add_to": _ADD_TO.value, "remove": _REMOVE.value}
     # Scores mean what they mean in the index that grows.
-    calibration = Index.load(add_to).calibration if add_to else None
+    calibration = Index.load(add_to, trust=_TRUST.value).calibration if add_to else None
     # Everything is in memory by now: the folder that is overwritten may be the folder that was read.
     output_dir = tfnas_flags.output_folder(settings)
     if encoder is None:

@@ -36,6 +36,7 @@ def gather(
     *,
     add_to: artefacts.PathLike | None = None,
     remove: Sequence[str] = (),
+    trust: bool = False,
 ) -> Holding:
     """The architectures of a new index.
 
@@ -45,6 +46,7 @@ def gather(
       add_to: folder of an index whose architectures come first, with their embeddings if `encoder` made them;
         None for a new collection.
       remove: names that are left out of the index of `add_to`.
+      trust: True to read an index whose SavedModel may do more than compute; see `Index.load`.
 
     Raises:
       ConfigurationError: no corpus and nothing to remove, `remove` without `add_to`, an unknown name, or an index
@@ -59,7 +61,7 @@ def gather(
     embeddings = np.zeros((0, 0), np.float32)
     packages: dict[str, dict[str, str]] = {}
     if add_to:
-        index = Index.load(add_to)
+        index = Index.load(add_to, trust=trust)
         if encoder is not None and index.manifest.get("encoder") != encoder.fingerprint:
             raise MismatchError(f"{add_to}: made with another encoder than {encoder.folder}")
         packages |= index.manifest.get("packages", {})

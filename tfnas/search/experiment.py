@@ -38,6 +38,7 @@ def search(
     objectives: Sequence[str | Callable[[Architecture], float]] = (ACCURACY,),
     limits: Sequence[str] = (),
     costs: artefacts.PathLike | None = None,
+    trust: bool = False,
 ) -> Comparison | ParetoComparison:
     """Searches for the best architecture of a benchmark.
 
@@ -55,6 +56,7 @@ def search(
       objectives: the accuracy, and further numbers or functions of an architecture; see `objectives.read_objective`.
       limits: bounds of such numbers, as `name:number`.
       costs: compact table with columns for `objectives` and `limits`; None for the benchmark's columns alone.
+      trust: True to open an encoder that may do more than compute; see `saved_models.load_module`.
 
     Returns:
       All queries: with one objective a `Comparison`, whose `best` is the best architecture; with several objectives a
@@ -76,7 +78,7 @@ def search(
     goals = read_goals(benchmark, objectives, limits, costs)
     names = [strategy] if isinstance(strategy, str) else strategy or [default_strategy(goals)]
     strategies = strategies_for(goals, names, queries, SurrogateSettings(initial))
-    opened = encoder_of(benchmark, encoder)
+    opened = encoder_of(benchmark, encoder, trust=trust)
     settings = {
         "program": "tfnas.search",
         "benchmark": benchmark.name,
