@@ -20,7 +20,7 @@ LARGEST_RATIO = 20
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_FORMAT = (1, 0)  # of arrays; later formats are for records
 
 
 def read_arrays(file: BinaryIO, name: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -67,10 +67,11 @@ def _check_sizes(entries: list[zipfile.ZipInfo], size: int) -> None:
     declared, largest = sum(entry.file_size for entry in entries), max(LARGEST_BYTES, LARGEST_RATIO * size)
     if declared > largest:
         raise _Refusal(f"{declared} bytes of arrays in a file of {size} bytes, expected at most {largest}")
-    names = [entry.filename for entry in entries]
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise _Refusal("an array is listed twice")
     for entry in entries:
-        if not entry.filename.endswith(".npy") or names.count(entry.filename) > 1:
-            raise _Refusal(f"a file {entry.filename!r}, expected arrays, each once")
+        if not entry.filename.endswith(".npy"):
+            raise _Refusal(f"a file {entry.filename!r}, expected arrays")
         if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
             raise _Refusal(f"{entry.filename!r} is encrypted, or compressed by the method {entry.compress_type}")
 
@@ -79,9 +80,9 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
     """The array of an entry, whose header agrees with the size that the archive lists."""
     with archive.open(entry) as member:
         version = np.lib.format.read_magic(member)
-        if version not in _HEADERS:
-            raise _Refusal(f"an array of the format {version}, expected {' or '.join(map(str, _HEADERS))}")
-        shape, _, dtype = _HEADERS[version](member)
+        if version != _FORMAT:
+            raise _Refusal(f"an array of the format {version}, expected {_FORMAT}")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
         header = member.tell()
     if dtype.hasobject:
         raise _Refusal("pickled objects, expected numbers or text, such as array.astype(str)")

@@ -74,5 +74,5 @@ def test_an_array_twice(tmp_path):
         file.writestr("a.npy", header((1,)) + bytes(8))
         with pytest.warns(UserWarning, match="Duplicate"):
             file.writestr("a.npy", header((1,)) + bytes(8))
-    with pytest.raises(CorruptArtefactError, match="each once"):
+    with pytest.raises(CorruptArtefactError, match="listed twice"):
         artefacts.read_npz(tmp_path / "a.npz")

@@ -135,3 +135,10 @@ def test_records_that_can_not_be(tmp_path):
         folder = edited(GOLDEN / "cells", tmp_path, **changes)
         with pytest.raises(CorruptArtefactError, match=r"do not agree|has not the room"):
             shards.read_manifest(folder, cell_corpora.KIND, cell_corpora.Facts, check_files=False)
+
+
+def test_a_record_beyond_its_file(tmp_path):
+    """TensorFlow takes memory for the length of a record before it reads the record."""
+    (tmp_path / "a.tfrecord").write_bytes((2**40).to_bytes(8, "little") + bytes(20))
+    with pytest.raises(CorruptArtefactError, match=r"a\.tfrecord: record 0 at byte 0 reaches beyond 28 bytes"):
+        list(shards.read_file(tmp_path / "a.tfrecord"))

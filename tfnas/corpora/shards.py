@@ -79,7 +79,7 @@ def read_manifest(folder: artefacts.PathLike, kind: str, facts: Any, *, check_fi
     """
     read = artefacts.read_manifest if check_files else artefacts.parse_manifest
     manifest = read(folder, kind=kind, facts=facts)
-    sizes = [manifest["files"][path.name]["bytes"] for path in paths(folder, manifest)]
+    sizes = [manifest["files"][name]["bytes"] for name in files_of(manifest)]
     records = manifest["records"]
     rows = [len(range(shard, manifest["total"], len(records))) for shard in range(len(records))]
     if not sizes or records != rows or len(sizes) != len(records):
@@ -89,12 +89,35 @@ def read_manifest(folder: artefacts.PathLike, kind: str, facts: Any, *, check_fi
     for count, size in zip(records, sizes, strict=True):
         if count * _FRAME > size:
             raise CorruptArtefactError(f"{folder}: {count} records in a file of {size} bytes, which has not the room")
+    for path in paths(folder, manifest) if check_files else ():
+        check_frames(path)
     return manifest
+
+
+def check_frames(path: pathlib.Path) -> None:
+    """Checks that the lengths of records add up to the file: TensorFlow takes memory for whatever length it reads.
+
+    Raises:
+      CorruptArtefactError: a record that reaches beyond the file.
+    """
+    size, place, number = path.stat().st_size, 0, 0
+    with path.open("rb") as file:
+        while place < size:
+            file.seek(place)
+            start, number = place, number + 1
+            place += int.from_bytes(file.read(8), "little") + _FRAME
+    if place != size:
+        raise CorruptArtefactError(f"{path}: record {number - 1} at byte {start} reaches beyond {size} bytes")
+
+
+def files_of(manifest: Mapping[str, Any]) -> list[str]:
+    """Names of the shards in a manifest, in order."""
+    return [name for name in sorted(manifest["files"]) if name.endswith(SUFFIX)]
 
 
 def paths(folder: artefacts.PathLike, manifest: Mapping[str, Any]) -> list[pathlib.Path]:
     """The shards that a manifest names, in order."""
-    return [pathlib.Path(folder) / name for name in sorted(manifest["files"]) if name.endswith(SUFFIX)]
+    return [pathlib.Path(folder) / name for name in files_of(manifest)]
 
 
 def read(folder: artefacts.PathLike, manifest: Mapping[str, Any]) -> Iterator[bytes]:
@@ -132,6 +155,7 @@ def read_file(path: pathlib.Path) -> Iterator[bytes]:
     Raises:
       CorruptArtefactError: the file is no TFRecord file.
     """
+    check_frames(path)
     try:
         for record in tf.data.TFRecordDataset(str(path)):
             yield record.numpy()

@@ -16,7 +16,7 @@ from apache_beam.utils.shared import Shared
 
 from tfnas import artefacts
 from tfnas import encoders as registry
-from tfnas.corpora import pipelines
+from tfnas.corpora import pipelines, shards
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
 from tfnas.typed import Natural
 
@@ -45,11 +45,11 @@ def check(encoder: artefacts.PathLike, corpus: artefacts.PathLike) -> tuple[dict
     """
     row = registry.kind_of(encoder)
     model = artefacts.read_manifest(encoder, kind=row.kind, facts=row.saved.FACTS, files=row.saved.FILES)
-    shards = row.saved.read_corpus(corpus)
-    reason = row.saved.mismatch(model, shards)
+    manifest = row.saved.read_corpus(corpus)
+    reason = row.saved.mismatch(model, manifest)
     if reason is not None:
         raise MismatchError(f"{encoder} does not embed {corpus}: {reason}")
-    return model, shards
+    return model, manifest
 
 
 def embed_corpus(
@@ -85,14 +85,14 @@ def embed_corpus(
       MismatchError: see `check`.
     """
     started = time.perf_counter()
-    model, shards = check(encoder, corpus)
-    rows = registry.kind_of(encoder).saved.shard_rows(shards)
-    names = sorted(name for name in shards["files"] if name.endswith(".tfrecord"))
+    model, manifest = check(encoder, corpus)
+    rows = registry.kind_of(encoder).saved.shard_rows(manifest)
+    names = shards.files_of(manifest)
     folder = output_dir / EMBEDDINGS_NAME
     folder.mkdir(exist_ok=True)
     targets = [folder / f"{EMBEDDINGS_NAME}-{shard:05d}-of-{len(names):05d}.npz" for shard in range(len(names))]
     waiting = [
-        (name, shards["files"][name], numbers, str(target.absolute()))
+        (name, manifest["files"][name], numbers, str(target.absolute()))
         for name, numbers, target in zip(names, rows, targets, strict=True)
         if not target.is_file()
     ]
@@ -112,7 +112,7 @@ def embed_corpus(
         folder,
         kind=KIND,
         encoder=artefacts.fingerprint(model),
-        corpus=artefacts.fingerprint(shards),
+        corpus=artefacts.fingerprint(manifest),
         records=[len(numbers) for numbers in rows],
         total=total,
         embedding_dim=model["embedding_dim"],
@@ -165,6 +165,7 @@ class _EmbedShard(beam.DoFn):
         name, facts, rows, target = item
         path = self._corpus / name
         artefacts.check_file(path, facts)
+        shards.check_frames(path)
         batches = []
         try:
             for records in tf.data.TFRecordDataset(str(path)).batch(self._batch_size).prefetch(1):

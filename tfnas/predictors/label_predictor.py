@@ -7,7 +7,7 @@ References:
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, Unpack
 
 import numpy as np
 import scipy.spatial
@@ -92,6 +92,7 @@ class Facts(TypedDict):
     margin: float
     column: str
     seed: Natural
+    jacobian_encoder: NotRequired[str]
 
 
 class LabelPredictor:
@@ -273,15 +274,14 @@ class LabelPredictor:
           CorruptArtefactError: a file is missing, truncated or changed.
           MismatchError: the predictor reads embeddings of another Jacobian encoder than the one that ships.
         """
-        import tensorflow as tf
+        from tfnas.corpora import shards  # imports TensorFlow
 
         path = pathlib.Path(folder)
         manifest = artefacts.read_manifest(path, kind=KIND, facts=Facts, files=("graphs.tfrecord", "labels.npz"))
         arrays = artefacts.read_npz(path / "labels.npz")
         try:
             predictor = cls(manifest["seed"])
-            records = tf.data.TFRecordDataset(str(path / "graphs.tfrecord")).as_numpy_iterator()
-            graphs = [from_example(record) for record in records]
+            graphs = [from_example(record) for record in shards.read_file(path / "graphs.tfrecord")]
             products = np.split(arrays["products"], np.cumsum([graph.num_nodes for graph in graphs])[:-1])
             graphs = [graph.replace(products=row) for graph, row in zip(graphs, products, strict=True)]
             predictor.spearman = {name: (row["mean"], row["deviation"]) for name, row in manifest["spearman"].items()}
@@ -290,7 +290,7 @@ class LabelPredictor:
             if reads_jacobians := predictor.chosen == candidates.WITH_JACOBIANS:
                 predictor._embeddings, images = arrays["embeddings"], arrays["images"]
                 fingerprint = manifest["jacobian_encoder"]
-        except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CorruptArtefactError(f"{path}: not a predictor of own labels ({error})") from error
         if reads_jacobians:
             predictor._jacobians = _reopened(path, images, manifest["seed"], fingerprint)
