@@ -8,6 +8,7 @@ import tempfile
 import numpy as np
 import pytest
 
+from tests import fork
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 
@@ -127,3 +128,19 @@ def test_overwrite_spares_what_tfnas_did_not_make(tmp_path):
         artefacts.prepare_output_folder(tmp_path / "thesis.txt", {})
     with pytest.raises(ConfigurationError, match="exclude"):
         artefacts.prepare_output_folder(tmp_path, {}, resume=True, overwrite=True)
+
+
+def lock(folder):
+    artefacts.prepare_output_folder(folder, {}, resume=True, lock=True)
+
+
+def test_one_process_works_in_a_folder(tmp_path):
+    """A lock is taken again by its process, keeps others out, and is gone with its process."""
+    folder = tmp_path / "out"
+    assert fork.call(lock, folder).returncode == 0
+    for _ in range(2):
+        lock(folder)
+    artefacts.prepare_output_folder(folder, {}, overwrite=True, lock=True)
+    done = fork.call(lock, folder)
+    assert done.returncode == 1
+    assert "out: another process works in this folder" in done.stderr

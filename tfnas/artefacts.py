@@ -35,6 +35,8 @@ _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # as `tempfile` names what begin
 
 _DIGEST = "entries_sha256"
 
+_LOCKED: set[tuple[int, int]] = set()  # devices and inodes of folders that this process has locked
+
 PathLike = str | os.PathLike[str]
 
 
@@ -422,6 +424,9 @@ def _lock(folder: pathlib.Path) -> None:
 
     A child that is forked must not hold the lock of a parent that was killed.
     """
+    facts = os.stat(folder)
+    if (facts.st_dev, facts.st_ino) in _LOCKED:
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -431,12 +436,14 @@ def _lock(folder: pathlib.Path) -> None:
     except OSError:  # a file system without locks
         os.close(descriptor)
         return
+    _LOCKED.add((facts.st_dev, facts.st_ino))
     os.register_at_fork(after_in_child=functools.partial(os.close, descriptor))
 
 
 def _empty(folder: pathlib.Path) -> None:
     """Deletes what is in a folder, which keeps its lock."""
-    for path in folder.iterdir():
+    # The record of the run, by which the folder may be emptied, goes last.
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == RUN_NAME):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
