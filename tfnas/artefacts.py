@@ -315,8 +315,8 @@ def parse_manifest(folder: PathLike, *, kind: str | None = None, facts: Any = No
     if not manifest["files"]:
         raise CorruptArtefactError(f"{path}: manifest['files'] is empty, expected the files of the artefact")
     for name in manifest["files"]:
-        parts = pathlib.PurePosixPath(name).parts
-        if not parts or ".." in parts or "/".join(parts) != name or "\0" in name:
+        steps = pathlib.PurePosixPath(name).parts
+        if not steps or ".." in steps or "/".join(steps) != name or "\0" in name:
             raise CorruptArtefactError(f"{path}: manifest['files'] names {name!r}, expected a file inside the folder")
     return manifest
 

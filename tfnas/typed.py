@@ -24,7 +24,7 @@ def misfit(value: Any, kind: Any, name: str = "") -> str | None:
     Args:
       value: JSON value.
       kind: str, bool, int, `Natural`, float (finite), Any, a list, a tuple, a dict with text as keys, a `TypedDict`, or
-        alternatives of these.
+        a union of such types.
       name: name of the value in the answer.
 
     Example:

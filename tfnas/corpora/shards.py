@@ -100,13 +100,13 @@ def check_frames(path: pathlib.Path) -> None:
     Raises:
       CorruptArtefactError: a record that reaches beyond the file.
     """
-    size, place, number = path.stat().st_size, 0, 0
+    size, offset, number = path.stat().st_size, 0, 0
     with path.open("rb") as file:
-        while place < size:
-            file.seek(place)
-            start, number = place, number + 1
-            place += int.from_bytes(file.read(8), "little") + _FRAME
-    if place != size:
+        while offset < size:
+            file.seek(offset)
+            start, number = offset, number + 1
+            offset += int.from_bytes(file.read(8), "little") + _FRAME
+    if offset != size:
         raise CorruptArtefactError(f"{path}: record {number - 1} at byte {start} reaches beyond {size} bytes")
 
 

@@ -347,12 +347,12 @@ def _stored(cache: pathlib.Path) -> tuple[CellTable, np.ndarray]:
 
 def _fill(cache: pathlib.Path) -> None:
     """Enumerates the cells into a cache; what a killed enumeration has hashed is taken from the parts beside it."""
-    parts = cache.with_suffix(".parts")
+    folder = cache.with_suffix(".parts")
     if cache.parts[0] == "~":
         raise ConfigurationError("no home folder for the enumeration of NAS-Bench-101; set TFNAS_CACHE_DIR")
     try:
-        parts.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=parts):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ConfigurationError(
@@ -360,12 +360,12 @@ def _fill(cache: pathlib.Path) -> None:
             "some minutes, would be lost; set TFNAS_CACHE_DIR to another folder"
         ) from error
     cells = unique_cells()
-    md5 = md5_hashes(cells, parts)
+    md5 = md5_hashes(cells, folder)
     order = np.lexsort(md5.T[::-1])
     artefacts.write_npz(
         cache, edge_bits=pack_edges(cells.adjacency[order]), operations=cells.operations[order], md5=md5[order]
     )
-    shutil.rmtree(parts, ignore_errors=True)  # another process may have filled the same cache
+    shutil.rmtree(folder, ignore_errors=True)  # another process may have filled the same cache
 
 
 def _labelled_graphs(vertices: int, width: int) -> CellTable:
@@ -385,19 +385,19 @@ def _labelled_graphs(vertices: int, width: int) -> CellTable:
     return CellTable(operations.reshape(-1, width), repeated)
 
 
-def md5_hashes(cells: CellTable, parts: pathlib.Path | None = None) -> np.ndarray:
+def md5_hashes(cells: CellTable, folder: pathlib.Path | None = None) -> np.ndarray:
     """The benchmark's hashes of N pruned cells, by as many processes as there are processors.
 
     Args:
-      cells: N cells, none of them with a vertex off every path.
-      parts: folder that keeps the hashes of every chunk of the cells as soon as they are known, so that a killed
+      cells: N cells without vertices off every path.
+      folder: folder that keeps the hashes of every chunk of the cells as soon as they are known, so that a killed
         computation of the same cells continues; None keeps none.
 
     Returns:
       uint8 `[N, 16]`.
     """
     chunks = {start: cells[start : start + _CHUNK] for start in range(0, len(cells), _CHUNK)}
-    paths = {start: None if parts is None else parts / f"{start:06d}.npz" for start in chunks}
+    paths = {start: None if folder is None else folder / f"{start:06d}.npz" for start in chunks}
     hashes = {start: _part(path, len(chunks[start])) for start, path in paths.items()}
     missing = [start for start, known in hashes.items() if known is None]
     hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(
