@@ -338,7 +338,8 @@ def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
                 raise
             sys.exit(f"error: {' '.join(str(error).split())}")
         except KeyboardInterrupt:
-            sys.exit("interrupted; run the same command with --resume to continue")
+            resumes = "; run the same command with --resume to continue" if "resume" in flags.FLAGS else ""
+            sys.exit(f"interrupted{resumes}")
 
     app.run(guarded, flags_parser=_parsed)
 
