@@ -47,7 +47,7 @@ COMMANDS = {
     "predict": ("--model={inputs}/mine.keras",),
     "retrieve": ("--model=timm/resnet50",),
 }
-OUTPUT = {"inspect_model": "drawing=", "predict": "json=", "retrieve": "page="}
+OUTPUT = {"inspect_model": "drawing=", "predict": "json="}
 """Binaries without an output folder, and the flag of the file that they write."""
 
 
