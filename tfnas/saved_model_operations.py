@@ -20,22 +20,23 @@ from tfnas.errors import CorruptArtefactError, UntrustedModelError
 COMPUTING = frozenset(
     {
         *("Abs", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "Assert", "AssignVariableOp", "BatchMatMulV2"),
-        *("BiasAdd", "BroadcastTo", "Cast", "ComplexAbs", "Concat", "ConcatV2", "Const", "Cumsum"),
-        *("DisableCopyOnRead", "DivNoNan", "Einsum", "Elu", "EnsureShape", "Equal", "Erf", "Erfc", "Exp"),
-        *("ExpandDims", "FFT2D", "Fill", "Floor", "FloorDiv", "FloorMod", "GatherNd", "GatherV2", "Greater"),
-        *("GreaterEqual", "Identity", "IdentityN", "If", "Imag", "IsFinite", "LeakyRelu", "Less", "LessEqual"),
-        *("Log", "Log1p", "LogicalAnd", "LogicalNot", "LogicalOr", "MatMul", "MatrixBandPart", "MatrixDiagV3"),
-        *("Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "NoOp", "NotEqual", "OneHot", "OnesLike"),
-        *("Pack", "Pad", "PadV2", "ParseExampleV2", "PartitionedCall", "Placeholder", "Pow", "Prod"),
+        *("BiasAdd", "Bitcast", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BroadcastTo", "Cast", "ComplexAbs"),
+        *("Concat", "ConcatV2", "Const", "Cumsum", "DisableCopyOnRead", "DivNoNan", "Einsum", "Elu"),
+        *("EnsureShape", "Equal", "Erf", "Erfc", "Exp", "ExpandDims", "FFT2D", "Fill", "Floor", "FloorDiv"),
+        *("FloorMod", "GatherNd", "GatherV2", "Greater", "GreaterEqual", "Identity", "IdentityN", "If", "Imag"),
+        *("IsFinite", "LeakyRelu", "LeftShift", "Less", "LessEqual", "Log", "Log1p", "LogicalAnd"),
+        *("LogicalNot", "LogicalOr", "LowerBound", "MatMul", "MatrixBandPart", "MatrixDiagV3", "Max"),
+        *("Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "NoOp", "NotEqual", "OneHot", "OnesLike", "Pack"),
+        *("Pad", "PadV2", "ParseExampleV2", "PartitionedCall", "Placeholder", "Pow", "Prod"),
         *("RaggedTensorToTensor", "Range", "ReadVariableOp", "Real", "RealDiv", "Relu", "Relu6", "Reshape"),
-        *("ResourceGather", "ReverseV2", "Round", "Rsqrt", "ScatterNd", "Select", "SelectV2"),
+        *("ResourceGather", "ReverseV2", "RightShift", "Round", "Rsqrt", "ScatterNd", "Select", "SelectV2"),
         *("SelfAdjointEigV2", "Selu", "Shape", "ShardedFilename", "Sigmoid", "Sign", "Size", "Slice"),
         *("Softmax", "Softplus", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze"),
         *("StatefulPartitionedCall", "StatelessIf", "StatelessWhile", "StaticRegexFullMatch", "StopGradient"),
         *("StridedSlice", "StringJoin", "Sub", "Sum", "Tanh", "TensorListFromTensor", "TensorListGetItem"),
         *("TensorListReserve", "TensorListSetItem", "TensorListStack", "TensorScatterUpdate", "Tile", "TopKV2"),
-        *("Transpose", "Unpack", "UnsortedSegmentMax", "UnsortedSegmentSum", "VarHandleOp", "Where", "While"),
-        "ZerosLike",
+        *("Transpose", "Unique", "Unpack", "UnsortedSegmentMax", "UnsortedSegmentSum", "VarHandleOp", "Where"),
+        *("While", "ZerosLike"),
     }
 )
 """Operations that compute, hold variables, or call functions of the graph."""

@@ -31,6 +31,7 @@ READERS = {
             ("cg_encoder", ENCODERS["computation_graph"]),
             ("jacobian_encoder", ENCODERS["jacobian"]),
             ("motif_encoder", ENCODERS["motif"]),
+            ("colour_encoder", ENCODERS["colour"]),
         )
     },
     "predictor": (SHIPPED / "cg_predictor", predictors.Facts, predictors.SavedPredictor),
