@@ -33,6 +33,13 @@ def cell_texts(space: str, count: int) -> list[str]:
     return [space.to_string(space.architecture(cells, row)) for row in range(count)]
 
 
+def dense_cell(folder: pathlib.Path) -> dict[str, Any]:
+    """The inputs `ops` and `adjacency` of a random cell, of an encoder of cells."""
+    space = get_space(artefacts.read_manifest(folder)["space"])
+    cells = space.sample(1, 0)
+    return {"ops": cells.one_hot(len(space.operations))[0].tolist(), "adjacency": cells.adjacency[0].tolist()}
+
+
 def _listed(array: np.ndarray) -> Any:
     if array.dtype != object:
         return array.tolist()

@@ -18,7 +18,7 @@ SHIPPED = ROOT / "saved_models"
 
 
 class Server:
-    """A running `tfnas serve`.
+    """A running server.
 
     Attributes:
       port: port that it listens at.
@@ -61,8 +61,7 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
-@contextlib.contextmanager
-def serving(*models: str, flags: Sequence[str] = ()) -> Iterator[Server]:
+def serving(*models: str, flags: Sequence[str] = ()) -> contextlib.AbstractContextManager[Server]:
     """Runs a server of shipped models for the time of a block.
 
     Args:
@@ -70,12 +69,24 @@ def serving(*models: str, flags: Sequence[str] = ()) -> Iterator[Server]:
       flags: further flags.
     """
     port = free_port()
-    command = [sys.executable, "-m", "trainers.serve", f"--port={port}", *(f"--model={model}" for model in models)]
+    return _running(port, "trainers.serve", f"--port={port}", *(f"--model={model}" for model in models), *flags)
+
+
+def echoing() -> contextlib.AbstractContextManager[Server]:
+    """Runs `perf.faults.echo` for the time of a block."""
+    port = free_port()
+    return _running(port, "perf.faults.echo", str(port))
+
+
+@contextlib.contextmanager
+def _running(port: int, module: str, *arguments: str) -> Iterator[Server]:
+    """Runs a module that serves at a port for the time of a block."""
     with tempfile.TemporaryDirectory() as folder:
         log = pathlib.Path(folder) / "log"
         with log.open("wb") as output:
             environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-            process = subprocess.Popen([*command, *flags], cwd=ROOT, stdout=output, stderr=output, env=environment)
+            command = [sys.executable, "-m", module, *arguments]
+            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=environment)
         server = Server(port, process, log)
         try:
             while not server.alive():

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 
-from perf.faults import artefacts, runs, server
+from perf.faults import artefacts, availability, load, runs, server
 from perf.faults.table import Row
 
 CHECKS: dict[str, Callable[[float], Iterator[Row]]] = {
     "server_mutations": server.mutations,
     "server_sizes": server.oversized_bodies,
+    "server_load": load.clients,
+    "server_large_bodies": availability.large_bodies,
+    "server_broken_off": availability.broken_off,
     "damaged_artefacts": artefacts.damaged_artefacts,
     "forged_artefacts": artefacts.forged_artefacts,
     "forged_manifests": artefacts.forged_manifests,

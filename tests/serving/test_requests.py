@@ -226,6 +226,15 @@ def test_flat_graphs_are_no_rows():
     assert signatures["encode_examples"].independent
 
 
+def test_a_search_gives_no_more_rows_than_are_allowed():
+    index = Servable(SHIPPED / "architecture_index")
+    inputs = {"queries": [[1.0] + [0.0] * 1023] * 2, "allowed": [False] * 1761 + [True] * 2, "count": 3}
+    outputs = asked(index, {"signature_name": "search", "inputs": inputs})["outputs"]
+    assert sorted(outputs["rows"][0]) == [1761, 1762]
+    assert np.shape(outputs["similarities"]) == (2, 2)
+    assert np.min(outputs["similarities"]) > -1
+
+
 def test_numbers_that_are_not_finite_become_null():
     servable = Servable(SHIPPED / "jacobian_encoder")
     shape = servable.metadata()["embed"]["inputs"]["jacobians"]["shape"][1:]

@@ -210,7 +210,8 @@ class Index:
         """Writes the index; replaces `folder` as a whole once everything is written.
 
         The SavedModel's signature `search` takes `queries` float32 `[Q, D]` of length 1, `allowed` bool `[N]` and
-        `count` int32, and gives `rows` int32 and `similarities` float32, both `[Q, count]`.
+        `count` int32, and gives `rows` int32 and `similarities` float32, both `[Q, count]`, or with fewer columns where
+        fewer rows are allowed.
 
         Args:
           folder: folder of the index.
@@ -284,6 +285,7 @@ class _Searcher(tf.Module):
         )
         def search(queries: tf.Tensor, allowed: tf.Tensor, count: tf.Tensor) -> dict[str, tf.Tensor]:
             similarities = tf.matmul(queries, self.embeddings, transpose_b=True)
+            count = tf.minimum(count, tf.math.count_nonzero(allowed, dtype=tf.int32))
             values, rows = tf.math.top_k(tf.where(allowed[None], similarities, -2.0), count)
             return {"rows": rows, "similarities": values}
 
