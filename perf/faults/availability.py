@@ -96,7 +96,7 @@ def broken_off(share: float) -> Iterator[Row]:
             time.sleep(0.5)
             start = time.perf_counter()
             server.process.send_signal(code)
-            server.process.wait(60)
+            server.process.wait(300)
             seconds = time.perf_counter() - start
             bound = _SHUTDOWN_SECONDS + 5
             log = server.log.read_text()

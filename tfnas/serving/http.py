@@ -25,6 +25,7 @@ from tfnas.serving.protocol import bounded
 from tfnas.serving.requests import RequestTooLargeError
 from tfnas.serving.servable import answer
 
+_log = logging.getLogger("uvicorn.error")
 _SMALL_BODY = 1 << 16
 """Bytes of a body that is parsed in less time than a thread takes to be found."""
 
@@ -57,7 +58,10 @@ class _Server:
         while True:
             await asyncio.sleep(self._reload_seconds)
             for model in self._models.values():
-                await asyncio.to_thread(model.reload)
+                try:
+                    await asyncio.to_thread(model.reload)
+                except OSError as error:
+                    _log.error("model %s can't be looked for: %s", model.name, error)
 
     def _model(self, name: str, version: str | None = None) -> Model:
         model = self._models.get(name)

@@ -15,7 +15,10 @@ Arrays = dict[str, np.ndarray]
 _LONGEST_REASON = 300
 # Lines of TensorFlow's messages that tell of its graph and not of the input.
 _UNINFORMATIVE = re.compile(
-    r"Graph execution error:|Detected at node .*|<stack traces unavailable>|\[\[\{\{node .*|.* root error\(s\) found\."
+    r"Graph execution error:|Detected at node .*|<stack traces unavailable>|.* root error\(s\) found\."
+)
+_GRAPH = re.compile(
+    r"\{\{function_node .*?\}\}\s*|\[\[\{\{node .*?\}\}\]\]|\s*\[Op:\w+\].*|Name: <unknown>, ", re.DOTALL
 )
 
 
@@ -106,7 +109,7 @@ class Signature:
 
 def _reason(message: str) -> str:
     """The part of TensorFlow's message that tells of the input, on one line."""
-    message = re.sub(r"\{\{function_node .*?\}\}\s*|\s*\[Op:\w+\].*|Name: <unknown>, ", "", message, flags=re.DOTALL)
+    message = _GRAPH.sub("", message)
     message = message.partition(", value: '")[0]
     lines = [line.strip() for line in message.splitlines() if line.strip() and not _UNINFORMATIVE.fullmatch(line)]
     reason = "".join(character if character.isprintable() else "?" for character in " ".join(lines))
