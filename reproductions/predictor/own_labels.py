@@ -68,15 +68,15 @@ def _space(space: str, folder: pathlib.Path, settings: Settings) -> tuple[dict[s
         reached = np.array([rank_correlation(scores[name], labels[asked]) or 0.0 for name in NAMES])
         return {"correlations": reached, "chosen": np.array(NAMES.index(chosen))}
 
-    parts = [
+    records = [
         [
             report.computed_once(folder / f"own_labels_{space}_{draw}_{count}.npz", lambda d=draw, c=count: drawn(d, c))
             for count in COUNTS
         ]
         for draw in range(settings.own_draws)
     ]
-    values = np.array([[part["correlations"] for part in row] for row in parts])
-    chosen = np.array([[int(part["chosen"]) for part in row] for row in parts])
+    values = np.array([[record["correlations"] for record in row] for row in records])
+    chosen = np.array([[int(record["chosen"]) for record in row] for row in records])
     by_name = {CHOSEN: np.take_along_axis(values, chosen[..., None], axis=2)[..., 0]}
     by_name |= {name: values[..., number] for number, name in enumerate(NAMES)}
     by_name[BEST] = values[..., 1:].max(axis=2)
