@@ -13,7 +13,7 @@ from tfnas.errors import CorruptArtefactError, UntrustedModelError
 from tfnas.retrieval.index import Index
 from tfnas.saved_model_operations import COMPUTING, foreign_operations
 from tfnas.saved_models import SHIPPED, load_module, save_module, shipped_names
-from tfnas.serving.requests import Servable
+from tfnas.serving.servable import Servable
 
 
 def test_shipped_models_only_compute():
