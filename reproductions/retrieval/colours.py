@@ -4,7 +4,9 @@ The frequencies of colours, principal directions and scales are computed from th
 architectures of known families.
 """
 
+import functools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,12 @@ from reproductions.retrieval import data
 from reproductions.retrieval.methods import BASELINES
 from reproductions.retrieval.settings import SETS, Settings
 from reproductions.retrieval.table1 import KINDS, METRICS, OURS, cell, column_titles, mean, verdict
-from tfnas.encoders.colour.config import preset
+from tfnas import artefacts
+from tfnas.encoders.colour.config import ColourEncoderConfig, preset
 from tfnas.encoders.colour.fitting import fit, occurrences, weighed
 from tfnas.encoders.splits import Split, random_split
 from tfnas.retrieval.collection import Collection
 
-TF_IDF = "tf-idf of colours"
-_PRESETS = {OURS: ("colours", OURS), "cells": ("cells",)}  # presets of equal rounds
 _FURTHER_SPLITS = 2
 
 
@@ -31,11 +32,14 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
     for name in SETS:
         collection = data.load(output_dir, settings, name)
         results[name] = {}
-        for split in _splits(name, collection, settings):
-            methods = _features(collection, split, settings)
-            for label, features in tqdm(methods, desc=f"Splits of {name}", unit="method", leave=False):
-                measurement = data.measure(features, collection, split, settings)
-                results[name].setdefault(label, []).append(measurement)
+        for number, split in enumerate(_splits(name, collection, settings)):
+            methods = _methods(collection, split, settings)
+            for label, features in tqdm(methods.items(), desc=f"Split {number + 1} of {name}", leave=False):
+                path = output_dir / "splits" / name / f"{data.name_of(label, number)}.json"
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    artefacts.write_json(path, data.measure(features(), collection, split, settings))
+                results[name].setdefault(label, []).append(artefacts.read_json(path))
     rows = [
         [f"{name}: {label}", *(cell(values, kind, f"{metric}@20") for kind in KINDS for metric in METRICS)]
         for name, methods in results.items()
@@ -68,16 +72,22 @@ def _splits(name: str, collection: Collection, settings: Settings) -> list[Split
     return [data.split_of(name, collection, settings), *(random_split(collection.families, seed) for seed in seeds)]
 
 
-def _features(collection: Collection, split: Split, settings: Settings) -> Any:
-    """Pairs of a method's label and its features of all architectures."""
-    for label, baseline in BASELINES.items():
-        yield label, baseline(collection, np.flatnonzero(split.train))
+def _methods(collection: Collection, split: Split, settings: Settings) -> dict[str, Callable[[], Any]]:
+    """Functions that compute the features of all architectures, by method."""
     database = np.flatnonzero(~split.queries)
     family = np.where(split.train, collection.graphs.family, -1)[database]
-    for depth, presets in _PRESETS.items():
-        occurring = occurrences(collection.graphs, preset(depth).rounds)
-        if depth == OURS:
-            yield TF_IDF, weighed(preset(depth), occurring, database)[0]
-        for label in presets:
-            model = fit(preset(label), occurring[database], family, settings.seed)
-            yield (label if label == OURS else f"preset {label}"), model.embed(collection.graphs)
+    occurring = functools.cache(lambda rounds: occurrences(collection.graphs, rounds))
+
+    def embedded(config: ColourEncoderConfig) -> np.ndarray:
+        model = fit(config, occurring(config.rounds)[database], family, settings.seed)
+        return model.embed(collection.graphs)
+
+    ours = preset("tfnas")
+    train = np.flatnonzero(split.train)
+    return {
+        **{label: functools.partial(baseline, collection, train) for label, baseline in BASELINES.items()},
+        "tf-idf of colours": lambda: weighed(ours, occurring(ours.rounds), database)[0],
+        "preset colours": lambda: embedded(preset("colours")),
+        OURS: lambda: embedded(ours),
+        "preset cells": lambda: embedded(preset("cells")),
+    }
