@@ -31,7 +31,7 @@ class ColourEncoderConfig(EncoderConfig):
     rounds: int = 3
     frequency_power: float = 0.75
     least_graphs: int = 2
-    embedding_dim: int = 384
+    embedding_dim: int = 512
     learned_share: float = 0.9
     shrinkage: float = 0.05
     similarity_low: float = 0.45

@@ -22,7 +22,7 @@ class SavedColourEncoder(SavedGraphModel):
     Example:
       >>> from tfnas.graphs.computation_graph import smallest_graph
       >>> SavedColourEncoder().embed([smallest_graph()]).shape
-      (1, 769)
+      (1, 1025)
     """
 
     KIND = KIND
