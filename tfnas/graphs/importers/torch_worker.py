@@ -166,8 +166,8 @@ class Recorder(SchemaCheckMode):
 
 def kind_of(target: Callable[..., Any]) -> str:
     """The base name of an operator, `conv2d` for `aten.conv2d.default`."""
-    parts = str(target).split(".")
-    return parts[1] if len(parts) > 2 else getattr(target, "__name__", parts[-1])
+    segments = str(target).split(".")
+    return segments[1] if len(segments) > 2 else getattr(target, "__name__", segments[-1])
 
 
 def plain(argument: Any) -> Any:
