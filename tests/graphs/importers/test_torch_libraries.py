@@ -58,7 +58,7 @@ def test_images_and_volumes():
     families = LIBRARIES["monai"].families()
     assert (families["unet_2d"], families["unet_3d"]) == ("unet", "unet")
     assert "flexible_unet-resnet18_2d" in families
-    assert "ahnet_2d" not in families
+    assert "flexible_unet-resnet18_3d" not in families
 
 
 def test_families_are_modules_without_data_sets(monkeypatch):

@@ -76,17 +76,6 @@ _MODELS: dict[str, _Row] = {
     "hdemucs_medium": ("hdemucs", "hdemucs_medium", {"sources": _STEMS}, _stereo),
     "hdemucs_high": ("hdemucs", "hdemucs_high", {"sources": _STEMS}, _stereo),
     "squim_objective_base": ("squim_objective", "squim_objective_base", {}, _wave),
-    "tacotron2": (
-        "tacotron2",
-        "Tacotron2",
-        {},
-        lambda torch: (
-            torch.zeros(1, 16, dtype=torch.long),
-            torch.full((1,), 16),
-            torch.empty(1, 80, 4),
-            torch.full((1,), 4),
-        ),
-    ),
 }
 """Family, constructor, arguments and inputs of each model."""
 

@@ -23,7 +23,6 @@ _PLAIN: dict[str, tuple[str, str, dict[str, Any]]] = {
         "AutoEncoder",
         {**_IO, "channels": (8, 16, 32), "strides": (2, 2, 2), "num_res_units": 2},
     ),
-    "ahnet": ("ahnet", "AHNet", {"in_channels": 1, "out_channels": 2, "upsample_mode": "trilinear"}),
     "densenet121": ("densenet", "DenseNet121", _IO),
     "densenet264": ("densenet", "DenseNet264", _IO),
     "highresnet": ("highresnet", "HighResNet", {}),
@@ -40,7 +39,6 @@ _PLAIN: dict[str, tuple[str, str, dict[str, Any]]] = {
             "blocks_up": (8, 8, 4, 3),
         },
     ),
-    "restormer": ("restormer", "Restormer", {}),
     "segresnet": ("segresnet", "SegResNet", {}),
     "segresnet_ds": ("segresnet", "SegResNetDS", {"init_filters": 32}),
     "seresnet50": ("senet", "SEResNet50", {"in_channels": 1, "num_classes": 2}),
@@ -75,10 +73,10 @@ _PLAIN: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     **{
         f"flexible_unet-{backbone}": ("unet", "FlexibleUNet", {"backbone": backbone, **_IO})
-        for backbone in ("resnet18", "resnet50", "efficientnet-b0", "efficientnet-b4")
+        for backbone in ("resnet18", "resnet50")
     },
     **{
-        name: ("efficientnet", "EfficientNetBN", {"model_name": name, "in_channels": 1})
+        name: ("efficientnet", "EfficientNetBN", {"model_name": name, "in_channels": 1, "pretrained": False})
         for name in ("efficientnet-b0", "efficientnet-b3")
     },
     **{
@@ -92,15 +90,13 @@ _PLAIN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "vit_autoencoder": ("vit", "ViTAutoEnc", {"in_channels": 1, "img_size": 96, "patch_size": 16}),
 }
 """Family, constructor and arguments of the models that take one image or volume."""
-_CHANNELS_IN = {"restormer": 1, "voxelmorph_unet": 2}
-_VOLUMES_ONLY = {"ahnet"}
-_IMAGES_ONLY: set[str] = {name for name in _PLAIN if name.startswith("flexible_unet")}
+_IMAGES_ONLY = {name for name in _PLAIN if name.startswith("flexible_unet")}
 
 
 def _families() -> dict[str, str]:
     names = {}
     for (name, row), rank in itertools.product(_PLAIN.items(), (2, 3)):
-        if name not in (_IMAGES_ONLY if rank == 3 else _VOLUMES_ONLY):
+        if rank == 2 or name not in _IMAGES_ONLY:
             names[f"{name}_{rank}d"] = row[0]
     return names
 
@@ -111,7 +107,7 @@ def _build(name: str) -> tuple[Any, tuple[Any, ...]]:
 
     base, _, rank = name.rpartition("_")
     _, constructor, arguments = _PLAIN[base]
-    channels = _CHANNELS_IN.get(base, arguments.get("in_channels", 1))
+    channels = arguments.get("in_channels", 1)
     model = on_meta(lambda: getattr(monai.networks.nets, constructor)(spatial_dims=int(rank[0]), **arguments))
     return model, (torch.empty(1, channels, *[96] * int(rank[0]), device="meta"),)
 

@@ -12,28 +12,20 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "DAT": ("DAT.__arch.DAT", {}),
     "DCTLSA": ("DCTLSA.__arch.dctlsa", {}),
     "DITN_Real": ("DITN.__arch.DITN_Real", {}),
-    "DRCT": ("DRCT.__arch.drct_arch", {}),
-    "DRUNet": ("DRUNet.__arch.network_unet", {}),
-    "DnCNN": ("DnCNN.__arch.network_dncnn", {}),
+    "DRUNet": ("DRUNet.__arch.network_unet", {"in_nc": 3, "out_nc": 3}),
+    "DnCNN": ("DnCNN.__arch.network_dncnn", {"in_nc": 3, "out_nc": 3}),
     "RRDBNet": ("ESRGAN.__arch.RRDB", {}),
     "FBCNN": ("FBCNN.__arch.FBCNN", {}),
-    "FDAT": ("FDAT.__arch.fdat", {}),
     "FFTformer": ("FFTformer.__arch.fftformer_arch", {}),
-    "GFPGANv1Clean": ("GFPGAN.__arch.gfpganv1_clean_arch", {}),
-    "GRL": ("GRL.__arch.grl", {}),
-    "HAT": ("HAT.__arch.HAT", {}),
-    "CIDNet": ("HVICIDNet.__arch.cidnet", {}),
+    "HAT": ("HAT.__arch.HAT", {"window_size": 16}),
     "IPT": ("IPT.__arch.ipt", {}),
     "KBNet_l": ("KBNet.__arch.kbnet_l", {}),
     "KBNet_s": ("KBNet.__arch.kbnet_s", {}),
-    "LaMa": ("LaMa.__arch.LaMa", {}),
     "MixDehazeNet": ("MixDehazeNet.__arch.MixDehazeNet", {}),
     "MoESR": ("MoESR.__arch.MoESR", {}),
     "MoSR": ("MoSR.__arch.mosr_arch", {}),
     "NAFNet": ("NAFNet.__arch.NAFNet_arch", {}),
     "OmniSR": ("OmniSR.__arch.OmniSR", {}),
-    "PLKSR": ("PLKSR.__arch.PLKSR", {}),
-    "RealPLKSR": ("PLKSR.__arch.RealPLKSR", {}),
     "RCAN": ("RCAN.__arch.rcan_arch", {}),
     "RGT": ("RGT.__arch.rgt", {}),
     "UpCunet2x": ("RealCUGAN.__arch.upcunet_v3", {}),
@@ -44,19 +36,17 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "SAFMN": ("SAFMN.__arch.safmn", {"dim": 36}),
     "SAFMN_BCIE": ("SAFMNBCIE.__arch.safmn_bcie", {"dim": 36}),
     "SCUNet": ("SCUNet.__arch.SCUNet", {}),
-    "SPAN": ("SPAN.__arch.span", {"num_in_ch": 3, "num_out_ch": 3}),
-    "SeemoRe": ("SeemoRe.__arch.seemore_arch", {}),
     "SwiftSRGAN": ("SwiftSRGAN.__arch.SwiftSRGAN", {}),
-    "Swin2SR": ("Swin2SR.__arch.Swin2SR", {}),
+    "Swin2SR": ("Swin2SR.__arch.Swin2SR", {"window_size": 8}),
     "SwinIR": ("SwinIR.__arch.SwinIR", {"window_size": 8}),
     "Uformer": ("Uformer.__arch.Uformer", {}),
 }
 """Module and arguments of each architecture; arguments without a default have the values of the papers."""
 _FAMILIES = {"RRDBNet": "esrgan", "UpCunet2x": "upcunet", "UpCunet3x": "upcunet", "UpCunet4x": "upcunet"}
-_FAMILIES |= {"KBNet_l": "kbnet", "KBNet_s": "kbnet", "RealPLKSR": "plksr", "SAFMN_BCIE": "safmn", "DITN_Real": "ditn"}
+_FAMILIES |= {"KBNet_l": "kbnet", "KBNet_s": "kbnet", "SAFMN_BCIE": "safmn", "DITN_Real": "ditn"}
 _CONSTRUCTORS = {"SwiftSRGAN": "Generator"}
 _EXTENT = 64
-_EXTENTS = {"GFPGANv1Clean": 512, "IPT": 48, "RestoreFormer": 512, "Uformer": 128}
+_EXTENTS = {"IPT": 48, "RestoreFormer": 512, "Uformer": 128}
 
 
 def _families() -> dict[str, str]:
