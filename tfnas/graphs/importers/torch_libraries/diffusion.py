@@ -148,21 +148,10 @@ _MODELS: dict[str, _Model] = {
             "resnet_time_scale_shift": "scale_shift",
         },
     ),
-    "unet1d": _Model("unet1d", "UNet1DModel", {"sample": (1, 2, 65536), **_STEP}, {"extra_in_channels": 16}),
     "unet3d_condition": _Model(
         "unet3d_condition",
         "UNet3DConditionModel",
         {"sample": (1, 4, 4, 32, 32), **_STEP, "encoder_hidden_states": (1, 77, 1024)},
-    ),
-    "unet_motion": _Model(
-        "unet_motion",
-        "UNetMotionModel",
-        {"sample": (1, 4, 4, 32, 32), **_STEP, "encoder_hidden_states": (1, 77, 1280)},
-    ),
-    "unet_spatio_temporal": _Model(
-        "unet_spatio_temporal",
-        "UNetSpatioTemporalConditionModel",
-        {"sample": (1, 4, 8, 32, 32), **_STEP, "encoder_hidden_states": (1, 1, 1024), "added_time_ids": (1, 3)},
     ),
     "unet_kandinsky3": _Model(
         "unet_kandinsky3",
@@ -229,9 +218,6 @@ _MODELS: dict[str, _Model] = {
     "prx": _Model("prx", "PRXTransformer2DModel", _image(16, 77, 2304)),
     "cogview3plus": _Model("cogview3plus", "CogView3PlusTransformer2DModel", {**_image(16, 77, 4096), **_SIZES}),
     "cogview4": _Model("cogview4", "CogView4Transformer2DModel", {**_image(16, 77, 4096), **_SIZES}),
-    "lumina2": _Model(
-        "lumina2", "Lumina2Transformer2DModel", {**_image(16, 77, 1024), "encoder_attention_mask": (1, 77)}
-    ),
     "prior": _Model(
         "prior",
         "PriorTransformer",
@@ -257,20 +243,11 @@ _MODELS: dict[str, _Model] = {
             "micro_conds": (1, 5),
         },
     ),
-    "latte": _Model("latte", "LatteTransformer3DModel", _video(4, 77, 1152), {"caption_channels": 1152}),
     "cogvideox": _Model(
         "cogvideox",
         "CogVideoXTransformer3DModel",
         {"hidden_states": (1, 13, 16, 60, 90), **_STEP, "encoder_hidden_states": (1, 226, 4096)},
     ),
-    "mochi": _Model("mochi", "MochiTransformer3DModel", {**_video(12, 77, 4096), "encoder_attention_mask": (1, 77)}),
-    "wan": _Model("wan", "WanTransformer3DModel", _video(16, 77, 4096)),
-    "wan_vace": _Model(
-        "wan_vace",
-        "WanVACETransformer3DModel",
-        {**_video(16, 77, 4096), "control_hidden_states": (1, 96, 4, 32, 32)},
-    ),
-    "skyreels_v2": _Model("skyreels_v2", "SkyReelsV2Transformer3DModel", _video(16, 77, 4096)),
     "hunyuan_video": _Model(
         "hunyuan_video",
         "HunyuanVideoTransformer3DModel",
@@ -283,10 +260,8 @@ _MODELS: dict[str, _Model] = {
     ),
     "cosmos": _Model("cosmos", "CosmosTransformer3DModel", {**_video(16, 77, 1024), "padding_mask": (1, 1, 256, 256)}),
     "allegro": _Model("allegro", "AllegroTransformer3DModel", _video(4, 77, 4096)),
-    "easyanimate": _Model("easyanimate", "EasyAnimateTransformer3DModel", _video(16, 77, 3584)),
     "autoencoder_kl": _Model("autoencoder_kl", "AutoencoderKL", _PIXELS),
     "autoencoder_kl_sd": _Model("autoencoder_kl", "AutoencoderKL", _PIXELS, _VAE),
-    "autoencoder_asym_kl": _Model("autoencoder_kl", "AsymmetricAutoencoderKL", _PIXELS),
     "autoencoder_kl_flux2": _Model("autoencoder_kl", "AutoencoderKLFlux2", _PIXELS),
     "autoencoder_tiny": _Model("autoencoder_tiny", "AutoencoderTiny", _PIXELS),
     "autoencoder_dc": _Model("autoencoder_dc", "AutoencoderDC", _PIXELS),
@@ -298,21 +273,17 @@ _MODELS: dict[str, _Model] = {
     **{
         f"autoencoder_{name}": _Model(f"autoencoder_{name}", f"Autoencoder{constructor}", _CLIP)
         for name, constructor in {
-            "kl_allegro": "KLAllegro",
             "kl_cogvideox": "KLCogVideoX",
             "kl_cosmos": "KLCosmos",
             "kl_hunyuan_video": "KLHunyuanVideo",
-            "kl_kvae_video": "KLKVAEVideo",
             "kl_ltx": "KLLTXVideo",
             "kl_magvit": "KLMagvit",
             "kl_mochi": "KLMochi",
             "kl_qwenimage": "KLQwenImage",
             "kl_wan": "KLWan",
-            "vidtok": "VidTok",
         }.items()
     },
     "autoencoder_kl_kvae": _Model("autoencoder_kl_kvae", "AutoencoderKLKVAE", _PIXELS),
-    "autoencoder_kl_hunyuanimage": _Model("autoencoder_kl_hunyuanimage", "AutoencoderKLHunyuanImage", _PIXELS),
 }
 
 
