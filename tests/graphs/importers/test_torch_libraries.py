@@ -51,7 +51,7 @@ def test_decoders_and_encoders():
     assert families["deeplabv3plus-timm-regnetx_002"] == "deeplabv3plus"
     assert families["fpn-mit_b0"] == "fpn"
     assert "pan-mit_b0" not in families  # no dilated strides
-    assert {family for name, family in families.items() if "vit_tiny" in name} == {"dpt"}
+    assert {family for name, family in families.items() if "-tu-vit_tiny" in name} == {"dpt"}
 
 
 def test_images_and_volumes():
