@@ -46,8 +46,8 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
         for label, values in methods.items()
     ]
     comparison = [
-        f"Mean and deviation over {1 + _FURTHER_SPLITS} splits: the fixed split of table 1, and random splits; {SETS[-1]} "
-        "has the split of table 1 alone.",
+        f"Mean and deviation over {1 + _FURTHER_SPLITS} splits: the fixed split of table 1, and random splits. "
+        f"{SETS[-1]} has the split of table 1 alone.",
         *(verdict(name, methods) for name, methods in results.items()),
     ]
     plots.grouped_bars(

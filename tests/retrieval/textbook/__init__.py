@@ -53,7 +53,7 @@ TEXT = (
         "albert",
         "mpnet",
     ),
-    *("bert-generation", "megatron-bert", "splinter", "layoutlm", "dpr", "roc_bert", "tapas", "lilt"),
+    *("bert-generation", "megatron-bert", "splinter", "layoutlm", "dpr", "roc_bert", "tapas", "lilt", "visual_bert"),
 )
 LLAMAS = (
     *("llama", "mistral", "ministral3", "qwen2", "gemma", "phi3", "olmo", "granite", "smollm3", "internlm3", "arcee"),
@@ -68,7 +68,7 @@ QUERIES: dict[str, Query] = {
     "ResNet-18": Query(residual.resnet18, RESNETS),
     "ResNet-50": Query(lambda: residual.resnet_bottlenecks((3, 4, 6, 3), 32), RESNETS),
     "pre-activation ResNet-32": Query(lambda: residual.preactivation_resnet(5, 1), SECOND_RESNETS),
-    "WRN-16-4": Query(lambda: residual.preactivation_resnet(2, 4, 0.3), SECOND_RESNETS, ("wide_resnet",)),
+    "WRN-16-4": Query(lambda: residual.preactivation_resnet(2, 4, 0.3), SECOND_RESNETS, ("wide_resnet", "wrn")),
     "ResNeXt-29": Query(residual.resnext29, RESNETS, ("resnext",)),
     "SE-ResNet-26": Query(lambda: residual.resnet_bottlenecks((2, 2, 2, 2), 32, squeeze=True), RESNETS, ("seresnet",)),
     "VGG-16": Query(
