@@ -15,14 +15,22 @@ _FINE = {"unetplusplus", "linknet"}
 """Decoders that need a feature map at half of the image's extents."""
 _CONVOLUTIONAL = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "se_resnet50", "mobilenet_v2", "mobileone_s0", "mobileone_s4"),
-    *("dpn68", "inceptionv4", "timm-efficientnet-b0", "timm-efficientnet-b1", "timm-efficientnet-b3"),
-    *("timm-efficientnet-b4", "timm-resnest14d", "timm-resnest50d", "timm-res2net50_26w_4s", "timm-regnetx_002"),
+    *("dpn68", "tu-efficientnet_b0", "tu-efficientnet_b1", "tu-efficientnet_b3"),
+    *("tu-efficientnet_b4", "timm-resnest14d", "timm-resnest50d", "timm-res2net50_26w_4s", "timm-regnetx_002"),
     *("timm-regnetx_008", "timm-regnetx_016", "timm-regnety_002", "timm-regnety_008", "timm-skresnet18"),
     *("timm-skresnet34", "timm-gernet_s", "timm-gernet_m", "timm-mobilenetv3_small_100", "timm-mobilenetv3_large_100"),
 )
 _POOLED = (
-    *("densenet121", "densenet169", "vgg11", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19_bn", "inceptionresnetv2"),
-    *("xception", "tu-hrnet_w18", "tu-ghostnet_100", "tu-repvgg_a0", "tu-mobilenetv4_conv_small", "tu-mobilevit_s"),
+    *("densenet121", "densenet169", "vgg11", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19_bn", "inceptionv4"),
+    *(
+        "inceptionresnetv2",
+        "xception",
+        "tu-hrnet_w18",
+        "tu-ghostnet_100",
+        "tu-repvgg_a0",
+        "tu-mobilenetv4_conv_small",
+        "tu-mobilevit_s",
+    ),
     *("tu-darknet53", "tu-cspdarknet53", "tu-cspresnet50", "tu-dla34", "tu-ese_vovnet19b_dw", "tu-rexnet_100"),
     *("tu-resnetv2_50", "tu-resnet26d", "tu-efficientnet_lite0", "tu-mnasnet_100", "tu-mixnet_s", "tu-fbnetc_100"),
     *("tu-selecsls42b", "tu-lcnet_100", "tu-semnasnet_100", "tu-spnasnet_100", "tu-tf_efficientnetv2_b0"),
