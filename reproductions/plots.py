@@ -13,7 +13,7 @@ def _save_with_legend(figure: plt.Figure, axes: plt.Axes, path: pathlib.Path, *,
     """Writes a figure of several panels with a title, and with the legend of one panel below."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=columns)
-    figure.suptitle(title)
+    figure.suptitle(title, y=1.03)
     save_figure(figure, path)
 
 
