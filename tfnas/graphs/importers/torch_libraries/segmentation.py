@@ -22,15 +22,8 @@ _CONVOLUTIONAL = (
 )
 _POOLED = (
     *("densenet121", "densenet169", "vgg11", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19_bn", "inceptionv4"),
-    *(
-        "inceptionresnetv2",
-        "xception",
-        "tu-hrnet_w18",
-        "tu-ghostnet_100",
-        "tu-repvgg_a0",
-        "tu-mobilenetv4_conv_small",
-        "tu-mobilevit_s",
-    ),
+    *("inceptionresnetv2", "xception", "tu-hrnet_w18", "tu-ghostnet_100", "tu-repvgg_a0", "tu-mobilevit_s"),
+    "tu-mobilenetv4_conv_small",
     *("tu-darknet53", "tu-cspdarknet53", "tu-cspresnet50", "tu-dla34", "tu-ese_vovnet19b_dw", "tu-rexnet_100"),
     *("tu-resnetv2_50", "tu-resnet26d", "tu-efficientnet_lite0", "tu-mnasnet_100", "tu-mixnet_s", "tu-fbnetc_100"),
     *("tu-selecsls42b", "tu-lcnet_100", "tu-semnasnet_100", "tu-spnasnet_100", "tu-tf_efficientnetv2_b0"),
