@@ -109,6 +109,8 @@ class ColourFitting(Learning):
     def headline(self, summary: Mapping[str, Any]) -> str:
         text = f"{summary['graphs']:,} structures of {summary['families']:,} families, {summary['colours']:,} colours"
         measured = summary["mean_average_precision"]
+        if not self.config.learned_share:
+            return f"{text}; no learned part, as asked"
         if measured is None:
             return f"{text}; no learned part was measured: it needs families of several architectures"
         used = "used" if summary["learned_part"] else "left out, for it does not help"
