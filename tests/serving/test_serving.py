@@ -112,7 +112,7 @@ def test_plain_tensorflow_gives_the_same_and_batches_do_not_matter(folder, rng, 
         index = Servable(folder).signatures["search"]
         queries = rng.normal(size=(64, 1024))
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-        shared = {"allowed": np.full(2644, True), "count": np.array(10)}
+        shared = {"allowed": np.full(3404, True), "count": np.array(10)}
         whole = index({"queries": queries, **shared})
         alone = index({"queries": queries[:1], **shared})
         np.testing.assert_allclose(alone["similarities"], whole["similarities"][:1], atol=1e-6)
