@@ -78,7 +78,7 @@ def requests_of(folder, rng, count):
         ]
         dense = {"ops": cells.one_hot(len(space.operations)), "adjacency": cells.adjacency.astype(np.float32)}
         return {"encode": dense, "encode_examples": {"examples": examples}}
-    if folder.name.startswith("cg"):
+    if folder.name.startswith(("cg", "colour")):
         from tfnas.graphs.computation_graph import to_example
         from tfnas.networks import symbolic
 
@@ -110,7 +110,7 @@ def test_plain_tensorflow_gives_the_same_and_batches_do_not_matter(folder, rng, 
     asked = requests_of(folder, rng, 64)
     if not asked:  # the index: its rows are queries, its other inputs are not
         index = Servable(folder).signatures["search"]
-        queries = rng.normal(size=(64, 1024))
+        queries = rng.normal(size=(64, 1025))
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
         shared = {"allowed": np.full(3404, True), "count": np.array(10)}
         whole = index({"queries": queries, **shared})

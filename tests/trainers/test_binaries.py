@@ -153,8 +153,12 @@ def test_chain(pretrained, corpus, tmp_path):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("pretrain", ["--corpus=x"], "--encoder is missing, expected one of arch2vec, computation_graph"),
-        ("pretrain", ["--encoder=resnet"], "--encoder=resnet: value should be one of <arch2vec|computation_graph|"),
+        ("pretrain", ["--corpus=x"], "--encoder is missing, expected one of arch2vec, colour, computation_graph"),
+        (
+            "pretrain",
+            ["--encoder=resnet"],
+            "--encoder=resnet: value should be one of <arch2vec|colour|computation_graph|",
+        ),
         ("pretrain", ["--encoder=motif", "--space=nasbench201"], "Unknown command line flag 'space'"),
         ("pretrain", ["--encoder", "jacobian"], "jacobian needs a value of corpus"),
         ("pretrain_arch2vec", ["--space=nasbench404"], "nasbench404"),

@@ -65,7 +65,10 @@ def test_the_version_is_that_of_the_package():
         (["predict"], "error: --model is missing; tfnas predict --help lists the flags"),
         (["predict", "x"], "error: unexpected argument 'x', expected flags that start with --; tfnas predict --help"),
         (["inspect", "--draw"], "error: Unknown command line flag 'draw'"),
-        (["pretrain"], "error: --encoder is missing, expected one of arch2vec, computation_graph, jacobian, motif; "),
+        (
+            ["pretrain"],
+            "error: --encoder is missing, expected one of arch2vec, colour, computation_graph, jacobian, motif; ",
+        ),
     ],
 )
 def test_mistakes_end_in_one_line(arguments, message):

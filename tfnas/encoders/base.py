@@ -113,8 +113,8 @@ class SavedEncoder:
         Args:
           corpus: manifest of a corpus that the encoder embeds.
         """
-        shards = len(corpus["records"])
-        return [range(shard, shard + count * shards, shards) for shard, count in enumerate(corpus["records"])]
+        step = len(corpus["records"])
+        return [range(shard, shard + count * step, step) for shard, count in enumerate(corpus["records"])]
 
     @classmethod
     def read_corpus(cls, folder: artefacts.PathLike) -> dict[str, Any]:

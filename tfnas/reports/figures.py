@@ -45,7 +45,8 @@ def save_figure(figure: plt.Figure, path: pathlib.Path, *, dots_per_inch: int = 
                     file.flush()
                     os.fsync(file.fileno())
             except OSError as error:  # a full disk, which no library names the file of
-                error.filename = str(target)
+                if error.errno is not None:  # others have a text of their own, which a file name would hide
+                    error.filename = str(target)
                 raise
         for suffix in formats:
             os.replace(pathlib.Path(folder, suffix), path.with_suffix(suffix))

@@ -28,7 +28,7 @@ class Calibration:
 
     Example:
       >>> calibration = Calibration.fit(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]))
-      >>> calibration(np.array([0.0, 0.5, 1.0])).tolist()
+      >>> calibration(np.array([0.0, 0.5, 1.0])).round(3).tolist()
       [0.0, 0.5, 1.0]
     """
 
