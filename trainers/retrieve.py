@@ -1,4 +1,4 @@
-"""Finds known architectures that are like a model, says what they share and how they differ, and draws it.
+"""Finds known architectures that are like a model, says what they share and how they differ.
 
   tfnas retrieve --model=my_model.keras --top_k=10 --output_dir=relatives
   tfnas retrieve --model=timm/resnet50 --max_parameters=5000000 --has=attention
