@@ -58,6 +58,7 @@ def test_transformers(retriever):
     text = {"bert", "bert-generation", "distilbert", "deberta-v2", "bart", "plbart", "mvp", "roberta", "electra"}
     text |= {
         "roc_bert",
+        "blenderbot-small",
         "debertav3",
         "albert",
         "big_bird",
