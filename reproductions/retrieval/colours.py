@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from reproductions import plots, report
+from reproductions import report
 from reproductions.retrieval import data
 from reproductions.retrieval.methods import BASELINES
 from reproductions.retrieval.settings import SETS, Settings
-from reproductions.retrieval.table1 import KINDS, METRICS, OURS, cell, column_titles, mean, verdict
+from reproductions.retrieval.table1 import OURS, draw, report_of, verdict
 from tfnas import artefacts
 from tfnas.encoders.colour.config import ColourEncoderConfig, preset
 from tfnas.encoders.colour.fitting import fit, occurrences, weighed
@@ -42,32 +42,13 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     artefacts.write_json(path, data.measure(features(), collection, split, settings))
                 results[name].setdefault(label, []).append(artefacts.read_json(path))
-    rows = [
-        [f"{name}: {label}", *(cell(values, kind, f"{metric}@20") for kind in KINDS for metric in METRICS)]
-        for name, methods in results.items()
-        for label, values in methods.items()
-    ]
     comparison = [
         f"Mean and deviation over {1 + _FURTHER_SPLITS} splits: the fixed split of table 1, and random splits. "
         f"{SETS[-1]} has the split of table 1 alone.",
         *(verdict(name, methods) for name, methods in results.items()),
     ]
-    plots.grouped_bars(
-        {
-            name: {label: [mean(methods[label], kind, "map@20") for kind in KINDS] for label in _DRAWN}
-            for name, methods in results.items()
-        },
-        [f"held-out {kind}" for kind in KINDS],
-        output_dir / "colours.png",
-        title="Mean average precision at 20",
-    )
-    return report.Report(
-        title="The default encoder of retrieval",
-        columns=["collection: method", *column_titles()],
-        rows=rows,
-        comparison=comparison,
-        values={"measurements": results, "seed": settings.seed},
-    )
+    draw(results, _DRAWN, output_dir / "colours.png")
+    return report_of("The default encoder of retrieval", results, comparison, settings)
 
 
 def _splits(name: str, collection: Collection, settings: Settings) -> list[Split]:

@@ -49,12 +49,6 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
         learned = [(job.label, measurement) for job, measurement in trained if job.name == name]
         results[name] = measurements(collection, split, settings, learned)
         facts.append(_facts(name, collection, split))
-    rows = [
-        [f"{name}: {label}", *(cell(values, kind, f"{metric}@20") for kind in KINDS for metric in METRICS)]
-        for name, methods in results.items()
-        for label, values in methods.items()
-    ]
-    columns = ["collection: method", *column_titles()]
     comparison = [
         *facts,
         f"Trainings: {', '.join(f'{settings.epochs_of(name)} epochs ({name})' for name in SETS)}; the published method "
@@ -62,18 +56,35 @@ def run(output_dir: pathlib.Path, settings: Settings) -> report.Report:
         *(verdict(name, methods) for name, methods in results.items()),
         _PUBLISHED,
     ]
+    draw(results, _DRAWN, output_dir / "table1.png")
+    return report_of("Retrieval at 20", results, comparison, settings)
+
+
+def report_of(
+    title: str, results: dict[str, dict[str, list[dict[str, Any]]]], comparison: Sequence[str], settings: Settings
+) -> report.Report:
+    """The report on measurements by set and method."""
+    rows = [
+        [f"{name}: {label}", *(cell(values, kind, f"{metric}@20") for kind in KINDS for metric in METRICS)]
+        for name, methods in results.items()
+        for label, values in methods.items()
+    ]
+    columns = ["collection: method", *column_titles()]
     values = {"measurements": results, "seed": settings.seed}
+    return report.Report(title=title, columns=columns, rows=rows, comparison=list(comparison), values=values)
+
+
+def draw(results: dict[str, dict[str, list[dict[str, Any]]]], labels: Sequence[str], path: pathlib.Path) -> None:
+    """Draws the mean average precision of some methods on every set."""
     plots.grouped_bars(
         {
-            name: {label: [mean(methods[label], kind, "map@20") for kind in KINDS] for label in _DRAWN}
+            name: {label: [mean(methods[label], kind, "map@20") for kind in KINDS] for label in labels}
             for name, methods in results.items()
         },
         [f"held-out {kind}" for kind in KINDS],
-        output_dir / "table1.png",
+        path,
         title="Mean average precision at 20",
     )
-    title = "Retrieval at 20"
-    return report.Report(title=title, columns=columns, rows=rows, comparison=comparison, values=values)
 
 
 def _epochs(label: str, epochs: int) -> int:
