@@ -1,0 +1,124 @@
+"""Measurements that docs/results/speed.md quotes: `perf/results.json`, written by the scripts of this folder.
+
+  python -m perf.results      prints the tables of all sections
+
+A script measures its programs in turn, round after round in one run, and records what every round gave; the file keeps
+the median and the range. A section that is measured again replaces the section's earlier figures.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tfnas import artefacts
+from tfnas.reports import tables
+
+PATH = pathlib.Path(__file__).with_name("results.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """What a program reached at a piece of work.
+
+    Attributes:
+      work: piece of work, with its sizes.
+      program: program that did the work: "tfnas", a preset or a variant, or the rival with its kind of compilation.
+      values: a figure of every round.
+      unit: unit of the figures, such as "cells per CPU-second".
+      goal: figure or ratio that is aimed at, in words; empty for none.
+    """
+
+    work: str
+    program: str
+    values: tuple[float, ...]
+    unit: str
+    goal: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """The figure as JSON: median, smallest and largest value, number of rounds."""
+        return {
+            "work": self.work,
+            "program": self.program,
+            "median": statistics.median(self.values),
+            "low": min(self.values),
+            "high": max(self.values),
+            "rounds": len(self.values),
+            "unit": self.unit,
+            "goal": self.goal,
+        }
+
+
+def record(section: str, figures: Iterable[Figure], settings: Mapping[str, Any] | None = None) -> None:
+    """Writes the figures of a section into `perf/results.json` and prints the section's table.
+
+    Args:
+      section: name of the script.
+      figures: figures; the first of every piece of work is what the others are divided by.
+      settings: settings of the run that a reader needs, such as the number of threads.
+    """
+    sections = read()
+    sections[section] = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "settings": dict(settings or {}),
+        "figures": [figure.record() for figure in figures],
+    }
+    artefacts.write_json(PATH, dict(sorted(sections.items())))
+    print(table(sections[section]))
+
+
+def read() -> dict[str, Any]:
+    """The sections of `perf/results.json` by name; empty without the file."""
+    return json.loads(PATH.read_text()) if PATH.exists() else {}
+
+
+def table(section: Mapping[str, Any]) -> str:
+    """The figures of a section as a Markdown table, each beside its ratio to the first figure of the same work."""
+    first: dict[str, float] = {}
+    rows = []
+    for figure in section["figures"]:
+        base = first.setdefault(figure["work"], figure["median"])
+        spread = f"{_number(figure['low'])} to {_number(figure['high'])}" if figure["rounds"] > 1 else ""
+        ratio = f"{figure['median'] / base:.2f}" if base else ""
+        rows.append(
+            [figure["work"], figure["program"], _number(figure["median"]), spread, figure["unit"], ratio]
+            + [figure["goal"]]
+        )
+    return tables.markdown(["work", "program", "median", "range", "unit", "ratio", "goal"], rows)
+
+
+def machine() -> dict[str, Any]:
+    """Processor and system that figures depend on."""
+    model = next(
+        (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor(),
+    )
+    return {"processor": model, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return pathlib.Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _number(value: float) -> str:
+    """A number with three significant digits, and thousands apart."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def main() -> None:
+    """Prints the tables."""
+    for name, section in read().items():
+        print(f"## {name}\n{section['date']}, {section['machine']['processor']}\n\n{table(section)}\n")
+
+
+if __name__ == "__main__":
+    main()
