@@ -87,8 +87,15 @@ def table(section: Mapping[str, Any]) -> str:
         spread = f"{_number(figure['low'])} to {_number(figure['high'])}" if figure["rounds"] > 1 else ""
         ratio = f"{figure['median'] / base:.2f}" if base else ""
         rows.append(
-            [figure["work"], figure["program"], _number(figure["median"]), spread, figure["unit"], ratio]
-            + [figure["goal"]]
+            [
+                figure["work"],
+                figure["program"],
+                _number(figure["median"]),
+                spread,
+                figure["unit"],
+                ratio,
+                figure["goal"],
+            ]
         )
     return tables.markdown(["work", "program", "median", "range", "unit", "ratio", "goal"], rows)
 
