@@ -1,6 +1,8 @@
 """Settings of the TensorFlow runtime that must be made before it starts, and work on all processors."""
 
+import concurrent.futures
 import contextlib
+import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -11,7 +13,10 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import threadpoolctl
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -241,7 +246,19 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
       items: arguments of the calls.
     """
     import joblib
+
+    items = list(items)
+    threads = min(len(items), joblib.cpu_count())
+    with _libraries(len(sys.modules)).limit(limits=1):
+        if threads <= 1:
+            return [function(item) for item in items]
+        with concurrent.futures.ThreadPoolExecutor(threads) as executor:
+            return list(executor.map(function, items))
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(modules: int) -> "threadpoolctl.ThreadpoolController":
+    """The loaded libraries that have threads; looked for again once the number of loaded modules has changed."""
     import threadpoolctl
 
-    with threadpoolctl.threadpool_limits(1):
-        return joblib.Parallel(n_jobs=-1, require="sharedmem")(joblib.delayed(function)(item) for item in items)
+    return threadpoolctl.ThreadpoolController()

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import scipy.optimize
+import tensorflow as tf
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import DotProduct
 
 from tfnas.errors import ConfigurationError
-from tfnas.predictors.dngo import DNGO
+from tfnas.predictors import adam
+from tfnas.predictors.dngo import DNGO, _trained
 
 
 def _features(model, inputs, run=0):
@@ -54,6 +56,24 @@ def test_many_data_sets_at_once_equal_one_by_one(rng):
     for run in (0, 63, 64, 69):
         alone = DNGO(units=16, epochs=4, seed=seeds[run]).fit(inputs[run], targets[run])
         np.testing.assert_array_equal(together.predict(points, run), alone.predict(points))
+
+
+def test_training_is_adam_on_the_mean_squared_error(rng):
+    """The gradients are those of TensorFlow, within the rounding of single precision."""
+    inputs, targets = rng.normal(size=(23, 3)).astype(np.float32), rng.normal(size=23).astype(np.float32)
+    inputs = np.concatenate([inputs, np.ones((23, 1), np.float32)], axis=1)
+    weights = DNGO(units=8)._initial_weights(5, 3)
+    order = rng.permuted(np.tile(np.arange(23), (4, 1)), axis=1)
+    batches = [row[start : start + 10] for row in order for start in (0, 10, 20)]
+
+    def loss(layers, done):
+        rows = batches[int(done)]
+        predicted = tf.tanh(inputs[rows] @ tf.reshape(layers[0][:32], (4, 8))) @ layers[0][32:40, None]
+        return tf.reduce_mean((predicted[:, 0] + layers[0][40] - targets[rows]) ** 2)
+
+    (expected,) = adam.minimise(loss, [tf.constant(weights)], tf.constant(12), lambda done: 3e-3)
+    (kernel,) = _trained(weights[None].copy(), inputs[None], targets[None], order[None], 3e-3)
+    np.testing.assert_allclose(kernel.ravel(), expected.numpy()[:32], atol=1e-5)
 
 
 def test_learns_a_smooth_function_and_knows_its_noise(rng):

@@ -5,18 +5,19 @@ References:
   Bishop 2006, "Pattern Recognition and Machine Learning", equations 3.49-3.59 and 3.86.
 """
 
-import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from tfnas.predictors import adam
 from tfnas.predictors.base import example_sets
 from tfnas.runtime import in_threads
 
 _BATCH = 10  # points per update
-_CHUNK = 64  # data sets in every run of the compiled training program, so that each is rounded the same way
+_CHUNK = 64  # data sets that a thread trains at a time
+_ROWS = 4096  # inputs that are predicted at a time
+_DECAYS = (0.9, 0.999)  # of Adam's running means of gradients and of their squares
+_EPSILON = 1e-7
 _LOG_RATIOS = np.linspace(-15.0, 10.0, 51)  # logarithms of the ratio of the precisions of prior and noise
 _LOG_NOISE_PRECISION = (-5.0, 10.0)
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
@@ -82,55 +83,43 @@ class DNGO:
         kernel = self._kernel[run] / self._scale[run][:, None]
         bias = self._bias[run] - self._shift[run] @ kernel
         arrays = (kernel, bias, self._weights[run], self._root[run])
-        mean, variance = _predict(tf.cast(inputs, tf.float32), *(tf.constant(array, tf.float32) for array in arrays))
-        spread = np.sqrt(variance.numpy() + np.float32(1.0 / self._noise_precision[run]))
+        kernel, bias, weights, root = (array.astype(np.float32) for array in arrays)
+        inputs = np.asarray(inputs, np.float32)
+        mean, variance = np.empty(len(inputs), np.float32), np.empty(len(inputs), np.float32)
+        for start in range(0, len(inputs), _ROWS):
+            rows = np.s_[start : start + _ROWS]
+            hidden = np.tanh(inputs[rows] @ kernel + bias)
+            mean[rows] = hidden @ weights[:-1] + weights[-1]
+            spread = hidden @ root[:-1] + root[-1]
+            variance[rows] = np.einsum("mf,mf->m", spread, spread)
+        deviation = np.sqrt(variance + np.float32(1.0 / self._noise_precision[run]))
         scale, shift = np.float32(self._target_scale[run]), np.float32(self._target_shift[run])
-        return mean.numpy() * scale + shift, spread * scale
+        return mean * scale + shift, deviation * scale
 
     def _train_networks(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights `[R, D, units]` and biases `[R, units]` of the hidden layers."""
-        count, points, size = inputs.shape
-        capacity = max(64, 1 << (points - 1).bit_length())  # few shapes, so few compilations
-        padded = np.zeros((count, capacity, size), np.float32)
-        padded_targets = np.zeros((count, capacity), np.float32)
-        padded[:, :points], padded_targets[:, :points] = inputs, targets
-        program = _training_program(self.learning_rate)
-        counted = tf.constant(self._batches(np.ones((self.epochs, points), np.float32), capacity))
+        points = inputs.shape[1]
+        constant = np.ones((*inputs.shape[:2], 1))
+        inputs, targets = np.concatenate([inputs, constant], axis=2, dtype=np.float32), targets.astype(np.float32)
 
-        def train(start: int) -> tuple[np.ndarray, np.ndarray]:
-            chosen = np.arange(start, start + _CHUNK) % count  # the last chunk is filled up from the front
-            weights = [self._initial_weights(self.seeds[run], size) for run in chosen]
-            orders = [self._order(self.seeds[run], points, capacity) for run in chosen]
-            kernel, bias = program(
-                [tf.constant(np.stack(layer)) for layer in zip(*weights, strict=True)],
-                tf.constant(padded[chosen]),
-                tf.constant(padded_targets[chosen]),
-                tf.constant(np.stack(orders, axis=1)),
-                counted,
-                tf.constant(self.epochs * -(-points // _BATCH)),
-            )
-            return kernel.numpy(), bias.numpy()
+        def train(start: int) -> np.ndarray:
+            runs = np.s_[start : start + _CHUNK]
+            weights = np.stack([self._initial_weights(seed, inputs.shape[2] - 1) for seed in self.seeds[runs]])
+            rngs = [np.random.default_rng(seed) for seed in self.seeds[runs]]
+            order = np.stack([rng.random((self.epochs, points)).argsort(axis=1) for rng in rngs])
+            return _trained(weights, inputs[runs], targets[runs], order, self.learning_rate)
 
-        chunks = in_threads(train, range(0, count, _CHUNK))
-        kernels, biases = (np.concatenate(layer)[:count].astype(np.float64) for layer in zip(*chunks, strict=True))
-        return kernels, biases
+        kernels = np.concatenate(in_threads(train, range(0, len(inputs), _CHUNK))).astype(np.float64)
+        return kernels[:, :-1], kernels[:, -1]
 
-    def _initial_weights(self, seed: int, size: int) -> list[np.ndarray]:
+    def _initial_weights(self, seed: int, size: int) -> np.ndarray:
+        """Kernel and bias of the hidden layer, then of the output, one after the other, float32 `[W]`."""
         rng = np.random.default_rng(seed)
-        shapes = [((size, self.units), size), ((self.units,), size), ((self.units,), self.units), ((), self.units)]
-        return [
-            rng.uniform(-1 / np.sqrt(fan_in), 1 / np.sqrt(fan_in), shape).astype(np.float32) for shape, fan_in in shapes
-        ]
-
-    def _order(self, seed: int, points: int, capacity: int) -> np.ndarray:
-        """Row numbers of every update, int32 `[steps, batch]`."""
-        order = np.random.default_rng(seed).random((self.epochs, points)).argsort(axis=1)
-        return self._batches(order.astype(np.int32), capacity)
-
-    def _batches(self, entries: np.ndarray, capacity: int) -> np.ndarray:
-        """Entries `[epochs, points]` by update, `[steps, batch]`, filled with 0 to the steps of `capacity` points."""
-        batches = np.pad(entries, ((0, 0), (0, -entries.shape[1] % _BATCH))).reshape(-1, _BATCH)
-        return np.pad(batches, ((0, self.epochs * -(-capacity // _BATCH) - len(batches)), (0, 0)))
+        layers = (((size, self.units), size), ((self.units,), size), ((self.units,), self.units), ((1,), self.units))
+        return np.concatenate(
+            [rng.uniform(-1 / np.sqrt(fan_in), 1 / np.sqrt(fan_in), shape).ravel() for shape, fan_in in layers],
+            dtype=np.float32,
+        )
 
     def _fit_regressions(self, features: np.ndarray, targets: np.ndarray) -> None:
         """Posterior over the weights of basis functions `[R, n, F]`, at the precisions that explain the targets."""
@@ -174,39 +163,60 @@ def _positive(deviation: np.ndarray) -> np.ndarray:
     return np.where(deviation > 0, deviation, 1.0)
 
 
-@tf.function(jit_compile=True, reduce_retracing=True)
-def _predict(
-    inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, weights: tf.Tensor, root: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and variance of the noiseless function, `[m]` each."""
-    hidden = tf.tanh(inputs @ kernel + bias)
-    mean = tf.linalg.matvec(hidden, weights[:-1]) + weights[-1]
-    return mean, tf.reduce_sum((hidden @ root[:-1] + root[-1]) ** 2, axis=1)
+def _trained(
+    weights: np.ndarray, inputs: np.ndarray, targets: np.ndarray, order: np.ndarray, learning_rate: float
+) -> np.ndarray:
+    """Adam on the mean squared error, a data set beside the other; none depends on its neighbours.
 
+    Args:
+      weights: initial weights float32 `[R, W]` of `DNGO._initial_weights`.
+      inputs: float32 `[R, n, D + 1]`, the last column ones.
+      targets: float32 `[R, n]`.
+      order: int `[R, epochs, n]`, row numbers.
+      learning_rate: learning rate.
 
-@functools.cache
-def _training_program(learning_rate: float):
-    """Adam on the squared error, for all data sets of a chunk in one program."""
+    Returns:
+      float32 `[R, D + 1, units]`, kernels of the hidden layers with the biases in the last row.
+    """
+    count, points, size = inputs.shape
+    units = (weights.shape[1] - 1) // (size + 1)
+    gradients, first, second, scratch = (np.zeros_like(weights) for _ in range(4))
 
-    @tf.function(jit_compile=True)
-    def train(
-        weights: list[tf.Tensor],
-        inputs: tf.Tensor,
-        targets: tf.Tensor,
-        rows: tf.Tensor,
-        counted: tf.Tensor,
-        steps: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        def loss(weights: list[tf.Tensor], done: tf.Tensor) -> tf.Tensor:
-            chosen, share = rows[done], counted[done] / tf.reduce_sum(counted[done])
-            batch = tf.gather(inputs, chosen, batch_dims=1)
-            kernel, bias, output, offset = weights
-            hidden = tf.tanh(batch @ kernel + bias[:, None])
-            predicted = tf.reduce_sum(hidden * output[:, None], axis=2) + offset[:, None]
-            errors = predicted - tf.gather(targets, chosen, batch_dims=1)
-            return tf.reduce_sum(share * errors**2)  # the data sets share no weights
+    def layers(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Views of the kernel with the bias, the output's kernel and its bias."""
+        hidden = flat[:, : size * units].reshape(count, size, units)
+        return hidden, flat[:, size * units : -1, None], flat[:, -1:]
 
-        kernel, bias, *_ = adam.minimise(loss, weights, steps, lambda done: learning_rate)
-        return kernel, bias
-
-    return train
+    (kernel, output, offset), (to_kernel, to_output, to_offset) = layers(weights), layers(gradients)
+    done = 0
+    for epoch in range(order.shape[1]):
+        shuffled = np.take_along_axis(inputs, order[:, epoch, :, None], axis=1)
+        shuffled_targets = np.take_along_axis(targets, order[:, epoch], axis=1)
+        for start in range(0, points, _BATCH):
+            batch = shuffled[:, start : start + _BATCH]
+            hidden = np.tanh(batch @ kernel)
+            errors = (hidden @ output)[..., 0]
+            errors += offset
+            errors -= shuffled_targets[:, start : start + _BATCH]
+            errors *= 2 / batch.shape[1]
+            # The chain rule, from the output to the kernel of the hidden layer.
+            np.matmul(hidden.transpose(0, 2, 1), errors[..., None], out=to_output)
+            np.sum(errors, axis=1, keepdims=True, out=to_offset)
+            np.multiply(hidden, hidden, out=hidden)
+            np.subtract(1, hidden, out=hidden)
+            hidden *= errors[..., None]
+            hidden *= output.transpose(0, 2, 1)
+            np.matmul(batch.transpose(0, 2, 1), hidden, out=to_kernel)
+            # Adam.
+            done += 1
+            for mean, decay in ((first, _DECAYS[0]), (second, _DECAYS[1])):
+                if mean is second:
+                    gradients *= gradients
+                mean *= decay
+                mean += np.multiply(gradients, 1 - decay, out=scratch)
+            np.sqrt(second, out=scratch)
+            scratch += _EPSILON
+            np.divide(first, scratch, out=scratch)
+            scratch *= learning_rate * math.sqrt(1 - _DECAYS[1] ** done) / (1 - _DECAYS[0] ** done)
+            weights -= scratch
+    return kernel
