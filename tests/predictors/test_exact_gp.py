@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
@@ -58,6 +59,9 @@ def test_rows_of_distances_equal_the_matrix_of_all():
 def test_the_median_of_many_points_comes_from_some():
     points = RNG.normal(size=(9000, 2))
     assert exact_gp.median_distance(points) == exact_gp.median_distance(points[::5])
+    for count in (1, 2, 3, 4, 61):
+        matrix = cdist(points[:count], points[:count]).astype(np.float32)
+        assert exact_gp.median_distance(points[:count]) == np.median(matrix)
     assert exact_gp.median_distance(points) == pytest.approx(exact_gp.median_distance(points[1::5]), rel=0.05)
 
 

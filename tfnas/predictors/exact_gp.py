@@ -10,7 +10,7 @@ References:
 
 import numpy as np
 import scipy.linalg
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 
 from tfnas.errors import ConfigurationError
 from tfnas.runtime import in_threads
@@ -20,7 +20,7 @@ _NOISES = (0.01, 0.05, 0.2)
 _REFITS = (10, 20, 40, 80, 160, 320)  # observations after which length scale and noise are fitted again
 _SMALLEST = 1e-6  # predicted variance
 _ROWS = 64  # rows that are allocated at a time
-_ALL_POINTS, _SOME_POINTS = 8192, 2048  # the median distance of larger tables comes from some evenly spaced points
+_SOME_POINTS = 2048  # evenly spaced points of a larger table, whose distances have its median
 
 
 class MaternProcess:
@@ -134,11 +134,13 @@ class GrowingProcess:
 
 
 def median_distance(points: np.ndarray) -> float:
-    """Median of the distances between points `[N, D]`; 2,048 evenly spaced points decide it if there are over 8,192."""
-    if len(points) > _ALL_POINTS:
-        points = points[:: -(-len(points) // _SOME_POINTS)]
-    chunks = [cdist(chunk, points).astype(np.float32) for chunk in np.array_split(points, 16)]
-    return float(np.median(np.concatenate(chunks), overwrite_input=True))
+    """Median of the distances between points `[N, D]`; of more than 2,048 points some evenly spaced ones decide it."""
+    points = points[:: max(1, -(-len(points) // _SOME_POINTS))]
+    count, distances = len(points), pdist(points).astype(np.float32)
+    # In the matrix of all distances, which none needs to hold, each pair stands twice beside a diagonal of zeros.
+    middle = [rank - count for rank in ((count**2 - 1) // 2, count**2 // 2)]
+    positions = [rank // 2 for rank in middle if rank >= 0]
+    return float(np.partition(distances, positions)[positions].sum() / 2) if positions else 0.0
 
 
 def matern(distances: np.ndarray) -> np.ndarray:
