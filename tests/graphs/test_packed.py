@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.graphs.isomorphism import to_networkx
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
+from tfnas.graphs import packed
 from tfnas.graphs.computation_graph import ComputationGraph, to_example, to_graph_tensor
 from tfnas.graphs.motifs import weisfeiler_lehman
 from tfnas.graphs.operators import WEIGHTED
@@ -27,22 +28,25 @@ def sample(space="nasbench101", count=4, seed=0):
 
 def test_packing_keeps_every_graph():
     graphs = sample() + sample("mobilenetv3", 2)
-    packed = pack(graphs)
-    assert packed.families == ("nasbench101", "mobilenetv3")
-    assert packed.family.tolist() == [0, 0, 0, 0, 1, 1]
+    whole = pack(graphs)
+    assert whole.families == ("nasbench101", "mobilenetv3")
+    assert whole.family.tolist() == [0, 0, 0, 0, 1, 1]
     for row, graph in enumerate(graphs):
-        nodes = packed.codes[packed.node_offsets[row] : packed.node_offsets[row + 1]]
-        np.testing.assert_array_equal(packed.features[nodes], node_features(graph))
-        np.testing.assert_array_equal(packed.graph_edges(row), graph.edges)
-        assert packed.labels[row] == np.float32(graph.label)
+        nodes = whole.codes[whole.node_offsets[row] : whole.node_offsets[row + 1]]
+        np.testing.assert_array_equal(whole.features[nodes], node_features(graph))
+        np.testing.assert_array_equal(whole.graph_edges(row), graph.edges)
+        assert whole.labels[row] == np.float32(graph.label)
 
 
-def test_some_rows_and_several_packs():
+def test_some_rows_and_several_packs(monkeypatch):
     graphs = sample(count=5) + sample("nasbench201", 3)
     whole = pack(graphs)
     parts = PackedGraphs.concatenate([pack(graphs[:2]), pack(graphs[2:])])
-    for name in ("features", "codes", "edges", "node_offsets", "edge_offsets", "family", "labels", "structure"):
-        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    monkeypatch.setattr(packed, "_PACKED_AT_A_TIME", 3)
+    for other in (parts, pack(iter(graphs))):
+        assert other.families == whole.families
+        for name in ("features", "codes", "edges", "node_offsets", "edge_offsets", "family", "labels", "structure"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(whole, name))
     chosen = whole[np.array([6, 1])]
     assert len(chosen) == 2
     np.testing.assert_array_equal(chosen.graph_edges(1), graphs[1].edges)

@@ -1,5 +1,6 @@
 """Corpora of computation graphs, in the files of `corpora.shards` and a table of sizes."""
 
+import array
 import collections
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -63,29 +64,29 @@ def record(graph: ComputationGraph) -> Record:
 
 def write_records(folder: artefacts.PathLike, records: Iterable[Record], num_shards: int = 8, **facts: object) -> int:
     """Writes a corpus of records that other processes may have made; see `write_graphs`."""
-    sizes: list[tuple[int, int]] = []
+    sizes = array.array("q")  # nodes and edges of a graph, then of the next
     families: collections.Counter[str] = collections.Counter()
 
     def counted() -> Iterator[bytes]:
         for item in records:
-            sizes.append((item.num_nodes, item.num_edges))
+            sizes.extend((item.num_nodes, item.num_edges))
             families[item.family] += 1
             yield item.serialized
 
     with artefacts.atomic_folder(folder) as staging:
         counts = shards.write(staging, "graphs", counted(), num_shards)
-        table = np.array(sizes, np.int64).reshape(-1, 2)
+        table = np.frombuffer(sizes, np.int64).reshape(-1, 2)
         artefacts.write_npz(staging / SIZES_NAME, num_nodes=table[:, 0], num_edges=table[:, 1])
         artefacts.write_manifest(
             staging,
             kind=KIND,
             operators=list(OPERATORS),
             records=counts,
-            total=len(sizes),
+            total=len(table),
             families=dict(sorted(families.items())),
             **facts,
         )
-    return len(sizes)
+    return len(table)
 
 
 def read_graphs(folder: artefacts.PathLike) -> Iterator[ComputationGraph]:

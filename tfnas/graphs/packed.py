@@ -20,6 +20,7 @@ from tfnas.graphs.computation_graph import FLOW, OP, ComputationGraph, training_
 from tfnas.graphs.importers import Model, import_model, is_model
 from tfnas.graphs.structure import STRUCTURE, structure
 
+_PACKED_AT_A_TIME = 1024  # graphs whose nodes are held with all features, before equal nodes share a number
 NUM_FEATURES = 10
 """Columns of a node's features: operator, the six of `SHAPE_FIELDS`, height and width of the kernel, bias."""
 
@@ -165,15 +166,24 @@ def pack(graphs: Graphs) -> PackedGraphs:
         return graphs
     if is_model(graphs):
         graphs = [graphs]
+    imported = map(import_model, graphs)
+    packs = []
+    while some := list(itertools.islice(imported, _PACKED_AT_A_TIME)):
+        packs.append(_packed(some))
+    if not packs:
+        raise ConfigurationError("no graphs to pack, expected at least one")
+    return packs[0] if len(packs) == 1 else PackedGraphs.concatenate(packs)
+
+
+def _packed(graphs: Sequence[ComputationGraph]) -> PackedGraphs:
+    """Packs graphs that are all in memory."""
     rows, edges, facts, numbers = [], [], [], []
     families: dict[str, int] = collections.defaultdict(lambda: len(families))
-    for graph in map(import_model, graphs):
+    for graph in graphs:
         numbers.append(structure(graph))
         rows.append(node_features(graph))
         edges.append(graph.edges.astype(np.int32))
         facts.append((families[graph.family], graph.label))
-    if not rows:
-        raise ConfigurationError("no graphs to pack, expected at least one")
     features, codes = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
     return PackedGraphs(
         features=features,

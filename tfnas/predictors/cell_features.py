@@ -77,11 +77,12 @@ class CellFeatures:
 
     def transform(self, cells: CellTable) -> list[np.ndarray]:
         """Blocks float32 `[N, D_b]` in the order of `names`, with mean 0 and mean square norm 1 over the reference."""
-        chunks = []
-        for start in range(0, max(len(cells), 1), _CHUNK):
+        blocks = [np.empty((len(cells), len(self._scales[name].columns)), np.float32) for name in self.names]
+        for start in range(0, len(cells), _CHUNK):
             live = self._live(cells[start : start + _CHUNK])
-            chunks.append([self._scales[name](self._described(name, live)) for name in self.names])
-        return [np.concatenate(blocks) for blocks in zip(*chunks, strict=True)]
+            for name, block in zip(self.names, blocks, strict=True):
+                block[start : start + _CHUNK] = self._scales[name](self._described(name, live))
+        return blocks
 
     def _live(self, cells: CellTable) -> "list[LiveCells]":
         return [LiveCells.of(self._space, component) for component in self._space.components(cells)]
