@@ -108,11 +108,10 @@ def main() -> None:
     engines.keep_trials(workers, evaluator, output_dir / "trained.jsonl")
     watch = engines.watch(workers, evaluator, _QUERIES.value * _RUNS.value * len(strategies))
     goals.keep_in(output_dir)
-    room = experiment.capacity(_QUERIES.value, _RUNS.value)
     with engines.start(workers, evaluator, make_evaluator) as engine:
         comparison = experiment.compare(
             strategies,
-            goals.within(experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value, room)),
+            goals.within(experiment.candidates_of(evaluator, encoder, _EMBEDDINGS.value)),
             evaluator,
             queries=_QUERIES.value,
             runs=_RUNS.value,

@@ -57,10 +57,9 @@ class PublishedSearch(SurrogateSearch):
 class UnseenSample:
     """20 random candidates that a run was not given yet."""
 
-    capacity = None
-
     def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
-        unseen = [np.flatnonzero(~suggested) for suggested in search.suggested]
+        rows = np.arange(len(search.candidates))
+        unseen = [np.setdiff1d(rows, suggested, assume_unique=True) for suggested in search.suggested]
         return [
             rng.choice(rows, _POOL, replace=False) if len(rows) > _POOL else rows
             for rng, rows in zip(search.rngs, unseen, strict=True)

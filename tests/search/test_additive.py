@@ -10,7 +10,7 @@ from tfnas.errors import ConfigurationError
 from tfnas.search import Candidates, OpenCandidates
 from tfnas.search.additive import AdditiveSearch
 from tfnas.search.additive_process import AdditiveProcess
-from tfnas.search.pools import Functions, Vicinity, functions_or_vicinity, mutants
+from tfnas.search.pools import Functions, Mutants, Vicinity, functions_or_vicinity
 from tfnas.spaces import Architecture, FiniteSpace, MobileNetV3, NASBench101, NASBench201
 
 
@@ -129,7 +129,7 @@ def test_picks_are_the_best_means(candidates):
 def test_open_spaces_and_large_lists(candidates):
     assert isinstance(functions_or_vicinity(candidates, None), Functions)
     space = MobileNetV3()
-    open_candidates = OpenCandidates(space, 100_000)
+    open_candidates = OpenCandidates(space)
     strategy = AdditiveSearch(open_candidates, [3], initial=5)
     assert isinstance(strategy._pool, Vicinity)
     for _ in range(8):
@@ -143,7 +143,7 @@ def test_a_small_space_that_nobody_lists():
     chains = [
         Architecture(("in", *names, "out"), np.eye(4, k=1)) for names in itertools.product(("small", "large"), repeat=2)
     ]
-    candidates = OpenCandidates(FiniteSpace("chains", chains), 100)
+    candidates = OpenCandidates(FiniteSpace("chains", chains))
     strategy = AdditiveSearch(candidates, [0], initial=2)
     rows = drive_open(strategy, 4)
     assert sorted(rows[0].tolist()) == [0, 1, 2, 3]
@@ -173,7 +173,7 @@ def test_neighbours_of_long_lists_are_the_nearest():
     assert isinstance(search._pool, Vicinity)
     points = search._process.points
     distances = ((points - points[17]) ** 2).sum(axis=1)
-    near = search._pool._neighbours_of(search.candidates, 17)
+    near = search._pool._near(search.candidates, 17)
     assert len(near) == 100
     assert distances[near].max() <= np.sort(distances)[99] + 1e-5
     rows = search.suggest(5)
@@ -182,12 +182,13 @@ def test_neighbours_of_long_lists_are_the_nearest():
     given = set(rows[0].tolist())
     assert not set(judged.tolist()) & given
     best = int(rows[0, search.scores.argmax()])
-    assert set(search._pool._neighbours_of(search.candidates, best).tolist()) <= {*judged.tolist(), *given}
+    assert set(search._pool._near(search.candidates, best).tolist()) <= {*judged.tolist(), *given}
 
 
 def test_an_architecture_decides_its_mutants(candidates):
-    np.testing.assert_array_equal(mutants(candidates, 17), mutants(candidates, 17))
-    changed = candidates.cells.operations[mutants(candidates, 17)] != candidates.cells.operations[17]
+    mutants = Mutants()(candidates, 17)
+    np.testing.assert_array_equal(mutants, Mutants()(candidates, 17))
+    changed = candidates.cells.operations[mutants] != candidates.cells.operations[17]
     assert (changed.sum(axis=1) == 1).all()
 
 
@@ -199,7 +200,7 @@ def test_equal_functions_share_a_row_where_nobody_lists_them():
             "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
         ]
     )
-    assert OpenCandidates(space, 10).rows_of_cells(cells).tolist() == [0, 0]
+    assert OpenCandidates(space).rows_of_cells(cells).tolist() == [0, 0]
 
 
 def test_bad_settings(candidates):

@@ -123,7 +123,7 @@ def test_values_that_are_missing_or_beyond_a_limit_are_not_feasible(few):
 def test_limits_where_nobody_lists_the_candidates():
     space = MobileNetV3()
     limited = read_goals(_open(space), ("accuracy",), ("multiply_adds:3e8",))
-    candidates = limited.within(OpenCandidates(space, 50))
+    candidates = limited.within(OpenCandidates(space))
     rows = candidates.draw(20, np.random.default_rng(0), lambda row: False)
     adds = [symbolic.build(space, candidates.architecture(row)).multiply_adds.sum() for row in rows]
     assert len(set(rows)) == 20
@@ -136,7 +136,7 @@ def test_strategies_query_allowed_architectures_alone():
     space = MobileNetV3()
     odd = Objective("odd", False, True, lambda cells: cells.operations.sum(axis=1) % 2.0)
     limited = Goals((Objective("accuracy", True, False, None),), (Limit(odd, 0.0),))
-    candidates = limited.within(OpenCandidates(space, 10_000))
+    candidates = limited.within(OpenCandidates(space))
     strategy = STRATEGIES["additive"](candidates, seeds=[1], initial=4)
     for _ in range(6):
         rows = strategy.suggest(1)

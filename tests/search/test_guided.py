@@ -13,7 +13,7 @@ from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.proxies.tables import score_cells
 from tfnas.search import OpenCandidates, strategies
 from tfnas.search.experiment import compare
-from tfnas.search.guided import GuidedEvolution, capacity
+from tfnas.search.guided import GuidedEvolution
 from tfnas.search.guides import guided, network_featurizer, predictor_guide, proxy_guide
 from tfnas.search.loop import run_search
 from tfnas.search.settings import GuideSettings
@@ -90,7 +90,7 @@ def test_a_space_that_can_not_be_listed(tmp_path):
     space = MobileNetV3()
 
     def search(queries, folder):
-        found = OpenCandidates(space, capacity=6000)
+        found = OpenCandidates(space)
         strategy = GuidedEvolution(
             found, [5], predictor_guide(found), labels=8, children=20, strangers=10, refit_every=8
         )
@@ -111,7 +111,7 @@ def test_a_finished_search_of_an_open_space_resumes(tmp_path):
     makers = guided(strategies(["evolution"]), GuideSettings("predictor", labels=6), 10)
     results = []
     for _ in range(2):
-        found = OpenCandidates(space, capacity(10, 1))
+        found = OpenCandidates(space)
         evaluator = FunctionEvaluator(space, small_share)
         comparison = compare(makers, found, evaluator, queries=10, runs=1, seed=1, folder=tmp_path)
         results.append(comparison.results)
@@ -134,26 +134,31 @@ def test_guides_that_would_never_be_asked():
     with pytest.raises(ConfigurationError, match="--guide=oracle, expected one of none, predictor, proxy"):
         GuideSettings("oracle")
     with pytest.raises(ConfigurationError, match="must be at least 1"):
-        GuidedEvolution(OpenCandidates(MobileNetV3(), 3), [1], FixedScores(np.zeros(3)), strangers=0)
+        GuidedEvolution(OpenCandidates(MobileNetV3()), [1], FixedScores(np.zeros(3)), strangers=0)
 
 
 def test_a_space_that_is_used_up():
     space = get_space("nats_size")
-    small = OpenCandidates(space, 40_000)
+    small = OpenCandidates(space)
     small.rows_of_cells(space.enumerate())
     with pytest.raises(ConfigurationError, match="nats_size has no new architectures left"):
         small.draw(1, np.random.default_rng(0), lambda row: True)
 
 
-def test_open_candidates_know_isomorphic_cells_and_their_room():
+def test_open_candidates_know_isomorphic_cells_and_forget_what_no_run_was_given():
     space = NASBench101()
-    found = OpenCandidates(space, capacity=4)
-    cells = space.sample(3, np.random.default_rng(0))
-    rows = found.rows_of_cells(cells)
-    assert rows.tolist() == [0, 1, 2]
+    found = OpenCandidates(space)
+    cells = space.sample(5, np.random.default_rng(0))
+    assert found.rows_of_cells(cells[np.arange(3)]).tolist() == [0, 1, 2]
     assert found.rows([space.architecture(cells, 1)]).tolist() == [1]
-    with pytest.raises(ConfigurationError, match="more than 4 architectures"):
-        found.draw(5, np.random.default_rng(1), lambda row: False)
+    found.keep(np.array([[1]]))
+    found.forget()
+    again = OpenCandidates(space)
+    again.load_state(found.state())
+    for candidates in (found, again):
+        assert candidates.rows_of_cells(cells[np.array([3, 1, 4, 0])]).tolist() == [0, 1, 2, 3]
+        assert candidates.met == 6
+        np.testing.assert_array_equal(candidates.cells[np.arange(4)].adjacency, cells[np.array([3, 1, 4, 0])].adjacency)
     with pytest.raises(CorruptArtefactError):
         found.load_state({"operations": cells.operations})
 
@@ -199,7 +204,7 @@ def test_guides_by_name(candidates, tmp_path):
     with pytest.raises(ConfigurationError, match="--guide=proxy goes with --proxy"):
         GuideSettings("predictor", proxy="convs")
     with pytest.raises(ConfigurationError, match="can't be listed, which a search by proxies needs"):
-        makers["evolution"](OpenCandidates(MobileNetV3(), 10), [1])
+        makers["evolution"](OpenCandidates(MobileNetV3()), [1])
 
 
 def test_functions_of_the_user(tmp_path, monkeypatch):

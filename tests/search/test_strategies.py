@@ -294,13 +294,13 @@ def test_matrix_choices_make_nasbench101_cells(small_nasbench101, rng):
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in ("additive", "random", "evolution")])
 def test_who_needs_a_list(name):
     with pytest.raises(ConfigurationError, match="mobilenetv3 can't be listed"):
-        STRATEGIES[name](OpenCandidates(MobileNetV3(), 10), [1])
+        STRATEGIES[name](OpenCandidates(MobileNetV3()), [1])
 
 
 @pytest.mark.parametrize("name", ["random", "evolution"])
 def test_who_needs_none(name):
     space = MobileNetV3()
-    candidates = OpenCandidates(space, 2000)
+    candidates = OpenCandidates(space)
     strategy = STRATEGIES[name](candidates, [1, 2])
     while strategy.rows.shape[1] < 40:
         rows = strategy.suggest(40 - strategy.rows.shape[1])

@@ -57,7 +57,7 @@ def test_the_ceiling():
 def test_a_search_that_never_leaves_its_random_start(queries, capsys):
     space = NATSSize()
     evaluator = FunctionEvaluator(space, lambda architecture: 0.5)
-    candidates = OpenCandidates(space, capacity=100)
+    candidates = OpenCandidates(space)
     makers = {"evolution": STRATEGIES["evolution"]}
     experiment.compare(makers, candidates, evaluator, queries=queries, runs=1, seed=1)
     warned = "Warning: the first 20 queries of evolution are random, so all 20 are" in capsys.readouterr().err

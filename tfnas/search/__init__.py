@@ -33,7 +33,7 @@ class StrategyKind:
 
     Example:
       >>> from tfnas.spaces import MobileNetV3
-      >>> candidates = OpenCandidates(MobileNetV3(), capacity=100)
+      >>> candidates = OpenCandidates(MobileNetV3())
       >>> STRATEGIES["evolution"](candidates, seeds=[1, 2], population_size=10).suggest(3).shape
       (2, 3)
     """

@@ -19,6 +19,7 @@ from tfnas.predictors.kernel_mixture import KernelMixture, normal_scores
 from tfnas.runtime import in_threads
 from tfnas.search.acquisition import log_expected_improvement
 from tfnas.search.candidates import Candidates, CandidateSet
+from tfnas.spaces import CellTable
 
 LATENTS = "latents"
 BLOCKS = (LATENTS, *cell_features.BLOCKS)
@@ -35,43 +36,54 @@ Features = Callable[[np.ndarray], list[np.ndarray]]
 
 
 class RowFeatures:
-    """Blocks of features of candidates that nobody lists; the features of a candidate are computed once.
+    """Blocks of features of candidates, of which those that were asked for last are remembered.
+
+    Memory is for twice as many candidates as were asked for at once.
 
     Args:
-      count: number of rows.
-      featurize: features of rows that were not asked for before.
+      candidates: architectures that have features.
+      featurize: function from cells to blocks `[n, D_b]`.
     """
 
-    def __init__(self, count: int, featurize: Features):
-        self._featurize = featurize
-        self._positions = np.full(count, -1, np.int64)
+    def __init__(self, candidates: CandidateSet, featurize: Callable[[CellTable], list[np.ndarray]]):
+        self._candidates, self._featurize = candidates, featurize
+        self._positions: dict[int, int] = {}  # in the blocks, by key of the candidate; what was asked for last is last
+        self._free: list[int] = []
         self._blocks: list[np.ndarray] = []
-        self._used = 0
         self._lock = threading.Lock()
 
     def __call__(self, rows: np.ndarray) -> list[np.ndarray]:
         """Blocks `[n, D_b]` of rows `[n]`."""
+        unique, inverse = np.unique(rows, return_inverse=True)
+        keys = self._candidates.keys(unique).tolist()
         with self._lock:
-            new = np.unique(rows[self._positions[rows] < 0])
-            if len(new) or not self._blocks:
-                self._append(new, self._featurize(new))
-            blocks = self._blocks
-        positions = self._positions[rows]
-        return [block[positions] for block in blocks]
+            new = [number for number, key in enumerate(keys) if key not in self._positions]
+            computed = self._featurize(self._candidates.cells[unique[new]]) if new or not self._blocks else None
+            for key in keys:
+                self._positions[key] = self._positions.pop(key, -1)
+            if computed is not None:
+                self._store([keys[number] for number in new], computed, most=2 * len(keys))
+            positions = np.array([self._positions[key] for key in keys], np.int64)[inverse]
+            return [block[positions] for block in self._blocks]
 
-    def _append(self, rows: np.ndarray, computed: list[np.ndarray]) -> None:
-        count = self._used + len(rows)
-        if not self._blocks or count > len(self._blocks[0]):
-            room = max(2 * self._used, count)
-            before = self._blocks or computed
+    def _store(self, keys: list[int], computed: list[np.ndarray], most: int) -> None:
+        """Writes the features of new candidates in place of what was not asked for of late, or behind all."""
+        room = len(self._blocks[0]) if self._blocks else 0
+        for key in list(self._positions)[: max(0, len(self._positions) - max(most, room))]:
+            self._free.append(self._positions.pop(key))
+        if not self._blocks or len(self._free) < len(keys):
+            larger = max(min(2 * room, most), len(self._positions))
+            before = self._blocks or [block[:0] for block in computed]
             self._blocks = [
-                np.concatenate([old[: self._used], np.empty((room - self._used, old.shape[1]), new.dtype)])
+                np.concatenate([old, np.empty((larger - room, new.shape[1]), new.dtype)])
                 for old, new in zip(before, computed, strict=True)
             ]
+            self._free += range(room, larger)
+        for key in keys:
+            self._positions[key] = self._free.pop()
+        positions = [self._positions[key] for key in keys]
         for block, new in zip(self._blocks, computed, strict=True):
-            block[self._used : count] = new
-        self._positions[rows] = np.arange(self._used, count)
-        self._used = count
+            block[positions] = new
 
 
 class Posterior:
@@ -266,7 +278,7 @@ def _features(
     if not isinstance(candidates, Candidates):
         sample = candidates.sample(_REFERENCE, rng)
         described = CellFeatures(candidates.space, sample, names)
-        store = RowFeatures(len(candidates), lambda rows: described.transform(candidates.cells[rows]))
+        store = RowFeatures(candidates, described.transform)
         return described.transform(sample[:_PAIRED]), described.names, store
     rows = np.sort(rng.permutation(candidates.functions)[:_REFERENCE])
     tables: dict[str, np.ndarray] = {}

@@ -29,7 +29,7 @@ class Strategy(abc.ABC):
       scores: float64 `[R, n]`, validation accuracies.
       picks: int64 `[R, n]`, number of the query that the strategy's model holds for the best, after each score; without
         such a model the best seen.
-      suggested: bool `[R, N]`, True for rows that a run was given.
+      suggested: int64 `[R, n]`, rows that a run was given, in the order in which it was given them.
       initial: number of random rows before the strategy's first choice; 0 for a strategy that learns from every score.
       capacity: largest number of rows that a run can be given.
       state_names: names of a subclass's private attributes on which later suggestions depend, without the underscore.
@@ -46,9 +46,8 @@ class Strategy(abc.ABC):
         self.rows = np.zeros((len(self.seeds), 0), np.int64)
         self.scores = np.zeros((len(self.seeds), 0))
         self.picks = np.zeros((len(self.seeds), 0), np.int64)
-        self.suggested = np.zeros((len(self.seeds), len(candidates)), bool)
+        self.suggested = np.zeros((len(self.seeds), 0), np.int64)
         self.capacity = len(candidates)
-        self._count = 0
 
     @property
     def runs(self) -> int:
@@ -64,18 +63,23 @@ class Strategy(abc.ABC):
         """
         if count < 1:
             raise ConfigurationError(f"{count} suggestions were asked for, expected at least 1")
-        count = min(count, self.capacity - self._count)
+        count = min(count, self.capacity - self.asked)
         if count == 0:
             raise ExhaustedError(f"all {self.capacity} candidates were suggested; ask for fewer queries")
+        self.candidates.forget()
         rows = self._suggest(count)
-        np.put_along_axis(self.suggested, rows, True, axis=1)
-        self._count += rows.shape[1]
+        self.candidates.keep(rows)
+        self.suggested = np.concatenate([self.suggested, rows], axis=1)
         return rows
 
     @property
     def asked(self) -> int:
         """Number of rows that every run was given so far, scored or not."""
-        return self._count
+        return self.suggested.shape[1]
+
+    def was_suggested(self, run: int, rows: np.ndarray) -> np.ndarray:
+        """bool `[m]`: which of the rows int64 `[m]` a run was given."""
+        return np.isin(rows, self.suggested[run])
 
     def update(self, rows: np.ndarray, scores: np.ndarray) -> None:
         """Takes the validation accuracies `[R, k]` (in [0, 1]) of suggested rows.
@@ -86,7 +90,7 @@ class Strategy(abc.ABC):
         rows, scores = np.asarray(rows, np.int64), np.asarray(scores, np.float64)
         if rows.ndim != 2 or len(rows) != self.runs or rows.shape != scores.shape:
             raise ConfigurationError(f"rows {rows.shape} and scores {scores.shape}, expected [{self.runs}, k] both")
-        unasked = ~np.take_along_axis(self.suggested, rows, axis=1)
+        unasked = ~np.stack([self.was_suggested(run, rows[run]) for run in range(self.runs)])
         if unasked.any():
             raise ConfigurationError(f"candidate {rows[unasked][0]} was scored but never suggested")
         if not np.isfinite(scores).all():
@@ -105,11 +109,11 @@ class Strategy(abc.ABC):
         Raises:
           ConfigurationError: something was suggested already, or the shapes are others.
         """
-        if self._count or rows.ndim != 2 or len(rows) != self.runs or rows.shape != scores.shape:
+        if self.asked or rows.ndim != 2 or len(rows) != self.runs or rows.shape != scores.shape:
             raise ConfigurationError(f"rows {rows.shape} and scores {scores.shape} can't be known in advance")
-        np.put_along_axis(self.suggested, rows, True, axis=1)
-        self._count = rows.shape[1]
         self.rows, self.scores = rows.astype(np.int64), scores.astype(np.float64)
+        self.suggested = self.rows
+        self.candidates.keep(self.rows)
         self.picks = self._pick(rows.shape[1])
 
     def state(self) -> dict[str, np.ndarray]:
@@ -120,7 +124,7 @@ class Strategy(abc.ABC):
             "rows": self.rows,
             "scores": self.scores,
             "picks": self.picks,
-            "suggested": np.nonzero(self.suggested)[1].reshape(self.runs, self._count),
+            "suggested": self.suggested,
             **self.candidates.state(),
             **{name: np.asarray(getattr(self, f"_{name}")) for name in self.state_names},
         }
@@ -137,9 +141,7 @@ class Strategy(abc.ABC):
                 rng.bit_generator.state = json.loads(str(text))
             self.seeds = state["seeds"].tolist()
             self.rows, self.scores, self.picks = state["rows"], state["scores"], state["picks"]
-            self.suggested[:] = False
-            np.put_along_axis(self.suggested, state["suggested"], True, axis=1)
-            self._count = state["suggested"].shape[1]
+            self.suggested = state["suggested"].reshape(self.runs, -1)
             for name in self.state_names:
                 setattr(self, f"_{name}", state[name])
         except (KeyError, IndexError, ValueError) as error:
@@ -158,7 +160,7 @@ class Strategy(abc.ABC):
 
     def _initial_rows(self, count: int, initial: int) -> np.ndarray | None:
         """Random rows as long as fewer than `initial` were suggested or fewer than two scored; then None."""
-        waiting = initial - self._count
+        waiting = initial - self.asked
         if waiting <= 0 and self.rows.shape[1] >= 2:
             return None
         return self._random_rows(min(count, max(waiting, 1)))
@@ -169,8 +171,8 @@ class Strategy(abc.ABC):
 
     def draw(self, run: int, count: int, excluded: Sequence[int] = ()) -> list[int]:
         """Distinct random rows that a run was not given yet and that are not excluded."""
-        suggested, excluded = self.suggested[run], set(excluded)
-        return self.candidates.draw(count, self.rngs[run], lambda row: suggested[row] or row in excluded)
+        taken = {*self.suggested[run].tolist(), *excluded}
+        return self.candidates.draw(count, self.rngs[run], taken.__contains__)
 
 
 def running_best(scores: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ class CandidateSet(abc.ABC):
 
     Attributes:
       space: space of the architectures.
-      cells: the architectures, a row each.
+      cells: the architectures by row.
       embedded: whether there are embeddings.
     """
 
@@ -38,7 +38,7 @@ class CandidateSet(abc.ABC):
     @property
     @abc.abstractmethod
     def met(self) -> int:
-        """Number of architectures that have a row so far."""
+        """Number of architectures that had a row so far; an architecture counts each time that it gets a row."""
 
     @property
     @abc.abstractmethod
@@ -80,8 +80,20 @@ class CandidateSet(abc.ABC):
         """Raises ConfigurationError with the purpose unless every candidate has a row from the start."""
 
     @abc.abstractmethod
+    def keep(self, rows: np.ndarray) -> None:
+        """Lets rows, of any shape, stand for their architectures for good."""
+
+    @abc.abstractmethod
+    def forget(self) -> None:
+        """Frees the rows that are not kept, where architectures get rows on the way."""
+
+    @abc.abstractmethod
+    def keys(self, rows: np.ndarray) -> np.ndarray:
+        """Integers `[n]` that stand for the architectures of rows int64 `[n]`, whatever becomes of the rows."""
+
+    @abc.abstractmethod
     def state(self) -> dict[str, np.ndarray]:
-        """Plain arrays that `load_state` needs to give the same rows to the same architectures again."""
+        """Plain arrays that `load_state` needs to give the kept rows to the same architectures again."""
 
     @abc.abstractmethod
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -193,6 +205,15 @@ class Candidates(CandidateSet):
 
     def require_list(self, purpose: str) -> None:
         pass
+
+    def keep(self, rows: np.ndarray) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
+
+    def keys(self, rows: np.ndarray) -> np.ndarray:
+        return rows
 
     def state(self) -> dict[str, np.ndarray]:
         return {}

@@ -63,7 +63,7 @@ class CategoricalReinforce(Strategy):
             deviates = np.stack([self.rngs[run].random((cumulative.shape[1], 1)) for run in waiting.tolist()])
             drawn = (deviates > cumulative[waiting]).sum(axis=2).astype(np.int8)
             candidates = self._encoding.rows(drawn)
-            fresh = (candidates >= 0) & ~self.suggested[waiting, candidates]
+            fresh = (candidates >= 0) & (candidates[:, None] != self.suggested[waiting]).all(axis=1)
             rows[waiting[fresh]], choices[waiting[fresh]] = candidates[fresh], drawn[fresh]
             waiting = waiting[~fresh]
             if not len(waiting):

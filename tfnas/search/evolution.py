@@ -45,7 +45,7 @@ class RegularizedEvolution(Strategy):
         waiting = np.arange(self.runs)
         for _ in range(_ATTEMPTS):
             rows = self.candidates.rows([self._mutant(run) for run in waiting.tolist()])
-            fresh = (rows >= 0) & ~self.suggested[waiting, rows]
+            fresh = (rows >= 0) & (rows[:, None] != self.suggested[waiting]).all(axis=1)
             children[waiting[fresh]] = rows[fresh]
             waiting = waiting[~fresh]
             if not len(waiting):

@@ -10,7 +10,7 @@ from tfnas import artefacts, runtime
 from tfnas.benchmarks import Evaluator
 from tfnas.encoders.arch2vec.saved import SavedCellEncoder, open_encoder, read_embedding_table, ships
 from tfnas.errors import ConfigurationError
-from tfnas.search import MakeStrategy, guided, loop, pools
+from tfnas.search import MakeStrategy, loop
 from tfnas.search.candidates import Candidates, CandidateSet
 from tfnas.search.comparison import Comparison
 from tfnas.search.engines import Engine
@@ -96,13 +96,8 @@ def search(
     home = None if folder is None else artefacts.prepare_output_folder(folder, settings, resume=True, growing=GROWING)
     if home is not None:
         goals.keep_in(home)
-    candidates = goals.within(candidates_of(benchmark, opened, capacity=capacity(queries, runs)))
+    candidates = goals.within(candidates_of(benchmark, opened))
     return compare(strategies, candidates, benchmark, queries=queries, runs=runs, seed=seed, folder=home, goals=goals)
-
-
-def capacity(queries: int, runs: int) -> int:
-    """Room for all architectures that the strategies can meet in a space that nobody lists."""
-    return max(guided.capacity(queries, runs), pools.vicinity_capacity(queries, runs))
 
 
 def encoder_of(
@@ -137,7 +132,6 @@ def candidates_of(
     evaluator: Evaluator,
     encoder: SavedCellEncoder | None,
     embeddings: artefacts.PathLike | None = None,
-    capacity: int = 100_000,
 ) -> CandidateSet:
     """Candidates of a search: an embedding table, the rows of the benchmark's table, the whole space, or an open list.
 
@@ -145,7 +139,6 @@ def candidates_of(
       evaluator: the benchmark.
       encoder: encoder of architectures that are not embedded yet; None for candidates without embeddings.
       embeddings: table that `tfnas embed` wrote with the encoder; None for what the benchmark lists.
-      capacity: largest number of candidates that nobody lists.
 
     Raises:
       MismatchError: encoder, embeddings and benchmark don't belong together.
@@ -153,7 +146,7 @@ def candidates_of(
     if encoder is None:
         if evaluator.lists:
             return Candidates(evaluator.space, evaluator.cells())
-        return OpenCandidates(evaluator.space, capacity)
+        return OpenCandidates(evaluator.space)
     encoder.check_space(evaluator.space)
     if embeddings is not None:
         cells, points = read_embedding_table(embeddings, encoder)

@@ -112,8 +112,6 @@ class CheapestFunctions:
       goals: goals whose known objectives say what is cheap; several known objectives count in their order.
     """
 
-    capacity = None
-
     def __init__(self, candidates: Candidates, goals: Goals):
         gains = goals.known_gains(candidates.cells)
         known = [column for column in gains.T if np.isfinite(column).all()]
@@ -128,8 +126,6 @@ class CheapestFunctions:
 
 class FrontOffspring:
     """Mutants and crosses of the 20 queries of the best ranks, and random candidates, of functions not given yet."""
-
-    capacity = None
 
     def rows(self, search: GoalStrategy, size: int) -> list[np.ndarray]:
         return [self._rows(search, run) for run in range(search.runs)]

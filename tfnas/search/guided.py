@@ -92,8 +92,3 @@ def evolution(
     if guide is None:
         return RegularizedEvolution(candidates, seeds, **settings)
     return GuidedEvolution(candidates, seeds, guide(candidates), **settings)
-
-
-def capacity(queries: int, runs: int) -> int:
-    """Room for all architectures that guided evolution can meet if every query is a generation of its own."""
-    return (queries + 3) * runs * (_CHILDREN + _STRANGERS) + queries * runs

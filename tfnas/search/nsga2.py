@@ -91,6 +91,7 @@ class NSGA2Search(GoalStrategy):
             self._algorithms[run].n_offsprings = size
         self._generations = [algorithm.ask() for algorithm in self._algorithms]
         self._queue = np.stack([population.get("X")[:, 0] for population in self._generations])
+        self.candidates.keep(self._queue)
 
     def _algorithm(self, run: int, size: int) -> NSGA2:
         algorithm = NSGA2(
@@ -107,12 +108,11 @@ class NSGA2Search(GoalStrategy):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from what `state` returned: all generations are bred again, with the scores that they got."""
         super().load_state(state)
-        asked, self._count = self._count, 0
-        self.suggested[:] = False
+        asked, self.suggested = self.asked, self.suggested[:, :0]
         self.rngs = [np.random.default_rng(seed) for seed in self.seeds]
         self._begin()
-        while self._count < asked:
-            self.suggest(asked - self._count)
+        while self.asked < asked:
+            self.suggest(asked - self.asked)
 
 
 class _SpaceCrossover(Crossover):
@@ -150,6 +150,6 @@ class _SpaceMutation(Mutation):
         for _ in range(_ATTEMPTS):
             mutants = [space.mutate(architecture, search.rngs[run]) for _ in range(_MUTANTS)]
             for row in search.candidates.rows(mutants).tolist():
-                if row >= 0 and not search.suggested[run, row] and row not in siblings:
+                if row >= 0 and row not in search.suggested[run] and row not in siblings:
                     return row
         return search.draw(run, 1, siblings)[0]

@@ -169,7 +169,7 @@ class Goals:
         if not any(objective.known for objective in (*self.objectives, *(limit.objective for limit in self.limits))):
             return candidates
         if isinstance(candidates, OpenCandidates):
-            return LimitedCandidates(candidates.space, len(candidates), self.allows)
+            return LimitedCandidates(candidates.space, self.allows)
         rows = np.flatnonzero(self.allows(candidates.cells))
         if not len(rows):
             limits = ", ".join(map(str, self.limits)) or "all objectives"
@@ -191,12 +191,11 @@ class LimitedCandidates(OpenCandidates):
 
     Args:
       space: space of the architectures.
-      capacity: largest number of allowed architectures.
       allows: function from n cells to bool `[n]`.
     """
 
-    def __init__(self, space: Space, capacity: int, allows: Callable[[CellTable], np.ndarray]):
-        super().__init__(space, capacity)
+    def __init__(self, space: Space, allows: Callable[[CellTable], np.ndarray]):
+        super().__init__(space)
         self._allows = allows
 
     def rows_of_cells(self, cells: CellTable) -> np.ndarray:

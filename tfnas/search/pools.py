@@ -8,6 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from tfnas.search.base import Strategy
 from tfnas.search.candidates import Candidates, CandidateSet
+from tfnas.spaces import CellTable
 
 _PARENTS = 10  # best architectures whose neighbours are judged
 _NEIGHBOURS = 50  # neighbours of each of them
@@ -25,14 +26,7 @@ BREEDERS = 20
 
 
 class Pool(Protocol):
-    """Rows to judge.
-
-    Attributes:
-      capacity: number of rows that judged rows are padded to, so that compiled programs see a single shape; None for
-        no padding.
-    """
-
-    capacity: int | None
+    """Rows to judge."""
 
     def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
         """Distinct rows int64 `[m]` for every run, of which `size` will be suggested; some may have been before."""
@@ -40,8 +34,6 @@ class Pool(Protocol):
 
 class AllCandidates:
     """Every candidate."""
-
-    capacity = None
 
     def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
         return [np.arange(len(search.candidates))] * search.runs
@@ -55,11 +47,11 @@ class RandomSample:
     """
 
     def __init__(self, count: int):
-        self.capacity = count
+        self.count = count
 
     def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
         number = len(search.candidates)
-        return [np.sort(rng.choice(number, self.capacity, replace=False, shuffle=False)) for rng in search.rngs]
+        return [np.sort(rng.choice(number, self.count, replace=False, shuffle=False)) for rng in search.rngs]
 
 
 class LatentNeighbours:
@@ -73,7 +65,6 @@ class LatentNeighbours:
     def __init__(self, candidates: CandidateSet, strangers: int):
         self.strangers = min(strangers, len(candidates))
         neighbours = min(_NEIGHBOURS, len(candidates))
-        self.capacity = _PARENTS * neighbours + self.strangers
         self._points = candidates.standardised
         self._index = NearestNeighbors(n_neighbors=neighbours).fit(self._points)
         self._neighbours: dict[int, np.ndarray] = {}
@@ -90,7 +81,7 @@ class LatentNeighbours:
     def _rows(self, search: Strategy, run: int, parents: np.ndarray, size: int) -> np.ndarray:
         strangers = search.rngs[run].integers(len(search.candidates), size=self.strangers)
         rows = np.unique(np.concatenate([*(self._neighbours[row] for row in parents.tolist()), strangers]))
-        rows = rows[~search.suggested[run, rows]]
+        rows = rows[~search.was_suggested(run, rows)]
         if len(rows) < size:
             rows = np.concatenate([rows, search.draw(run, size - len(rows), rows.tolist())])
         return rows.astype(np.int64)
@@ -104,8 +95,6 @@ class Offspring:
       strangers: number of random candidates that compete with the children.
       initial: number of scores up to which a run gets three times as many random candidates.
     """
-
-    capacity = None
 
     def __init__(self, children: int, strangers: int, initial: int):
         self.children, self.strangers, self.initial = children, strangers, initial
@@ -150,8 +139,6 @@ class Functions:
       candidates: listed candidates.
     """
 
-    capacity = None
-
     def __init__(self, candidates: Candidates):
         self._functions = candidates.functions
 
@@ -163,47 +150,58 @@ class Functions:
 class Vicinity:
     """Random candidates and, for each of the five best architectures so far, candidates near it.
 
-    Functions that a run was given are left out. What is near an architecture is found once.
+    Functions that a run was given are left out.
 
     Args:
       strangers: number of random candidates.
       near: function from candidates and a row to the rows near it.
     """
 
-    capacity = None
-
     def __init__(self, strangers: int, near: Callable[[CandidateSet, int], np.ndarray]):
         self.strangers, self._near = strangers, near
-        self._neighbours: dict[int, np.ndarray] = {}
 
     def rows(self, search: Strategy, size: int) -> list[np.ndarray]:
         return [self._rows(search, run) for run in range(search.runs)]
 
     def _rows(self, search: Strategy, run: int) -> np.ndarray:
         best = search.rows[run, np.argsort(-search.scores[run], kind="stable")[:_BEST]]
-        neighbours = [self._neighbours_of(search.candidates, row) for row in best.tolist()]
+        neighbours = [self._near(search.candidates, row) for row in best.tolist()]
         strangers = search.candidates.draw_many(self.strangers, search.rngs[run])
         rows = np.unique(search.candidates.representative(np.concatenate([*neighbours, strangers])))
         return np.setdiff1d(rows, given(search, run), assume_unique=True)
 
-    def _neighbours_of(self, candidates: CandidateSet, row: int) -> np.ndarray:
-        if row not in self._neighbours:
-            self._neighbours[row] = self._near(candidates, row)
-        return self._neighbours[row]
+
+class Mutants:
+    """Rows of a hundred mutants of an architecture, which also seeds their choice; the mutants are bred once."""
+
+    def __init__(self) -> None:
+        self._cells: dict[int, CellTable] = {}
+
+    def __call__(self, candidates: CandidateSet, row: int) -> np.ndarray:
+        if row not in self._cells:
+            space, parent = candidates.space, candidates.architecture(row)
+            rng = np.random.default_rng(int(space.canonical_hashes(candidates.cells[[row]])[0]))
+            self._cells[row] = space.to_table([space.mutate(parent, rng) for _ in range(_NEAR)])
+        rows = candidates.rows_of_cells(self._cells[row])
+        return np.unique(rows[rows >= 0])
 
 
-def mutants(candidates: CandidateSet, row: int) -> np.ndarray:
-    """Rows of a hundred mutants of an architecture, which also seeds their choice."""
-    seed = int(candidates.space.canonical_hashes(candidates.cells[[row]])[0])
-    rng, parent = np.random.default_rng(seed), candidates.architecture(row)
-    rows = candidates.rows([candidates.space.mutate(parent, rng) for _ in range(_NEAR)])
-    return np.unique(rows[rows >= 0])
+class Nearest:
+    """The hundred rows nearest to a row, which are found once.
 
+    Args:
+      points: features `[N, D]` of listed candidates.
+    """
 
-def nearest(points: np.ndarray) -> Callable[[CandidateSet, int], np.ndarray]:
-    """Function from candidates and a row to the hundred rows of points `[N, D]` nearest to the row."""
-    squares = np.einsum("nd,nd->n", points, points)
-    return lambda _, row: np.argpartition(squares - 2 * (points @ points[row]), _NEAR)[:_NEAR]
+    def __init__(self, points: np.ndarray):
+        self._points, self._squares = points, np.einsum("nd,nd->n", points, points)
+        self._rows: dict[int, np.ndarray] = {}
+
+    def __call__(self, candidates: CandidateSet, row: int) -> np.ndarray:
+        if row not in self._rows:
+            distances = self._squares - 2 * (self._points @ self._points[row])
+            self._rows[row] = np.argpartition(distances, _NEAR)[:_NEAR]
+        return self._rows[row]
 
 
 def functions_or_vicinity(candidates: CandidateSet, points: np.ndarray | None) -> Functions | Vicinity:
@@ -217,17 +215,12 @@ def functions_or_vicinity(candidates: CandidateSet, points: np.ndarray | None) -
       points: features `[N, D]` of listed candidates.
     """
     if not isinstance(candidates, Candidates):
-        return Vicinity(_OPEN_STRANGERS, mutants)
+        return Vicinity(_OPEN_STRANGERS, Mutants())
     if candidates.functions_count <= LISTED:
         return Functions(candidates)
-    return Vicinity(_STRANGERS, nearest(points))
-
-
-def vicinity_capacity(queries: int, runs: int) -> int:
-    """Room for all architectures that `Vicinity` can meet if every query is a generation of its own."""
-    return (queries + _BEST) * runs * (_OPEN_STRANGERS + _NEAR + 1)
+    return Vicinity(_STRANGERS, Nearest(points))
 
 
 def given(search: Strategy, run: int) -> np.ndarray:
     """int64 `[n]`: the functions of the rows that a run was given, each by the first row that computes it."""
-    return np.unique(search.candidates.representative(np.flatnonzero(search.suggested[run])))
+    return np.unique(search.candidates.representative(search.suggested[run]))

@@ -74,7 +74,7 @@ class ProcessSearch(Strategy):
             return self._random_rows(1) if first is None else first
         size = min(count, self.batch or max(1, self.rows.shape[1] // _SCORES_PER_SUGGESTION))
         judged = self._pool.rows(self, size)
-        waiting = [np.setdiff1d(np.flatnonzero(self.suggested[run]), self.rows[run]) for run in range(self.runs)]
+        waiting = [np.setdiff1d(self.suggested[run], self.rows[run]) for run in range(self.runs)]
         self._prepare(np.unique(np.concatenate([*judged, *waiting])))
 
         def best(run: int) -> list[int]:

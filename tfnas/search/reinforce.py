@@ -85,14 +85,9 @@ class Reinforce(Strategy):
         for start in range(0, self.runs, width):
             runs = slice(start, start + width)
             distances = asked[runs] @ table.T  # squared, without the length of the point, which changes no order
-            for given in (self.rows[runs], taken[runs]):
+            for given in (self.suggested[runs], taken[runs]):
                 np.put_along_axis(distances, given, np.inf, axis=1)
-            rows = distances.argmin(axis=1)
-            waiting = np.flatnonzero(self.suggested[runs][np.arange(len(rows)), rows])
-            for run in waiting.tolist():  # suggested, but not scored yet
-                distances[run, self.suggested[start + run]] = np.inf
-                rows[run] = distances[run].argmin()
-            nearest[runs] = rows
+            nearest[runs] = distances.argmin(axis=1)
         return nearest
 
     @functools.cached_property

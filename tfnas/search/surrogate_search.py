@@ -79,10 +79,8 @@ class SurrogateSearch(Strategy):
 
     def _best(self, run: int, rows: np.ndarray, size: int) -> list[int]:
         """The rows of greatest merit that the run was not given yet, at most `size`, the first of equal ones."""
-        padding = 0 if self._pool.capacity is None else max(0, self._pool.capacity - len(rows))
-        mean, stddev = self._model.predict(np.pad(rows, (0, padding)), run)
-        merit = self._acquisition(mean[: len(rows)], stddev[: len(rows)], self.scores[run])
-        new = np.flatnonzero(~self.suggested[run, rows])
+        merit = self._acquisition(*self._model.predict(rows, run), self.scores[run])
+        new = np.flatnonzero(~self.was_suggested(run, rows))
         return rows[new[largest(merit[new], size)]].tolist()
 
     def load_state(self, state: Mapping[str, Any]) -> None:

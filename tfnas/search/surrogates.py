@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Self
 
 import numpy as np
-import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
 from tfnas.predictors.additive_gp import AdditiveGP
@@ -26,11 +25,10 @@ class OnTable:
     Args:
       surrogate: surrogate on features `[n, D]`.
       table: features float32 `[N, D]`.
-      whole: the table as a tensor, so that a prediction of all rows does not copy it.
     """
 
-    def __init__(self, surrogate: BatchedSurrogate[np.ndarray], table: np.ndarray, whole: tf.Tensor | None = None):
-        self._surrogate, self._table, self._whole = surrogate, table, table if whole is None else whole
+    def __init__(self, surrogate: BatchedSurrogate[np.ndarray], table: np.ndarray):
+        self._surrogate, self._table = surrogate, table
 
     def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
         """Learns targets `[R, n]` of rows `[R, n]`."""
@@ -40,18 +38,16 @@ class OnTable:
     def predict(self, rows: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation `[m]` of rows `[m]`."""
         everything = np.array_equal(rows, np.arange(len(self._table)))
-        inputs = self._whole if everything else self._table[rows]
-        return self._surrogate.predict(inputs, run)
+        return self._surrogate.predict(self._table if everything else self._table[rows], run)
 
 
 def dngo(candidates: CandidateSet) -> Callable[[Strategy], OnTable]:
     """Function that gives an untrained `DNGO` on the standardised embeddings, seeded by the runs and their scores."""
     table = candidates.standardised
-    whole = tf.constant(table)
 
     def surrogate(search: Strategy) -> OnTable:
         scored = search.rows.shape[1]
-        return OnTable(DNGO(seed=[seed + scored for seed in search.seeds]), table, whole)
+        return OnTable(DNGO(seed=[seed + scored for seed in search.seeds]), table)
 
     return surrogate
 
@@ -65,7 +61,7 @@ class NetworkProcess:
     """
 
     def __init__(self, candidates: CandidateSet, featurize: Featurizer):
-        self._features = RowFeatures(len(candidates), lambda rows: featurize(candidates.cells[rows]))
+        self._features = RowFeatures(candidates, featurize)
         self._model: AdditiveGP | None = None
 
     def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
