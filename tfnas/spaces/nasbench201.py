@@ -9,7 +9,6 @@ References:
   https://github.com/automl/NASLib (naslib/search_spaces/nasbench201/conversions.py), for NASLib's tuples.
 """
 
-import collections
 import functools
 import itertools
 import random
@@ -174,15 +173,7 @@ class NASBench201(FixedGraphSpace):
         `skip_connect` edges are contracted, where several paths of them count as so many summands. What remains, a
         graph of convolutions and pools, is hashed up to isomorphism. The whole space has 5,425 such graphs.
         """
-        graphs = [_data_flow(tuple(codes)) for codes in cells.operations[:, 1:-1].tolist()]
-        width = max(len(labels) for labels, _ in graphs)
-        labels = np.full((len(graphs), width), -1, np.int64)
-        adjacency = np.zeros((len(graphs), width, width), np.uint8)
-        for row, (names, edges) in enumerate(graphs):
-            labels[row, : len(names)] = names
-            for source, target in edges:
-                adjacency[row, source, target] = 1
-        return isomorphism.fingerprints(adjacency, labels)
+        return isomorphism.fingerprints(*_data_flow(cells.operations[:, 1:-1]))
 
     def distinct_functions(self) -> tuple[np.ndarray, np.ndarray]:
         """One cell for every function that the cells of the space compute.
@@ -226,36 +217,48 @@ def _cell_numbers() -> dict[tuple[int, ...], int]:
     return {codes: number for number, codes in enumerate(_cell_codes())}
 
 
-def _data_flow(codes: tuple[int, ...]) -> tuple[list[int], list[tuple[int, int]]]:
-    """Labels and edges of what a cell computes; a vertex of its own stands for a value that is added several times."""
-    names = NASBench201.operations
-    summands: list[collections.Counter[int]] = [collections.Counter([0]), *(collections.Counter() for _ in range(3))]
-    inputs: dict[int, collections.Counter[int]] = {}
+def _data_flow(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What cells compute, as graphs whose edges lead to later vertices.
+
+    Args:
+      codes: operation codes of the six edges, `[N, 6]`.
+
+    Returns:
+      Adjacency uint8 `[N, 11, 11]` and labels int64 `[N, 11]`, -1 for vertices that a graph lacks. The vertices are the
+      input, the six edges and the output, and before a vertex those that stand for a summand that the vertex reads
+      several times; no other summands than those of `_REPEATED` can be.
+    """
+    skips, works = codes == NASBench201.operations.index(SKIP), codes != NASBench201.operations.index(NONE)
+    works &= ~skips
+    # How often every node of the cell adds up the input (0) and the results of the edges (1 to 6).
+    summands = np.zeros((len(codes), 4, 7), np.int64)
+    summands[:, 0, 0] = 1
+    read = np.zeros((len(codes), 8, 7), np.int64)
     for edge, (source, target) in enumerate(NODE_EDGES, start=1):
-        operation = names[codes[edge - 1]]
-        if operation == SKIP:
-            summands[target] += summands[source]
-        elif operation != NONE and summands[source]:
-            inputs[edge] = summands[source]
-            summands[target] += collections.Counter([edge])
-    inputs[7] = summands[3]
-    needed = {7}
-    for vertex in reversed(range(8)):
-        if vertex in needed:
-            needed.update(inputs.get(vertex, ()))
-    labels: list[int] = []
-    edges: list[tuple[int, int]] = []
-    vertices: dict[int, int] = {}
+        summands[:, target] += summands[:, source] * skips[:, edge - 1, None]
+        read[:, edge] = summands[:, source] * works[:, edge - 1, None]
+        summands[:, target, edge] += read[:, edge].any(axis=1)
+    read[:, 7] = summands[:, 3]
+    needed = np.zeros((len(codes), 8), bool)
+    needed[:, 7] = True
+    for vertex in range(7, 0, -1):
+        needed[:, :7] |= needed[:, [vertex]] & (read[:, vertex] > 0)
+    needed[:, 0] = True
+    labels = np.full((len(codes), 8 + len(_REPEATED)), -1, np.int64)
+    labels[:, _VERTICES] = np.where(needed, np.pad(codes, ((0, 0), (1, 1)), constant_values=((0, 0), (0, 6))), -1)
+    adjacency = np.zeros((len(codes), labels.shape[1], labels.shape[1]), np.uint8)
+    for vertex in range(1, 8):
+        for source in range(vertex):
+            times = read[:, vertex, source] * needed[:, vertex]
+            adjacency[:, _VERTICES[source], _VERTICES[vertex]] = times == 1
+            if (vertex, source) in _REPEATED:
+                between = _REPEATED[vertex, source]
+                labels[:, between] = np.where(times > 1, 100 + times, -1)
+                adjacency[:, _VERTICES[source], between] = adjacency[:, between, _VERTICES[vertex]] = times > 1
+    return adjacency, labels
 
-    def add_vertex(label: int, sources: list[int]) -> int:
-        edges.extend((source, len(labels)) for source in sources)
-        labels.append(label)
-        return len(labels) - 1
 
-    for vertex in sorted(needed | {0}):
-        sources = [
-            vertices[source] if times == 1 else add_vertex(100 + times, [vertices[source]])
-            for source, times in sorted(inputs.get(vertex, {}).items())
-        ]
-        vertices[vertex] = add_vertex({0: 0, 7: 6}.get(vertex, codes[vertex - 1] if 0 < vertex < 7 else 0), sources)
-    return labels, edges
+_VERTICES = (0, 1, 2, 3, 4, 5, 7, 10)
+"""Numbers of the input, the edges and the output in the graphs of `_data_flow`."""
+_REPEATED = {(6, 0): 6, (7, 0): 8, (7, 1): 9}
+"""Numbers of the vertices between an edge or the output, and the summand that it can read several times."""
