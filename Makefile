@@ -57,18 +57,7 @@ audit: .venv
 perf: .venv
 	$(PYTHON) -m venv .venv-perf
 	.venv-perf/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
-	$(BIN)/python perf/arch2vec.py --torch_python=.venv-perf/bin/python
-	$(BIN)/python perf/nasbench101.py
-	$(BIN)/python perf/graphs.py --corpus
-	$(BIN)/python perf/predictor.py --torch_python=.venv-perf/bin/python
-	$(BIN)/python perf/jacobian.py --torch_python=.venv-perf/bin/python
-	$(BIN)/python perf/retrieval.py
-	$(BIN)/python perf/scale.py
-	$(BIN)/python perf/binaries.py
-	$(BIN)/python perf/folders.py
-	$(BIN)/python perf/search.py
-	$(BIN)/python perf/large_models.py
-	$(BIN)/python perf/onnx_operators.py
+	$(BIN)/python -m perf --peers=.venv-perf/bin/python
 
 # DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, so that the
 # whole takes 159 minutes of processor time on two cores; docs/results/arch2vec.md has the command for all of it.

@@ -2,7 +2,7 @@
 
   make perf
 
-or, with an environment that holds PyTorch, `python perf/arch2vec.py --torch_python=PATH`. Every program runs on one
+or, with an environment that holds PyTorch, `python -m perf.arch2vec --torch_python=PATH`. Every program runs on one
 thread where CPU-seconds are compared. Prints medians over the rounds, ratios, and the share of the machine's measured
 matrix-product peak that training reaches.
 """

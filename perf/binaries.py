@@ -1,6 +1,6 @@
 """How long every binary takes with its defaults, on what ships with tfnas.
 
-  python perf/binaries.py [--only=embed,search]
+  python -m perf.binaries [--only=embed,search]
 
 Prints the seconds of each as a user waits for them, start-up included; graphs are 500 networks of NAS-Bench-201 and as
 many of NAS-Bench-101. Not there is what works on a user's own images (`score_proxies`, `extract_jacobians`,

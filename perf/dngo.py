@@ -1,6 +1,6 @@
 """How well DNGO predicts Digits-201 from 30 and 100 random cells, for several widths and lengths of training.
 
-  python perf/dngo.py
+  python -m perf.dngo
 
 Rank correlation of predicted and true validation accuracy over all 15,625 cells: mean and standard error of 32 samples;
 and the processor time of fitting all samples once compiled.

@@ -1,6 +1,6 @@
 """What a further model of a folder costs `tfnas predict`.
 
-  python perf/folders.py
+  python -m perf.folders
 
 Saves 20 residual networks of Keras 3 as .keras files, and ranks 2 and all 20 of them, in turn, each time in a process
 of its own. Prints CPU-seconds of every process, and their difference per further model.

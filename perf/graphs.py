@@ -1,6 +1,6 @@
 """Computation graphs straight from architectures, against building the Keras network and importing it; a whole corpus.
 
-  python perf/graphs.py [--corpus]
+  python -m perf.graphs [--corpus]
 
 Prints, for every space, graphs per second of one core made in both ways, and their ratio. With --corpus it also times
 50,000 graphs of NAS-Bench-101, 4,096 of NAS-Bench-201 and 10,000 of DARTS, built and stored by two processes.

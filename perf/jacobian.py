@@ -1,6 +1,6 @@
 """Speed of data Jacobians of NAS-Bench-201 cells.
 
-  python perf/jacobian.py [--torch_python=PATH] [--num_images=64]
+  python -m perf.jacobian [--torch_python=PATH] [--num_images=64]
 
 Prints processor seconds per Jacobian and its projection, on one core: by the program that all cells share, by a Keras
 network built and traced for each, and in eager PyTorch; the shared program's share of the machine's convolution peak

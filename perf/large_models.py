@@ -1,6 +1,6 @@
 """Large and hostile ONNX files: processor time and memory of reading them.
 
-  python perf/large_models.py
+  python -m perf.large_models
 
 Every file is made and read in a process of its own. Prints its size, what came of it, CPU-seconds of the import alone,
 and the peak memory of the process, TensorFlow included.

@@ -1,6 +1,6 @@
 """Converting a NAS-Bench-101 file of full size against reading it row by row, as the official API does.
 
-  python perf/nasbench101.py [--cells=423624]
+  python -m perf.nasbench101 [--cells=423624]
 
 Makes a synthetic file (every cell of the space, three repeats at 108 epochs, random metrics), then measures in
 processes of their own: time, processor time and peak memory of both, the time to open the table, and queries.

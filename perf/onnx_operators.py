@@ -1,6 +1,6 @@
 """The models with which the package onnx tests single operators: how many are read, with what notes, and refused.
 
-python perf/onnx_operators.py
+python -m perf.onnx_operators
 """
 
 import argparse

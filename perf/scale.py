@@ -1,6 +1,6 @@
 """How far more processes carry: training, embedding of corpora, search.
 
-  python perf/scale.py [--parts=training,embedding,search]
+  python -m perf.scale [--parts=training,embedding,search]
 
 Prints, each side by side in one run:
 

@@ -1,6 +1,6 @@
 """How the cost of the default strategy grows with queries, candidates and runs, beside the forest, on Digits-201.
 
-  python perf/search.py
+  python -m perf.search
 
 Processor seconds per run, without reading the table and embedding it; every row is measured twice, in turn.
 """

@@ -1,6 +1,6 @@
 """What the encoder adds to the default strategy: the search with all features, without latents, and with latents alone.
 
-  python perf/search_blocks.py BENCHMARK RUNS [ENCODER ...]
+  python -m perf.search_blocks BENCHMARK RUNS [ENCODER ...]
 
 BENCHMARK is a name that `tfnas search --benchmark` takes, such as digits201. Every further ENCODER, the folder of an
 exported arch2vec encoder, adds a search with the latents of that encoder alone. Prints mean validation and test

@@ -63,7 +63,8 @@ def test_links_lead_to_files(page):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_files_exist(page):
     named = re.findall(r"`((?:tests|examples|tfnas|perf|reproductions|trainers|docs)/[\w./]+)`", page.read_text())
-    named += re.findall(r"python ((?:examples|perf)/\w+\.py)", page.read_text())
+    named += re.findall(r"python (examples/\w+\.py)", page.read_text())
+    named += [f"perf/{name}.py" for name in re.findall(r"python -m perf\.(\w+)", page.read_text()) if name != "faults"]
     placeholders = re.compile(r"/x\b|PAPER")
     assert not [name for name in named if not placeholders.search(name) and not (ROOT / name).exists()]
 

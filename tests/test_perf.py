@@ -1,0 +1,47 @@
+"""Benchmarks: the documents show the figures that were measured, and the measurements of a device run."""
+
+import pytest
+
+from perf import results
+from perf.results import Figure
+
+TRAINING = (
+    Figure("training", "tfnas", (9.0, 8.0, 10.0), "cells/s", ">= 1.5"),
+    Figure("training", "JAX", (6.0,), "cells/s"),
+)
+
+
+def test_a_section_is_recorded_beside_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(results, "PATH", tmp_path / "results.json")
+    results.record("first", TRAINING)
+    results.record("second", TRAINING[:1])
+    results.record("first", TRAINING, {"threads": 1})
+    sections = results.read()
+    assert list(sections) == ["first", "second"]
+    assert sections["first"]["settings"] == {"threads": 1}
+    assert [figure["median"] for figure in sections["first"]["figures"]] == [9.0, 6.0]
+    lines = capsys.readouterr().out.splitlines()[-2:]
+    assert [cell.strip() for cell in lines[1].split("|")[1:-1]] == ["training", "JAX", "6", "", "cells/s", "0.67", ""]
+
+
+def test_documents_show_the_measured_figures():
+    for name, section in results.read().items():
+        assert (results.TABLES / f"{name}.md").read_text() == results.document(section), "run python -m perf.results"
+
+
+def test_a_device_that_is_not_there_is_named():
+    from perf import device
+
+    with pytest.raises(RuntimeError, match="--device=gpu: TensorFlow sees no such device"):
+        device.chosen_device("gpu")
+
+
+@pytest.mark.slow
+def test_measurements_of_a_device_run():
+    from perf import device
+
+    figures = list(device.figures("cpu", 0.002))
+    assert {figure.program for figure in figures} == {"matmul", "training", "embedding", "Jacobians", "proxies"}
+    assert all(value > 0 for figure in figures for value in figure.values)
+    shares = [figure.values for figure in figures if figure.unit == "of the peak"]
+    assert len(shares) == 4
