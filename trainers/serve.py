@@ -28,6 +28,7 @@ _RELOAD_SECONDS = flags.DEFINE_float(
     "reload_seconds", 10.0, "Time in seconds between two looks for newer versions; 0 to never look.", lower_bound=0.0
 )
 _LOG_REQUESTS = flags.DEFINE_boolean("log_requests", True, "Print a line of JSON for every request.")
+_TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_from_rows({"requests": Limits})
 
 
@@ -48,6 +49,7 @@ def main() -> None:
         batching=_BATCHING.value,
         reload_seconds=_RELOAD_SECONDS.value,
         log_requests=_LOG_REQUESTS.value,
+        trust=_TRUST.value,
     )
 
 

@@ -68,6 +68,7 @@ def test_a_crafted_model_is_not_loaded(crafted, monkeypatch):
 
 def test_trust_loads_it(crafted):
     assert encoders.load(crafted, trust=True).module is not None
+    assert "serving_default" in Servable(crafted, trust=True).metadata()
     assert not (crafted.parent / "written").exists()
 
 

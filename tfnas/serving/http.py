@@ -18,6 +18,7 @@ from tfnas import artefacts
 from tfnas.errors import TfnasError
 from tfnas.serving import openapi
 from tfnas.serving.bodies import Bodies, BusyError
+from tfnas.serving.ending import EndingServer
 from tfnas.serving.limits import Limits
 from tfnas.serving.models import Model
 from tfnas.serving.monitoring import CLIENT_CLOSED_REQUEST, Monitoring, access_log
@@ -150,6 +151,7 @@ def application(
     *,
     batching: bool = True,
     reload_seconds: float = 10.0,
+    trust: bool = False,
 ) -> Any:
     """The ASGI application that serves SavedModels.
 
@@ -163,13 +165,16 @@ def application(
       limits: bounds on requests.
       batching: whether rows of several requests are computed together.
       reload_seconds: time between two looks for newer versions; 0 to never look.
+      trust: True to serve SavedModels that may do more than compute, newer versions included; see
+        `saved_models.load_module`.
 
     Raises:
       ConfigurationError: a folder without version.
       CorruptArtefactError: a file is missing, damaged, or not a SavedModel.
+      UntrustedModelError: see `saved_models.load_module`.
     """
     limits = limits or Limits()
-    loaded = {name: Model(name, folder, limits, batching) for name, folder in models.items()}
+    loaded = {name: Model(name, folder, limits, batching, trust) for name, folder in models.items()}
     server = _Server(loaded, limits, reload_seconds)
     app = FastAPI(title="tfnas", lifespan=server.lifespan, redoc_url=None)
     for path in ("healthz", "readyz", "metrics"):
@@ -215,8 +220,9 @@ def serve(
     batching: bool = True,
     reload_seconds: float = 10.0,
     log_requests: bool = True,
+    trust: bool = False,
 ) -> None:
-    """Serves SavedModels until the process is interrupted.
+    """Serves SavedModels until SIGTERM or SIGINT, which end the process; see `EndingServer`.
 
     Args:
       models: folders by names, as `application` takes them.
@@ -226,16 +232,17 @@ def serve(
       batching: whether rows of several requests are computed together.
       reload_seconds: time between two looks for newer versions; 0 to never look.
       log_requests: whether the standard error gets a line of JSON for every request.
+      trust: True to serve SavedModels that may do more than compute, as `application` takes it.
 
     Raises:
       ConfigurationError: a folder without version.
       CorruptArtefactError: a file is missing, damaged, or not a SavedModel.
+      UntrustedModelError: see `saved_models.load_module`.
     """
     limits = limits or Limits()
-    app = application(models, limits, batching=batching, reload_seconds=reload_seconds)
+    app = application(models, limits, batching=batching, reload_seconds=reload_seconds, trust=trust)
     if log_requests:
         access_log.addHandler(logging.StreamHandler(sys.stderr))
         access_log.setLevel(logging.INFO)
         access_log.propagate = False
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(configuration(app, limits, host=host, port=port)).run()
+    EndingServer(configuration(app, limits, host=host, port=port)).run()

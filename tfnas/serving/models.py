@@ -24,16 +24,18 @@ class Version:
       folder: folder of the SavedModel.
       limits: bounds on requests.
       merge: whether rows of several requests are computed together.
+      trust: whether the model may do more than compute; see `saved_models.load_module`.
 
     Attributes:
       servable: model.
 
     Raises:
       CorruptArtefactError: a file is missing, damaged, or not a SavedModel.
+      UntrustedModelError: see `saved_models.load_module`.
     """
 
-    def __init__(self, name: str, folder: pathlib.Path, limits: Limits, merge: bool):
-        self.servable = Servable(folder, limits)
+    def __init__(self, name: str, folder: pathlib.Path, limits: Limits, merge: bool, trust: bool):
+        self.servable = Servable(folder, limits, trust=trust)
         self.servable.warm_up()
         self._name = name
         self._limits = limits
@@ -67,6 +69,7 @@ class Model:
         SavedModel, of which the largest number is served.
       limits: bounds on requests.
       merge: whether rows of several requests are computed together.
+      trust: whether the model may do more than compute; see `saved_models.load_module`.
 
     Attributes:
       name: name in addresses.
@@ -77,19 +80,21 @@ class Model:
     Raises:
       ConfigurationError: no version in the folder.
       CorruptArtefactError: a file of the newest version is missing, damaged, or not a SavedModel.
+      UntrustedModelError: see `saved_models.load_module`.
     """
 
-    def __init__(self, name: str, folder: artefacts.PathLike, limits: Limits, merge: bool = True):
+    def __init__(self, name: str, folder: artefacts.PathLike, limits: Limits, merge: bool = True, trust: bool = False):
         self.name = name
         self.failures: dict[int, str] = {}
         self._folder = pathlib.Path(folder)
         self._limits = limits
         self._merge = merge
+        self._trust = trust
         folders = self._folders()
         if not folders:
             raise ConfigurationError(f"{folder}: neither a SavedModel of tfnas nor folders with numbers for names")
         self.version = max(folders)
-        self.current = Version(name, folders[self.version], limits, merge)
+        self.current = Version(name, folders[self.version], limits, merge, trust)
 
     def reload(self) -> None:
         """Serves the newest version that can be loaded, if that is newer than the version that is served."""
@@ -98,7 +103,7 @@ class Model:
             if number in self.failures:
                 continue
             try:
-                version = Version(self.name, folders[number], self._limits, self._merge)
+                version = Version(self.name, folders[number], self._limits, self._merge, self._trust)
             except TfnasError as error:
                 self.failures[number] = str(error)
                 _log.error("model %s, version %d can't be loaded: %s", self.name, number, error)

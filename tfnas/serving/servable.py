@@ -48,6 +48,7 @@ class Servable:
     Args:
       folder: folder of the SavedModel and of its manifest, which is checked.
       limits: bounds on requests.
+      trust: True to open a SavedModel that may do more than compute; see `saved_models.load_module`.
 
     Attributes:
       signatures: functions of the SavedModel by name; an encoder of cells also has `encode_cells`, whose input are
@@ -57,6 +58,7 @@ class Servable:
 
     Raises:
       CorruptArtefactError: a file is missing, damaged, or not a SavedModel.
+      UntrustedModelError: see `saved_models.load_module`.
 
     Example:
       >>> servable = Servable("saved_models/arch2vec_nasbench201")
@@ -66,11 +68,11 @@ class Servable:
       tfnas.errors.ConfigurationError: encode_cells: instance 0: 'broken' is no nasbench201 architecture, expected ...
     """
 
-    def __init__(self, folder: artefacts.PathLike, limits: Limits | None = None):
+    def __init__(self, folder: artefacts.PathLike, limits: Limits | None = None, *, trust: bool = False):
         self._folder = pathlib.Path(folder)
         manifest = artefacts.read_manifest(folder)
         self._limits = limits or Limits()
-        self._module = saved_models.load_module(folder)  # signatures don't keep it alive
+        self._module = saved_models.load_module(folder, trust=trust)  # signatures don't keep it alive
         self.signatures: dict[str, Signature] = {
             name: Signature(name, function) for name, function in sorted(self._module.signatures.items())
         }
