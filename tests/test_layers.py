@@ -28,6 +28,7 @@ FLOORS = (
     ("tfnas.training",),
     ("tfnas.spaces",),
     ("tfnas.flags",),
+    ("tfnas.sealed_lines",),
     ("tfnas.artefacts", "tfnas.settings"),
     ("tfnas.archives", "tfnas.typed"),
     ("tfnas.errors", "tfnas.runtime", "tfnas.reports"),

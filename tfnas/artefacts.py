@@ -118,16 +118,6 @@ def write_text(path: PathLike, text: str) -> None:
         file.write(text.encode())
 
 
-def append_text(path: PathLike, text: str) -> None:
-    """Adds text in UTF-8 to the end of a file; an error of the disk names the file."""
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
-
-
 def write_json(path: PathLike, value: Any) -> None:
     """Writes `value` as indented JSON with sorted keys, atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")

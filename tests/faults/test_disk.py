@@ -13,6 +13,7 @@ from tfnas import artefacts
 from tfnas.benchmarks.trained.trial_log import TrialLog
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.reports.figures import save_figure
+from tfnas.sealed_lines import LineLog
 from tfnas.spaces import NASBench101, nasbench101
 
 
@@ -43,7 +44,7 @@ def log(path):
 WRITERS = {
     "a.json": lambda path: artefacts.write_json(path, ["x" * 5000]),
     "a.npz": lambda path: artefacts.write_npz(path, a=np.random.default_rng(0).random(1000)),
-    "a.jsonl": lambda path: artefacts.append_text(path, "x" * 5000),
+    "a.jsonl": lambda path: LineLog(path).add({"failure": "x" * 5000}),
     "trials.jsonl": log,
     "a.svg": figure,
 }
@@ -73,7 +74,7 @@ def test_a_log_with_line_ends_of_windows(tmp_path):
     path = tmp_path / "trials.jsonl"
     TrialLog(path, {"space": "x"}).add("a", {"validation": 0.5})
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    with pytest.raises(CorruptArtefactError, match=r"trials\.jsonl, line 1: ends with CRLF, .* expected LF; sed -i"):
+    with pytest.raises(CorruptArtefactError, match=r"trials\.jsonl, line 1: ends with CRLF, .* expected LF; `sed -i"):
         TrialLog(path, {"space": "x"})
 
 

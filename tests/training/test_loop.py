@@ -1,6 +1,5 @@
 """The loop: replicas equal one device, interrupted equals uninterrupted, threads don't matter."""
 
-import json
 import shutil
 
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 from tfnas.encoders.arch2vec.config import preset
 from tfnas.encoders.arch2vec.task import Arch2VecTask
 from tfnas.errors import ConfigurationError, CorruptArtefactError
+from tfnas.sealed_lines import LineLog
 from tfnas.spaces import NASBench201
 from tfnas.training import loop
 from tfnas.training.log import MetricsLog, read_metrics
@@ -134,6 +134,11 @@ def test_log_drops_a_torn_line_and_later_epochs(tmp_path):
         file.write('{"epoch": 3, "lo')
     MetricsLog(tmp_path, resume_after=1)
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"epoch": 1, "loss": 2.0}]
-    (tmp_path / "metrics.jsonl").write_text("garbage\n" + json.dumps({"epoch": 1}) + "\n")
-    with pytest.raises(CorruptArtefactError, match="line 1"):
-        read_metrics(tmp_path / "metrics.jsonl")
+    with pytest.raises(CorruptArtefactError, match="lacks epoch 2, which the checkpoint holds"):
+        MetricsLog(tmp_path, resume_after=3)
+
+
+def test_log_of_other_epochs(tmp_path):
+    LineLog(tmp_path / "metrics.jsonl", [{"epoch": 1}, {"epoch": 3}])
+    with pytest.raises(CorruptArtefactError, match="line 2: of another epoch than 2"):
+        MetricsLog(tmp_path, resume_after=1)

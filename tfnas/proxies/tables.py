@@ -1,13 +1,12 @@
 """Zero-cost scores of many architectures: computing them so that nothing is lost, and their table."""
 
-import json
 import pathlib
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, sealed_lines
 from tfnas.benchmarks.table import read_table, write_table
 from tfnas.spaces import Architecture, CellTable, Space
 
@@ -36,16 +35,21 @@ def score_cells(
 
     Returns:
       Scores float64 `[N]` by name, NaN where one could not be computed.
+
+    Raises:
+      CorruptArtefactError: a line of `scores.jsonl` is damaged.
     """
     path = folder / "scores.jsonl"
-    done = _finished(path)
+    records = sealed_lines.read(path)
+    done = {record["row"]: _values(record) for record in records}
+    log = sealed_lines.LineLog(path, records)
     for row in tqdm(range(len(cells)), desc="Zero-cost scores", unit="network"):
         if row in done:
             continue
         values = {name: float(value) for name, value in score(space.architecture(cells, row)).items()}
         done[row] = values
         stored = {name: value if np.isfinite(value) else None for name, value in values.items()}
-        artefacts.append_text(path, json.dumps({"row": row, **stored}, sort_keys=True) + "\n")
+        log.add({"row": row, **stored})
     columns = {name: np.array([done[row][name] for row in range(len(cells))]) for name in done[0]}
     write_table(
         folder / TABLE_NAME, space, cells, {_PREFIX + name: values for name, values in columns.items()}, **facts
@@ -65,19 +69,6 @@ def read_scores(path: artefacts.PathLike, space: Space) -> tuple[CellTable, dict
     return table.cells, {name.removeprefix(_PREFIX): table.values(name) for name in names}
 
 
-def _finished(path: pathlib.Path) -> dict[int, dict[str, float]]:
-    """Scores by row; a torn last line, left by a killed process, is cut off."""
-    if not path.exists():
-        return {}
-    done: dict[int, dict[str, float]] = {}
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            break
-        records.append(record)
-        values = {name: float("nan") if value is None else value for name, value in record.items() if name != "row"}
-        done[record["row"]] = values
-    artefacts.write_json_lines(path, records)
-    return done
+def _values(record: Mapping[str, float | None]) -> dict[str, float]:
+    """Scores by name of a line of `scores.jsonl`, in which null stands for NaN."""
+    return {name: float("nan") if value is None else value for name, value in record.items() if name != "row"}

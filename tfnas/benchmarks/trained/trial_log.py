@@ -1,8 +1,7 @@
 """An append-only log of finished trials that several processes may write and that survives the death of any of them.
 
-Every line is a JSON object with a CRC-32 over its own text and the line before, so a changed, missing or misplaced
-line is noticed. A line that a killed writer left half written is cut off, with a warning, by whoever comes next. A file
-whose first line is not the header of a log is never changed.
+Its lines are sealed, so a changed, missing or misplaced line is noticed. A line that a killed writer left half written
+is cut off, with a warning, by whoever comes next. A file whose first line is not the header of a log is never changed.
 """
 
 import contextlib
@@ -17,11 +16,8 @@ from typing import Any
 
 from absl import logging
 
-from tfnas import artefacts
+from tfnas import artefacts, sealed_lines
 from tfnas.errors import CorruptArtefactError, MismatchError
-
-_PREFIX = '{{"crc32": "{:08x}", '
-_OPENING = b'{"crc32": "'
 
 
 class TrialLog:
@@ -97,23 +93,18 @@ class TrialLog:
         if tail:
             if not self._lines:
                 raise CorruptArtefactError(f"{self.path}: not a trial log, so nothing is written to it")
-            if self._is_whole(tail[:-1]):  # a torn line has lost more than its end
+            if sealed_lines.is_whole(tail[:-1], self._crc):  # a torn line has lost more than its end
                 raise CorruptArtefactError(f"{self.path}, line {self._lines + 1}: its end is damaged")
             logging.warning("%s: cut off %d bytes of a record that a killed writer left", self.path, len(tail))
             self._file.truncate(self._end)
 
     def _take(self, line: bytes) -> None:
-        if not self._lines and not line.startswith(_OPENING):
+        if not self._lines and not line.startswith(sealed_lines.OPENING):
             raise CorruptArtefactError(f"{self.path}: not a trial log, so nothing is written to it")
-        if line.endswith(b"\r") and self._is_whole(line[:-1]):
-            raise CorruptArtefactError(
-                f"{self.path}, line {self._lines + 1}: ends with CRLF, as editors on Windows write, expected LF; "
-                f"sed -i 's/\\r$//' {self.path} mends the file"
-            )
-        if not self._is_whole(line):
-            raise CorruptArtefactError(f"{self.path}, line {self._lines + 1}: damaged, or not of this log")
-        record = json.loads(line)
-        del record["crc32"]
+        if not sealed_lines.is_whole(line, self._crc):
+            reason = sealed_lines.reason(line, self._crc)
+            raise CorruptArtefactError(f"{self.path}, line {self._lines + 1}: {reason}")
+        record = sealed_lines.record_of(line)
         if not self._lines:
             if record != self._header:
                 before, now = _differences(record, self._header)
@@ -124,15 +115,8 @@ class TrialLog:
         self._end += len(line) + 1
         self._lines += 1
 
-    def _is_whole(self, line: bytes) -> bool:
-        body = line[len(_PREFIX.format(0)) :]
-        return line == self._sealed(body)
-
-    def _sealed(self, body: bytes) -> bytes:
-        return _PREFIX.format(zlib.crc32(body, self._crc)).encode() + body
-
     def _write(self, record: Mapping[str, Any]) -> None:
-        line = self._sealed(json.dumps(record, sort_keys=True, allow_nan=False)[1:].encode())
+        line = sealed_lines.sealed(record, self._crc)
         try:
             rest = line + b"\n"
             while rest:
