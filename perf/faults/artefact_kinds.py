@@ -201,6 +201,7 @@ ARTEFACTS = {
     "Jacobian encoder": Artefact(_copied("jacobian_encoder"), _jacobian_embedding),
     "arch2vec encoder": Artefact(_copied("arch2vec_nasbench201"), _embedded("arch2vec_nasbench201", lambda: _cells())),
     "graph encoder": Artefact(_copied("cg_encoder"), _embedded("cg_encoder", _graphs)),
+    "colour encoder": Artefact(_copied("colour_encoder"), _embedded("colour_encoder", _graphs)),
     "motif encoder": Artefact(_copied("motif_encoder"), _embedded("motif_encoder", _graphs)),
     "predictor": Artefact(_copied("cg_predictor"), _prediction),
 }

@@ -1,15 +1,19 @@
 """What slow, large and broken-off requests do to other clients, to the memory, and to the end of the server."""
 
+import contextlib
+import functools
 import signal
 import socket
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import requests
 
-from perf.faults.processes import serving
+from perf.faults.processes import Server, serving
 from perf.faults.table import Row, scaled
 
 _MODEL = "arch2vec_nasbench201"
@@ -25,10 +29,8 @@ _HALF = b"POST /v1/models/%s:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000
 def large_bodies(share: float) -> Iterator[Row]:
     """Bodies of nearly 32 MiB from four clients, while another client asks for the status."""
     tries = scaled(40, share)
-    row = [[0.123456789012345] * 3072] * 64
-    numbers = str([row] * 8).encode()
     contents = {
-        "Jacobians": b'{"instances": ' + numbers + b"}",
+        "Jacobians": _jacobians(),
         "small integers": b'{"inputs": [' + b"1," * (15 << 20) + b"1]}",
         "brackets": b'{"inputs": ' + b"[" * (30 << 20) + b"}",
         "empty lists": b'{"inputs": [' + b"[]," * (10 << 20) + b"1]}",
@@ -82,24 +84,72 @@ def broken_off(share: float) -> Iterator[Row]:
                 pass
         seconds = time.perf_counter() - start
         measured = f"closed after {seconds:.1f} s"
-        yield Row("half-sent requests", tries, measured, "10 s, alive", seconds < 10 and server.alive())
+        yield Row("half-sent requests", tries, measured, "5 s, alive", seconds < 5 and server.alive())
         for _ in range(tries):
             with socket.create_connection(("127.0.0.1", server.port)) as connection:
                 connection.sendall(half)
         time.sleep(0.5)
         log = server.log.read_text()
         yield Row("disconnects", tries, f"{log.count('Traceback')} tracebacks", "0", "Traceback" not in log)
-    for name, code in (("SIGTERM", signal.SIGTERM), ("SIGINT", signal.SIGINT)):
-        with serving(_MODEL, flags=[f"--shutdown_seconds={_SHUTDOWN_SECONDS}", "--read_seconds=600"]) as server:
-            connection = socket.create_connection(("127.0.0.1", server.port))
-            connection.sendall(half)
-            time.sleep(0.5)
+    for code in (signal.SIGTERM, signal.SIGINT):
+        yield _end(f"{code.name} with half-sent requests", [code], _half_sent, scaled(20, share))
+        yield _end(f"{code.name} under bodies of 30 MiB", [code], _large, 4)
+    signals = [signal.SIGINT, signal.SIGINT]
+    yield _end("a second SIGINT", signals, _half_sent, scaled(20, share), "--shutdown_seconds=300")
+
+
+def _end(fault: str, signals: list[signal.Signals], begin: Callable[..., Any], clients: int, *flags: str) -> Row:
+    """The end of a server by signals, a second after clients have begun with their requests.
+
+    Args:
+      fault: fault for the table.
+      signals: signals, a second apart.
+      begin: function of the server and a number of clients, whose requests are under way when the function returns.
+      clients: number of clients.
+      *flags: further flags.
+    """
+    flags = (f"--shutdown_seconds={_SHUTDOWN_SECONDS}", "--read_seconds=600", *flags)
+    with serving(_JACOBIANS, _MODEL, flags=flags) as server:
+        clients_under_way = begin(server, clients)
+        for code in signals:
+            time.sleep(1)
             start = time.perf_counter()
             server.process.send_signal(code)
-            server.process.wait(300)
-            seconds = time.perf_counter() - start
-            bound = _SHUTDOWN_SECONDS + 5
-            log = server.log.read_text()
-            held = seconds < bound and "Traceback" not in log
-            measured = f"ended in {seconds:.1f} s, {log.count('Traceback')} tracebacks"
-            yield Row(f"{name} with a half-sent request", 1, measured, f"{bound} s, 0", held)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(60)
+        seconds = time.perf_counter() - start
+        tracebacks = server.log.read_text().count("Traceback")
+    del clients_under_way
+    bound = (_SHUTDOWN_SECONDS if len(signals) == 1 else 0) + 2
+    held = seconds < bound and not tracebacks
+    return Row(fault, clients, f"ended in {seconds:.1f} s, {tracebacks} tracebacks", f"{bound} s, 0", held)
+
+
+def _half_sent(server: Server, clients: int) -> list[socket.socket]:
+    """Connections over which half a request was sent."""
+    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(clients)]
+    for connection in connections:
+        connection.sendall(_HALF % _MODEL.encode())
+    return connections
+
+
+def _large(server: Server, clients: int) -> list[threading.Thread]:
+    """Clients that send large bodies until the server is gone."""
+    content = _jacobians()
+
+    def send() -> None:
+        with contextlib.suppress(requests.RequestException):
+            while True:
+                requests.post(server.predict_url(_JACOBIANS), data=content, timeout=60)
+
+    threads = [threading.Thread(target=send, daemon=True) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@functools.cache
+def _jacobians() -> bytes:
+    """A request of nearly 32 MiB that the model answers."""
+    row = [[0.123456789012345] * 3072] * 64
+    return b'{"instances": ' + str([row] * 8).encode() + b"}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from perf.faults import artefacts, availability, load, runs, server
+from perf.faults import artefacts, availability, clocks, load, runs, server
 from perf.faults.table import Row
 
 CHECKS: dict[str, Callable[[float], Iterator[Row]]] = {
@@ -15,6 +15,7 @@ CHECKS: dict[str, Callable[[float], Iterator[Row]]] = {
     "forged_artefacts": artefacts.forged_artefacts,
     "forged_manifests": artefacts.forged_manifests,
     "killed_runs": runs.killed_runs,
+    "clocks_that_go_back": clocks.clocks_that_go_back,
     "interrupted_binaries": runs.interrupted_binaries,
     "shared_folders": runs.shared_folders,
     "full_disks": runs.full_disks,
