@@ -37,7 +37,7 @@ def clients(share: float) -> Iterator[Row]:
     costs = {}
     for name, flags in (("batches", ()), ("no batches", ("--batching=false",))):
         with serving(_MODEL, flags=["--log_requests=false", *flags]) as server:
-            _measured(server, _PATH, body, requests)  # the first calls of a model take longer
+            _measured(server, _PATH, body, requests // 4)  # the first calls of a model take longer
             before = server.memory_mb()
             outcome, costs[name] = _measured(server, _PATH, body, requests)
             measured = f"{outcome.errors} errors, {outcome}, {costs[name]:.2f} ms of processor time each"
@@ -52,7 +52,7 @@ def clients(share: float) -> Iterator[Row]:
     measured = f"x {gain:.1f} requests per second of processor time"
     yield Row("batches against no batches", requests, measured, f"x {_GAIN:g}", gain >= _GAIN)
     with echoing() as server:
-        _measured(server, "/echo", body, requests)
+        _measured(server, "/echo", body, requests // 4)
         outcome, cost = _measured(server, "/echo", body, requests)
         yield Row(f"{_CLIENTS} clients, FastAPI echo", requests, f"{outcome}, {cost:.2f} ms of processor time each")
     servable = Servable(SHIPPED / _MODEL)
