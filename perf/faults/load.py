@@ -1,6 +1,8 @@
 """What many clients get from the server, beside an echo and beside calls in one process."""
 
+import contextlib
 import json
+import sys
 import time
 from collections.abc import Iterator
 
@@ -10,6 +12,7 @@ from perf.faults import bodies
 from perf.faults.clients import Load, load
 from perf.faults.processes import SHIPPED, Server, echoing, serving
 from perf.faults.table import Row, scaled
+from perf.results import Figure, record
 
 _MODEL = "arch2vec_nasbench201"
 _PATH = f"/v1/models/{_MODEL}:predict"
@@ -28,13 +31,16 @@ def _measured(server: Server, path: str, body: bytes, requests: int) -> tuple[Lo
 
 
 def clients(share: float) -> Iterator[Row]:
-    """5,000 requests of 200 clients, with and without batches across requests; an echo; calls in this process."""
+    """5,000 requests of 200 clients, with and without batches across requests; an echo; calls in this process.
+
+    The whole of the tries writes the section `serving` of `perf/results.json`.
+    """
     from tfnas.serving import Servable
 
     requests = max(_CLIENTS, scaled(_REQUESTS, share))
     cell = bodies.dense_cell(SHIPPED / _MODEL)
     body = json.dumps({"instances": [cell]}).encode()
-    costs = {}
+    costs: dict[str, float] = {}
     for name, flags in (("batches", ()), ("no batches", ("--batching=false",))):
         with serving(_MODEL, flags=["--log_requests=false", *flags]) as server:
             _measured(server, _PATH, body, requests // 4)  # the first calls of a model take longer
@@ -53,8 +59,9 @@ def clients(share: float) -> Iterator[Row]:
     yield Row("batches against no batches", requests, measured, f"x {_GAIN:g}", gain >= _GAIN)
     with echoing() as server:
         _measured(server, "/echo", body, requests // 4)
-        outcome, cost = _measured(server, "/echo", body, requests)
-        yield Row(f"{_CLIENTS} clients, FastAPI echo", requests, f"{outcome}, {cost:.2f} ms of processor time each")
+        outcome, costs["FastAPI echo"] = _measured(server, "/echo", body, requests)
+        measured = f"{outcome}, {costs['FastAPI echo']:.2f} ms of processor time each"
+        yield Row(f"{_CLIENTS} clients, FastAPI echo", requests, measured)
     servable = Servable(SHIPPED / _MODEL)
     count = scaled(1000, share)
     servable.predict(body)
@@ -63,6 +70,12 @@ def clients(share: float) -> Iterator[Row]:
         begin = time.perf_counter()
         servable.predict(body)
         seconds.append(time.perf_counter() - begin)
-    cost = (time.process_time() - start) / count * 1e3
+    costs["calls in one process"] = (time.process_time() - start) / count * 1e3
     outcome = Load(np.array(seconds), 0, sum(seconds))
-    yield Row("calls in one process, in turn", count, f"{outcome}, {cost:.2f} ms of processor time each")
+    measured = f"{outcome}, {costs['calls in one process']:.2f} ms of processor time each"
+    yield Row("calls in one process, in turn", count, measured)
+    if share == 1:
+        work, unit = f"requests for one cell of {_MODEL}, {_CLIENTS} clients", "requests per CPU-second"
+        figures = [Figure(work, name, (1e3 / cost,), unit) for name, cost in costs.items()]
+        with contextlib.redirect_stdout(sys.stderr):  # the standard output is the table of faults
+            record("serving", figures, {"requests": requests})
