@@ -50,9 +50,9 @@ requirements: .venv
 			pyproject.toml | sed -E "s/ ?(;|and) *(python_full_version < '3.14' and )?$(CPYTHON)( \\\\)?$$/\3/"; \
 		} > $$name.new && mv $$name.new $$name; done
 
-# Known vulnerabilities of the pins; asks the network.
+# Known vulnerabilities of the pins; asks the network. An index that knows no advisories is an error, not a pass.
 audit: .venv
-	$(BIN)/uvx pip-audit==2.10.1 --require-hashes --disable-pip --requirement=requirements-hashes.txt
+	$(BIN)/uvx pip-audit==2.10.1 --strict --require-hashes --disable-pip --requirement=requirements-hashes.txt
 
 perf: .venv
 	$(PYTHON) -m venv .venv-perf
