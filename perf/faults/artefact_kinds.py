@@ -28,6 +28,7 @@ from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
 from tfnas.saved_models import SHIPPED
 from tfnas.spaces import NASBench201, NATSSize
+from tfnas.training.log import MetricsLog, read_metrics
 
 SPACE = NASBench201()
 ROWS = [0, 777, 2000, 5000, 9000, 13714, 15000, 15624]
@@ -42,11 +43,13 @@ class Artefact:
     Attributes:
       make: function that writes an artefact into an empty folder.
       read: function that reads the folder and returns what the reader tells, as arrays, numbers and text.
-      torn: whether a file that is cut short reads as its beginning, with a warning, as a killed writer leaves it.
+      manifest: whether the folder has a manifest.
+      torn: whether a file that is cut short reads as its beginning, as a killed writer leaves it.
     """
 
     make: Callable[[pathlib.Path], Any]
     read: Callable[[pathlib.Path], Any]
+    manifest: bool = True
     torn: bool = False
 
 
@@ -142,6 +145,17 @@ def _read_log(folder: pathlib.Path) -> Any:
     return TrialLog(folder / "trials.jsonl", _HEADER).records()
 
 
+def _make_metrics(folder: pathlib.Path) -> None:
+    log = MetricsLog(folder)
+    for epoch in range(1, 6):
+        log.write(epoch, {"loss": 1 / epoch})
+    shutil.rmtree(folder / "tensorboard")
+
+
+def _read_metrics(folder: pathlib.Path) -> Any:
+    return {record["epoch"]: record for record in read_metrics(folder / "metrics.jsonl")}
+
+
 def _make_run(folder: pathlib.Path) -> None:
     artefacts.prepare_output_folder(folder / "out", {"program": "search", "seed": 17, "strategy": ["random"]})
 
@@ -178,10 +192,11 @@ def _prediction(folder: pathlib.Path) -> Any:
 
 
 ARTEFACTS = {
-    "compact table": Artefact(_make_table, _read_table),
-    "images": Artefact(_make_images, _read_images),
-    "trial log": Artefact(_make_log, _read_log, torn=True),
-    "record of a run": Artefact(_make_run, _read_run),
+    "compact table": Artefact(_make_table, _read_table, manifest=False),
+    "images": Artefact(_make_images, _read_images, manifest=False),
+    "trial log": Artefact(_make_log, _read_log, manifest=False, torn=True),
+    "metrics of a training": Artefact(_make_metrics, _read_metrics, manifest=False, torn=True),
+    "record of a run": Artefact(_make_run, _read_run, manifest=False),
     "corpus of cells": Artefact(
         lambda folder: cell_corpora.write_cells(folder / "cells", SPACE, _cells(), num_shards=2),
         lambda folder: dataclasses.astuple(cell_corpora.load_cells(folder / "cells", SPACE)),

@@ -29,7 +29,7 @@ def forged_artefacts(share: float) -> Iterator[Row]:
     Nothing tells a SavedModel's graph from another graph then: differences are counted, and not bounded, where a reader
     runs a SavedModel.
     """
-    for kind in kinds():
+    for kind in kinds(manifest=True):
         runs = kind.endswith(_SAVED_MODELS)
         part = share / 10 if runs else share  # whose readers take seconds
         modes = {"forged bit": scaled(_BITS, part), "forged cut": scaled(_CUTS, part)}
@@ -38,17 +38,17 @@ def forged_artefacts(share: float) -> Iterator[Row]:
 
 def forged_manifests(share: float) -> Iterator[Row]:
     """Manifests of which one value is missing or another value."""
-    for kind in kinds():
+    for kind in kinds(manifest=True):
         part = share / 10 if kind.endswith(_SAVED_MODELS) else share
         modes = {"forged entry": scaled(_BITS, part)}
         yield _row(kind, "another value in the manifest", modes, differences=True)
 
 
-def kinds() -> list[str]:
-    """Names of the kinds of artefacts."""
+def kinds(*, manifest: bool = False) -> list[str]:
+    """Names of the kinds of artefacts, all or those with a manifest."""
     from perf.faults.artefact_kinds import ARTEFACTS
 
-    return list(ARTEFACTS)
+    return [kind for kind, artefact in ARTEFACTS.items() if artefact.manifest or not manifest]
 
 
 def _row(kind: str, fault: str, modes: dict[str, int], differences: bool) -> Row:
