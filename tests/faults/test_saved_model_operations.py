@@ -8,11 +8,14 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
+from tests.fork import run
 from tfnas import artefacts, encoders
 from tfnas.errors import CorruptArtefactError, UntrustedModelError
 from tfnas.retrieval.index import Index
 from tfnas.saved_model_operations import COMPUTING, foreign_operations
 from tfnas.saved_models import SHIPPED, load_module, save_module, shipped_names
+from tfnas.serving import Limits, application
+from tfnas.serving.models import Model
 from tfnas.serving.servable import Servable
 
 
@@ -70,6 +73,17 @@ def test_trust_loads_it(crafted):
     assert encoders.load(crafted, trust=True).module is not None
     assert "serving_default" in Servable(crafted, trust=True).metadata()
     assert not (crafted.parent / "written").exists()
+
+
+def test_a_server_refuses_what_nobody_trusts(crafted):
+    done = run("serve", f"--model={crafted}")
+    assert (done.returncode, done.stderr[:7], "--trust" in done.stderr) == (1, "error: ", True)
+    assert application({"crafted": crafted}, trust=True)
+    shutil.copytree(crafted, crafted.parent / "versions" / "1")
+    model = Model("crafted", crafted.parent / "versions", Limits(), trust=True)
+    shutil.copytree(crafted, crafted.parent / "versions" / "2")
+    model.reload()
+    assert model.version == 2
 
 
 def test_an_index_is_checked_too(crafted, tmp_path):
