@@ -1,10 +1,14 @@
 """Flags that several binaries share: the shapes of a model's inputs."""
 
+import sys
+
 import pytest
 from absl import flags
 from absl.testing import flagsaver
+from tqdm import tqdm
 
 from tfnas import flags as tfnas_flags
+from tfnas import runtime
 from tfnas.errors import ConfigurationError
 
 
@@ -48,3 +52,14 @@ def test_options_of_importers(values, options):
 def test_mistakes(values, message):
     with flagsaver.flagsaver(**values), pytest.raises(ConfigurationError, match=message):
         tfnas_flags.import_options()
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_an_error_begins_a_line(leave, capsys):
+    """The bar of a generator is open as long as the generator is, which the error's traceback keeps."""
+    for _ in (generator := iter(tqdm(range(3), "Graphs", leave=leave))):
+        runtime.close_bars()
+        print("error: full", file=sys.stderr)
+        break
+    assert generator is not None
+    assert "\nerror: full\n" in capsys.readouterr().err.replace("\r", "\n")

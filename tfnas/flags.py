@@ -327,7 +327,7 @@ def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
         logging.set_verbosity(logging.WARNING)
         logging.get_absl_handler().addFilter(lambda record: not record.getMessage().startswith(_BEAM_WARNING))
         try:
-            main()
+            _with_bars_closed(main)
         except TfnasError as error:
             sys.exit(f"error: {error}")
         except OSError as error:
@@ -342,6 +342,15 @@ def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
             sys.exit(f"interrupted{resumes}")
 
     app.run(guarded, flags_parser=_parsed)
+
+
+def _with_bars_closed(main: Callable[[], None]) -> None:
+    """Calls a function; the error that ends the function finds no bar on its line."""
+    try:
+        main()
+    except BaseException:
+        runtime.close_bars()
+        raise
 
 
 def _tells_of_the_disk(error: Exception) -> bool:

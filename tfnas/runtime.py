@@ -178,6 +178,14 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def close_bars() -> None:
+    """Closes progress bars that an exception has left open, so that its message begins a line."""
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is not None:
+        for bar in list(tqdm.tqdm._instances):
+            bar.close()
+
+
 @contextlib.contextmanager
 def progress(**options: object) -> Iterator[Callable[[], object]]:
     """Gives a function that moves a bar one step ahead; the bar is seen in a terminal alone, and vanishes at the end.

@@ -275,7 +275,7 @@ def test_table_of_scores_goes_on_where_it_was_cut(tmp_path):
     np.testing.assert_array_equal(columns["size"], whole["size"])
     assert np.isnan(columns["never"]).all()
     assert json.loads((tmp_path / "scores.jsonl").read_text().splitlines()[4])["never"] is None
-    (tmp_path / "scores.jsonl").write_text("\n".join(lines[:2]).replace("1", "2", 1) + "\n")
+    (tmp_path / "scores.jsonl").write_text("\n".join(lines[:2]).replace('"row": 0', '"row": 3') + "\n")
     with pytest.raises(CorruptArtefactError, match=r"scores\.jsonl, line 1: damaged"):
         tables.score_cells(space, cells, score, tmp_path, seed=1)
     (tmp_path / "scores.npz").write_bytes(b"PK")
