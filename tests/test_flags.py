@@ -1,4 +1,4 @@
-"""Flags that several binaries share: the shapes of a model's inputs."""
+"""Flags that several binaries share, and the line on which an error ends a binary."""
 
 import sys
 
