@@ -131,7 +131,7 @@ def _make_index(folder: pathlib.Path) -> None:
 
 def _read_index(folder: pathlib.Path) -> Any:
     index = Index.load(folder / "index")
-    graphs = [index.collection.graph(row) for row in range(len(index))]
+    graphs = [] if index.collection is None else [index.collection.graph(row) for row in range(len(index))]
     return [index.embeddings, index.names, index.families, _graph_arrays(graphs)]
 
 

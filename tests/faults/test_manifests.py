@@ -1,6 +1,7 @@
 """Manifests that somebody edited: the error names the entry."""
 
 import json
+import shutil
 import typing
 
 import pytest
@@ -136,6 +137,15 @@ def test_records_that_can_not_be(tmp_path):
         folder = edited(GOLDEN / "cells", tmp_path, **changes)
         with pytest.raises(CorruptArtefactError, match=r"do not agree|has not the room"):
             shards.read_manifest(folder, cell_corpora.KIND, cell_corpora.Facts, check_files=False)
+
+
+def test_records_of_other_files(tmp_path):
+    source = GOLDEN / "sharded" / "embeddings"
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True)
+    for records in ([], [2], [2, 1, 1]):
+        folder = edited(source, tmp_path, records=records)
+        with pytest.raises(CorruptArtefactError, match=rf"2 files, and numbers of records of {len(records)}"):
+            list(embedding_pipeline.read_embeddings(folder))
 
 
 def test_a_record_beyond_its_file(tmp_path):

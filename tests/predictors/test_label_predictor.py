@@ -95,6 +95,11 @@ def test_few_labels_are_learned_and_exported(tmp_path, count):
     opened = tfnas.load(tmp_path / "predictor")
     assert opened.predict_all(others) == predictor.predict_all(others)
     assert LabelPredictor(seed=3).fit(OwnLabels(graphs, labels)).predict_all(others) == predictor.predict_all(others)
+    manifest = json.loads((tmp_path / "predictor" / "manifest.json").read_text()) | {"chosen": "another"}
+    del manifest["entries_sha256"]
+    (tmp_path / "predictor" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CorruptArtefactError, match=r"manifest\['chosen'\] is 'another', expected a candidate"):
+        tfnas.load(tmp_path / "predictor")
     (tmp_path / "predictor" / "labels.npz").write_bytes(b"")
     with pytest.raises(CorruptArtefactError, match=r"labels\.npz"):
         tfnas.load(tmp_path / "predictor")

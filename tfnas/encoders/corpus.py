@@ -138,7 +138,11 @@ def read_embeddings(folder: artefacts.PathLike) -> Iterator[tuple[np.ndarray, np
       CorruptArtefactError: a file is missing or damaged.
     """
     manifest = artefacts.read_manifest(folder, kind=KIND, facts=Facts)
-    for name, count in zip(sorted(manifest["files"]), manifest["records"], strict=True):
+    names, records = sorted(manifest["files"]), manifest["records"]
+    if len(names) != len(records):
+        path = pathlib.Path(folder) / artefacts.MANIFEST_NAME
+        raise CorruptArtefactError(f"{path}: {len(names)} files, and numbers of records of {len(records)}")
+    for name, count in zip(names, records, strict=True):
         arrays = artefacts.read_npz(pathlib.Path(folder) / name)
         if {name: array.shape for name, array in arrays.items()} != {
             "rows": (count,),

@@ -286,6 +286,8 @@ class LabelPredictor:
             graphs = [graph.replace(products=row) for graph, row in zip(graphs, products, strict=True)]
             predictor.spearman = {name: (row["mean"], row["deviation"]) for name, row in manifest["spearman"].items()}
             predictor.chosen, predictor._margin = manifest["chosen"], manifest["margin"]
+            if predictor.chosen not in predictor.spearman.keys() & {*_LEARNED, *candidates.BASELINES}:
+                raise ValueError(f"manifest['chosen'] is {predictor.chosen!r}, expected a candidate")
             labels = OwnLabels(tuple(graphs), arrays["labels"], manifest["column"])
             if reads_jacobians := predictor.chosen == candidates.WITH_JACOBIANS:
                 predictor._embeddings, images = arrays["embeddings"], arrays["images"]
