@@ -39,7 +39,7 @@ def reproduce(paper: Paper) -> None:
     for name in names:
         if not (output_dir / f"{name}.md").exists():
             paper.run(name, output_dir, settings)
-        print((output_dir / f"{name}.md").read_text())
+        print((output_dir / f"{name}.md").read_text(encoding="utf-8"))
 
 
 def main() -> None:

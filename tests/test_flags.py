@@ -1,5 +1,7 @@
 """Flags that several binaries share, and the line on which an error ends a binary."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -7,6 +9,7 @@ from absl import flags
 from absl.testing import flagsaver
 from tqdm import tqdm
 
+from tests.fork import ROOT
 from tfnas import flags as tfnas_flags
 from tfnas import runtime
 from tfnas.errors import ConfigurationError
@@ -52,6 +55,14 @@ def test_options_of_importers(values, options):
 def test_mistakes(values, message):
     with flagsaver.flagsaver(**values), pytest.raises(ConfigurationError, match=message):
         tfnas_flags.import_options()
+
+
+def test_a_locale_without_a_character():
+    """As LC_ALL=C is without Python's UTF-8 mode."""
+    program = "from tfnas import flags; flags.run(lambda: print('0.9 ± 0.1'))"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.returncode) == ("0.9 ? 0.1\n", 0), done.stderr
 
 
 @pytest.mark.parametrize("leave", [True, False])

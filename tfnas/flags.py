@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import inspect
+import io
 import os
 import pathlib
 import re
@@ -316,6 +317,9 @@ def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
       main: function of the binary; TfnasError and OSError are mistakes of the user.
       runs_user_code: whether the binary imports modules of the user.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a locale that lacks a character does not end a run
     if _HELP.intersection(sys.argv[1:]):
         print(_help(main))
         return

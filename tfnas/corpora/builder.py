@@ -109,7 +109,7 @@ def _assemble(jobs: Sequence[Job], folder: pathlib.Path, output_dir: pathlib.Pat
         if file is None:
             failures.append({**dataclasses.asdict(job), "reason": "no worker answered"})
         elif file.suffix == ".json":
-            failures.append(json.loads(file.read_text()))
+            failures.append(json.loads(file.read_text(encoding="utf-8")))
         else:
             try:
                 graphs.append(from_example(file.read_bytes()))

@@ -44,7 +44,7 @@ def page(graph: ComputationGraph) -> str:
       >>> page(smallest_graph()).startswith("<!doctype html>")
       True
     """
-    script = "\n".join((_VIEWER / name).read_text() for name in ("layout.js", "viewer.js"))
+    script = "\n".join((_VIEWER / name).read_text(encoding="utf-8") for name in ("layout.js", "viewer.js"))
     title = html.escape(graph.name or "model")
     return "\n".join(
         [
@@ -52,7 +52,7 @@ def page(graph: ComputationGraph) -> str:
             "<meta http-equiv='Content-Security-Policy' "
             "content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">",
             "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-            f"<title>{title}</title><style>{(_VIEWER / 'viewer.css').read_text()}</style></head><body>",
+            f"<title>{title}</title><style>{(_VIEWER / 'viewer.css').read_text(encoding='utf-8')}</style></head><body>",
             _BODY.replace("<h1>", f"<h1>{title}"),
             "<aside><div id='facts'></div><div id='hits'></div>",
             f"<h2>Totals</h2>{_summary(graph)}{_legend(graph)}</aside>",

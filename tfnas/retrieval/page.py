@@ -38,7 +38,8 @@ def write_page(answer: Answer, index: Index, path: artefacts.PathLike) -> None:
     elements = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>Relatives of {name}</title><style>{(_VIEWER / 'page.css').read_text()}</style></head><body>",
+        f"<title>Relatives of {name}</title>",
+        f"<style>{(_VIEWER / 'page.css').read_text(encoding='utf-8')}</style></head><body>",
         f"<h1>Relatives of {name}</h1>",
         f"<p>{answer.query.graphs.num_nodes[0]:,} operators, {_millions(int(answer.query.parameters[0]))} parameters; "
         f"compared with {len(index):,} architectures. Click a relative for what differs.</p>",
@@ -59,7 +60,7 @@ def write_page(answer: Answer, index: Index, path: artefacts.PathLike) -> None:
         "does not have beside the same neighbours.</p>",
         *_drawings(answer, index),
         f"<script>const kinds = {_json(kinds)};\nconst map = {_json(_points(answer, index))};\n",
-        f"{(_VIEWER / 'page.js').read_text()}</script></body></html>",
+        f"{(_VIEWER / 'page.js').read_text(encoding='utf-8')}</script></body></html>",
     ]
     with artefacts.atomic_file(path) as file:
         file.write("\n".join(elements).encode())
