@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import torch
-from predictor_pytorch import Network
+from proxies_pytorch import Network
 
 
 def jacobian(operations, images):

@@ -132,7 +132,7 @@ def test_branches_without_weights_and_a_softmax_layer(library):
     logits = layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Concatenate()([joined, inputs])))
     model, plain = library.Model(inputs, layers.Softmax()(logits)), library.Model(inputs, logits)
     draw_weights(model, 1)
-    found, expected = (ProxyProgram(network, compiled=False).scores(IMAGES, LABELS) for network in (model, plain))
+    found, expected = (ProxyProgram(network).scores(IMAGES, LABELS) for network in (model, plain))
     assert found == expected
     assert all(np.isfinite(value) for value in found.values())
     assert found["synflow"] > np.log(1e-3)
@@ -179,7 +179,7 @@ def test_one_program_for_all_cells_equals_a_network_for_each():
         network = NASBench201Network(SMALL, architecture, LayerSettings("pytorch"))
         network(IMAGES)
         copied(supernet.network, network, layer_pairs(supernet.network, network))
-        alone = ProxyProgram(network, PROXIES, lambda x, n=network: n(x, training=False), compiled=False)
+        alone = ProxyProgram(network, PROXIES, lambda x, n=network: n(x, training=False))
         expected = alone.scores(IMAGES, LABELS)
         for name, value in program.score(architecture).items():
             np.testing.assert_allclose(value, expected[name], rtol=2e-3, err_msg=name)
@@ -192,16 +192,14 @@ def test_one_program_for_all_widths_equals_a_network_for_each():
     for architecture in (space.architecture(space.sample(1, np.random.default_rng(seed)), 0) for seed in (0, 1)):
         network = NATSSizeNetwork(architecture, settings=LayerSettings("pytorch"))
         network(IMAGES)
-        channels = tf.constant([int(name.split("_")[1]) for name in architecture.operations[1:-1]])
+        channels = [int(name.split("_")[1]) for name in architecture.operations[1:-1]]
         copied(
             supernet.network,
             network,
             layer_pairs(supernet.network, network),
             lambda layer, name, value, channels=channels: program.weight(layer, name, value, channels),
         )
-        alone = ProxyProgram(
-            network, ("synflow", "jacov", "fisher", "snip"), lambda x, n=network: n(x, training=False), compiled=False
-        )
+        alone = ProxyProgram(network, ("synflow", "jacov", "fisher", "snip"), lambda x, n=network: n(x, training=False))
         expected = alone.scores(IMAGES, LABELS)
         for name, value in program.score(architecture).items():
             np.testing.assert_allclose(value, expected[name], rtol=2e-3, err_msg=name)
@@ -233,7 +231,7 @@ def test_refusals():
     model = small_model(tf_keras)
     with pytest.raises(ConfigurationError, match="proxies naswot, expected some of synflow"):
         ProxyProgram(model, ["naswot"])
-    program = ProxyProgram(model, ["snip"], compiled=False)
+    program = ProxyProgram(model, ["snip"])
     with pytest.raises(ConfigurationError, match="B >= 2"):
         program.scores(IMAGES[:1], LABELS[:1])
     with pytest.raises(ConfigurationError, match="NaN"):
@@ -243,7 +241,7 @@ def test_refusals():
         ProxyProgram(tf_keras.Model(inputs, tf_keras.layers.GlobalAveragePooling2D()(inputs)))
     image = tf_keras.Model(inputs, tf_keras.layers.Conv2D(2, 3)(inputs))
     with pytest.raises(ConfigurationError, match="expected logits"):
-        ProxyProgram(image, ["snip"], compiled=False).scores(IMAGES, LABELS)
+        ProxyProgram(image, ["snip"]).scores(IMAGES, LABELS)
     unknown = FiniteSpace("digits", [Architecture(("in", "out"), np.eye(2, k=1))])
     with pytest.raises(ConfigurationError, match=r"no network of digits, only of nasbench101.*add a row"):
         network_scores(unknown, None, IMAGES, LABELS)
@@ -300,5 +298,5 @@ def test_synflow_of_deep_networks_by_hand(library, residual):
         growth = 33 if residual else 32
         counted = depth * 32 / 33 + 1 if residual else depth + 1
         expected = depth * np.log(growth) + np.log(3 * 32) + np.log(counted)
-        found = ProxyProgram(model, ["synflow"], compiled=False).scores(IMAGES[:, :2, :2, [0, 1, 2, 0]], LABELS)
+        found = ProxyProgram(model, ["synflow"]).scores(IMAGES[:, :2, :2, [0, 1, 2, 0]], LABELS)
         assert found["synflow"] == pytest.approx(expected, rel=1e-9)

@@ -5,6 +5,7 @@ References:
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -71,13 +72,14 @@ class _Edge(tf_keras.layers.Layer):
             convolution.build(input_shape)
             norm.build(convolution.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, code: tf.Tensor | None, training: bool) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, code: tf.Tensor | int | None, training: bool) -> tf.Tensor:
         if self.operation is not None:
             if code is None or not self.widens or self.operation != SKIP:
                 return self._apply(self.operation, inputs, training)
-            return tf.cond(code > 0, lambda: self._apply(SKIP, inputs, training), lambda: tf.identity(inputs))
-        branches = [lambda name=name: self._apply(name, inputs, training) for name in EDGE_OPERATIONS]
-        return tf.switch_case(code, branches)
+            branches = [lambda: tf.identity(inputs), lambda: self._apply(SKIP, inputs, training)]
+        else:
+            branches = [lambda name=name: self._apply(name, inputs, training) for name in EDGE_OPERATIONS]
+        return branches[code]() if isinstance(code, int) else tf.switch_case(code, branches)
 
     def _apply(self, name: str, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         if name in self.convolutions:
@@ -113,7 +115,7 @@ class Cell(tf_keras.layers.Layer):
             for operation, (source, _) in zip(operations, NODE_EDGES, strict=True)
         ]
 
-    def call(self, inputs: tf.Tensor, codes: tf.Tensor | None, training: bool) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, codes: tf.Tensor | Sequence[int] | None, training: bool) -> tf.Tensor:
         nodes: list[tf.Tensor | None] = [inputs, None, None, None]
         for number, (source, target) in enumerate(NODE_EDGES):
             code = None if codes is None else codes[number]
@@ -195,12 +197,15 @@ class NASBench201Network(Classifier):
         self.pool = tf_keras.layers.GlobalAveragePooling2D()
         self.classifier = settings.dense(skeleton.num_classes)
 
-    def call(self, images: tf.Tensor, codes: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+    def call(
+        self, images: tf.Tensor, codes: tf.Tensor | Sequence[int] | None = None, training: bool = False
+    ) -> tf.Tensor:
         """Logits float32 `[B, classes]`.
 
         Args:
           images: float32 `[B, height, width, channels]`.
-          codes: int32 `[6]`, indices into `EDGE_OPERATIONS`; only for a network without a fixed architecture.
+          codes: int32 `[6]` or six numbers of Python, indices into `EDGE_OPERATIONS`; only for a network without a
+            fixed architecture.
           training: batch statistics in the normalisation.
         """
         if (codes is not None) != self.takes_operations:
@@ -238,7 +243,7 @@ class NASBench201Supernet(Supernet):
     def codes(self, architecture: Architecture) -> list[int]:
         return operation_codes(architecture)
 
-    def call(self, images: tf.Tensor, codes: tf.Tensor, run: RunBlock | None = None) -> tf.Tensor:
+    def call(self, images: tf.Tensor, codes: tf.Tensor | Sequence[int], run: RunBlock | None = None) -> tf.Tensor:
         network = self.network
         if run is None:
             return network(images, codes, training=False)

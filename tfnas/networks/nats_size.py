@@ -4,6 +4,8 @@ References:
   Dong et al. 2021, "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", section 3.2.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 import tf_keras
 
@@ -59,12 +61,14 @@ class NATSSizeNetwork(Classifier):
         self.pool = tf_keras.layers.GlobalAveragePooling2D()
         self.classifier = settings.dense(num_classes)
 
-    def call(self, images: tf.Tensor, widths: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+    def call(
+        self, images: tf.Tensor, widths: tf.Tensor | Sequence[int] | None = None, training: bool = False
+    ) -> tf.Tensor:
         """Logits float32 `[B, classes]`.
 
         Args:
           images: float32 `[B, height, width, channels]`.
-          widths: int32 `[5]`, for a network whose weights are cut to them.
+          widths: int32 `[5]` or five numbers of Python, for a network whose weights are cut to them.
           training: batch statistics in the normalisation.
         """
         features = self.stem_norm(self.stem(images), training=training)
@@ -74,7 +78,8 @@ class NATSSizeNetwork(Classifier):
                 continue
             codes = None
             if widths is not None:
-                codes = tf.fill([len(CELL)], tf.cast(widths[stage] != widths[max(stage - 1, 0)], tf.int32))
+                changes = widths[stage] != widths[max(stage - 1, 0)]
+                codes = [tf.cast(changes, tf.int32) if tf.is_tensor(changes) else int(changes)] * len(CELL)
             features = block(features, codes, training=training)
         return self.classifier(self.pool(tf.nn.relu(self.last_norm(features, training=training))))
 

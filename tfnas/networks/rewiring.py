@@ -7,12 +7,13 @@ precision may differ from the model's own.
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
+from tfnas.networks.derivatives import Convolutions, batch_norm
 
 Layer = Any
 """A layer of Keras 3 or of tf_keras; they have no common class."""
@@ -43,6 +44,11 @@ def weight_names(layer: Layer) -> list[str]:
     """Attributes of a layer that hold its own variables; Keras 3 keeps a kernel as `_kernel`."""
     variables = {id(variable) for variable in layer.weights}
     return [name.lstrip("_") for name, value in vars(layer).items() if id(value) in variables]
+
+
+def own_weights(layer: Layer) -> list[str]:
+    """Attributes of a layer that hold its own variables, without those that are state."""
+    return [name for name in weight_names(layer) if name not in STATE_NAMES]
 
 
 def is_norm(layer: Layer) -> bool:
@@ -81,29 +87,36 @@ def lent_weights(layer: Layer, values: Mapping[str, tf.Tensor]) -> Iterator[None
 
 
 @contextlib.contextmanager
-def replaced_calls(calls: Mapping[int, Callable[..., tf.Tensor]], layers: Sequence[Layer]) -> Iterator[None]:
+def replaced_calls(
+    calls: Mapping[int, Callable[..., tf.Tensor]],
+    layers: Sequence[Layer],
+    convolutions: Mapping[int, Callable[..., tf.Tensor]] | None = None,
+    cut: bool = False,
+) -> Iterator[None]:
     """Lets layers be called by other functions for a while.
 
     Args:
       calls: functions of a layer's `call` and of its arguments, by `id` of the layer.
       layers: all layers of the model; input is not cast to their types meanwhile.
+      convolutions: functions of a layer's `convolution_op` and of its arguments, by `id` of the layer.
+      cut: inputs may have fewer channels than the layer declares.
     """
+    replacements = {"call": calls, "convolution_op": convolutions or {}}
+    settings = {"autocast": False, "_autocast": False} | ({"_input_spec": None} if cut else {})
     attributes = [
-        {name: vars(layer)[name] for name in ("call", "autocast", "_autocast") if name in vars(layer)}
-        for layer in layers
+        {name: vars(layer)[name] for name in (*replacements, *settings) if name in vars(layer)} for layer in layers
     ]
     try:
         for layer in layers:
-            if id(layer) in calls:
-                vars(layer)["call"] = functools.partial(calls[id(layer)], layer.call)
-            for name in ("autocast", "_autocast"):
-                if name in vars(layer):
-                    vars(layer)[name] = False
+            for name, functions in replacements.items():
+                if id(layer) in functions:
+                    vars(layer)[name] = functools.partial(functions[id(layer)], getattr(layer, name))
+            vars(layer).update({name: value for name, value in settings.items() if name in vars(layer)})
         yield
     finally:
         for layer, before in zip(layers, attributes, strict=True):
-            if "call" not in before:
-                vars(layer).pop("call", None)
+            for name in replacements:
+                vars(layer).pop(name, None)
             vars(layer).update(before)
 
 
@@ -116,7 +129,7 @@ def batch_statistics_norm(layer: Layer, weights: Mapping[str, tf.Tensor], inputs
     scale = weights.get("gamma", tf.ones(width, inputs.dtype))
     offset = weights.get("beta", tf.zeros(width, inputs.dtype))
     if inputs.shape.rank == 4 and inputs.dtype == tf.float32:
-        return tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=layer.epsilon)[0]
+        return batch_norm(inputs, scale, offset, layer.epsilon)
     mean, variance = tf.nn.moments(inputs, list(range(inputs.shape.rank - 1)))
     return tf.nn.batch_normalization(inputs, mean, variance, offset, scale, layer.epsilon)
 
@@ -136,27 +149,31 @@ def rewired(
     weights: Callable[[Layer], Mapping[str, tf.Tensor]],
     norm: Callable[[Layer, tf.Tensor], tf.Tensor],
     *,
-    gates: Mapping[int, tf.Tensor] | None = None,
+    observe: Callable[[Layer, tf.Tensor], None] | None = None,
+    convolutions: Convolutions | None = None,
+    weighted: Container[int] | None = None,
     double: bool = False,
     cut: bool = False,
     scale: tf.Tensor | None = None,
 ) -> Iterator[None]:
-    """The model with lent weights, gates on the outputs of layers, and norms of another kind; it returns logits.
+    """The model with lent weights and norms of another kind; it returns logits.
 
     Args:
       model: the model.
       layers: all of its layers.
-      weights: function from a layer to the tensors that its weights stand for, called when the layer is called.
+      weights: function from a layer to the tensors that its weights stand for, called when the layer is called; with
+        `convolutions`, always the same tensors.
       norm: function from a norm and its input to its output.
-      gates: float `[B, channels]` by `id` of a layer, by which its output is multiplied.
+      observe: function that is told every output of a layer with weights; by default none is told.
+      convolutions: operation that replaces a `Conv2D` without groups and dilation; by default each layer runs as is.
+      weighted: `id` of every layer with weights of its own; by default each layer is searched when it is called.
       double: layers without weights get their inputs in float64, so that they can join branches.
       cut: lent kernels may have fewer channels than the layer declares.
       scale: float64 factor of the images, for `double`: Keras casts what enters a model to float32, which could not
         hold it. Rescaling and Normalization at the start are left out.
     """
-    calls: dict[int, Callable[..., tf.Tensor]] = {}
     linear = {id(layer) for layer in linear_output(model)}
-    gates = gates or {}
+    convolution_calls: dict[int, Callable[..., tf.Tensor]] = {}
 
     def entering(inputs: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
         fresh = double and scale is not None and inputs.dtype != tf.float64
@@ -173,44 +190,60 @@ def rewired(
             return entering(inputs, tf.float64)
         return in_float64(original, inputs, *args, **kwargs)
 
-    def norm_call(layer: Layer):
-        return lambda original, inputs, *args, **kwargs: norm(layer, inputs)
+    def with_weights(
+        layer: Layer, original: Callable[..., tf.Tensor], inputs: tf.Tensor, *args: Any, **kwargs: Any
+    ) -> tf.Tensor:
+        lent = dict(weights(layer))
+        dtype = next(iter(lent.values())).dtype
+        if "_compute_dtype_object" in vars(layer):  # what tf_keras's dense layers cast to
+            lent["_compute_dtype_object"] = dtype
+        if id(layer) in linear:
+            lent["activation"] = tf.identity
+        with lent_weights(layer, lent):
+            if cut and hasattr(layer, "convolution_op"):
+                # The layer's own call would declare an output of all its channels.
+                outputs = layer.convolution_op(entering(inputs, dtype), lent["kernel"])
+                outputs = layer.activation(tf.nn.bias_add(outputs, lent["bias"]) if layer.use_bias else outputs)
+            else:
+                outputs = original(entering(inputs, dtype), *args, **kwargs)
+        if observe is not None:
+            observe(layer, outputs)
+        return outputs
 
-    def weighted_call(layer: Layer):
-        def run(original: Callable[..., tf.Tensor], inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
-            lent = dict(weights(layer))
-            dtype = next(iter(lent.values())).dtype
-            if "_compute_dtype_object" in vars(layer):  # what tf_keras's dense layers cast to
-                lent["_compute_dtype_object"] = dtype
-            if id(layer) in linear:
-                lent["activation"] = tf.identity
-            with lent_weights(layer, lent):
-                if cut and hasattr(layer, "convolution_op"):
-                    # The layer's own call would declare an output of all its channels.
-                    outputs = layer.convolution_op(entering(inputs, dtype), lent["kernel"])
-                    outputs = layer.activation(tf.nn.bias_add(outputs, lent["bias"]) if layer.use_bias else outputs)
-                else:
-                    outputs = original(entering(inputs, dtype), *args, **kwargs)
-            if id(layer) not in gates:
-                return outputs
-            gate = gates[id(layer)]
-            between = [1] * (outputs.shape.rank - 2)
-            return outputs * tf.reshape(gate, [tf.shape(gate)[0], *between, tf.shape(gate)[1]])
+    def convolved(
+        layer: Layer, run: Convolutions, original: Callable[..., tf.Tensor], inputs: tf.Tensor, kernel: tf.Tensor
+    ) -> tf.Tensor:
+        plain = inputs.shape.rank == 4 and inputs.shape[-1] == kernel.shape[-2] and set(layer.dilation_rate) == {1}
+        if not plain or kernel is not weights(layer)["kernel"]:
+            return original(inputs, kernel)
+        return run(inputs, kernel, {"strides": [1, *layer.strides, 1], "padding": layer.padding.upper()})
+
+    def has_weights(layer: Layer) -> bool:
+        return id(layer) in weighted if weighted is not None else bool(own_weights(layer))
+
+    def dispatch(layer: Layer):
+        # The kind of a layer is asked for when the layer is called: most layers of a supernet are not.
+        def run(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if is_norm(layer):
+                return norm(layer, args[0])
+            if type(layer).__name__.endswith("Dropout") or (id(layer) in linear and not layer.weights):
+                return tf.identity(args[0])
+            if double and scale is not None and is_preprocessing(layer):
+                return preprocessing(original, *args, **kwargs)
+            if has_weights(layer):
+                return with_weights(layer, original, *args, **kwargs)
+            return in_float64(original, *args, **kwargs) if double else original(*args, **kwargs)
 
         return run
 
-    for layer in layers:
-        if is_norm(layer):
-            calls[id(layer)] = norm_call(layer)
-        elif type(layer).__name__.endswith("Dropout") or (id(layer) in linear and not layer.weights):
-            calls[id(layer)] = lambda original, inputs, *args, **kwargs: tf.identity(inputs)
-        elif double and scale is not None and is_preprocessing(layer):
-            calls[id(layer)] = preprocessing
-        elif set(weight_names(layer)) - set(STATE_NAMES):
-            calls[id(layer)] = weighted_call(layer)
-        elif double:
-            calls[id(layer)] = in_float64
-    with replaced_calls(calls, layers):
+    if convolutions is not None:
+        convolution_calls = {
+            id(layer): functools.partial(convolved, layer, convolutions)
+            for layer in layers
+            if type(layer).__name__ == "Conv2D" and layer.data_format == "channels_last"
+        }
+    calls = {id(layer): dispatch(layer) for layer in layers}
+    with replaced_calls(calls, layers, convolution_calls, cut):
         yield
 
 

@@ -1,4 +1,4 @@
-"""One Keras network for all architectures of a space: the architecture is its input, one traced program serves all."""
+"""One Keras network for all architectures of a space: the architecture is an input of the network."""
 
 import abc
 from collections.abc import Callable, Sequence
@@ -33,22 +33,23 @@ class Supernet(abc.ABC):
           InvalidArchitectureError: the architecture is not of the space.
         """
 
-    def shape(self, layer: Layer, name: str, codes: tf.Tensor) -> Shape:
+    def shape(self, layer: Layer, name: str, codes: tf.Tensor | Sequence[int]) -> Shape:
         """Shape of a layer's weight in the network of some codes.
 
         Args:
           layer: layer of `network`.
           name: attribute of the layer that holds the weight.
-          codes: int32, codes of an architecture.
+          codes: codes of an architecture: int32, or numbers of Python.
         """
         return getattr(layer, name).shape
 
-    def call(self, images: tf.Tensor, codes: tf.Tensor, run: RunBlock | None = None) -> tf.Tensor:
+    def call(self, images: tf.Tensor, codes: tf.Tensor | Sequence[int], run: RunBlock | None = None) -> tf.Tensor:
         """Logits float32 `[B, classes]`, without dropout.
 
         Args:
           images: float32 `[B, height, width, channels]`.
-          codes: int32, codes of an architecture.
+          codes: codes of an architecture: int32, or numbers of Python, with which the operations of other architectures
+            are left out.
           run: function that calls a block that repeats; by default such a block is called as any layer. A network
             without such blocks ignores the function.
         """

@@ -180,7 +180,7 @@ def _model_scores(path: pathlib.Path, settings: Settings, images: np.ndarray, la
         )
     draw_weights(model, settings.seed)
     try:
-        values = ProxyProgram(model, settings.proxies, compiled=False).scores(images, labels)
+        values = ProxyProgram(model, settings.proxies).scores(images, labels)
     except TfnasError:
         raise
     except Exception as error:  # Keras and TensorFlow raise many classes

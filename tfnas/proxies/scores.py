@@ -1,4 +1,4 @@
-"""Zero-cost scores of any Keras model: one compiled program per model, one forward pass for all scores but one.
+"""Zero-cost scores of any Keras model: one forward pass for all scores but synflow, which has a pass of its own.
 
 References:
   Abdelfattah et al. 2021, "Zero-Cost Proxies for Lightweight NAS", section 3 (grad_norm, snip, grasp, fisher, synflow,
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfnas.errors import ConfigurationError
 from tfnas.networks import rewiring
+from tfnas.networks.derivatives import Convolutions, Pass
 from tfnas.networks.rewiring import Layer
 from tfnas.proxies import PROXIES
 
@@ -32,10 +33,11 @@ def check_proxies(names: Sequence[str]) -> None:
 
 
 class ProxyProgram:
-    """Compiled scores of one model; the model itself is never changed.
+    """Scores of one model; the model itself is never changed.
 
     Norms use the statistics of the batch, dropout is off, a softmax at the end is left out. Layers with kernels
-    (convolutions and matrix products) count; a network without any has no scores.
+    (convolutions and matrix products) count; a network without any has no scores. Operations run one by one, so that
+    the first network costs no more than any other.
 
     Args:
       model: a built model of Keras 3 or tf_keras, from images to logits or probabilities.
@@ -43,7 +45,6 @@ class ProxyProgram:
       call: function from images and the extra arguments of `scores` to logits; by default the model on images alone.
       weight: function from a layer, the name of an attribute, its value and the extra arguments to the weight in the
         call, which may have fewer channels; by default the value.
-      compiled: whether the program is traced once, which takes longer than to run it once or twice without.
 
     Raises:
       ConfigurationError: an unknown score, or a model without kernels.
@@ -55,7 +56,6 @@ class ProxyProgram:
         proxies: Sequence[str] = PROXIES,
         call: Callable[..., tf.Tensor] | None = None,
         weight: Callable[..., tf.Tensor] | None = None,
-        compiled: bool = True,
     ):
         check_proxies(proxies)
         self.proxies = tuple(proxies)
@@ -63,14 +63,11 @@ class ProxyProgram:
         self._call = call or (lambda images: model(images, training=False))
         self._weight = weight or (lambda layer, name, value, *extra: value)
         self._layers = rewiring.all_layers(model)
-        self._kernels = [(layer, name) for layer in self._layers for name in rewiring.kernel_names(layer)]
-        if not self._kernels:
+        self._weight_names = {id(layer): names for layer in self._layers if (names := rewiring.own_weights(layer))}
+        self._kernel_names = {id(layer): names for layer in self._layers if (names := rewiring.kernel_names(layer))}
+        if not self._kernel_names:
             raise ConfigurationError(f"model {model.name!r} has no convolution and no matrix product to score")
         self._cut = weight is not None
-        self._program, self._synflow_program = self._trace, self._trace_synflow
-        if compiled:
-            self._program = tf.function(self._trace, autograph=False, reduce_retracing=True)
-            self._synflow_program = tf.function(self._trace_synflow, autograph=False, reduce_retracing=True)
 
     def scores(self, images: np.ndarray, labels: np.ndarray, *extra: Any) -> dict[str, float]:
         """The scores on one batch.
@@ -97,7 +94,7 @@ class ProxyProgram:
             raise ConfigurationError("images hold NaN or infinity")
         values: dict[str, float] = {}
         if set(self.proxies) != {"synflow"}:
-            tensors = self._program(tf.constant(images), tf.constant(labels, tf.int32), *extra)
+            tensors = self._tensors(tf.constant(images), tf.constant(labels, tf.int32), *extra)
             if "jacov" in self.proxies:
                 values["jacov"] = jacobian_covariance(tensors.pop("jacobian").numpy())
             values |= {name: float(value) for name, value in tensors.items()}
@@ -114,7 +111,7 @@ class ProxyProgram:
         """
 
         def logarithm(exponent: int) -> float:
-            total = float(self._synflow_program(images, tf.constant(2.0**exponent, tf.float64), *extra))
+            total = float(self._synflow(images, tf.constant(2.0**exponent, tf.float64), *extra))
             return np.log(total) - 2 * exponent * np.log(2) if 0 < total < np.inf else float("nan")
 
         plain = logarithm(0)
@@ -126,118 +123,134 @@ class ProxyProgram:
                 return first
         return float("nan")
 
-    def _weights(
-        self, layer: Layer, extra: Sequence[Any], change: Callable[[tf.Tensor], tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        return {
-            name: change(self._weight(layer, name, tf.convert_to_tensor(getattr(layer, name)), *extra))
-            for name in rewiring.weight_names(layer)
-            if name not in rewiring.STATE_NAMES
-        }
+    def _lending(
+        self, extra: Sequence[Any], change: Callable[[str, tf.Tensor], tf.Tensor]
+    ) -> tuple[Callable[[Layer], dict[str, tf.Tensor]], dict[int, list[tf.Tensor]]]:
+        """A function from a layer to its changed weights, and the kernels of the layers it was called with, by `id`."""
+        weights: dict[int, dict[str, tf.Tensor]] = {}
+        kernels: dict[int, list[tf.Tensor]] = {}
 
-    def _rewired(
-        self,
-        weights: Mapping[int, Mapping[str, tf.Tensor]],
-        norm: Callable[[Layer, tf.Tensor], tf.Tensor],
-        gates: Mapping[int, tf.Tensor] | None = None,
-        double: bool = False,
-        scale: tf.Tensor | None = None,
-    ) -> contextlib.AbstractContextManager[None]:
-        return rewiring.rewired(
-            self._model,
-            self._layers,
-            lambda layer: weights[id(layer)],
-            norm,
-            gates=gates or {},
-            double=double,
-            cut=self._cut,
-            scale=scale,
-        )
+        def lent(layer: Layer) -> dict[str, tf.Tensor]:
+            if id(layer) not in weights:
+                values = {
+                    name: self._weight(layer, name, tf.convert_to_tensor(getattr(layer, name)), *extra)
+                    for name in self._weight_names.get(id(layer), ())
+                }
+                weights[id(layer)] = {name: change(name, value) for name, value in values.items()}
+                if id(layer) in self._kernel_names:
+                    kernels[id(layer)] = [weights[id(layer)][name] for name in self._kernel_names[id(layer)]]
+            return weights[id(layer)]
 
-    def _trace(self, images: tf.Tensor, labels: tf.Tensor, *extra: Any) -> dict[str, tf.Tensor]:
-        weights = {id(layer): self._weights(layer, extra, tf.identity) for layer in self._layers}
-        kernels = [weights[id(layer)][name] for layer, name in self._kernels]
-        gates = {}
-        if "fisher" in self.proxies:
-            for layer, _ in self._kernels:
-                gates[id(layer)] = tf.ones([tf.shape(images)[0], _output_channels(layer, weights[id(layer)])])
+        return lent, kernels
 
-        def norm(layer: Layer, inputs: tf.Tensor) -> tf.Tensor:
-            return rewiring.training_norm(layer, weights[id(layer)], inputs)
+    def _tensors(self, images: tf.Tensor, labels: tf.Tensor, *extra: Any) -> dict[str, tf.Tensor]:
+        """All scores but synflow, with the Jacobian in place of jacov."""
+        convolutions = Convolutions()
+        outputs: list[tuple[int, tf.Tensor]] = []
+        # The outer tape records the gradients that grasp differentiates.
+        tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+        outer = tf.GradientTape(watch_accessed_variables=False)
+        tapes = [outer, tape] if "grasp" in self.proxies else [tape]
 
-        with tf.GradientTape() as outer:
-            outer.watch(kernels)
-            with tf.GradientTape(persistent=True) as tape:
-                tape.watch([images, *kernels, *gates.values()])
-                with self._rewired(weights, norm, gates):
+        def watched(name: str, value: tf.Tensor) -> tf.Tensor:
+            value = tf.identity(value)
+            for recorder in tapes:
+                recorder.watch(value)
+            return value
+
+        lent, kernels_of = self._lending(extra, watched)
+        scores: dict[str, tf.Tensor] = {}
+        with contextlib.ExitStack() as recording:
+            for recorder in tapes[:-1]:
+                recording.enter_context(recorder)
+            with tape:
+                tape.watch(images)
+                with rewiring.rewired(
+                    self._model,
+                    self._layers,
+                    lent,
+                    lambda layer, inputs: rewiring.training_norm(layer, lent(layer), inputs),
+                    observe=lambda layer, values: outputs.append((id(layer), values)),
+                    convolutions=convolutions,
+                    weighted=self._weight_names,
+                    cut=self._cut,
+                ):
                     logits = self._call(images, *extra)
                 if logits.shape.rank != 2:
                     raise ConfigurationError(f"the model returns shape {logits.shape}, expected logits [B, classes]")
                 loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
                 total = tf.reduce_sum(logits)
-            needs_gradients = set(self.proxies) & {*GRADIENT_PROXIES, "grasp"}
-            if needs_gradients:
-                gradients, gate_gradients = tape.gradient(
-                    loss, [kernels, list(gates.values())], unconnected_gradients=_ZERO
+            kernels = [kernel for values in kernels_of.values() for kernel in values]
+            outputs = [(layer, values) for layer, values in outputs if layer in kernels_of]
+            if set(self.proxies) & {*GRADIENT_PROXIES, "grasp"}:
+                gradients, output_gradients = tape.gradient(
+                    loss, [kernels, [values for _, values in outputs]], unconnected_gradients=_ZERO
                 )
-            if "grasp" in self.proxies:
-                product = tf.add_n([tf.reduce_sum(tf.stop_gradient(g) * g) for g in gradients])
-        scores: dict[str, tf.Tensor] = {}
         if "grad_norm" in self.proxies:
             scores["grad_norm"] = tf.add_n([tf.norm(gradient) for gradient in gradients])
         if "snip" in self.proxies:
             scores["snip"] = tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
         if "fisher" in self.proxies:
-            scores["fisher"] = self._fisher(weights, dict(zip(gates, gate_gradients, strict=True)))
+            scores["fisher"] = _fisher(kernels_of, outputs, output_gradients)
         if "grasp" in self.proxies:
-            curvature = outer.gradient(product, kernels, unconnected_gradients=_ZERO)
-            scores["grasp"] = -tf.add_n([tf.reduce_sum(k * c) for k, c in zip(kernels, curvature, strict=True)])
+            # The product of kernels, Hessian and gradients; `Convolutions` computes the product of kernels and Hessian.
+            convolutions.current = Pass.CURVATURE
+            curvature = outer.gradient(gradients, kernels, output_gradients=kernels, unconnected_gradients=_ZERO)
+            scores["grasp"] = -tf.add_n([tf.reduce_sum(g * c) for g, c in zip(gradients, curvature, strict=True)])
         if "jacov" in self.proxies:
+            convolutions.current = Pass.IMAGES
             jacobian = tape.gradient(total, images, unconnected_gradients=_ZERO)
             scores["jacobian"] = tf.reshape(jacobian, [tf.shape(images)[0], -1])
         return scores
 
-    def _fisher(self, weights: Mapping[int, Mapping[str, tf.Tensor]], gradients: Mapping[int, tf.Tensor]) -> tf.Tensor:
-        """Half the mean square of the gradient of a gate per channel, once for every weight of the channel.
+    def _synflow(self, images: tf.Tensor, scale: tf.Tensor, *extra: Any) -> tf.Tensor:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
 
-        A gate multiplies a channel of one image, so its gradient is the sum of activation times its gradient. A
-        separable convolution has one output, by which both of its kernels are counted.
-        """
-        terms = []
-        for layer, name in self._kernels:
-            kernel, gradient = weights[id(layer)][name], gradients[id(layer)]
-            channels = tf.shape(gradient)[1]
-            per_channel = 0.5 * tf.reduce_mean(gradient**2, axis=0)
-            terms.append(tf.reduce_sum(per_channel) * tf.cast(tf.size(kernel) // channels, tf.float32))
-        return tf.add_n(terms)
+            def absolute(name: str, value: tf.Tensor) -> tf.Tensor:
+                value = tf.abs(tf.cast(value, tf.float64)) * (scale if name == "bias" else 1.0)
+                tape.watch(value)
+                return value
 
-    def _trace_synflow(self, images: tf.Tensor, scale: tf.Tensor, *extra: Any) -> tf.Tensor:
-        weights = {
-            id(layer): self._weights(layer, extra, lambda value: tf.abs(tf.cast(value, tf.float64)))
-            for layer in self._layers
-        }
-        for values in weights.values():
-            if "bias" in values:
-                values["bias"] = values["bias"] * scale
-        kernels = [weights[id(layer)][name] for layer, name in self._kernels]
-        with tf.GradientTape() as tape:
-            tape.watch(kernels)
-            with self._rewired(weights, lambda layer, inputs: tf.identity(inputs), double=True, scale=scale):
+            lent, kernels_of = self._lending(extra, absolute)
+            with rewiring.rewired(
+                self._model,
+                self._layers,
+                lent,
+                lambda layer, inputs: tf.identity(inputs),
+                weighted=self._weight_names,
+                double=True,
+                cut=self._cut,
+                scale=scale,
+            ):
                 total = tf.reduce_sum(self._call(images, *extra)) * scale
+        kernels = [kernel for values in kernels_of.values() for kernel in values]
         gradients = tape.gradient(total, kernels, unconnected_gradients=_ZERO)
         return tf.add_n([tf.reduce_sum(tf.abs(k * g)) for k, g in zip(kernels, gradients, strict=True)])
 
 
-def _output_channels(layer: Layer, weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Channels of a layer's output, int32."""
-    if "pointwise_kernel" in weights:
-        return tf.shape(weights["pointwise_kernel"])[-1]
-    if rewiring.is_depthwise(layer):  # Keras 2 calls its kernel `depthwise_kernel`, Keras 3 `kernel`
-        kernel = weights.get("depthwise_kernel", weights.get("kernel"))
-        return tf.reduce_prod(tf.shape(kernel)[-2:])
-    if "Transpose" in type(layer).__name__:
-        return tf.shape(weights["kernel"])[-2]
-    return tf.shape(weights["kernel"])[-1]
+def _fisher(
+    kernels: Mapping[int, Sequence[tf.Tensor]],
+    outputs: Sequence[tuple[int, tf.Tensor]],
+    gradients: Sequence[tf.Tensor],
+) -> tf.Tensor:
+    """Half the mean square of a channel's sum of output times gradient, once for every weight of the channel.
+
+    A separable convolution has one output, by which both of its kernels are counted.
+
+    Args:
+      kernels: kernels by `id` of a layer.
+      outputs: `id` of the layer and output `[B, ..., channels]` of every call of a layer.
+      gradients: gradients of the outputs.
+    """
+    sums: dict[int, tf.Tensor] = {}
+    for (layer, values), gradient in zip(outputs, gradients, strict=True):
+        products = tf.reduce_sum(values * gradient, list(range(1, values.shape.rank - 1)))
+        sums[layer] = sums[layer] + products if layer in sums else products
+    terms = []
+    for layer, products in sums.items():
+        weights = sum(tf.size(kernel) // tf.shape(products)[1] for kernel in kernels[layer])
+        terms.append(0.5 * tf.reduce_sum(tf.reduce_mean(products**2, axis=0)) * tf.cast(weights, tf.float32))
+    return tf.add_n(terms)
 
 
 def jacobian_covariance(jacobian: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Scores of the architectures of a space: by one compiled program for all of them, or by a network for each.
+"""Scores of the architectures of a space: by one network for all of them, or by a network for each.
 
 All architectures of a seed start from the same random numbers, so that scores differ by architecture alone.
 """
@@ -18,7 +18,7 @@ from tfnas.spaces import Architecture, Space
 
 
 class SupernetProxies:
-    """Scores of all architectures of a space by one compiled program, which has the architecture's codes as input.
+    """Scores of all architectures of a space by one network, which is called with an architecture's codes.
 
     Args:
       supernet: network of the space; its weights are drawn anew.
@@ -47,16 +47,13 @@ class SupernetProxies:
         Raises:
           InvalidArchitectureError: the architecture is not of the space.
         """
-        codes = tf.constant(self._supernet.codes(architecture), tf.int32)
-        return self._program.scores(self._images, self._labels, codes)
+        return self._program.scores(self._images, self._labels, self._supernet.codes(architecture))
 
-    def weight(self, layer: rewiring.Layer, name: str, value: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+    def weight(self, layer: rewiring.Layer, name: str, value: tf.Tensor, codes: Sequence[int]) -> tf.Tensor:
         """The leading channels of a weight, kernels scaled as PyTorch's rule scales them for fewer inputs."""
         shape = self._supernet.shape(layer, name, codes)
-        cut = value[tuple(slice(size) if tf.is_tensor(size) else slice(None) for size in shape)]
-        if len(shape) == 1 or not tf.is_tensor(shape[-2]):
-            return cut
-        return cut * tf.sqrt(tf.cast(tf.shape(value)[-2], tf.float32) / tf.cast(shape[-2], tf.float32))
+        cut = value[tuple(map(slice, shape))]
+        return cut if len(shape) == 1 else cut * np.sqrt(np.float32(value.shape[-2]) / np.float32(shape[-2]))
 
 
 def network_scores(
@@ -85,7 +82,7 @@ def network_scores(
     """
     model = build_network(space, architecture, images.shape[1:], num_classes)
     draw_weights(model, seed)
-    return ProxyProgram(model, proxies, compiled=False).scores(images, labels)
+    return ProxyProgram(model, proxies).scores(images, labels)
 
 
 def scorer(

@@ -149,8 +149,7 @@ class JacobianProgram:
 
         def weights(layer: Layer) -> Mapping[str, tf.Tensor]:
             if self._rule is None:
-                names = [name for name in rewiring.weight_names(layer) if name not in rewiring.STATE_NAMES]
-                values = {name: tf.convert_to_tensor(getattr(layer, name)) for name in names}
+                values = {name: tf.convert_to_tensor(getattr(layer, name)) for name in rewiring.own_weights(layer)}
             else:
                 shape = None if self._shape is None else lambda owner, name: self._shape(owner, name, *extra)
                 layer_seed = self.seed + tf.constant([0, self._seed_of[id(layer)]])
