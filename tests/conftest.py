@@ -5,6 +5,8 @@ import pathlib
 
 # Small products gain nothing from the threads of BLAS and OpenMP, which wait for each other in busy loops.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+# Small programs run once or twice: XLA's optimisation takes more time than it saves.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import numpy as np
 import pytest

@@ -62,6 +62,7 @@ def test_one_row_for_all_cells_of_one_function(table):
         np.testing.assert_array_equal(column, column[table.columns["trained_as"]])
 
 
+@pytest.mark.slow
 def test_shipped_numbers_come_out_again(table):
     """Trains three cells for the short length with the shipped configuration."""
     rows = [int(row) for row in NASBench201().distinct_functions()[0][[0, 2000, 4000]]]

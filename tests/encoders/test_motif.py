@@ -311,7 +311,12 @@ def test_shapes_are_static(changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"graph_loss": "pooled"}, {"motif_loss": "discriminator", "class_weight": 0.5}]
+    "changes",
+    [
+        {},
+        pytest.param({"graph_loss": "pooled"}, marks=pytest.mark.slow),
+        pytest.param({"motif_loss": "discriminator", "class_weight": 0.5}, marks=pytest.mark.slow),
+    ],
 )
 def test_two_replicas_learn_what_one_does(changes, two_replicas):
     graphs = families_of_chains()

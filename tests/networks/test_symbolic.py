@@ -27,6 +27,8 @@ SMALL_NETWORKS = {
     "nasbench301": (DartsSkeleton(channels=4, layers=3, large_images=True, auxiliary=False), DartsNetwork),
     "mobilenetv3": (MobileNetV3Skeleton(num_classes=5, width=1.0), MobileNetV3Network),
 }
+LARGE_NETWORKS = ("darts", "nasbench301")
+"""Spaces whose networks of full size take some ten seconds to build and to read."""
 CELL_201 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 
 
@@ -43,9 +45,10 @@ def test_equals_what_the_importer_reads_from_the_network(name, rng, small_nasben
     """Isomorphic, with operators, shapes, kernels, biases and parameters; also for odd image sizes where they fit."""
     skeleton, network = SMALL_NETWORKS[name]
     space = small_nasbench101 if name == "nasbench101" else get_space(name)
-    cells = space.sample(4, rng)
+    count = 1 if name in ("mobilenetv3", "darts", "nasbench301") else 3
+    cells = space.sample(count, rng)
     size = 64 if name in ("mobilenetv3", "nasbench301") else 32
-    for row in range(4):
+    for row in range(count):
         architecture = space.architecture(cells, row)
         read = from_keras(network(skeleton, architecture), inputs=tf.TensorSpec((None, size, size, 3)))
         made = symbolic.build(space, architecture, skeleton=skeleton, image_size=size)
@@ -53,7 +56,9 @@ def test_equals_what_the_importer_reads_from_the_network(name, rng, small_nasben
         assert not made.unknown
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE_NETWORKS else name for name in NETWORKS]
+)
 def test_a_row_agrees_with_itself(name, rng, small_nasbench101):
     """Of every space: the graph is that of the Keras network, in both layouts it has the space as family."""
     space, network = small_nasbench101 if name == "nasbench101" else get_space(name), NETWORKS[name]

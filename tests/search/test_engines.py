@@ -79,7 +79,7 @@ def log_of(folder):
     ("engine", "workers", "trials"),
     [
         (ProcessEngine, 2, 20),
-        (RayEngine, 2, 20),
+        pytest.param(RayEngine, 2, 20, marks=pytest.mark.slow),
         pytest.param(ProcessEngine, 8, 160, marks=pytest.mark.slow),
         pytest.param(RayEngine, 8, 160, marks=pytest.mark.slow),
     ],

@@ -88,6 +88,7 @@ def test_interrupted_in_the_middle_of_an_epoch(whole, tmp_path, monkeypatch):
     assert read_metrics(whole[0] / "metrics.jsonl") == read_metrics(tmp_path / "parts" / "metrics.jsonl")
 
 
+@pytest.mark.slow
 def test_published_code_stops_its_noise_after_an_epoch(tmp_path):
     """Later epochs run in inference mode: batch-norm statistics stay as they are."""
     task = make_task(get_strategy("default"), 3, training_mode_epochs=1)
