@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.motifs import baselines
 from tfnas.graphs.motifs.baselines import bigram_segments
+from tfnas.graphs.motifs.chains import Chains
 from tfnas.graphs.motifs.config import MotifConfig
 from tfnas.graphs.motifs.mining import MotifVocabulary, sequences
 from tfnas.graphs.packed import PackedGraphs
@@ -81,6 +82,44 @@ def test_order_is_topological_and_codes_are_what_feeds_a_node(seed):
             )
         offset += len(operators)
     assert len(set(expected.values())) == len(expected)
+
+
+def node_by_node(count, edges, colours):
+    """Depth-first topological order without chains, and longest paths from inputs and to outputs."""
+    targets = {node: [b for a, b in edges if a == node] for node in range(count)}
+    waiting = {node: sum(b == node for _, b in edges) for node in range(count)}
+    stack = sorted((node for node in range(count) if not waiting[node]), key=lambda node: (colours[node], node))[::-1]
+    order = []
+    while stack:
+        node = stack.pop()
+        order.append(node)
+        for target in sorted(targets[node], key=colours.__getitem__)[::-1]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                stack.append(target)
+    depth, height = [0] * count, [0] * count
+    for node in order:
+        for target in targets[node]:
+            depth[target] = max(depth[target], depth[node] + 1)
+    for node in reversed(order):
+        height[node] = max((height[target] + 1 for target in targets[node]), default=0)
+    return order, depth, height
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_chains_equal_steps_from_node_to_node(seed):
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 14))
+    numbers = rng.permutation(count) if seed % 2 else np.arange(count)
+    kept = [(a, b) for b in range(count) for a in range(b) if rng.random() < 1.5 / count]
+    edges = [(int(numbers[a]), int(numbers[b])) for a, b in (kept[place] for place in rng.permutation(len(kept)))]
+    colours = rng.integers(0, 4, count)
+    sources, targets = np.array(edges, int).reshape(-1, 2).T
+    chains = Chains(sources, targets, np.array([0, count]))
+    order, depth, height = node_by_node(count, edges, colours.tolist())
+    assert chains.topological(colours).tolist() == order
+    assert [lengths.tolist() for lengths in chains.longest_paths()] == [depth, height]
 
 
 @pytest.mark.parametrize("space", ["nasbench101", "nats_size"])

@@ -80,7 +80,9 @@ def explain(query: PackedGraphs, relatives: PackedGraphs) -> Explanation:
     """
     sides = (sequences(query, _STEPS), sequences(relatives, _STEPS))
     count = len(sides[0].order)
-    hashes = {size: [windows(nodes, size) for nodes in sides] for size in range(1, min(_LONGEST, count) + 1)}
+    longest = min(_LONGEST, count)
+    pairs = zip(*(windows(nodes, longest) for nodes in sides), strict=True)
+    hashes = {size: [(names, inside), compared] for (size, names, inside), (_, *compared) in pairs}
     # Kinds are numbered in the order in which they come.
     numbers: dict[tuple[int, int], int] = {}
     kinds: list[tuple[str, ...]] = []

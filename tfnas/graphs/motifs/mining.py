@@ -10,13 +10,13 @@ References:
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tfnas.errors import ConfigurationError
+from tfnas.graphs.motifs.chains import Chains
 from tfnas.graphs.motifs.config import MotifConfig
-from tfnas.graphs.motifs.weisfeiler_lehman import heard_sums, mixed
+from tfnas.graphs.motifs.weisfeiler_lehman import HeardSums, edge_ends, mixed
 from tfnas.graphs.packed import PackedGraphs
 
 _ORDER_ROUNDS = 6
@@ -81,71 +81,20 @@ def sequences(graphs: PackedGraphs, steps: int, operators: bool = True) -> Seque
     Raises:
       ConfigurationError: a graph has a cycle.
     """
-    starts = np.repeat(graphs.node_offsets[:-1], graphs.num_edges)
-    sources, targets = graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts
+    sources, targets = edge_ends(graphs)
     kinds = graphs.features[:, 0].astype(np.uint64) * np.uint64(1 << 20) + graphs.features[:, 7].astype(np.uint64)
     kinds = mixed(kinds + np.uint64(1))[graphs.codes]
-    successors = _Successors(sources, targets, len(kinds))
-    first = successors.topological(graphs.node_offsets, kinds)
-    depth, height = successors.longest_paths(first)
+    chains = Chains(sources, targets, graphs.node_offsets)
+    depth, height = chains.longest_paths()
     colours = mixed(kinds + mixed(depth.astype(np.uint64)) + mixed(height.astype(np.uint64) * np.uint64(7)))
+    before, after = HeardSums(sources, targets), HeardSums(targets, sources)
     for _ in range(_ORDER_ROUNDS):
-        before, after = (heard_sums(colours, *ends) for ends in ((sources, targets), (targets, sources)))
-        colours = mixed(colours * np.uint64(3) + before + mixed(after))
-    order = successors.topological(graphs.node_offsets, colours)
+        colours = mixed(colours * np.uint64(3) + before(colours) + mixed(after(colours)))
+    order = chains.topological(colours)
     codes = kinds if operators else np.full(len(kinds), mixed(np.ones(1, np.uint64))[0])
     for _ in range(steps):
-        codes = mixed(codes * np.uint64(3) + heard_sums(codes, sources, targets))
+        codes = mixed(codes * np.uint64(3) + before(codes))
     return Sequences(order, codes[order], graphs.node_offsets)
-
-
-class _Successors:
-    """The nodes that each node feeds."""
-
-    def __init__(self, sources: np.ndarray, targets: np.ndarray, count: int):
-        by_source = np.argsort(sources, kind="stable")
-        self._targets, self._incoming = targets[by_source], np.bincount(targets, minlength=count)
-        self._bounds = np.searchsorted(sources[by_source], np.arange(count + 1)).tolist()
-        self._owners = sources[by_source]
-
-    def topological(self, offsets: np.ndarray, colours: np.ndarray) -> np.ndarray:
-        """Depth-first topological order int64 `[nodes]`, ties broken by colour.
-
-        Raises:
-          ConfigurationError: a graph has a cycle.
-        """
-        waiting, bounds = self._incoming.tolist(), self._bounds
-        successors = self._targets[np.lexsort((colours[self._targets], self._owners))].tolist()
-        ranks = np.argsort(np.argsort(colours, kind="stable"), kind="stable").tolist()
-        order: list[int] = []
-        for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-            roots = [node for node in range(start, stop) if not waiting[node]]
-            stack = sorted(roots, key=ranks.__getitem__, reverse=True)
-            while stack:
-                node = stack.pop()
-                order.append(node)
-                for successor in reversed(successors[bounds[node] : bounds[node + 1]]):
-                    waiting[successor] -= 1
-                    if not waiting[successor]:
-                        stack.append(successor)
-            if len(order) != stop:
-                raise ConfigurationError("a graph has a cycle; motifs are found in acyclic graphs")
-        return np.array(order, np.int64)
-
-    def longest_paths(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Edges of the longest path from an input to every node, and from it to an output, int64 `[nodes]` each."""
-        targets, bounds = self._targets.tolist(), self._bounds
-        depth, height = [0] * len(order), [0] * len(order)
-        nodes = order.tolist()
-        for node in nodes:
-            beyond = depth[node] + 1
-            for target in targets[bounds[node] : bounds[node + 1]]:
-                if depth[target] < beyond:
-                    depth[target] = beyond
-        for node in reversed(nodes):
-            if bounds[node] < bounds[node + 1]:
-                height[node] = 1 + max(height[target] for target in targets[bounds[node] : bounds[node + 1]])
-        return np.array(depth, np.int64), np.array(height, np.int64)
 
 
 class MotifVocabulary:
@@ -166,8 +115,9 @@ class MotifVocabulary:
         nodes = sequences(graphs, config.steps, config.operators)
         owner = nodes.owner
         kinds: dict[int, np.ndarray] = {}
-        for length in range(config.min_length, config.max_length + 1):
-            hashes, inside = windows(nodes, length)
+        for length, hashes, inside in windows(nodes, config.max_length):
+            if length < config.min_length:
+                continue
             frequent = _in_graphs(hashes[inside], owner[inside], config.min_graphs)
             if not len(frequent):
                 break
@@ -189,8 +139,10 @@ class MotifVocabulary:
         """Cuts graphs into the longest motifs that fit, from the inputs on; a node that fits no motif stands alone."""
         nodes = sequences(graphs, self.config.steps, self.config.operators)
         longest = np.ones(len(nodes.order), np.int64)
-        for length, kinds in self.kinds.items():
-            hashes, inside = windows(nodes, length)
+        for length, hashes, inside in windows(nodes, max(self.kinds, default=0)):
+            if length not in self.kinds:
+                continue
+            kinds = self.kinds[length]
             entry = np.minimum(np.searchsorted(kinds, hashes), len(kinds) - 1)
             longest[inside & (kinds[entry] == hashes)] = length
         return macro_graphs(graphs, nodes, jumps(longest, nodes.offsets))
@@ -208,27 +160,25 @@ def _in_graphs(kinds: np.ndarray, owner: np.ndarray, least: int) -> np.ndarray:
     return kinds[firsts][np.add.reduceat(new_pair.astype(np.int64), firsts) >= least]
 
 
-def windows(nodes: Sequences, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The identities of all sequences of one length.
+def windows(nodes: Sequences, longest: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The identities of all sequences of 1, 2, ... codes.
 
     Args:
       nodes: N graphs as sequences.
-      length: number of codes.
+      longest: largest number of codes.
 
-    Returns:
-      uint64 `[nodes]`, hashes of the codes from every position on, and bool `[nodes]`, True where the codes lie in one
-      graph.
+    Yields:
+      The number of codes; uint64 `[nodes]`, hashes of the codes from every position on; and bool `[nodes]`, True where
+      the codes lie in one graph.
     """
-    owner, count = nodes.owner, len(nodes.order)
+    count = len(nodes.order)
+    room = np.repeat(nodes.offsets[1:], nodes.sizes) - np.arange(count)
     hashes = np.zeros(count, np.uint64)
-    for step in range(length):
-        shifted = np.zeros(count, np.uint64)
-        shifted[: max(count - step, 0)] = nodes.codes[step:]
-        hashes = mixed(hashes * np.uint64(5) + shifted)
-    ends = np.arange(count) + length - 1
-    inside = ends < count
-    inside[inside] = owner[ends[inside]] == owner[inside]
-    return hashes, inside
+    for length in range(1, longest + 1):
+        hashes = hashes * np.uint64(5)
+        hashes[: max(count - length + 1, 0)] += nodes.codes[length - 1 :]
+        hashes = mixed(hashes)
+        yield length, hashes, room >= length
 
 
 def jumps(longest: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -5,12 +5,17 @@ References:
   Ru et al. 2021, "Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman Kernels".
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse
 
 from tfnas.graphs.packed import PackedGraphs
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 _FACTORS = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 ROUNDS = 4
@@ -33,6 +38,8 @@ def colour_counts(
     Returns:
       r + 1 matrices int64 `[N, colours]`, one per round, and the vocabularies, uint64 `[colours]` in ascending order.
     """
+    import scipy.sparse  # slow to import, for who counts colours
+
     owner = np.repeat(np.arange(len(graphs)), graphs.num_nodes)
     counts, known = [], []
     for number, colours in enumerate(node_colours(graphs, rounds)):
@@ -60,11 +67,11 @@ def node_colours(
     Returns:
       r + 1 arrays uint64 `[nodes of all graphs]`; see `colour_counts`.
     """
-    near, far = ends or edge_ends(graphs)
+    heard = HeardSums(*(ends or edge_ends(graphs)))
     kinds = graphs.features[:, 0].astype(np.uint64) * np.uint64(1 << 20) + graphs.features[:, 7].astype(np.uint64)
     colours = [mixed(kinds + np.uint64(1))[graphs.codes]]
     for _ in range(rounds):
-        colours.append(mixed(colours[-1] * np.uint64(3) + heard_sums(colours[-1], near, far)))
+        colours.append(mixed(colours[-1] * np.uint64(3) + heard(colours[-1])))
     return colours
 
 
@@ -74,28 +81,44 @@ def edge_ends(graphs: PackedGraphs) -> tuple[np.ndarray, np.ndarray]:
     return graphs.edges[:, 0] + starts, graphs.edges[:, 1] + starts
 
 
-def heard_sums(colours: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """For every node the sum over incoming edges of hashed colours, uint64 `[nodes]`: one number for a multiset.
+class HeardSums:
+    """For every node the sum over incoming edges of hashed colours: one number for a multiset.
 
     Args:
-      colours: uint64 `[nodes]`.
       sources: int `[E]`, the node at the start of every edge.
       targets: int `[E]`, the node at the end of every edge.
+
+    Example:
+      >>> heard = HeardSums(np.array([0, 1, 1]), np.array([2, 2, 3]))
+      >>> sums = heard(np.array([7, 7, 1, 1], np.uint64))
+      >>> sums[:2].tolist(), bool(sums[2] == sums[3] + sums[3])
+      ([0, 0], True)
     """
-    heard = np.zeros_like(colours)
-    order = np.argsort(targets, kind="stable")
-    heads, first = np.unique(targets[order], return_index=True)
-    if len(heads):
-        heard[heads] = np.add.reduceat(mixed(colours * _FACTORS[0])[sources[order]], first)
-    return heard
+
+    def __init__(self, sources: np.ndarray, targets: np.ndarray):
+        order = np.argsort(targets, kind="stable")
+        self._sources, targets = sources[order], targets[order]
+        self._firsts = np.flatnonzero(np.diff(targets, prepend=-1))
+        self._heads = targets[self._firsts]
+
+    def __call__(self, colours: np.ndarray) -> np.ndarray:
+        """Sums uint64 `[nodes]` of colours uint64 `[nodes]`."""
+        heard = np.zeros_like(colours)
+        if len(self._heads):
+            terms = mixed(colours * _FACTORS[0])[self._sources]
+            heard[self._heads] = np.add.reduceat(terms, self._firsts)
+        return heard
 
 
 def mixed(values: np.ndarray) -> np.ndarray:
     """The finaliser of SplitMix64, a bijection that spreads every bit."""
     values = values + _FACTORS[0]
-    values = (values ^ (values >> np.uint64(30))) * _FACTORS[1]
-    values = (values ^ (values >> np.uint64(27))) * _FACTORS[2]
-    return values ^ (values >> np.uint64(31))
+    shifted = np.empty_like(values)
+    for shift, factor in zip((30, 27), _FACTORS[1:], strict=True):
+        values ^= np.right_shift(values, np.uint64(shift), out=shifted)
+        values *= factor
+    values ^= np.right_shift(values, np.uint64(31), out=shifted)
+    return values
 
 
 def structure_hashes(graphs: PackedGraphs) -> np.ndarray:
