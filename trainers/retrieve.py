@@ -71,9 +71,6 @@ def main() -> None:
 
 
 def _answer(retriever, model, options) -> None:
-    from tfnas.retrieval.answer import write_relatives
-    from tfnas.retrieval.page import write_page
-
     filters = {
         "sources": _SOURCES.value,
         "families": _FAMILIES.value,
@@ -86,6 +83,9 @@ def _answer(retriever, model, options) -> None:
     print(answer)
     output_dir = _output_folder(filters | {"top_k": _TOP_K.value})
     if output_dir:
+        from tfnas.retrieval.answer import write_relatives
+        from tfnas.retrieval.page import write_page  # slow to import: Matplotlib and SciPy
+
         write_page(answer, retriever.index, output_dir / "relatives.html")
         for suffix in ("csv", "json"):
             write_relatives(answer, output_dir / f"relatives.{suffix}")

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from tfnas.graphs.boxes import FONT_SIZE, Boxes, frame_corners
 from tfnas.graphs.computation_graph import ComputationGraph
-from tfnas.graphs.drawing import FONT_SIZE, FRAME_COLOUR, Boxes, frame_corners
 from tfnas.reports import palette
-from tfnas.reports.diagrams import ARROW_WIDTH, text_width
-from tfnas.reports.layout import ARROW_LENGTH
+from tfnas.reports.layout import ARROW_LENGTH, ARROW_WIDTH
+from tfnas.reports.texts import text_width
 
 _POINTS = 72
 _MARGIN, _REPEATS_WIDTH = 8.0, 22.0
@@ -17,17 +17,17 @@ _LEGEND_SIZE, _SWATCH = 7.0, 9.0
 _STYLE = (
     f"text{{font:{FONT_SIZE}px 'DejaVu Sans',Verdana,sans-serif;fill:{palette.INK};text-anchor:middle}}"
     f".box{{stroke:{palette.LINE};stroke-width:.7}}.marked{{stroke:{palette.INK};stroke-width:2.2}}.line{{fill:none;stroke:{palette.LINE};marker-end:url(#head)}}"
-    f".frame{{fill:#f7f8fb;stroke:{FRAME_COLOUR};stroke-width:.8;stroke-dasharray:4 2}}"
-    f".repeats{{font-size:9px;fill:{FRAME_COLOUR};text-anchor:start}}"
+    f".frame{{fill:#f7f8fb;stroke:{palette.FRAME};stroke-width:.8;stroke-dasharray:4 2}}"
+    f".repeats{{font-size:9px;fill:{palette.FRAME};text-anchor:start}}"
     f".family{{font-size:{_LEGEND_SIZE}px;text-anchor:start}}"
 )
 
 
-def svg(graph: ComputationGraph, marked: Iterable[int] = ()) -> str:
+def svg(graph: ComputationGraph | Boxes, marked: Iterable[int] = ()) -> str:
     """A network from input (top left) to output, as an SVG document of about 100 bytes per box and line.
 
     Args:
-      graph: graph to draw.
+      graph: graph to draw, or its boxes, which are laid out once for several pictures.
       marked: numbers of operators whose boxes have a thick outline.
 
     Example:
@@ -35,7 +35,7 @@ def svg(graph: ComputationGraph, marked: Iterable[int] = ()) -> str:
       >>> svg(smallest_graph()).count("<rect class='box'")
       3
     """
-    boxes = Boxes(graph)
+    boxes = graph if isinstance(graph, Boxes) else Boxes(graph)
     layout = boxes.layout
     frames = [(*(corner * _POINTS for corner in frame_corners(boxes, items)), count) for items, count in boxes.frames]
     elements = [element for frame in frames for element in _frame(*frame)]

@@ -8,7 +8,7 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib
@@ -18,19 +18,17 @@ if "MPLBACKEND" not in os.environ:  # a notebook has decided where its figures a
 
 import matplotlib.patches
 import matplotlib.pyplot as plt
-import networkx as nx
 import numpy as np
 from matplotlib.path import Path as MplPath
-from matplotlib.textpath import TextPath
 
 from tfnas.reports import layout as layouts
 from tfnas.reports import palette
 from tfnas.reports.columns import in_columns
 from tfnas.reports.figures import save_figure
+from tfnas.reports.texts import text_width
 
 _FONT_SIZE = 8.0
 _BOX_HEIGHT, _PADDING, _PORT = 0.235, 0.17, 0.09
-ARROW_WIDTH = 0.062
 _WIDEST_ROW = 3.7
 _PAGE, _PANEL_GAP, _TITLE_HEIGHT = 7.5, 0.45, 0.3
 _LINE_WIDTH = 1.0
@@ -101,11 +99,8 @@ def operations_on_vertices(operations: Sequence[str], edges: Sequence[tuple[int,
     inputs = [vertex for vertex in ends if vertex not in targets] or sorted(set(range(len(operations))) - targets)
     outputs = [vertex for vertex in ends if vertex not in sources] or sorted(set(range(len(operations))) - sources)
     nothing = {vertex for vertex, name in enumerate(operations) if palette.family(name) == "none"}
-    graph = nx.DiGraph()
-    graph.add_nodes_from(range(len(operations)))
-    graph.add_edges_from((a, b) for a, b in edges if a not in nothing and b not in nothing)
-    fed = set(inputs).union(*(nx.descendants(graph, vertex) for vertex in inputs))
-    useful = (fed & set(outputs).union(*(nx.ancestors(graph, vertex) for vertex in outputs))) - nothing
+    links = [(a, b) for a, b in edges if a not in nothing and b not in nothing]
+    useful = (_reached(inputs, links) & _reached(outputs, [(b, a) for a, b in links])) - nothing
     dead = frozenset(set(range(len(operations))) - useful - set(ends))
     return Diagram(
         tuple(operations),
@@ -115,6 +110,17 @@ def operations_on_vertices(operations: Sequence[str], edges: Sequence[tuple[int,
         dead_edges=frozenset((a, b) for a, b in edges if a not in useful or b not in useful),
         **fields,
     )
+
+
+def _reached(starts: Iterable[int], edges: Sequence[tuple[int, int]]) -> set[int]:
+    """Some vertices, and the vertices that paths from them lead to."""
+    reached, waiting = set(starts), list(starts)
+    while waiting:
+        vertex = waiting.pop()
+        further = {target for source, target in edges if source == vertex} - reached
+        reached |= further
+        waiting += further
+    return reached
 
 
 def operations_on_edges(nodes: Sequence[str], edges: Sequence[tuple[int, int, str | None]], **fields: Any) -> Diagram:
@@ -252,7 +258,7 @@ def draw_edge(axes: plt.Axes, curve: np.ndarray, *, dead: bool = False, head: bo
     if head:
         direction = (tip - curve[-2]) / np.linalg.norm(tip - curve[-2])
         base = tip - layouts.ARROW_LENGTH * direction
-        side = ARROW_WIDTH / 2 * np.array([-direction[1], direction[0]])
+        side = layouts.ARROW_WIDTH / 2 * np.array([-direction[1], direction[0]])
         axes.add_patch(
             matplotlib.patches.Polygon(
                 [tip, base + side, base - side], color=colour, linewidth=0, zorder=2, clip_on=False
@@ -265,13 +271,6 @@ def draw_edge(axes: plt.Axes, curve: np.ndarray, *, dead: bool = False, head: bo
         capstyle="butt", zorder=0 if dead else 1, clip_on=False,
     )  # fmt: skip
     axes.add_patch(line)
-
-
-@functools.lru_cache(maxsize=4096)
-def text_width(text: str, size: float) -> float:
-    """Width of the widest line of a text in inches."""
-    lines = [line for line in text.split("\n") if line.strip()]
-    return max((float(TextPath((0, 0), line, size=size).get_extents().width) for line in lines), default=0.0) / 72
 
 
 def _wrapped(text: str, width: float) -> list[str]:

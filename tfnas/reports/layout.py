@@ -14,15 +14,15 @@ References:
 
 import collections
 import dataclasses
+import heapq
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import networkx as nx
 import numpy as np
 from scipy import sparse
 from scipy.optimize import isotonic_regression, linprog
 
-ARROW_LENGTH = 0.075
+ARROW_LENGTH, ARROW_WIDTH = 0.075, 0.062
 _BOX_GAP, _LINE_GAP, _LEAST_GAP = 0.16, 0.13, 0.08
 _ROW_GAP, _SLOPE, _CROWD, _LARGEST_GAP = 0.17, 0.12, 0.03, 0.9
 _PORT_GAP, _REACH = 0.11, 0.38
@@ -119,44 +119,88 @@ def sampled(curve: np.ndarray, steps: int = 24) -> np.ndarray:
 
 def _layers(sizes: np.ndarray, edges: Sequence[tuple[int, int]], last: Sequence[int], widest: float) -> np.ndarray:
     """The first row of every vertex below its sources that has room; the start of the longest path to an end first."""
-    graph = nx.DiGraph()
-    graph.add_nodes_from(range(len(sizes)))
-    graph.add_edges_from(edges)
-    heights = np.zeros(len(sizes), int)
-    for height, vertices in enumerate(nx.topological_generations(graph.reverse(copy=False))):
-        heights[vertices] = height
+    sources, targets = _neighbours(len(sizes), edges)
+    heights, waiting = [0] * len(sizes), [len(below) for below in targets]
+    ends = [vertex for vertex, count in enumerate(waiting) if not count]
+    for vertex in ends:  # grows
+        for source in sources[vertex]:
+            heights[source] = max(heights[source], heights[vertex] + 1)
+            waiting[source] -= 1
+            if not waiting[source]:
+                ends.append(source)
     layers, loads = np.zeros(len(sizes), int), np.zeros(len(sizes) + 1)
-    for vertex in nx.lexicographical_topological_sort(graph, lambda vertex: (-heights[vertex], vertex)):
+    waiting = [len(above) for above in sources]
+    ready = [(-heights[vertex], vertex) for vertex, count in enumerate(waiting) if not count]
+    heapq.heapify(ready)
+    while ready:
+        _, vertex = heapq.heappop(ready)
         width = sizes[vertex, 0] + _BOX_GAP
-        layer = 1 + max((layers[source] for source in graph.predecessors(vertex)), default=-1)
+        layer = 1 + max((layers[source] for source in sources[vertex]), default=-1)
         while loads[layer] and loads[layer] + width > widest:
             layer += 1
         layers[vertex] = layer
         loads[layer] += width
+        for target in targets[vertex]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                heapq.heappush(ready, (-heights[target], target))
     layers[list(last)] = layers.max(initial=0)
     return layers
 
 
+def _neighbours(count: int, edges: Iterable[Sequence[int]]) -> tuple[list[list[int]], list[list[int]]]:
+    """The sources and the targets of every vertex."""
+    sources: list[list[int]] = [[] for _ in range(count)]
+    targets: list[list[int]] = [[] for _ in range(count)]
+    for source, target in edges:
+        sources[target].append(source)
+        targets[source].append(target)
+    return sources, targets
+
+
+def _depth_first(targets: Sequence[Sequence[int]]) -> list[int]:
+    """All vertices in depth-first order, whatever the direction of edges."""
+    beside: list[list[int]] = [[] for _ in targets]
+    for source, below in enumerate(targets):
+        for target in below:
+            beside[source].append(target)
+            beside[target].append(source)
+    order: dict[int, None] = {}
+    for root in range(len(targets)):
+        if root in order:
+            continue
+        order[root] = None
+        stack = [iter(beside[root])]
+        while stack:
+            following = next((vertex for vertex in stack[-1] if vertex not in order), None)
+            if following is None:
+                stack.pop()
+            else:
+                order[following] = None
+                stack.append(iter(beside[following]))
+    return list(order)
+
+
 def _order(rows: Sequence[int], segments: np.ndarray) -> list[list[int]]:
     """Rows of vertices from left to right with few crossings; rows of a single vertex part the problem."""
-    graph = nx.DiGraph()
-    graph.add_nodes_from(range(len(rows)))
-    graph.add_edges_from(segments.tolist())
+    sources, targets = _neighbours(len(rows), segments.tolist())
     levels: list[list[int]] = [[] for _ in range(max(rows) + 1)]
-    for vertex in nx.dfs_preorder_nodes(graph.to_undirected()):
+    for vertex in _depth_first(targets):
         levels[rows[vertex]].append(vertex)
     cuts = [0, *(row for row, level in enumerate(levels) if len(level) == 1 and row), len(levels)]
     order: list[list[int]] = []
     for first, last in itertools.pairwise(cuts):
-        order += _uncrossed(levels[first : last + 1], graph)[: last - first]
+        order += _uncrossed(levels[first : last + 1], sources, targets)[: last - first]
     return order
 
 
-def _uncrossed(levels: list[list[int]], graph: nx.DiGraph) -> list[list[int]]:
+def _uncrossed(
+    levels: list[list[int]], sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+) -> list[list[int]]:
     """Consecutive rows in an order with few crossings: sweeps of barycentres, swaps, and a few fresh starts."""
     row = {vertex: number for number, level in enumerate(levels) for vertex in level}
-    above = {vertex: [other for other in graph.predecessors(vertex) if other in row] for vertex in row}
-    below = {vertex: [other for other in graph.successors(vertex) if other in row] for vertex in row}
+    above = {vertex: [other for other in sources[vertex] if other in row] for vertex in row}
+    below = {vertex: [other for other in targets[vertex] if other in row] for vertex in row}
     segments = [(vertex, other) for vertex in row for other in below[vertex]]
     rng = np.random.default_rng(0)
     small = len(row) <= _SMALL

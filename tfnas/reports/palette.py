@@ -27,7 +27,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
 }
 """Colour and pattern of every family; the first family whose pattern fits the whole name has the operation."""
 
-INK, LINE, FAINT = "#1d2433", "#5d6675", "#b4bac6"
+INK, LINE, FAINT, FRAME = "#1d2433", "#5d6675", "#b4bac6", "#4269d0"
 """Colours of text, of lines, and of all that does nothing."""
 
 TIMES = "\u00d7"

@@ -1,6 +1,7 @@
 """The plane in which maps show embeddings."""
 
 import numpy as np
+import scipy.linalg
 
 
 class PrincipalPlane:
@@ -25,9 +26,9 @@ class PrincipalPlane:
         centred = vectors - self.mean
         # The eigenvectors of the smaller of two matrices that have the same eigenvalues.
         if len(centred) < centred.shape[1]:
-            directions = centred.T @ np.linalg.eigh(centred @ centred.T)[1][:, :-3:-1]
+            directions = centred.T @ _last_two(centred @ centred.T)
         else:
-            directions = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1]
+            directions = _last_two(centred.T @ centred)
         largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
         lengths = np.linalg.norm(directions, axis=0) * np.where(largest < 0, -1, 1)
         self.directions = np.divide(directions, lengths, out=np.zeros_like(directions), where=lengths != 0)
@@ -35,3 +36,9 @@ class PrincipalPlane:
     def points(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors `[m, D]` as points of the plane, float64 `[m, 2]`."""
         return (vectors - self.mean) @ self.directions
+
+
+def _last_two(matrix: np.ndarray) -> np.ndarray:
+    """The eigenvectors of the two largest eigenvalues of a symmetric matrix `[n, n]`, the largest first, `[n, 2]`."""
+    last = len(matrix) - 1
+    return scipy.linalg.eigh(matrix, subset_by_index=(last - 1, last))[1][:, ::-1]

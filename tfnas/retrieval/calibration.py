@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from tfnas.graphs.packed import PackedGraphs
 from tfnas.retrieval.evidence import Surroundings, score
@@ -50,6 +49,8 @@ class Calibration:
         References:
           Zadrozny and Elkan 2002, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates".
         """
+        from scipy.optimize import isotonic_regression  # slow to import, for who builds an index
+
         order = np.argsort(scores, kind="stable")
         groups = np.array_split(order, min(_KNOTS, len(order)))
         sizes = np.array([len(group) for group in groups])

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 
 from tfnas import artefacts
+from tfnas.graphs.boxes import Boxes
 from tfnas.graphs.svg import svg
 from tfnas.reports.planes import PrincipalPlane
 from tfnas.retrieval.answer import Answer, Relative, unlike_words
@@ -141,15 +142,17 @@ def _drawings(answer: Answer, index: Index) -> list[str]:
     relatives: list[Relative] = list(answer.relatives[:_DRAWN])
     query, shown = answer.query, index.collection[np.array([relative.match.row for relative in relatives])]
     first, compared = Surroundings(query.graphs), Surroundings(shown.graphs)
+    graph = query.graph(0)
+    boxes = Boxes(graph)
     drawings = []
     for row in range(len(relatives)):
-        sides = ((query, 0, first.alone(0, row, compared)), (shown, row, compared.alone(row, 0, first)))
+        other = shown.graph(row)
+        sides = ((graph, boxes, first.alone(0, row, compared)), (other, other, compared.alone(row, 0, first)))
         figures = []
-        for collection, member, alone in sides:
-            graph = collection.graph(member)
-            size = f"{graph.num_nodes:,} operators, {_millions(graph.total_parameters)} parameters"
-            title = html.escape(f"{collection.names[member]}: {size}")
-            picture = base64.b64encode(svg(graph, np.flatnonzero(alone).tolist()).encode()).decode()
+        for network, drawn, alone in sides:
+            size = f"{network.num_nodes:,} operators, {_millions(network.total_parameters)} parameters"
+            title = html.escape(f"{network.name}: {size}")
+            picture = base64.b64encode(svg(drawn, np.flatnonzero(alone).tolist()).encode()).decode()
             figures.append(
                 f"<figure><figcaption>{title}</figcaption><div class='scroll'>"
                 f"<img alt='{title}' src='data:image/svg+xml;base64,{picture}'></div></figure>"

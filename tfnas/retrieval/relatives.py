@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Iterable, Sequence
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from tfnas.graphs.importers import Model, Options, import_model
 from tfnas.retrieval import filters
 from tfnas.retrieval.answer import Answer, Relative
 from tfnas.retrieval.calibration import CANDIDATES
-from tfnas.retrieval.clusters import Clusters
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.differences import Traits, differences
 from tfnas.retrieval.evidence import Surroundings, order, score
@@ -21,6 +20,9 @@ from tfnas.retrieval.explanation import explain
 from tfnas.retrieval.index import Index
 from tfnas.retrieval.pairs import Pair
 from tfnas.saved_models import SHIPPED, shipped_names
+
+if TYPE_CHECKING:
+    from tfnas.retrieval.clusters import Clusters
 
 
 class Retriever:
@@ -168,7 +170,7 @@ class Retriever:
         cosine = float(read[0][1][0] @ read[1][1][0])
         return Pair.of((read[0][0], read[1][0]), cosine, self._calibration)
 
-    def clusters(self, models: Iterable[Model], **options: Unpack[Options]) -> Clusters:
+    def clusters(self, models: Iterable[Model], **options: Unpack[Options]) -> "Clusters":
         """Models by their likeness: a tree, and pairs that are nearly the same.
 
         Args:
@@ -178,6 +180,8 @@ class Retriever:
         Raises:
           ConfigurationError: fewer than two models; see also `relatives`.
         """
+        from tfnas.retrieval.clusters import Clusters  # slow to import: SciPy and Matplotlib
+
         read = [self._read(model, options if self._row(model) is None else {}) for model in models]
         if len(read) < 2:
             raise ConfigurationError(f"{len(read)} models, expected two or more to compare")
