@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import functools
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -71,6 +72,17 @@ def without_noise() -> Iterator[None]:
         os.waitpid(filter_process, 0)
 
 
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Lets the collector of garbage rest while modules are imported, and pass over the modules from then on."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 class _QuietLoader(importlib.abc.Loader):
     """Loads TensorFlow `without_noise`; looks for devices, and bounds the threads of an operation, if told to."""
 
@@ -85,7 +97,7 @@ class _QuietLoader(importlib.abc.Loader):
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
-        with without_noise():
+        with without_noise(), _without_collections():
             self._loader.exec_module(module)
             if self._finder.one_thread:
                 module.config.threading.set_intra_op_parallelism_threads(1)

@@ -12,6 +12,8 @@ executed. --output_dir keeps the answer as a web page that needs no other file, 
 the clusters.
 """
 
+import gc
+
 from absl import flags
 
 import tfnas
@@ -58,6 +60,7 @@ def main() -> None:
     def models(text):
         return [text] if text in retriever.index.names else named_models([text])
 
+    gc.freeze()  # or every collection would look through the modules of TensorFlow and Keras again
     asked = models(_MODEL.value)
     if _AGAINST.value:
         against = models(_AGAINST.value)

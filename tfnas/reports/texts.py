@@ -2,6 +2,8 @@
 
 import functools
 
+import numpy as np
+from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 
@@ -9,4 +11,21 @@ from matplotlib.textpath import TextPath
 def text_width(text: str, size: float) -> float:
     """Width of the widest line of a text in inches."""
     lines = [line for line in text.split("\n") if line.strip()]
-    return max((float(TextPath((0, 0), line, size=size).get_extents().width) for line in lines), default=0.0) / 72
+    return max((_width(TextPath((0, 0), line, size=size)) for line in lines), default=0.0) / 72
+
+
+def _width(path: Path) -> float:
+    """Width of a path; all curves are looked at together, which Matplotlib's `get_extents` takes in turn."""
+    if (path.codes == Path.CURVE4).any():
+        return float(path.get_extents().width)
+    x = path.vertices[:, 0]
+    controls = np.flatnonzero(path.codes == Path.CURVE3)[::2]
+    starts, middles, ends = (x[controls + step] for step in (-1, 0, 1))
+    # A quadratic curve turns back where its derivative is zero.
+    bend = starts - 2 * middles + ends
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turns = (starts - middles) / bend
+    inner = (turns > 0) & (turns < 1)
+    extrema = (starts - bend * turns**2)[inner]
+    points = np.concatenate([x[np.isin(path.codes, (Path.MOVETO, Path.LINETO))], ends, extrema])
+    return float(np.ptp(points)) if len(points) else 0.0

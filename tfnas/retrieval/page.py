@@ -7,6 +7,7 @@ import json
 import pathlib
 
 import numpy as np
+import threadpoolctl
 
 from tfnas import artefacts
 from tfnas.graphs.boxes import Boxes
@@ -102,7 +103,8 @@ def _list(lines: list[str]) -> str:
 
 def _points(answer: Answer, index: Index) -> dict[str, object]:
     """What the script draws: points of the index, ranks of relatives by row, and places of names of families."""
-    plane = PrincipalPlane(index.embeddings)
+    with threadpoolctl.threadpool_limits(1):  # idle threads of NumPy would wait in loops that take processor time
+        plane = PrincipalPlane(index.embeddings)
     points = plane.points(np.concatenate([answer.embedding[None], index.embeddings]))
     low, high = points.min(axis=0), points.max(axis=0)
     points = (points - low) / np.maximum(high - low, 1e-9) * (_MAP_SIZE - 2 * _MAP_MARGIN) + _MAP_MARGIN

@@ -73,19 +73,21 @@ class Chains:
         Raises:
           ConfigurationError: a graph has a cycle.
         """
-        targets, edges, sizes = self._targets.tolist(), self._edges, self._sizes.tolist()
-        chains = range(len(sizes)) if self._ascending else self._order(np.zeros(len(sizes), np.uint64)).tolist()
+        sizes, sources, targets = self._sizes.tolist(), self._sources, self._targets
+        if not self._ascending:
+            ranks = np.argsort(self._order(np.zeros(len(sizes), np.uint64)))
+            along = np.argsort(ranks[sources], kind="stable")
+            sources, targets = sources[along], targets[along]
+        edges = list(zip(sources.tolist(), targets.tolist(), strict=True))
         depth, height = [0] * len(sizes), [0] * len(sizes)
-        for chain in chains:
-            beyond = depth[chain] + sizes[chain]
-            for target in targets[edges[chain] : edges[chain + 1]]:
-                if depth[target] < beyond:
-                    depth[target] = beyond
-        for chain in reversed(chains):
-            for target in targets[edges[chain] : edges[chain + 1]]:
-                beyond = height[target] + sizes[target]
-                if height[chain] < beyond:
-                    height[chain] = beyond
+        for source, target in edges:
+            beyond = depth[source] + sizes[source]
+            if depth[target] < beyond:
+                depth[target] = beyond
+        for source, target in reversed(edges):
+            beyond = height[target] + sizes[target]
+            if height[source] < beyond:
+                height[source] = beyond
         last = np.array(height, np.int64) + self._sizes - 1
         return np.array(depth, np.int64)[self._chain] + self._place, last[self._chain] - self._place
 
