@@ -26,6 +26,6 @@ def _width(path: Path) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         turns = (starts - middles) / bend
     inner = (turns > 0) & (turns < 1)
-    extrema = (starts - bend * turns**2)[inner]
+    extrema = starts[inner] - bend[inner] * turns[inner] ** 2
     points = np.concatenate([x[np.isin(path.codes, (Path.MOVETO, Path.LINETO))], ends, extrema])
     return float(np.ptp(points)) if len(points) else 0.0

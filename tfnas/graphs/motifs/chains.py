@@ -32,18 +32,18 @@ class Chains:
         count = int(offsets[-1])
         inner = np.bincount(sources, minlength=count)[sources] == 1
         inner &= np.bincount(targets, minlength=count)[targets] == 1
-        first, place = np.arange(count), np.zeros(count, np.int64)
-        first[targets[inner]], place[targets[inner]] = sources[inner], 1
-        begins = place == 0
+        first, position = np.arange(count), np.zeros(count, np.int64)
+        first[targets[inner]], position[targets[inner]] = sources[inner], 1
+        begins = position == 0
         # Every round doubles the number of steps that lead towards the first node of a chain.
         for _ in range(count.bit_length()):
-            place += place[first]
+            position += position[first]
             first = first[first]
         if not begins[first].all():
             raise _cycle()
         numbers = np.cumsum(begins) - 1
         self._ascending = bool((sources < targets).all())  # then the chains are in topological order as they are
-        self._heads, self._chain, self._place = np.flatnonzero(begins), numbers[first], place
+        self._heads, self._chain, self._position = np.flatnonzero(begins), numbers[first], position
         self._bounds = np.append(0, np.cumsum(begins))[offsets].tolist()
         self._sizes = np.bincount(self._chain, minlength=len(self._heads))
         # Every other edge leads from the last node of a chain to the first node of a chain.
@@ -63,8 +63,8 @@ class Chains:
         chains = self._order(colours[self._heads])
         starts = np.empty(len(chains), np.int64)
         starts[chains] = np.cumsum(self._sizes[chains]) - self._sizes[chains]
-        order = np.empty(len(self._place), np.int64)
-        order[starts[self._chain] + self._place] = np.arange(len(order))
+        order = np.empty(len(self._position), np.int64)
+        order[starts[self._chain] + self._position] = np.arange(len(order))
         return order
 
     def longest_paths(self) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ class Chains:
             if height[source] < beyond:
                 height[source] = beyond
         last = np.array(height, np.int64) + self._sizes - 1
-        return np.array(depth, np.int64)[self._chain] + self._place, last[self._chain] - self._place
+        return np.array(depth, np.int64)[self._chain] + self._position, last[self._chain] - self._position
 
     def _order(self, colours: np.ndarray) -> np.ndarray:
         """The chains in depth-first topological order int64 `[chains]`, ties broken by colours `[chains]`."""
