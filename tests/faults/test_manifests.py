@@ -148,6 +148,33 @@ def test_records_of_other_files(tmp_path):
             list(embedding_pipeline.read_embeddings(folder))
 
 
+def test_a_width_that_the_model_does_not_take(tmp_path):
+    source = SHIPPED / "motif_encoder"
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True)
+    config = artefacts.read_json(source / "manifest.json")["config"] | {"neighbourhood_width": 10**30}
+    with pytest.raises(CorruptArtefactError, match=r"neighbourhood_width.* is 10{30}, the SavedModel takes 768"):
+        encoders.load(edited(source, tmp_path, config=config))
+
+
+def test_a_predictor_whose_manifest_does_not_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictors, "load_module", lambda *_, **__: None)
+    source = SHIPPED / "cg_predictor"
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True)
+    manifest = artefacts.read_json(source / "manifest.json")
+    training, groups = manifest["training"], manifest["input_groups"]
+    families = training["families"]
+    shorter = {name: {"accuracy": curve["accuracy"] | {"low": [0.5]}} for name, curve in families.items()}
+    changes: dict[str, dict] = {
+        "out of bounds": {"input_groups": groups | {"sizes": [10**6]}},
+        "not of the same length": {"training": training | {"families": shorter}},
+        "nobody": {"family_names": ["nobody", *manifest["family_names"][1:]]},
+        "embedding of the graph": {"input_groups": {"sizes": groups["sizes"]}},
+    }
+    for reason, entries in changes.items():
+        with pytest.raises(CorruptArtefactError, match=rf"manifest and reference\.npz do not agree \(.*{reason}"):
+            predictors.SavedPredictor(edited(source, tmp_path, **entries))
+
+
 def test_a_record_beyond_its_file(tmp_path):
     """TensorFlow takes memory for the length of a record before it reads the record."""
     (tmp_path / "a.tfrecord").write_bytes((2**40).to_bytes(8, "little") + bytes(20))

@@ -6,13 +6,13 @@ import itertools
 import math
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import Any, NotRequired, TypedDict, Unpack
+from typing import NotRequired, TypedDict, Unpack
 
 import numpy as np
 import tensorflow as tf
 
 from tfnas import artefacts
-from tfnas.errors import MismatchError
+from tfnas.errors import CorruptArtefactError, MismatchError
 from tfnas.graphs.computation_graph import ComputationGraph, to_example
 from tfnas.graphs.importers import Model, Options
 from tfnas.predictors.calibration import quantiles
@@ -98,7 +98,7 @@ class Far(TypedDict):
 class Family(TypedDict):
     """What a predictor learned of a family: quantiles of accuracies by score."""
 
-    accuracy: dict[str, Any]
+    accuracy: dict[str, list[float]]
 
 
 class Training(TypedDict):
@@ -149,10 +149,22 @@ class SavedPredictor:
             raise MismatchError(f"{folder}: a predictor without intervals; train it again with train_predictor")
         self._module = load_module(folder, trust=trust)
         arrays = artefacts.read_npz(folder / "reference.npz")
+        try:
+            self._read(arrays)
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise CorruptArtefactError(f"{folder}: its manifest and reference.npz do not agree ({error})") from error
+
+    def _read(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes the known networks over, and tries every entry of the manifest that predictions read."""
         inputs = arrays["inputs"].astype(np.float32)
-        self.reference = inputs[:, self.manifest["input_groups"]["embedding of the graph"]]
+        groups = self.manifest["input_groups"]
+        self.reference = inputs[:, groups["embedding of the graph"]]
+        for columns in groups.values():
+            inputs[:1, columns]
         self._labels, self._names, self._means = arrays["labels"], arrays["names"], arrays["means"]
         self._families = self.manifest["family_names"]
+        for name in self._families:
+            quantiles(self.manifest["training"]["families"][name]["accuracy"], 0.0)
         self.reference_families = [self._families[number] for number in arrays["family"]]
         self._known = KnownNetworks(inputs, arrays["family"])
 

@@ -11,10 +11,11 @@ from tfnas.encoders import base
 from tfnas.encoders.base import KIND_PREFIX, SavedEncoder, check_operators, check_vocabulary
 from tfnas.encoders.motif.config import MotifEncoderConfig
 from tfnas.encoders.motif.splitting import Splitter
+from tfnas.errors import CorruptArtefactError
 from tfnas.graphs.computation_graph import from_example
 from tfnas.graphs.motifs.two_level import TwoLevelBatch, TwoLevelGraphs, embed_two_level
 from tfnas.graphs.packed import Graphs, pack
-from tfnas.saved_models import SHIPPED
+from tfnas.saved_models import SHIPPED, input_specs
 from tfnas.typed import instance
 
 KIND = KIND_PREFIX + "motif"
@@ -59,6 +60,12 @@ class SavedMotifEncoder(SavedEncoder):
         super().__init__(folder or SHIPPED / "motif_encoder", trust=trust)
         check_vocabulary(self)
         config = instance(MotifEncoderConfig, self.manifest["config"], f"{self.folder}: config")
+        (width,) = input_specs(self.module.signatures["encode"])["neighbourhoods"].shape[1:]
+        if config.neighbourhood_width != width:
+            raise CorruptArtefactError(
+                f"{self.folder}: config['neighbourhood_width'] is {config.neighbourhood_width}, the SavedModel takes "
+                f"{width}"
+            )
         self.splitter = Splitter.from_arrays(config, artefacts.read_npz(self.folder / MOTIFS_NAME))
 
     def two_level(self, graphs: Graphs) -> TwoLevelGraphs:
