@@ -6,6 +6,7 @@ References:
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,63 +46,66 @@ class GraphNumbers:
 
     def __call__(self, cells: LiveCells) -> np.ndarray:
         """float32 `[N, numbers]`, subset by subset, kind by kind."""
+        return self._numbers(_Columns.of(cells))
+
+    def _numbers(self, cells: "_Columns") -> np.ndarray:
         live = cells.codes != DEAD
         ends = np.isin(cells.codes, self._ends) & live
         everywhere = [self._paths(cells, cells.sources & (cells.codes == code), live) for code in self._inputs]
         through = self._paths(cells, cells.sources, live) * self._paths_to_outputs(cells, live)  # of each vertex
-        total = np.maximum((through * cells.sinks).sum(axis=1), 1)
+        total = np.maximum((through * cells.sinks).sum(axis=0), 1)
         columns = []
         if "inputs" in self._kinds:
-            columns += [np.log1p((paths * cells.sinks).sum(axis=1)) for paths in everywhere]
+            columns += [np.log1p((paths * cells.sinks).sum(axis=0)) for paths in everywhere]
         for subset, kind in itertools.product(self.subsets, self._kinds):
             members = np.isin(cells.codes, subset)
             if kind == "counts":
-                columns.append(members.sum(axis=1))
+                columns.append(members.sum(axis=0))
             elif kind == "chains":
                 columns.append(self._extreme(cells, cells.sources, live, members, np.maximum, -1.0))
             elif kind == "shares":
-                columns.append((through * members).sum(axis=1) / total)
+                columns.append((through * members).sum(axis=0) / total)
             elif kind == "edges":
-                inside = (cells.edges & members[:, :, None] & members[:, None, :]).sum(axis=(1, 2))
-                columns += [inside, inside / np.maximum(members.sum(axis=1), 1)]
+                inside = (cells.edges & members[:, None] & members).sum(axis=(0, 1))
+                columns += [inside, inside / np.maximum(members.sum(axis=0), 1)]
             elif kind == "outputs":
-                columns.append((members & (cells.edges & cells.sinks[:, None, :]).any(axis=2)).sum(axis=1))
+                columns.append((members & (cells.edges & cells.sinks).any(axis=1)).sum(axis=0))
             else:
                 columns += self._by_input(cells, members, members | ends, everywhere)
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _by_input(
-        self, cells: LiveCells, members: np.ndarray, allowed: np.ndarray, everywhere: Sequence[np.ndarray]
+        self, cells: "_Columns", members: np.ndarray, allowed: np.ndarray, everywhere: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """The kind `inputs`; `everywhere` holds the paths from every kind of input to each vertex."""
         columns = []
         for code, paths in zip(self._inputs, everywhere, strict=True):
             starts = cells.sources & (cells.codes == code)
-            within = (self._paths(cells, starts, allowed) * cells.sinks).sum(axis=1)
+            within = (self._paths(cells, starts, allowed) * cells.sinks).sum(axis=0)
             columns += [
-                within / np.maximum((paths * cells.sinks).sum(axis=1), 1),
+                within / np.maximum((paths * cells.sinks).sum(axis=0), 1),
                 self._extreme(cells, starts, allowed, members, np.minimum, np.inf),
                 self._extreme(cells, starts, allowed, members, np.maximum, -1.0),
-                (members & (cells.edges & starts[:, :, None]).any(axis=1)).sum(axis=1),
+                (members & (cells.edges & starts[:, None]).any(axis=0)).sum(axis=0),
             ]
         return columns
 
-    def _paths(self, cells: LiveCells, starts: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-        """float64 `[N, V]`: paths from the starts to each vertex through allowed vertices."""
+    def _paths(self, cells: "_Columns", starts: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """float64 `[V, N]`: paths from the starts to each vertex through allowed vertices."""
         paths = (starts & allowed).astype(np.float64)
         for source, target in self._edges:
-            paths[:, target] += paths[:, source] * (cells.edges[:, source, target] & allowed[:, target])
+            paths[target] += paths[source] * (cells.edges[source, target] & allowed[target])
         return paths
 
-    def _paths_to_outputs(self, cells: LiveCells, allowed: np.ndarray) -> np.ndarray:
+    def _paths_to_outputs(self, cells: "_Columns", allowed: np.ndarray) -> np.ndarray:
         paths = (cells.sinks & allowed).astype(np.float64)
         for source, target in reversed(self._edges):
-            paths[:, source] += paths[:, target] * (cells.edges[:, source, target] & allowed[:, source])
+            paths[source] += paths[target] * (cells.edges[source, target] & allowed[source])
         return paths
 
     def _extreme(
         self,
-        cells: LiveCells,
+        cells: "_Columns",
         starts: np.ndarray,
         allowed: np.ndarray,
         members: np.ndarray,
@@ -111,11 +115,32 @@ class GraphNumbers:
         """float64 `[N]`: fewest or most members on an allowed path from a start to an output; -1 without any path."""
         values = np.where(starts & allowed, members.astype(np.float64), worst)
         for source, target in self._edges:
-            usable = cells.edges[:, source, target] & allowed[:, target] & (values[:, source] != worst)
-            step = np.where(usable, values[:, source] + members[:, target], worst)
-            values[:, target] = extreme(values[:, target], step)
-        best = extreme.reduce(np.where(cells.sinks & allowed, values, worst), axis=1)
+            usable = cells.edges[source, target] & allowed[target] & (values[source] != worst)
+            step = np.where(usable, values[source] + members[target], worst)
+            values[target] = extreme(values[target], step)
+        best = extreme.reduce(np.where(cells.sinks & allowed, values, worst), axis=0)
         return np.where(best == worst, -1.0, best)
+
+
+class _Columns(NamedTuple):
+    """Live cells with the vertices first, so that work on a vertex of all cells runs over contiguous numbers.
+
+    Attributes:
+      codes: `[V, N]`.
+      edges: bool `[V, V, N]`.
+      sources: bool `[V, N]`.
+      sinks: bool `[V, N]`.
+    """
+
+    codes: np.ndarray
+    edges: np.ndarray
+    sources: np.ndarray
+    sinks: np.ndarray
+
+    @classmethod
+    def of(cls, cells: LiveCells) -> "_Columns":
+        fields = (cells.codes, cells.edges, cells.sources, cells.sinks)
+        return cls(*(np.ascontiguousarray(np.moveaxis(field, 0, -1)) for field in fields))
 
 
 def subsets(names: Sequence[str], codes: Sequence[int]) -> list[list[int]]:
