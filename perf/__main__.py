@@ -45,6 +45,7 @@ SCRIPTS = (
     Script("binaries"),
     Script("folders"),
     Script("search", quick=()),
+    Script("growth", flags=("--full",)),
     Script("large_models"),
     Script("onnx_operators"),
 )

@@ -101,6 +101,12 @@ def table(section: Mapping[str, Any]) -> str:
     return tables.markdown(["work", "program", "median", "range", "unit", "ratio", "goal"], rows)
 
 
+def memory(name: str) -> float:
+    """Megabytes of this process: "VmRSS" now, or "VmHWM" at most since it started, without its parent's memory."""
+    (line,) = [line for line in _lines("/proc/self/status") if line.startswith(f"{name}:")]
+    return int(line.split()[1]) * 1024 / 1e6
+
+
 def machine() -> dict[str, Any]:
     """Processor and system that figures depend on."""
     model = next(
