@@ -128,17 +128,31 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def document(section: Mapping[str, Any]) -> str:
-    """The table of a section below the machine and the day of its measurement, as docs/results/speed.md shows it."""
-    return f"{section['machine']['processor']}, {section['date']}:\n\n{table(section)}\n"
+def documents() -> dict[str, str]:
+    """What docs/results/speed.md shows, by file: a table per script below the machine and the day of its measurement.
+
+    A script of several sections, "NAME, PART", has a single table of the figures with a goal, whose curves are in the
+    script's picture.
+    """
+    sections = read()
+    texts = {}
+    for script in dict.fromkeys(name.partition(",")[0] for name in sections):
+        parts = [section for name, section in sections.items() if name.partition(",")[0] == script]
+        if script in sections:
+            figures = parts[0]["figures"]
+        else:
+            figures = [figure for section in parts for figure in section["figures"] if figure["goal"]]
+        dates = " and ".join(sorted({section["date"] for section in parts}))
+        title = f"`python -m perf.{script}`, {parts[0]['machine']['processor']}, {dates}:"
+        texts[f"{script}.md"] = f"{title}\n\n{table({'figures': figures})}\n"
+    return texts
 
 
 def main() -> None:
     """Prints the tables and writes them."""
-    for name, section in read().items():
-        text = document(section)
+    for name, text in documents().items():
         print(f"## {name}\n{text}")
-        artefacts.write_text(TABLES / f"{name}.md", text)
+        artefacts.write_text(TABLES / name, text)
 
 
 if __name__ == "__main__":
