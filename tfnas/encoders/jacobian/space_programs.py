@@ -67,7 +67,8 @@ class SupernetJacobians:
     def _function(self, block: Layer) -> Callable[..., tf.Tensor]:
         """One function for all blocks that are alike; they differ by their seeds."""
 
-        @tf.function(autograph=False)
+        # TensorFlow would copy the function into the program for every block, and optimise every copy.
+        @tf.function(autograph=False, experimental_attributes={"_noinline": True})
         def run(*inputs: tf.Tensor) -> tf.Tensor:
             self._program.seed = inputs[-1]
             return block(*inputs[:-1], training=False)
