@@ -1,12 +1,12 @@
-"""The six zero-cost scores in PyTorch, for perf/proxies.py; prints processor seconds as JSON.
+"""The six zero-cost scores in eager PyTorch, for perf/proxies.py; prints processor seconds as JSON.
 
 The network is NAS-Bench-201's, the scores are computed as Abdelfattah et al. 2021 do: the gradient for grad_norm, snip
-and fisher once, then Jacobian, grasp and synflow. With --compile, blocks of a shape share a compiled function.
+and fisher once, then Jacobian, grasp and synflow.
 """
 
 import json
-import resource
 import sys
+import time
 
 import numpy as np
 import torch
@@ -28,30 +28,7 @@ class Norm(nn.Module):
         return self.norm(x) if self.active else x
 
 
-def block(x, weight, gate, stride, norm):
-    """ReLU, convolution and a norm with the statistics of the batch; the gate multiplies channels in between."""
-    x = gate * functional.conv2d(functional.relu(x), weight, None, stride, weight.shape[-1] // 2)
-    return functional.batch_norm(x, None, None, training=True) if norm else x
-
-
-class Block(nn.Conv2d):
-    """The function `block`, which may be compiled once for all blocks of a shape."""
-
-    run = None
-    """The compiled function; None for a sequence of modules in place of this class."""
-
-    def __init__(self, inside, outside, size, stride=1):
-        super().__init__(inside, outside, size, stride, bias=False)
-        self.active = True
-
-    def forward(self, x):
-        self.gate = torch.ones(len(x), len(self.weight), 1, 1, dtype=x.dtype, requires_grad=self.weight.requires_grad)
-        return Block.run(x, self.weight, self.gate, self.stride[0], self.active)
-
-
 def conv(inside, outside, size, stride=1):
-    if Block.run is not None:
-        return Block(inside, outside, size, stride)
     return nn.Sequential(nn.ReLU(), nn.Conv2d(inside, outside, size, stride, size // 2, bias=False), Norm(outside))
 
 
@@ -100,17 +77,15 @@ class Network(nn.Module):
         return self.classifier(self.body(x))
 
 
-def scores(operations, images, labels, compiled=None):
-    """All six; a compiled `block` serves all but grasp, whose second derivatives torch.compile refuses."""
-    Block.run = compiled
+def scores(operations, images, labels):
+    """All six."""
     network = Network(operations).train()
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     outputs = {}
     hooks = [layer.register_forward_hook(lambda m, i, o: outputs.__setitem__(m, o)) for layer in layers]
     loss = functional.cross_entropy(network(images), labels)
     weights = [layer.weight for layer in layers]
-    observed = [layer.gate if isinstance(layer, Block) else outputs[layer] for layer in layers]
-    found = torch.autograd.grad(loss, [*weights, *observed], allow_unused=True)
+    found = torch.autograd.grad(loss, [*weights, *(outputs[layer] for layer in layers)], allow_unused=True)
     for hook in hooks:
         hook.remove()
     gradients = found[: len(layers)]
@@ -118,29 +93,23 @@ def scores(operations, images, labels, compiled=None):
         "grad_norm": sum(float(g.norm()) for g in gradients if g is not None),
         "snip": sum(float((w * g).abs().sum()) for w, g in zip(weights, gradients, strict=True) if g is not None),
         "fisher": sum(
-            float(0.5 * (values * g).flatten(2).sum(2).pow(2).mean(0).sum()) * layer.weight[0].numel()
-            for layer, values, g in zip(layers, observed, found[len(layers) :], strict=True)
+            float(0.5 * (outputs[layer] * g).flatten(2).sum(2).pow(2).mean(0).sum()) * layer.weight[0].numel()
+            for layer, g in zip(layers, found[len(layers) :], strict=True)
             if g is not None and g.dim() == 4
         ),
     }
     inputs = images.clone().requires_grad_(True)
-    if compiled is not None:  # a compiled block computes the gradients of all that requires them
-        network.requires_grad_(False)
     jacobian = torch.autograd.grad(network(inputs).sum(), inputs)[0].flatten(1).double().numpy()
-    network.requires_grad_(True)
     values = np.linalg.eigvalsh(np.corrcoef(jacobian)).clip(0) + 1e-5
     result["jacov"] = float(-np.sum(np.log(values) + 1 / values))
-    if compiled is not None:
-        Block.run = block
     loss = functional.cross_entropy(network(images), labels)
     first = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
     product = sum((g.detach() * g).sum() for g in first if g is not None)
     second = torch.autograd.grad(product, weights, allow_unused=True)
     result["grasp"] = -sum(float((w * h).sum()) for w, h in zip(weights, second, strict=True) if h is not None)
-    Block.run = compiled
     network.double()
     for module in network.modules():
-        if isinstance(module, Norm | Block):
+        if isinstance(module, Norm):
             module.active = False
     with torch.no_grad():
         for parameter in network.parameters():
@@ -155,23 +124,12 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     cells = json.loads(sys.argv[1])
-    compiled = torch.compile(block, dynamic=False) if "--compile" in sys.argv else None
-    torch._dynamo.config.cache_size_limit = 100
     images, labels = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
-    scores(cells[0], images, labels, compiled)
-    first = _cpu_seconds()
-    if compiled is not None:  # later cells may bring blocks of other shapes, which are compiled then
-        for operations in cells:
-            scores(operations, images, labels, compiled)
-    warm = _cpu_seconds()
+    scores(cells[0], images, labels)
+    first = time.process_time()
     for operations in cells:
-        scores(operations, images, labels, compiled)
-    print(json.dumps({"first": first, "cell": (_cpu_seconds() - warm) / len(cells)}))
-
-
-def _cpu_seconds():
-    """Processor seconds of this process and of the compilers that it started."""
-    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        scores(operations, images, labels)
+    print(json.dumps({"first": first, "cell": (time.process_time() - first) / len(cells)}))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 TensorFlow computes the gradients of both inputs of a convolution even where only the gradient of either is asked for,
 and the gradient of a batch norm's gradient by some fifty operations on whole feature maps. The functions of this file
-compute only what a pass uses, and the gradient of the gradient in closed form.
+compute only what a pass uses, and the gradient of the gradient in closed form. The functions work where operations run
+one by one, not inside `tf.function`.
 """
 
 import enum
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -23,6 +25,12 @@ class Pass(enum.Enum):
     """Images alone: kernels are constants."""
     CURVATURE = enum.auto()
     """The gradients of `KERNELS` with respect to kernels, where every kernel weighs its gradient."""
+
+
+@tf.custom_gradient
+def _with_gradient(*inputs: tf.Tensor, outputs: Any, gradient: Callable[..., Any]) -> tuple:
+    """Outputs that were computed already, with a function from their gradients to the gradients of the inputs."""
+    return outputs, gradient
 
 
 class Convolutions:
@@ -60,27 +68,21 @@ class Convolutions:
 
         outputs = convolved(inputs)
 
-        @tf.custom_gradient
-        def gradients(images: tf.Tensor, _: tf.Tensor, upstream: tf.Tensor) -> tuple:
+        def first(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
             of_images = image_gradient(upstream)
+            if self.current is Pass.IMAGES:
+                return of_images, None
+            of_kernel = kernel_gradient(inputs, upstream)
+            if self.current is Pass.CURVATURE:
+                return of_images, of_kernel
 
             def second(weight: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
                 # The gradient of the kernel is weighted by the kernel, so that two products are known already.
                 return of_images, kernel_gradient(weight, upstream), outputs + convolved(weight)
 
-            return (of_images, kernel_gradient(images, upstream)), second
+            return _with_gradient(inputs, kernel, upstream, outputs=(of_images, of_kernel), gradient=second)
 
-        @tf.custom_gradient
-        def forward(images: tf.Tensor, kernel: tf.Tensor) -> tuple:
-            def first(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
-                if self.current is Pass.KERNELS:
-                    return gradients(images, kernel, upstream)
-                of_kernel = None if self.current is Pass.IMAGES else kernel_gradient(images, upstream)
-                return image_gradient(upstream), of_kernel
-
-            return outputs, first
-
-        return forward(inputs, kernel)
+        return _with_gradient(inputs, kernel, outputs=outputs, gradient=first)
 
 
 def batch_norm(inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: float) -> tf.Tensor:
@@ -109,8 +111,7 @@ def batch_norm(inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: 
             epsilon=epsilon,
         )[:3]
 
-    @tf.custom_gradient
-    def gradient(_: tf.Tensor, upstream: tf.Tensor) -> tuple:
+    def first(upstream: tf.Tensor) -> tf.Tensor:
         of_inputs, *sums = derivative(upstream)
 
         def second(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -119,13 +120,9 @@ def batch_norm(inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: 
             curvature = _norm_curvature(inputs, upstream, weight, of_inputs, *sums, *weight_sums, *moments)
             return curvature, of_upstream
 
-        return of_inputs, second
+        return _with_gradient(inputs, upstream, outputs=of_inputs, gradient=second)
 
-    @tf.custom_gradient
-    def forward(images: tf.Tensor) -> tuple:
-        return outputs, lambda upstream: gradient(images, upstream)
-
-    return forward(inputs)
+    return _with_gradient(inputs, outputs=outputs, gradient=first)
 
 
 _MAPS, _CHANNELS = tf.TensorSpec([None, None, None, None]), tf.TensorSpec([None])

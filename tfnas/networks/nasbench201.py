@@ -73,21 +73,24 @@ class _Edge(tf_keras.layers.Layer):
             norm.build(convolution.compute_output_shape(input_shape))
 
     def call(self, inputs: tf.Tensor, code: tf.Tensor | int | None, training: bool) -> tf.Tensor:
+        direct = isinstance(code, int)
         if self.operation is not None:
             if code is None or not self.widens or self.operation != SKIP:
-                return self._apply(self.operation, inputs, training)
-            branches = [lambda: tf.identity(inputs), lambda: self._apply(SKIP, inputs, training)]
+                return self._apply(self.operation, inputs, training, direct)
+            branches = [lambda: tf.identity(inputs), lambda: self._apply(SKIP, inputs, training, direct)]
         else:
-            branches = [lambda name=name: self._apply(name, inputs, training) for name in EDGE_OPERATIONS]
-        return branches[code]() if isinstance(code, int) else tf.switch_case(code, branches)
+            branches = [lambda name=name: self._apply(name, inputs, training, direct) for name in EDGE_OPERATIONS]
+        return branches[code]() if direct else tf.switch_case(code, branches)
 
-    def _apply(self, name: str, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+    def _apply(self, name: str, inputs: tf.Tensor, training: bool, direct: bool = False) -> tf.Tensor:
+        """The output of an operation; `direct` calls built layers without the checks of Keras, which take time."""
         if name in self.convolutions:
-            convolution, norm = self.convolutions[name]
+            layers = self.convolutions[name]
+            convolution, norm = (layer.call for layer in layers) if direct else layers
             activated = inputs if name == SKIP else tf.nn.relu(inputs)
             return norm(convolution(activated), training=training)
         if name == AVERAGE_POOL:
-            return self.pool(inputs)
+            return self.pool.call(inputs) if direct else self.pool(inputs)
         return tf.identity(inputs) if name == SKIP else tf.zeros_like(inputs)
 
     def describe(self, blueprint: Blueprint, inputs: Value) -> Value:
@@ -119,7 +122,8 @@ class Cell(tf_keras.layers.Layer):
         nodes: list[tf.Tensor | None] = [inputs, None, None, None]
         for number, (source, target) in enumerate(NODE_EDGES):
             code = None if codes is None else codes[number]
-            value = self.edges[number](nodes[source], code, training=training)
+            edge = self.edges[number].call if isinstance(code, int) else self.edges[number]
+            value = edge(nodes[source], code, training=training)
             nodes[target] = value if nodes[target] is None else nodes[target] + value
         return nodes[-1]
 

@@ -129,7 +129,9 @@ def batch_statistics_norm(layer: Layer, weights: Mapping[str, tf.Tensor], inputs
     scale = weights.get("gamma", tf.ones(width, inputs.dtype))
     offset = weights.get("beta", tf.zeros(width, inputs.dtype))
     if inputs.shape.rank == 4 and inputs.dtype == tf.float32:
-        return batch_norm(inputs, scale, offset, layer.epsilon)
+        if tf.executing_eagerly():
+            return batch_norm(inputs, scale, offset, layer.epsilon)
+        return tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=layer.epsilon)[0]
     mean, variance = tf.nn.moments(inputs, list(range(inputs.shape.rank - 1)))
     return tf.nn.batch_normalization(inputs, mean, variance, offset, scale, layer.epsilon)
 
@@ -214,7 +216,7 @@ def rewired(
         layer: Layer, run: Convolutions, original: Callable[..., tf.Tensor], inputs: tf.Tensor, kernel: tf.Tensor
     ) -> tf.Tensor:
         plain = inputs.shape.rank == 4 and inputs.shape[-1] == kernel.shape[-2] and set(layer.dilation_rate) == {1}
-        if not plain or kernel is not weights(layer)["kernel"]:
+        if not plain or kernel is not weights(layer)["kernel"] or not tf.executing_eagerly():
             return original(inputs, kernel)
         return run(inputs, kernel, {"strides": [1, *layer.strides, 1], "padding": layer.padding.upper()})
 
