@@ -48,6 +48,7 @@ SCRIPTS = (
     Script("growth", flags=("--full",)),
     Script("large_models"),
     Script("onnx_operators"),
+    Script("faults", flags=("--only=server_load",)),
 )
 
 
