@@ -256,10 +256,14 @@ def draw() -> None:
             ]
             label = f"{program}, exponent {growth(sizes, seconds):.2f}"
             axes.loglog(sizes, seconds, marker="o", label=label, **figures.look(number))
+        low, high = axes.get_ylim()
+        axes.set_ylim(low / 2, 20 * high)  # room for the legend
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.minorticks_off()
         axes.set_title(AXES[name].title, fontsize=10)
         axes.set_xlabel(AXES[name].size)
         axes.set_ylabel("CPU-seconds")
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=8, frameon=False, loc="upper left")
         figures.tidy(axes)
     figure.tight_layout()
     figures.save_figure(figure, PICTURE)
