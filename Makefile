@@ -56,7 +56,8 @@ audit: .venv
 
 perf: .venv
 	$(PYTHON) -m venv .venv-perf
-	.venv-perf/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
+	.venv-perf/bin/python -m pip install --quiet --disable-pip-version-check \
+		torch==2.13.0 torch_geometric==2.8.1 numpy==2.4.6 jax==0.10.2 flax==0.12.8 optax==0.2.8
 	$(BIN)/python -m perf --peers=.venv-perf/bin/python
 
 # DATA is the folder of the benchmark tables. Table 1 is cut down to one seed and 100,000 cells of DARTS, so that the

@@ -1,12 +1,15 @@
-"""An eager PyTorch arch2vec, written for the comparison in `perf/arch2vec.py`; runs in an environment of its own.
+"""arch2vec in PyTorch, written for the comparison in `perf/arch2vec.py`; runs in an environment of its own.
 
 Same network, loss, optimiser and batch as `tfnas.encoders.arch2vec` with the preset `published_code`, and the data
-tensors held in memory. Prints one JSON object.
+tensors held in memory. The network runs eagerly, or with --compile as `torch.compile` makes it, which needs a C++
+compiler. Prints one JSON object.
 """
 
 import argparse
 import itertools
 import json
+import os
+import shutil
 import time
 
 import numpy as np
@@ -61,20 +64,24 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="torch.compile, and the fused update of Adam")
     arguments = parser.parse_args()
+    if arguments.compile and not shutil.which(os.environ.get("CXX", "g++")):
+        parser.error("--compile needs a C++ compiler, g++ or what CXX names")
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     with np.load(arguments.cells) as cells:
         ops, adjacency = torch.from_numpy(cells["ops"]), torch.from_numpy(cells["adjacency"])
     model = Arch2Vec(ops.shape[2])
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=arguments.compile)
+    compute_loss = torch.compile(loss_of) if arguments.compile else loss_of
     generator = np.random.default_rng(0)
 
     def run(steps: int) -> None:
         for _ in range(steps):
             rows = torch.from_numpy(generator.integers(len(ops), size=arguments.batch_size))
             optimizer.zero_grad()
-            loss = loss_of(model, ops[rows], adjacency[rows])
+            loss = compute_loss(model, ops[rows], adjacency[rows])
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 5)
             optimizer.step()
