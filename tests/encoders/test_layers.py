@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from tfnas.encoders.layers import FanInUniform, MaskedBatchNormalization
+from tfnas.encoders.layers import FanInUniform, MaskedBatchNormalization, linear, side_by_side
 
 
 def test_masked_rows_do_not_count(rng):
@@ -23,6 +23,14 @@ def test_agrees_with_keras_without_mask(rng):
     rows = rng.normal(size=(50, 3)).astype(np.float32)
     ours, keras = MaskedBatchNormalization(), tf_keras.layers.BatchNormalization(epsilon=1e-5)
     np.testing.assert_allclose(ours(rows, training=True), keras(rows, training=True), atol=1e-5)
+
+
+def test_layers_side_by_side_are_the_layers(rng):
+    layers = [linear(5, 3, seed, f"layer_{seed}") for seed in range(2)]
+    rows = rng.normal(size=(4, 5)).astype(np.float32)
+    expected = [layer(rows) for layer in layers]
+    for output, truth in zip(side_by_side(layers, rows), expected, strict=True):
+        np.testing.assert_allclose(output, truth, atol=1e-6)
 
 
 def test_replicas_share_statistics(rng, two_replicas):

@@ -1,6 +1,7 @@
 """Layers of graph isomorphism networks, with initial weights and batch normalisation as in PyTorch."""
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -33,6 +34,13 @@ def linear(inputs: int, units: int, seed: int, name: str) -> tf_keras.layers.Den
         bias_initializer=FanInUniform(2 * seed + 1, inputs),
         name=name,
     )
+
+
+def side_by_side(layers: Sequence[tf_keras.layers.Dense], inputs: tf.Tensor) -> list[tf.Tensor]:
+    """The outputs of several linear layers of one width for the same inputs `[n, D]`, by one matrix product."""
+    kernel = tf.concat([layer.kernel for layer in layers], axis=1)
+    bias = tf.concat([layer.bias for layer in layers], axis=0)
+    return tf.split(tf.matmul(inputs, kernel) + bias, len(layers), axis=1)
 
 
 class MaskedBatchNormalization(tf_keras.layers.Layer):

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfnas.encoders.arch2vec.config import Arch2VecConfig
-from tfnas.encoders.layers import GraphIsomorphismLayer, linear
+from tfnas.encoders.layers import GraphIsomorphismLayer, linear, side_by_side
 from tfnas.graphs import cells as cell_graphs
 from tfnas.graphs import gnn
 
@@ -56,6 +56,8 @@ class Arch2Vec(tf_keras.Model):
         ]
         self.mean_head = linear(widths[-1], config.embedding_dim, seeds + 900, "mean")
         self.log_stddev_head = linear(widths[-1], config.embedding_dim, seeds + 901, "log_stddev")
+        for head in (self.mean_head, self.log_stddev_head):
+            head(tf.zeros([1, widths[-1]]))  # creates the variables, which training reads without a call
         self.operation_head = linear(config.embedding_dim, num_operations, seeds + 902, "operations")
         if config.decoder == "joint":
             width = config.decoder_dim
@@ -148,13 +150,14 @@ class Arch2Vec(tf_keras.Model):
             cells = tf.reshape(latent, [-1, self.num_vertices * self.config.embedding_dim])
             edges = self.joint_edges(tf.nn.relu(self.joint_hidden(cells)))
             return operations, tf.reshape(edges, [-1, self.num_vertices, self.num_vertices])
-        source = target = latent
         if self.config.decoder == "bilinear":
             hidden = tf.nn.relu(self.edge_hidden(rows))
             shape = [-1, self.num_vertices, self.config.decoder_dim]
             source = tf.reshape(self.edge_source(hidden), shape)
             target = tf.reshape(self.edge_target(hidden), shape)
-        return operations, tf.matmul(source, target, transpose_b=True)
+            return operations, tf.matmul(source, target, transpose_b=True)
+        # Multiply-and-sum has the faster gradient, as in `encode`.
+        return operations, tf.reduce_sum(latent[:, :, None] * latent[:, None], axis=-1)
 
     def embed(
         self, ops: tf.Tensor, adjacency: tf.Tensor, row_weights: tf.Tensor | None = None, training: bool = False
@@ -195,7 +198,7 @@ class Arch2Vec(tf_keras.Model):
             for layer in self.graph_layers:
                 neighbours = neighbour_sum(features, layer.successor_weight)
                 features = layer(features, neighbours, row_mask=row_mask, training=training)
-        return Posterior(self.mean_head(features), self.log_stddev_head(features))
+        return Posterior(*side_by_side([self.mean_head, self.log_stddev_head], features))
 
 
 class Terms(NamedTuple):
