@@ -31,12 +31,13 @@ COMPUTING = frozenset(
         *("RaggedTensorToTensor", "Range", "ReadVariableOp", "Real", "RealDiv", "Relu", "Relu6", "Reshape"),
         *("ResourceGather", "ReverseV2", "RightShift", "Round", "Rsqrt", "ScatterNd", "Select", "SelectV2"),
         *("SelfAdjointEigV2", "Selu", "Shape", "ShardedFilename", "Sigmoid", "Sign", "Size", "Slice"),
-        *("Softmax", "Softplus", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze"),
+        *("Softmax", "Softplus", "SparseSegmentSumWithNumSegments", "Split", "SplitV", "Sqrt", "Square"),
+        *("SquaredDifference", "Squeeze"),
         *("StatefulPartitionedCall", "StatelessIf", "StatelessWhile", "StaticRegexFullMatch", "StopGradient"),
         *("StridedSlice", "StringJoin", "Sub", "Sum", "Tanh", "TensorListFromTensor", "TensorListGetItem"),
         *("TensorListReserve", "TensorListSetItem", "TensorListStack", "TensorScatterUpdate", "Tile", "TopKV2"),
-        *("Transpose", "Unique", "Unpack", "UnsortedSegmentMax", "UnsortedSegmentSum", "VarHandleOp", "Where"),
-        *("While", "ZerosLike"),
+        *("Transpose", "Unique", "Unpack", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentSum"),
+        *("VarHandleOp", "Where", "While", "ZerosLike"),
     }
 )
 """Operations that compute, hold variables, or call functions of the graph."""

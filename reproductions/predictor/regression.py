@@ -95,6 +95,7 @@ class RegressionTask(loop.Task):
     """
 
     metric_names = ("loss",)
+    jit_compile = False  # as for `ContrastiveTask`
 
     def __init__(
         self,
@@ -159,7 +160,7 @@ class FineTuner:
         self._optimizer.build(model.trainable_variables)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
 
-        @tf.function(jit_compile=True)
+        @tf.function
         def run(rows: tf.Tensor, weights: tf.Tensor, targets: tf.Tensor) -> None:
             for step in tf.range(tf.shape(rows)[0]):
                 with tf.GradientTape() as tape:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.encoders.test_registry import graphs as cells
 from tfnas import encoders
-from tfnas.encoders.colour.colours import colours, mixed
+from tfnas.encoders.colour.colours import colours
 from tfnas.encoders.colour.config import ColourEncoderConfig
 from tfnas.encoders.colour.fitting import fit, occurrences
 from tfnas.encoders.colour.task import ColourFitting, export
@@ -18,6 +18,7 @@ from tfnas.encoders.colour.validation import Precision, precision
 from tfnas.errors import ConfigurationError
 from tfnas.graphs.computation_graph import ComputationGraph, to_example
 from tfnas.graphs.motifs import weisfeiler_lehman
+from tfnas.graphs.neighbourhoods import mixed
 from tfnas.graphs.operators import CODES
 from tfnas.graphs.packed import embed_packed, pack
 

@@ -278,6 +278,8 @@ def compile_steps(
         gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         values = tf.stack([metrics[name] for name in task.metric_names])
         if replicas > 1:
+            # Replicas look up different numbers of rows, which only dense gradients have in common.
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
             *gradients, values = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, values])
         if config.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, config.clip_norm)

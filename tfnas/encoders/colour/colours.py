@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfnas.graphs.neighbourhoods import mixed
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch
 
-_FACTORS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_WEIGHT = 0x9E3779B97F4A7C15
 _PASSED = np.isin(OPERATORS, ("pad", "identity"))
 _POOLS = np.isin(OPERATORS, ("max_pool", "avg_pool"))
 _DOUBLINGS = 3  # chains of up to 8 passed operators are passed over
@@ -56,7 +57,7 @@ def colours(batch: FlatBatch, rounds: int) -> Colours:
     for ends in ((sources, targets), (targets, sources)):
         colour = first
         for _ in range(rounds):
-            heard = tf.gather(mixed(colour * _number(_FACTORS[0])), ends[0])
+            heard = tf.gather(mixed(colour * _number(_WEIGHT)), ends[0])
             heard = tf.math.unsorted_segment_sum(heard, ends[1], tf.shape(first)[0])
             colour = mixed(colour * _number(3) + heard)
             blocks.append(colour)
@@ -82,14 +83,6 @@ def _bypassed(batch: FlatBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     gone = tf.gather(passed, batch.targets)
     sources = tf.where(gone, count - 1, tf.gather(behind, batch.sources))
     return sources, tf.where(gone, count - 1, batch.targets), ~passed
-
-
-def mixed(values: tf.Tensor) -> tf.Tensor:
-    """The finaliser of SplitMix64 for uint64; see `graphs.motifs.weisfeiler_lehman.mixed`."""
-    values += _number(_FACTORS[0])
-    for shift, factor in ((30, _FACTORS[1]), (27, _FACTORS[2])):
-        values = tf.bitwise.bitwise_xor(values, tf.bitwise.right_shift(values, _number(shift))) * _number(factor)
-    return tf.bitwise.bitwise_xor(values, tf.bitwise.right_shift(values, _number(31)))
 
 
 def _number(value: int) -> tf.Tensor:

@@ -10,6 +10,7 @@ import tf_keras
 
 from tfnas.encoders.computation_graph.config import GraphEncoderConfig
 from tfnas.graphs import gnn
+from tfnas.graphs.neighbourhoods import neighbourhoods, sums
 from tfnas.graphs.operators import OPERATORS
 from tfnas.graphs.packed import FlatBatch, flat_view
 
@@ -86,24 +87,24 @@ class GraphEncoder(tf_keras.Model):
         Returns:
           float32 `[B, D]`; an empty graph is embedded as if its operators' states were zero.
         """
-        if features is None:
-            states = self.embed_nodes(batch.nodes)
-        else:
-            states = tf.gather(self.embed_nodes(features), batch.nodes)
-        count, graphs = tf.shape(states)[0], tf.shape(batch.sizes)[0]
+        rounds = neighbourhoods(batch, self.config.layers, tuple(self.heard[0]))
+        nodes = tf.gather(batch.nodes, rounds[0].before)
+        states = self.embed_nodes(nodes if features is None else tf.gather(features, nodes))
+        graphs = tf.shape(batch.sizes)[0]
         sizes = tf.cast(tf.maximum(batch.sizes, 1), tf.float32)[:, None]
 
-        def mean(values: tf.Tensor) -> tf.Tensor:
-            return tf.math.unsorted_segment_sum(values, batch.node_graph, graphs + 1)[:-1] / sizes
+        def mean(of_node: tf.Tensor) -> tf.Tensor:
+            return sums(states, of_node, batch.node_graph, graphs + 1)[:-1] / sizes
 
-        pooled = [mean(states)]
-        for layer_of_self, heard in zip(self.own, self.heard, strict=True):
-            total = layer_of_self(states)
-            for name, layer in heard.items():
-                ends = (batch.sources, batch.targets) if name == "forward" else (batch.targets, batch.sources)
-                total += layer(tf.math.unsorted_segment_sum(tf.gather(states, ends[0]), ends[1], count))
+        pooled = [mean(rounds[0].of_node)]
+        for layer_of_self, heard, round_ in zip(self.own, self.heard, rounds[1:], strict=True):
+            # Layers work on the smaller neighbourhoods, of which there are fewer.
+            count = tf.size(round_.before)
+            total = tf.gather(layer_of_self(states), round_.before)
+            for layer, (senders, receivers) in zip(heard.values(), round_.messages, strict=True):
+                total += sums(layer(states), senders, receivers, count)
             states = tf.tanh(total)
-            pooled.append(mean(states))
+            pooled.append(mean(round_.of_node))
         return self.readout(tf.concat(pooled, axis=1) if self.config.pooling == "all" else pooled[-1])
 
     def project(self, embeddings: tf.Tensor) -> tf.Tensor:
