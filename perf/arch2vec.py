@@ -42,31 +42,20 @@ def main(_: list[str]) -> None:
         print(json.dumps(measure_training(_PRESET.value)))
     elif _ONLY.value == "embed":
         print(json.dumps(measure_embedding()))
-    elif _TORCH_PYTHON.value is None:
-        raise app.UsageError("--torch_python is missing")
     else:
-        compare(_TORCH_PYTHON.value)
+        compare()
 
 
-def compare(torch_python: str) -> None:
-    """Measures all programs in turn, and records the figures."""
+def compare() -> None:
+    """Measures all programs in turn, and records the figures; without --torch_python those of tfnas alone."""
     cells = some_cells()
     tfnas_python = [sys.executable, "-m", "perf.arch2vec"]
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "cells.npz"
         np.savez(path, ops=cells.one_hot(5), adjacency=cells.adjacency.astype(np.float32))
-        jax = [torch_python, "perf/arch2vec_jax.py", f"--cells={path}"]
-        torch = [torch_python, "perf/arch2vec_pytorch.py", f"--cells={path}"]
-        commands = {
-            "JAX, jit and scan": jax,
-            "PyTorch, torch.compile": [*torch, "--compile"],
-            "PyTorch, eager": torch,
-            "tfnas, preset published_code": [*tfnas_python, "--only=train", "--preset=published_code"],
-            "tfnas, preset tfnas": [*tfnas_python, "--only=train", "--preset=tfnas"],
-        }
-        if not shutil.which(os.environ.get("CXX", "g++")):
-            print("torch.compile is left out: it needs a C++ compiler, g++ or what CXX names")
-            del commands["PyTorch, torch.compile"]
+        commands = rivals(_TORCH_PYTHON.value, path) if _TORCH_PYTHON.value else {}
+        for preset in ("published_code", "tfnas"):
+            commands[f"tfnas, preset {preset}"] = [*tfnas_python, "--only=train", f"--preset={preset}"]
         results = measure_in_turn(commands, _ROUNDS.value)
     work = "arch2vec training, NAS-Bench-101, batch 32, one core"
     figures = [
@@ -87,6 +76,17 @@ def compare(torch_python: str) -> None:
     record("arch2vec", figures, {"rounds": _ROUNDS.value})
 
 
+def rivals(python: str, cells: pathlib.Path) -> dict[str, list[str]]:
+    """Commands of the other programs; torch.compile is left out without a C++ compiler."""
+    torch = [python, "perf/arch2vec_pytorch.py", f"--cells={cells}"]
+    commands = {"JAX, jit and scan": [python, "perf/arch2vec_jax.py", f"--cells={cells}"]}
+    if shutil.which(os.environ.get("CXX", "g++")):
+        commands["PyTorch, torch.compile"] = [*torch, "--compile"]
+    else:
+        print("torch.compile is left out: it needs a C++ compiler, g++ or what CXX names")
+    return commands | {"PyTorch, eager": torch}
+
+
 def share_of_peak(training: Measurement) -> float:
     """Per cent of the rate of large matrix products that the products of training reach."""
     return 100 * training["gflops"] / training["peak_gflops"]
@@ -99,78 +99,56 @@ def some_cells() -> CellTable:
     return NASBench101().sample(50_000, np.random.default_rng(0))
 
 
-def measure_training(name: str, batch_size: int | None = None) -> Measurement:
-    """Speed of the compiled loop on the device that TensorFlow has.
+def measure_training(name: str) -> Measurement:
+    """Cells per CPU-second of the compiled loop, and the matrix-product peak of the same process.
 
     Args:
       name: preset.
-      batch_size: cells per update; the preset's by default.
 
     Returns:
-      `train_per_second` and `train_per_cpu_second` (cells), `gflops`, what the network's matrix products alone come to,
-      and `peak_gflops`, the rate of large products: per CPU-second on CPUs, per second on a GPU.
+      `train_per_cpu_second` (cells), `gflops`, what the network's matrix products alone come to, and `peak_gflops`, the
+      rate of large products, both per CPU-second.
     """
     import tensorflow as tf
 
+    from perf.arithmetic import flops_per_cell
     from tfnas.encoders.arch2vec.config import preset
     from tfnas.encoders.arch2vec.task import Arch2VecTask
     from tfnas.spaces import NASBench101
     from tfnas.training import loop
 
-    config = preset(name) if batch_size is None else preset(name, batch_size=batch_size)
+    config = preset(name)
     cells = some_cells()
     task = Arch2VecTask(config, NASBench101(), cells, cells[:1], seed=1, epochs=8)
     schedule = loop.TrainingConfig(epochs=1, batch_size=config.batch_size, seed=1, clip_norm=config.clip_norm)
     task.optimizer.build(task.model.trainable_variables)
     program = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), _STEPS, training=True)
-    indices, weights = (
-        np.resize(rows, (_STEPS, config.batch_size)) for rows in loop.epoch_batches(len(cells), schedule, 1)
-    )
-    arguments = tf.constant(indices), tf.constant(weights)
+    indices, weights = loop.epoch_batches(len(cells), schedule, 1)
+    arguments = tf.constant(indices[:_STEPS]), tf.constant(weights[:_STEPS])
 
     def run() -> None:
         draws = task.draw(tf.constant([1, 2]), _STEPS, config.batch_size)
         program(*arguments, draws, tf.constant(_STEPS)).numpy()
 
     run()
-    wall, cpu = time.perf_counter(), time.process_time()
+    started = time.process_time()
     for _ in range(_CALLS):
         run()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    count = _CALLS * _STEPS * config.batch_size
-    # Two operations per weight and use forward, twice that backward; only matrix products count. The joint decoder is
-    # used once per cell, every other weight once per vertex.
-    products = sum(
-        int(np.prod(v.shape)) * (1 if "joint" in v.name else NASBench101.max_vertices)
-        for v in task.model.trainable_variables
-        if len(v.shape) == 2
-    )
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return {
-        "train_per_second": count / wall,
-        "train_per_cpu_second": count / cpu,
-        "gflops": count / (wall if on_gpu else cpu) * 6 * products / 1e9,
-        "peak_gflops": matmul_peak(on_gpu),
-    }
+    rate = _CALLS * _STEPS * config.batch_size / (time.process_time() - started)
+    gflops = rate * flops_per_cell(task.space, task.model) / 1e9
+    return {"train_per_cpu_second": rate, "gflops": gflops, "peak_gflops": matmul_peak()}
 
 
-def matmul_peak(on_gpu: bool) -> float:
-    """GFLOP of large float32 products per CPU-second, or on a GPU per second."""
+def matmul_peak() -> float:
+    """GFLOP per CPU-second of large float32 products."""
     import tensorflow as tf
 
-    size, clock = (8192, time.perf_counter) if on_gpu else (1536, time.process_time)
-    square = tf.random.stateless_normal([size, size], [1, 2])
-    times = 5
-
-    def multiply() -> None:
-        for _ in range(times):
-            product = tf.matmul(square, square)
-        product[0, 0].numpy()
-
-    multiply()
-    started = clock()
-    multiply()
-    return times * 2 * size**3 / (clock() - started) / 1e9
+    square = tf.random.stateless_normal([1536, 1536], [1, 2])
+    tf.matmul(square, square).numpy()
+    started = time.process_time()
+    for _ in range(5):
+        tf.matmul(square, square).numpy()
+    return 5 * 2 * 1536**3 / (time.process_time() - started) / 1e9
 
 
 def measure_embedding() -> Measurement:

@@ -1,6 +1,6 @@
 """Speed of the computation-graph encoder beside PyTorch Geometric, measured in turn in one run.
 
-  python -m perf.graph_encoder --rivals_python=PATH
+  python -m perf.graph_encoder --torch_python=PATH
 
 Embeds 512 networks of NAS-Bench-101, NAS-Bench-201 and NAS-Bench-301, and trains on batches of 512 (256 anchors and
 their partners) with the preset `tfnas`. Every program has one core.
@@ -23,7 +23,7 @@ from tfnas.graphs.packed import PackedGraphs
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.spaces import get_space
 
-_RIVALS_PYTHON = flags.DEFINE_string("rivals_python", None, "Python that can import torch and torch_geometric.")
+_TORCH_PYTHON = flags.DEFINE_string("torch_python", None, "Python that can import torch and torch_geometric.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each program.")
 _ONLY = flags.DEFINE_string("only", None, "Measure tfnas on the graphs of this file and print JSON (internal).")
 _BATCH, _STEPS = 512, 3
@@ -38,14 +38,12 @@ def main(_: list[str]) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         print(json.dumps(measure(_ONLY.value)))
-    elif _RIVALS_PYTHON.value is None:
-        raise app.UsageError("--rivals_python is missing")
     else:
-        compare(_RIVALS_PYTHON.value)
+        compare()
 
 
-def compare(rivals_python: str) -> None:
-    """Measures both programs in turn, and records the figures."""
+def compare() -> None:
+    """Measures the programs in turn, and records the figures; without --torch_python those of tfnas alone."""
     graphs = some_graphs()
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "graphs.npz"
@@ -61,12 +59,14 @@ def compare(rivals_python: str) -> None:
             num_operators=len(OPERATORS),
             batches=np.stack([np.random.default_rng(i).permutation(len(graphs))[:_BATCH] for i in range(_STEPS)]),
         )
-        rival = [rivals_python, "perf/graph_encoder_pytorch.py", f"--graphs={path}"]
-        commands = {
-            "PyTorch Geometric, sparse products": [*rival, "--messages=csr"],
-            "PyTorch Geometric, scatter": [*rival, "--messages=scatter"],
-            "tfnas": [sys.executable, "-m", "perf.graph_encoder", f"--only={path}"],
-        }
+        commands = {}
+        if _TORCH_PYTHON.value:
+            rival = [_TORCH_PYTHON.value, "perf/graph_encoder_pytorch.py", f"--graphs={path}"]
+            commands = {
+                "PyTorch Geometric, scatter": [*rival, "--messages=scatter"],
+                "PyTorch Geometric, sparse products": [*rival, "--messages=csr"],
+            }
+        commands["tfnas"] = [sys.executable, "-m", "perf.graph_encoder", f"--only={path}"]
         results = measure_in_turn(commands, _ROUNDS.value)
     nodes = graphs.num_nodes.mean()
     figures = [

@@ -1,8 +1,11 @@
 """Benchmarks: the documents show the figures that were measured, and the measurements of a device run."""
 
+import os
+import sys
+
 import pytest
 
-from perf import results
+from perf import results, rivals
 from perf.results import Figure
 
 TRAINING = (
@@ -27,6 +30,14 @@ def test_a_section_is_recorded_beside_the_others(tmp_path, monkeypatch, capsys):
 def test_documents_show_the_measured_figures():
     shown = {path.name: path.read_text() for path in results.TABLES.glob("*.md")}
     assert shown == results.documents(), "run python -m perf.results"
+
+
+def test_programs_run_in_turn_on_one_core():
+    program = "import json, os; print('noise'); print(json.dumps({'cores': len(os.sched_getaffinity(0))}))"
+    cores = os.sched_getaffinity(0)
+    measured = rivals.measure_in_turn({name: [sys.executable, "-c", program] for name in ("tfnas", "JAX")}, 2)
+    assert measured == {name: [{"cores": 1}] * 2 for name in ("tfnas", "JAX")}
+    assert os.sched_getaffinity(0) == cores
 
 
 def test_a_device_that_is_not_there_is_named():
