@@ -61,11 +61,11 @@ def compare() -> None:
         )
         commands = {}
         if _TORCH_PYTHON.value:
-            rival = [_TORCH_PYTHON.value, "perf/graph_encoder_pytorch.py", f"--graphs={path}"]
-            commands = {
-                "PyTorch Geometric, scatter": [*rival, "--messages=scatter"],
-                "PyTorch Geometric, sparse products": [*rival, "--messages=csr"],
-            }
+            commands["PyTorch Geometric"] = [
+                _TORCH_PYTHON.value,
+                "perf/graph_encoder_pytorch.py",
+                f"--graphs={path}",
+            ]
         commands["tfnas"] = [sys.executable, "-m", "perf.graph_encoder", f"--only={path}"]
         results = measure_in_turn(commands, _ROUNDS.value)
     nodes = graphs.num_nodes.mean()

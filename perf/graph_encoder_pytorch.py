@@ -1,8 +1,7 @@
 """The computation-graph encoder in PyTorch Geometric, for `perf/graph_encoder.py`; runs in an environment of its own.
 
 Same network, loss, optimiser and graphs as `tfnas.encoders.computation_graph` with the preset `tfnas`. Messages are
-gathered and scattered along edges, or with --messages=csr summed by products with a sparse matrix. Prints one JSON
-object.
+gathered and scattered along edges: products with a sparse CSR matrix take a tenth longer. Prints one JSON object.
 """
 
 import argparse
@@ -36,7 +35,7 @@ class GraphEncoder(nn.Module):
         self.readout = nn.Linear(width * (layers + 1), embedding)
         self.projection = nn.Sequential(nn.Linear(embedding, embedding), nn.ReLU(), nn.Linear(embedding, projection))
 
-    def forward(self, batch: Data, csr: bool) -> torch.Tensor:
+    def forward(self, batch: Data) -> torch.Tensor:
         nodes = batch.x
         kernels = nodes[:, 7:9].clamp(0, _LARGEST_KERNEL)
         columns = [
@@ -47,10 +46,6 @@ class GraphEncoder(nn.Module):
         ]
         x = torch.tanh(self.first(torch.cat(columns, 1)))
         ends = [batch.edge_index, batch.edge_index.flip(0)]
-        if csr:
-            ones, size = torch.ones(batch.edge_index.shape[1]), (len(x), len(x))
-            # SimpleConv takes the transposed matrix: rows are targets.
-            ends = [torch.sparse_coo_tensor(end.flip(0), ones, size).to_sparse_csr() for end in ends]
         pooled = [global_mean_pool(x, batch.batch, batch.num_graphs)]
         for own, heard in zip(self.own, self.heard, strict=True):
             x = torch.tanh(
@@ -76,12 +71,10 @@ def main() -> None:
     """Prints graphs per CPU-second of embedding and of training."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--graphs", required=True, help=".npz that perf/graph_encoder.py writes")
-    parser.add_argument("--messages", choices=("scatter", "csr"), default="csr")
     parser.add_argument("--steps", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    csr = arguments.messages == "csr"
     with np.load(arguments.graphs) as arrays:
         nodes, edges = torch.from_numpy(arrays["nodes"]).long(), torch.from_numpy(arrays["edges"]).long()
         node_bounds, edge_bounds = arrays["node_offsets"], arrays["edge_offsets"]
@@ -96,7 +89,7 @@ def main() -> None:
     def step(rows: torch.Tensor) -> None:
         batch = Batch.from_data_list([graphs[row] for row in rows.tolist()])
         optimizer.zero_grad()
-        projection = nn.functional.normalize(model.projection(model(batch, csr)))
+        projection = nn.functional.normalize(model.projection(model(batch)))
         spectral_loss(projection, family[rows], points[rows]).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5)
         optimizer.step()
@@ -104,7 +97,7 @@ def main() -> None:
     def embed(rows: torch.Tensor) -> None:
         with torch.no_grad():
             for part in rows.split(128):
-                model(Batch.from_data_list([graphs[row] for row in part.tolist()]), csr)
+                model(Batch.from_data_list([graphs[row] for row in part.tolist()]))
 
     result = {}
     for name, work in (("train", step), ("embed", embed)):
