@@ -1,6 +1,7 @@
 """SavedModels: the folder of the shipped models, and how a model is written, warmed up and opened."""
 
 import json
+import math
 import os
 import pathlib
 import re
@@ -81,6 +82,36 @@ def load_module(folder: artefacts.PathLike, *, trust: bool = False) -> Any:
     except Exception as error:  # the loader lets through whatever error its parsers meet in foreign bytes
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CorruptArtefactError(f"{folder}: not a loadable SavedModel ({reason})") from error
+
+
+def read_variable(folder: artefacts.PathLike, name: str, shape: Sequence[int]) -> np.ndarray:
+    """A variable of a SavedModel, without its program, which is neither loaded nor run.
+
+    Args:
+      folder: folder of the SavedModel.
+      name: attribute of the saved module that holds the variable.
+      shape: shape that the variable must have.
+
+    Returns:
+      float32 of the shape.
+
+    Raises:
+      CorruptArtefactError: no such variable of numbers of 32 bits, another shape, or a damaged file.
+    """
+    prefix, key = pathlib.Path(folder) / "variables" / "variables", f"{name}/.ATTRIBUTES/VARIABLE_VALUE"
+    try:
+        # The file bounds what is allocated.
+        size = pathlib.Path(f"{prefix}.data-00000-of-00001").stat().st_size
+        reader = tf.train.load_checkpoint(str(prefix))
+        shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        if shapes.get(key) != list(shape) or types[key] != tf.float32 or 4 * math.prod(shape) > size:
+            raise CorruptArtefactError(f"{prefix}.index: {name} of the shape {shapes.get(key)}, expected {list(shape)}")
+        return reader.get_tensor(key)
+    except CorruptArtefactError:
+        raise
+    except Exception as error:  # the reader lets through whatever error its parsers meet in foreign bytes
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CorruptArtefactError(f"{prefix}.index: not the variables of a SavedModel ({reason})") from error
 
 
 def save_module(

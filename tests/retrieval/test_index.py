@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from tests import plain
+from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
-from tfnas.retrieval.index import Index
+from tfnas.retrieval.index import KIND, Index
 from tfnas.retrieval.metrics import ranking
+from tfnas.retrieval.searchers import InvertedLists
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(300, 12)) * RNG.uniform(0.1, 10, (300, 1))
@@ -107,3 +109,46 @@ def test_refusals(index):
         index.search(np.ones((1, 3)), 1)
     with pytest.raises(ConfigurationError, match="no architecture of the index is allowed"):
         index.search(POINTS[:1], 1, families=["vit"], without=NAMES[1::2])
+
+
+def test_lists_find_the_nearest(tmp_path):
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(40, 8))
+    points = centres[rng.integers(0, 40, 4000)] + 0.3 * rng.normal(size=(4000, 8))
+    names = np.arange(4000).astype(str)
+    index = Index(points, names, np.full(4000, "x"), np.where(np.arange(4000) % 2, "odd", "even"))
+    index.lists = InvertedLists.fit(index.embeddings)
+    assert index.lists.probes < len(index.lists.centroids) / 2
+    assert 0.99 <= index.lists.recall <= 1
+    manifest = index.save(tmp_path / "index")
+    assert manifest["ivf"]["recall"] == index.lists.recall
+    again = Index.load(tmp_path / "index")
+    queries = centres + 0.3 * rng.normal(size=centres.shape)
+    exact, found = again.search(queries, 10, backend="tensorflow"), again.search(queries, 10)
+    named = [[{match.name for match in matches} for matches in answers] for answers in (exact, found)]
+    assert np.mean([len(one & other) for one, other in zip(*named, strict=True)]) >= 9.5
+    # Filters and long answers fall back to the exact search.
+    assert again.search(queries[:2], 10, families=["odd"]) == again.search(
+        queries[:2], 10, families=["odd"], backend="tensorflow"
+    )
+    assert len(again.search(queries[:1], 4000)[0]) == 4000
+    assert "0" not in {match.name for match in again.search(points[:1], 10, without=["0"])[0]}
+
+
+def test_damaged_lists(tmp_path):
+    index = Index(POINTS, NAMES, SOURCES, FAMILIES)
+    index.lists = InvertedLists.fit(index.embeddings)
+    index.save(tmp_path / "index")
+    path = tmp_path / "index" / "lists.npz"
+    arrays = artefacts.read_npz(path)
+    good = path.read_bytes()
+    path.write_bytes(good[:-1])
+    with pytest.raises(CorruptArtefactError, match=r"lists.npz"):
+        Index.load(tmp_path / "index")
+    for change in ({"members": arrays["members"] + 99}, {"centroids": arrays["centroids"][:, 1:]}, {"probes": [1, 2]}):
+        artefacts.write_npz(path, **{name: np.asarray(value) for name, value in (arrays | change).items()})
+        artefacts.write_manifest(tmp_path / "index", kind=KIND, architectures=300, embedding_dim=12)
+        with pytest.raises(CorruptArtefactError, match="not the lists of the index"):
+            Index.load(tmp_path / "index")
+    with pytest.raises(ConfigurationError, match="expected 78 or more"):
+        InvertedLists.fit(index.embeddings[:50])

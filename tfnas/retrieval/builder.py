@@ -13,6 +13,7 @@ from tfnas.errors import ConfigurationError, MismatchError
 from tfnas.retrieval.calibration import Calibration
 from tfnas.retrieval.collection import Collection
 from tfnas.retrieval.index import Index
+from tfnas.retrieval.searchers import InvertedLists
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,6 +87,7 @@ def build_index(
     encoder: GraphEncoder,
     folder: artefacts.PathLike,
     calibration: Calibration | None = None,
+    search: str = "exact",
 ) -> Index:
     """Embeds the architectures that have no embedding yet, and writes the index.
 
@@ -95,8 +97,10 @@ def build_index(
       folder: folder of the index; replaced as a whole.
       calibration: meaning of scores, for an encoder that has seen the collection; None for the calibration on the
         collection's own pairs.
+      search: search that the index offers, `exact`, or `ivf` for inverted lists too.
 
     Raises:
+      ConfigurationError: inverted lists of few architectures, or without the package faiss-cpu.
       InvalidArchitectureError: operators that the encoder does not know.
     """
     embeddings = holding.embeddings
@@ -105,5 +109,7 @@ def build_index(
         fresh = encoder.embed(added)
         embeddings = np.concatenate([embeddings, fresh]) if len(embeddings) else fresh
     index = Index.of(embeddings, holding.collection, calibration)
+    if search == "ivf":
+        index.lists = InvertedLists.fit(index.embeddings)
     index.save(folder, encoder=encoder.fingerprint, packages=holding.packages)
     return index

@@ -1,28 +1,29 @@
-"""Exact search among embedded architectures: an artefact whose SavedModel answers in plain TensorFlow.
+"""Search among embedded architectures: an artefact whose SavedModel answers in plain TensorFlow.
 
-A query of a few hundred thousand architectures is one matrix product and one top-k, so the search is exact.
+A query of a few hundred thousand architectures is one matrix product and one top-k, so the search is exact. A larger
+index may hold inverted lists, of which a query looks at few.
 """
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
-import tensorflow as tf
 
 from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError
 from tfnas.retrieval.calibration import Calibration, calibrated
 from tfnas.retrieval.collection import Collection, read_collection
 from tfnas.retrieval.evidence import Surroundings
+from tfnas.retrieval.searchers import EXACT, ExactSearcher, InvertedLists, ListSearcher, Searcher, installed
 from tfnas.saved_model_operations import check_operations
-from tfnas.saved_models import SAVED_MODEL_FILES, SHIPPED, save_module
+from tfnas.saved_models import SAVED_MODEL_FILES, SHIPPED, read_variable, save_module
 from tfnas.typed import Natural
 
 KIND = "architecture_index"
-_QUERIES_AT_ONCE = 64
-_ITEMS_NAME, _GRAPHS_NAME = "items.npz", "graphs.npz"
+_ITEMS_NAME, _GRAPHS_NAME, _LISTS_NAME = "items.npz", "graphs.npz", "lists.npz"
+_ALLOWED_FOR_LISTS = 0.9  # share of the index: the recall of lists is measured without filters
 
 
 class Facts(TypedDict):
@@ -71,6 +72,7 @@ class Index:
       families: strings `[N]`.
       collection: graphs of the architectures, or None.
       calibration: meaning of scores, or None.
+      lists: inverted lists, or None for an index that is searched exactly.
       manifest: manifest of the folder that the index was read from or written to; empty before.
 
     Raises:
@@ -104,7 +106,8 @@ class Index:
             raise ConfigurationError(f"architecture {name!r} occurs {counts.max()} times in the index")
         if collection is not None and collection.names.tolist() != self.names.tolist():
             raise ConfigurationError("the graphs of the index are of other architectures than its embeddings")
-        self._searchers: dict[str, _Searcher | _FaissSearcher] = {}
+        self.lists: InvertedLists | None = None
+        self._searchers: dict[str, Searcher] = {}
 
     @classmethod
     def of(cls, embeddings: np.ndarray, collection: Collection, calibration: Calibration | None = None) -> "Index":
@@ -157,7 +160,7 @@ class Index:
         families: Sequence[str] | None = None,
         without: Sequence[str] = (),
         allowed: np.ndarray | None = None,
-        backend: str = "tensorflow",
+        backend: str | None = None,
     ) -> list[list[Match]]:
         """The most similar architectures of every query, best first; of equal similarities the first in the index.
 
@@ -168,8 +171,9 @@ class Index:
           families: families that are allowed; None allows every family.
           without: names that are not allowed, such as the name of the query.
           allowed: bool `[N]`, architectures that are allowed; None allows all.
-          backend: `tensorflow`, or `faiss` for the exact search of the package faiss-cpu, in which the order of equal
-            similarities is open.
+          backend: `tensorflow` or `faiss` for an exact search, by the package faiss-cpu with the order of equal
+            similarities open; None for the lists of the index, if it has any and faiss-cpu is installed, and TensorFlow
+            otherwise. Where filters exclude more than a tenth of the index, TensorFlow answers.
 
         Returns:
           Q lists of at most k matches.
@@ -193,15 +197,31 @@ class Index:
         allowed[[self.row(name) for name in without]] = False
         if not allowed.any():
             raise ConfigurationError("no architecture of the index is allowed")
-        if backend not in _BACKENDS:
-            raise ConfigurationError(f"backend={backend!r}, expected one of {', '.join(_BACKENDS)}")
-        if backend not in self._searchers:
-            self._searchers[backend] = _BACKENDS[backend](self.embeddings)
+        if backend is not None and backend not in EXACT:
+            raise ConfigurationError(f"backend={backend!r}, expected one of {', '.join(EXACT)}")
         count = min(count, int(allowed.sum()))
+        matched: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(queries)
+        if backend is None and self.lists is not None and allowed.mean() >= _ALLOWED_FOR_LISTS and installed():
+            outcomes = self._searcher("ivf").batches(queries, allowed, count)
+            matched = [outcome if len(outcome[0]) == count else None for outcome in outcomes]
+        rest = np.array([number for number, outcome in enumerate(matched) if outcome is None], int)
+        if len(rest):
+            exact = self._searcher(backend or "tensorflow").batches(queries[rest], allowed, count)
+            for number, outcome in zip(rest.tolist(), exact, strict=True):
+                matched[number] = outcome
         return [
-            [self._match(int(row), float(value)) for row, value in zip(rows, values, strict=True)]
-            for rows, values in self._searchers[backend].batches(queries, allowed, count)
+            [self._match(int(row), float(value)) for row, value in zip(*outcome, strict=True)]
+            for outcome in matched
+            if outcome is not None
         ]
+
+    def _searcher(self, name: str) -> Searcher:
+        if name not in self._searchers:
+            if name == "ivf" and self.lists is not None:
+                self._searchers[name] = ListSearcher(self.embeddings, self.lists)
+            else:
+                self._searchers[name] = EXACT[name](self.embeddings)
+        return self._searchers[name]
 
     def _match(self, row: int, similarity: float) -> Match:
         return Match(str(self.names[row]), str(self.sources[row]), str(self.families[row]), similarity, row)
@@ -220,17 +240,19 @@ class Index:
         Returns:
           The manifest.
         """
-        searcher = _Searcher(self.embeddings)
+        searcher = ExactSearcher(self.embeddings)
         with artefacts.atomic_folder(folder) as staging:
             save_module(searcher, staging, {"search": searcher.search})
             artefacts.write_npz(
                 staging / _ITEMS_NAME,
-                embeddings=self.embeddings,
                 names=self.names,
                 sources=self.sources,
                 families=self.families,
                 **({} if self.calibration is None else dataclasses.asdict(self.calibration)),
             )
+            if self.lists is not None:
+                artefacts.write_npz(staging / _LISTS_NAME, **self.lists.arrays())
+                facts["ivf"] = self.lists.facts()
             if self.collection is not None:
                 artefacts.write_npz(staging / _GRAPHS_NAME, **self.collection.arrays())
             self.manifest = artefacts.write_manifest(
@@ -257,75 +279,22 @@ class Index:
             check_operations(folder)
         arrays = artefacts.read_npz(folder / _ITEMS_NAME)
         graphs = read_collection(folder / _GRAPHS_NAME) if _GRAPHS_NAME in manifest["files"] else None
+        # Indices of older versions hold the embeddings of the SavedModel a second time.
+        shape = (manifest["architectures"], manifest["embedding_dim"])
+        stored = arrays["embeddings"] if "embeddings" in arrays else read_variable(folder, "embeddings", shape)
         try:
             calibration = Calibration(arrays["scores"], arrays["shares"]) if "scores" in arrays else None
             facts = (arrays["names"], arrays["sources"], arrays["families"])
-            index = cls(arrays["embeddings"], *facts, graphs, calibration)
+            index = cls(stored, *facts, graphs, calibration)
         except (KeyError, ConfigurationError) as error:
             raise CorruptArtefactError(f"{folder / _ITEMS_NAME}: not the items of an index ({error})") from error
         index.manifest = manifest
+        if _LISTS_NAME in manifest["files"]:
+            try:
+                index.lists = InvertedLists.from_arrays(artefacts.read_npz(folder / _LISTS_NAME), index.embeddings)
+            except ConfigurationError as error:
+                raise CorruptArtefactError(f"{folder / _LISTS_NAME}: not the lists of the index ({error})") from error
         return index
-
-
-class _Searcher(tf.Module):
-    """One matrix product and one top-k."""
-
-    def __init__(self, embeddings: np.ndarray):
-        super().__init__(name="architecture_index")
-        self.embeddings = tf.Variable(embeddings, trainable=False)
-        size, width = embeddings.shape
-
-        @tf.function(
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([None, width], tf.float32, "queries"),
-                tf.TensorSpec([size], tf.bool, "allowed"),
-                tf.TensorSpec([], tf.int32, "count"),
-            ],
-        )
-        def search(queries: tf.Tensor, allowed: tf.Tensor, count: tf.Tensor) -> dict[str, tf.Tensor]:
-            similarities = tf.matmul(queries, self.embeddings, transpose_b=True)
-            count = tf.minimum(count, tf.math.count_nonzero(allowed, dtype=tf.int32))
-            values, rows = tf.math.top_k(tf.where(allowed[None], similarities, -2.0), count)
-            return {"rows": rows, "similarities": values}
-
-        self.search = search
-
-    def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows and similarities of one query after the other."""
-        for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            batch = queries[start : start + _QUERIES_AT_ONCE]
-            outcome = self.search(tf.constant(batch), tf.constant(allowed), tf.constant(count))
-            yield from zip(outcome["rows"].numpy(), outcome["similarities"].numpy(), strict=True)
-
-
-class _FaissSearcher:
-    """The inner products of a flat FAISS index.
-
-    References:
-      Douze et al. 2024, "The Faiss library".
-    """
-
-    def __init__(self, embeddings: np.ndarray):
-        try:
-            import faiss
-        except ImportError as error:
-            raise ConfigurationError("backend='faiss' needs the package faiss-cpu: pip install faiss-cpu") from error
-        self._faiss: Any = faiss
-        self._index = faiss.IndexFlatIP(embeddings.shape[1])
-        self._index.add(embeddings)
-
-    def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows and similarities of one query after the other."""
-        parameters = None
-        if not allowed.all():
-            selector = self._faiss.IDSelectorBatch(np.flatnonzero(allowed))
-            parameters = self._faiss.SearchParameters(sel=selector)
-        values, rows = self._index.search(queries, count, params=parameters)
-        yield from zip(rows, values, strict=True)
-
-
-_BACKENDS: dict[str, type[_Searcher] | type[_FaissSearcher]] = {"tensorflow": _Searcher, "faiss": _FaissSearcher}
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
