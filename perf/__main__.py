@@ -42,6 +42,7 @@ SCRIPTS = (
     Script("proxies", quick=("--rounds=2", "--cells=3"), peers=True),
     Script("jacobian", quick=(), peers=True),
     Script("retrieval"),
+    Script("index"),
     Script("scale"),
     Script("binaries"),
     Script("folders"),
