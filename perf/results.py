@@ -129,23 +129,35 @@ def _number(value: float) -> str:
 
 
 def documents() -> dict[str, str]:
-    """What docs/results/speed.md shows, by file: a table per script below the machine and the day of its measurement.
+    """What docs/results/speed.md shows, by file: a table per script below its command, the machine and the day.
 
     A script of several sections, "NAME, PART", has a single table of the figures with a goal, whose curves are in the
-    script's picture.
+    script's picture. A section that a longer command measures has the command in its settings.
     """
     sections = read()
     texts = {}
     for script in dict.fromkeys(name.partition(",")[0] for name in sections):
-        parts = [section for name, section in sections.items() if name.partition(",")[0] == script]
-        if script in sections:
-            figures = parts[0]["figures"]
-        else:
-            figures = [figure for section in parts for figure in section["figures"] if figure["goal"]]
-        dates = " and ".join(sorted({section["date"] for section in parts}))
-        title = f"`python -m perf.{script}`, {parts[0]['machine']['processor']}, {dates}:"
-        texts[f"{script}.md"] = f"{title}\n\n{table({'figures': figures})}\n"
+        parts = {name: section for name, section in sections.items() if name.partition(",")[0] == script}
+        first = next(iter(parts.values()))
+        command = first["settings"].get("command", f"python -m perf.{script}")
+        dates = " and ".join(sorted({section["date"] for section in parts.values()}))
+        shown = table(first) if script in sections else _goals(parts)
+        texts[f"{script}.md"] = f"`{command}`, {first['machine']['processor']}, {dates}:\n\n{shown}\n"
     return texts
+
+
+def _goals(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """The figures with a goal; those of the same work, which is told before a colon, stand in a row."""
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for name, section in parts.items():
+        for figure in section["figures"]:
+            if figure["goal"]:
+                work, _, quantity = figure["work"].rpartition(": ")
+                row = rows.setdefault((work, name.partition(", ")[2], figure["program"]), {})
+                row[f"{quantity} ({figure['goal']})"] = _number(figure["median"])
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    cells = [[*key, *(row.get(column, "") for column in columns)] for key, row in rows.items()]
+    return tables.markdown(["work", "grows in", "program", *columns], cells)
 
 
 def main() -> None:

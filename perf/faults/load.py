@@ -78,4 +78,4 @@ def clients(share: float) -> Iterator[Row]:
         work, unit = f"requests for one cell of {_MODEL}, {_CLIENTS} clients", "requests per CPU-second"
         figures = [Figure(work, name, (1e3 / cost,), unit) for name, cost in costs.items()]
         with contextlib.redirect_stdout(sys.stderr):  # the standard output is the table of faults
-            record("serving", figures, {"requests": requests})
+            record("serving", figures, {"requests": requests, "command": "python -m perf.faults --only=server_load"})
