@@ -166,7 +166,7 @@ def jacobians(share: float) -> Iterator[Figure]:
 
 
 def proxies(share: float) -> Iterator[Figure]:
-    """Six zero-cost scores of cells of NAS-Bench-201, 64 images, by the program that all cells share."""
+    """Six zero-cost scores of cells of NAS-Bench-201, 64 images, operation by operation."""
     from tfnas.proxies.spaces import scorer
 
     space, architectures = _cells_without_none(_sized(12, share))
