@@ -42,7 +42,14 @@ SMALLER = {
     },
 }
 """Assignments of a notebook and what stands in for them, so that `make test` stays fast."""
-SLOW = {"theory/arch2vec", "theory/jacobian", "theory/predictor", "theory/retrieval", "tutorials/own_space"}
+SLOW = {
+    "theory/arch2vec",
+    "theory/jacobian",
+    "theory/predictor",
+    "theory/retrieval",
+    "tutorials/own_space",
+    "tutorials/search",
+}
 """Notebooks that `make test` leaves out even so."""
 LARGEST_BYTES = 1_200_000
 UNCLEAN = re.compile(

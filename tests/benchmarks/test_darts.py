@@ -73,6 +73,7 @@ def test_the_evaluator_scores_the_last_epochs(data):
     assert evaluator.query([LIGHT]) == [score]
 
 
+@pytest.mark.slow
 def test_metrics_and_weights(data, tmp_path):
     """The score is the metric of the network's logits; weights that are all 1 change nothing."""
     rare = data.train[0][:30], data.train[1][:30] * (np.arange(30) < 10)
@@ -91,6 +92,7 @@ def test_metrics_and_weights(data, tmp_path):
     assert record["validation_auc"] == pytest.approx(auc)
 
 
+@pytest.mark.slow
 def test_what_a_training_leaves_behind(data, tmp_path):
     summary = training.train_cell(CELL, data, SKELETON, TINY, tmp_path, hold_out=False)
     assert summary["train_images"] == 72

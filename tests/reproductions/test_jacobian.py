@@ -118,6 +118,7 @@ def test_search_spends_what_it_says(experiment):
         assert all(len(set(rows)) == 25 for rows in history["rows"].tolist())
 
 
+@pytest.mark.slow
 def test_transfer_covers_all_pairs(experiment, monkeypatch):
     monkeypatch.setattr(transfer, "_FORESTS", 1)
     values = transfer.run(experiment, SETTINGS).values

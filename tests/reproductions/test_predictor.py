@@ -132,6 +132,7 @@ def test_methods_rank_what_is_easy(task, monkeypatch):
     assert alone[0].shape == process[0].shape
 
 
+@pytest.mark.slow
 def test_end_to_end(task, tmp_path):
     config = preset("paper", width=8, layers=2, embedding_dim=8)
     schedule = RegressionConfig(batch_size=32, tune_epochs=20, tune_learning_rate=3e-3)

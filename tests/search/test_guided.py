@@ -106,6 +106,7 @@ def test_a_space_that_can_not_be_listed(tmp_path):
     np.testing.assert_array_equal(resumed.scores.validation, whole.scores.validation)
 
 
+@pytest.mark.slow
 def test_a_finished_search_of_an_open_space_resumes(tmp_path):
     space = MobileNetV3()
     makers = guided(strategies(["evolution"]), GuideSettings("predictor", labels=6), 10)
