@@ -34,7 +34,9 @@ class EndingServer(uvicorn.Server):
       config: configuration with a `timeout_graceful_shutdown`.
     """
 
-    _signal: int | None = None
+    def __init__(self, config: uvicorn.Config):
+        super().__init__(config)
+        self._signal: int | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begins the shutdown, or ends the process if SIGINT comes again."""
