@@ -110,9 +110,9 @@ def _graph_training(share: float) -> Iterator[Figure]:
     from tfnas.networks.symbolic.packing import pack_cells
     from tfnas.training import loop
 
-    config = preset("tfnas")
     steps = _sized(20, share)
-    batch_size = config.batch_size if share >= 1 else 8
+    config = preset("tfnas") if share >= 1 else preset("tfnas", batch_size=8)
+    batch_size = config.batch_size
     space = get_space("nasbench101")
     graphs = pack_cells(space, space.sample(max(2 * batch_size, _sized(5000, share)), np.random.default_rng(0)))
     task = ContrastiveTask(config, graphs, 1, 1)
