@@ -20,3 +20,12 @@ def test_the_plane_is_that_of_scikit_learn(shape, rng):
 def test_equal_vectors_are_one_point():
     points = PrincipalPlane(np.ones((4, 3))).points(np.ones((4, 3)))
     np.testing.assert_array_equal(points, np.zeros((4, 2)))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3, 1), (1, 1)])
+def test_a_single_vector_or_number_has_a_plane_too(shape):
+    vectors = np.arange(shape[0] * shape[1], dtype=float).reshape(shape)
+    points = PrincipalPlane(vectors).points(vectors)
+    assert points.shape == (shape[0], 2)
+    assert not points[:, 1].any()
+    np.testing.assert_allclose(abs(points[:, 0]), abs(vectors - vectors.mean(axis=0))[:, 0], atol=1e-12)

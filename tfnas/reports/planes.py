@@ -8,7 +8,7 @@ class PrincipalPlane:
     """The plane of the first two principal components of vectors.
 
     Args:
-      vectors: `[n, D]`, n and D at least 2.
+      vectors: `[n, D]`, at least a single vector.
 
     Attributes:
       mean: float64 `[D]`, mean of the vectors.
@@ -39,6 +39,10 @@ class PrincipalPlane:
 
 
 def _last_two(matrix: np.ndarray) -> np.ndarray:
-    """The eigenvectors of the two largest eigenvalues of a symmetric matrix `[n, n]`, the largest first, `[n, 2]`."""
+    """The eigenvectors of the two largest eigenvalues of a symmetric matrix `[n, n]`, the largest first, `[n, 2]`.
+
+    The second is zero where n is 1.
+    """
     last = len(matrix) - 1
-    return scipy.linalg.eigh(matrix, subset_by_index=(last - 1, last))[1][:, ::-1]
+    vectors = scipy.linalg.eigh(matrix, subset_by_index=(max(last - 1, 0), last))[1][:, ::-1]
+    return np.pad(vectors, [(0, 0), (0, 2 - vectors.shape[1])])
