@@ -109,46 +109,22 @@ def measure_training(name: str) -> Measurement:
       `train_per_cpu_second` (cells), `gflops`, what the network's matrix products alone come to, and `peak_gflops`, the
       rate of large products, both per CPU-second.
     """
-    import tensorflow as tf
-
-    from perf.arithmetic import flops_per_cell
+    from perf.arithmetic import flops_per_cell, matmul_peak, training_steps
     from tfnas.encoders.arch2vec.config import preset
     from tfnas.encoders.arch2vec.task import Arch2VecTask
     from tfnas.spaces import NASBench101
-    from tfnas.training import loop
 
     config = preset(name)
     cells = some_cells()
     task = Arch2VecTask(config, NASBench101(), cells, cells[:1], seed=1, epochs=8)
-    schedule = loop.TrainingConfig(epochs=1, batch_size=config.batch_size, seed=1, clip_norm=config.clip_norm)
-    task.optimizer.build(task.model.trainable_variables)
-    program = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), _STEPS, training=True)
-    indices, weights = loop.epoch_batches(len(cells), schedule, 1)
-    arguments = tf.constant(indices[:_STEPS]), tf.constant(weights[:_STEPS])
-
-    def run() -> None:
-        draws = task.draw(tf.constant([1, 2]), _STEPS, config.batch_size)
-        program(*arguments, draws, tf.constant(_STEPS)).numpy()
-
-    run()
+    update = training_steps(task, config, _STEPS)
+    update()
     started = time.process_time()
     for _ in range(_CALLS):
-        run()
+        update()
     rate = _CALLS * _STEPS * config.batch_size / (time.process_time() - started)
     gflops = rate * flops_per_cell(task.space, task.model) / 1e9
-    return {"train_per_cpu_second": rate, "gflops": gflops, "peak_gflops": matmul_peak()}
-
-
-def matmul_peak() -> float:
-    """GFLOP per CPU-second of large float32 products."""
-    import tensorflow as tf
-
-    square = tf.random.stateless_normal([1536, 1536], [1, 2])
-    tf.matmul(square, square).numpy()
-    started = time.process_time()
-    for _ in range(5):
-        tf.matmul(square, square).numpy()
-    return 5 * 2 * 1536**3 / (time.process_time() - started) / 1e9
+    return {"train_per_cpu_second": rate, "gflops": gflops, "peak_gflops": matmul_peak(1536, 5, time.process_time)}
 
 
 def measure_embedding() -> Measurement:

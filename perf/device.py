@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from perf.arithmetic import flops_per_cell, matmul_peak
+from perf.arithmetic import flops_per_cell, matmul_peak, training_steps
 from perf.results import Figure
 from tfnas.saved_models import SHIPPED
 from tfnas.spaces import NONE, get_space
@@ -80,24 +80,13 @@ def training(share: float) -> Iterator[Figure]:
 def _arch2vec(work: str, preset_name: str, batch_size: int, peak: float, share: float) -> Iterator[Figure]:
     from tfnas.encoders.arch2vec.config import preset
     from tfnas.encoders.arch2vec.task import Arch2VecTask
-    from tfnas.training import loop
 
     steps = _sized(200, share)
     space = get_space("nasbench101")
     cells = space.sample(max(2 * batch_size, _sized(50_000, share)), np.random.default_rng(0))
-    config = preset(preset_name)
+    config = preset(preset_name, batch_size=batch_size)
     task = Arch2VecTask(config, space, cells, cells[:1], seed=1, epochs=8)
-    schedule = loop.TrainingConfig(epochs=1, batch_size=batch_size, seed=1, clip_norm=config.clip_norm)
-    task.optimizer.build(task.model.trainable_variables)
-    program = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), steps, training=True)
-    rows = np.random.default_rng(1).integers(len(cells), size=(steps, batch_size))
-    arguments = tf.constant(rows, tf.int32), tf.ones([steps, batch_size])
-
-    def run() -> None:
-        draws = task.draw(tf.constant([1, 2]), steps, batch_size)
-        program(*arguments, draws, tf.constant(steps)).numpy()
-
-    first, rates = _rates(run, steps * batch_size)
+    first, rates = _rates(training_steps(task, config, steps), steps * batch_size)
     yield Figure(work, "training", rates, "cells/s")
     shares = tuple(rate * flops_per_cell(space, task.model) / 1e9 / peak for rate in rates)
     yield Figure(f"{work}: matrix products", "training", shares, "of the peak")
@@ -108,7 +97,6 @@ def _graph_training(share: float) -> Iterator[Figure]:
     from tfnas.encoders.computation_graph.config import preset
     from tfnas.encoders.computation_graph.task import ContrastiveTask
     from tfnas.networks.symbolic.packing import pack_cells
-    from tfnas.training import loop
 
     steps = _sized(20, share)
     config = preset("tfnas") if share >= 1 else preset("tfnas", batch_size=8)
@@ -116,14 +104,7 @@ def _graph_training(share: float) -> Iterator[Figure]:
     space = get_space("nasbench101")
     graphs = pack_cells(space, space.sample(max(2 * batch_size, _sized(5000, share)), np.random.default_rng(0)))
     task = ContrastiveTask(config, graphs, 1, 1)
-    schedule = loop.TrainingConfig(1, batch_size, 1, config.clip_norm)
-    task.optimizer.build(task.model.trainable_variables)
-    program = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), steps, True)
-    indices, weights = loop.epoch_batches(len(graphs), schedule, 1)
-    steps = min(steps, len(indices))
-    draws = task.draw(tf.constant([1, 1]), steps, batch_size)
-    batches = [tf.constant(part[:steps]) for part in (indices, weights)]
-    first, rates = _rates(lambda: program(*batches, draws, tf.constant(steps)).numpy(), steps * batch_size)
+    first, rates = _rates(training_steps(task, config, steps), steps * batch_size)
     work = f"encoder of computation graphs, preset tfnas, NAS-Bench-101, batch {batch_size}"
     yield Figure(work, "training", rates, "graphs/s")
     yield Figure(f"{work}: first call", "training", (first,), "s")

@@ -98,10 +98,10 @@ def measure(path: str) -> Measurement:
     """Graphs per CPU-second of embedding and of training."""
     import tensorflow as tf
 
+    from perf.arithmetic import training_steps
     from tfnas.encoders.computation_graph.config import preset
     from tfnas.encoders.computation_graph.task import ContrastiveTask
     from tfnas.graphs.packed import embed_packed
-    from tfnas.training import loop
 
     with np.load(path) as arrays:
         features, codes = np.unique(arrays["nodes"], axis=0, return_inverse=True)
@@ -119,15 +119,10 @@ def measure(path: str) -> Measurement:
         points, batches = arrays["points"], arrays["batches"]
     config = preset("tfnas")
     task = ContrastiveTask(config, graphs, 1, 1, points)
-    schedule = loop.TrainingConfig(1, config.batch_size, 1, config.clip_norm)
-    task.optimizer.build(task.model.trainable_variables)
-    program = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), _STEPS, True)
-    rows, weights = loop.epoch_batches(len(graphs), schedule, 1)
-    steps = [tf.constant(part[:_STEPS]) for part in (rows, weights)]
-    draws = task.draw(tf.constant([1, 1]), _STEPS, config.batch_size)
-    program(*steps, draws, tf.constant(1)).numpy()
+    update = training_steps(task, config, _STEPS)
+    update()
     started = time.process_time()
-    program(*steps, draws, tf.constant(_STEPS)).numpy()
+    update()
     training = time.process_time() - started
 
     encode = tf.function(task.model.encode, reduce_retracing=True)

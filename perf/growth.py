@@ -100,12 +100,10 @@ def training(cells: int = 0, vertices: int = 7, batch: int = 32) -> Measure:
     """Work of arch2vec's training on random cells, once compiled; the number that is left out is the size."""
 
     def prepare(preset: str, **sizes: int) -> Callable[[], None]:
-        import tensorflow as tf
-
+        from perf.arithmetic import training_steps
         from tfnas.encoders.arch2vec.config import preset as preset_of
         from tfnas.encoders.arch2vec.task import Arch2VecTask
         from tfnas.spaces import CellTable
-        from tfnas.training import loop
 
         count, width = sizes["cells"], sizes["vertices"]
         rng = np.random.default_rng(0)
@@ -117,19 +115,9 @@ def training(cells: int = 0, vertices: int = 7, batch: int = 32) -> Measure:
         space = types.SimpleNamespace(max_vertices=width, operations=("in", "a", "b", "c", "out"))
         config = dataclasses.replace(preset_of(preset), batch_size=sizes["batch"])
         task = Arch2VecTask(config, space, cells, cells[:1], seed=1, epochs=8)
-        schedule = loop.TrainingConfig(epochs=1, batch_size=config.batch_size, seed=1, clip_norm=config.clip_norm)
-        task.optimizer.build(task.model.trainable_variables)
-        steps = count // config.batch_size
-        program = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), steps, training=True)
-        indices, weights = loop.epoch_batches(count, schedule, 1)
-        arguments = tf.constant(indices[:steps]), tf.constant(weights[:steps])
-
-        def work() -> None:
-            draws = task.draw(tf.constant([1, 2]), steps, config.batch_size)
-            program(*arguments, draws, tf.constant(steps)).numpy()
-
-        work()
-        return work
+        update = training_steps(task, config, count // config.batch_size)
+        update()
+        return update
 
     given = {"cells": cells, "vertices": vertices, "batch": batch}
     (axis,) = [name for name, value in given.items() if not value]

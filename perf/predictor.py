@@ -11,6 +11,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from perf.arithmetic import training_steps
 from tfnas.encoders.computation_graph import config as encoder_config
 from tfnas.encoders.computation_graph.model import GraphEncoder
 from tfnas.encoders.computation_graph.task import ContrastiveTask
@@ -18,7 +19,6 @@ from tfnas.graphs.packed import PackedGraphs, embed_packed
 from tfnas.networks.symbolic.packing import pack_cells
 from tfnas.reports import tables
 from tfnas.spaces import get_space
-from tfnas.training import loop
 
 
 def main() -> None:
@@ -45,15 +45,10 @@ def main() -> None:
     for name in encoder_config.PRESETS:
         config = encoder_config.preset(name)
         task = ContrastiveTask(config, mixed, 1, 1)
-        schedule = loop.TrainingConfig(1, config.batch_size, 1, config.clip_norm)
-        task.optimizer.build(task.model.trainable_variables)
-        program = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), 20, True)
-        indices, weights = loop.epoch_batches(len(mixed), schedule, 1)
-        draws = task.draw(tf.constant([1, 1]), 20, config.batch_size)
-        steps = [tf.constant(part[:20]) for part in (indices, weights)]
-        program(*steps, draws, tf.constant(1))
+        update = training_steps(task, config, 20)
+        update()
         start = time.perf_counter()
-        program(*steps, draws, tf.constant(20))
+        update()
         epoch = (time.perf_counter() - start) / 20 * 64_000 / config.batch_size
         rows.append([f"an epoch over 64,000 graphs, preset {name}", f"{epoch:.0f}", "600"])
     print(tables.markdown(["on all cores", "seconds", "target"], rows))
