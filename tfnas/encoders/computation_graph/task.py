@@ -40,7 +40,7 @@ class ContrastiveTask(Task):
     """
 
     metric_names = ("loss", "left_out")
-    jit_compile = False  # XLA holds no sets of distinct neighbourhoods; perf/graph_encoder.py measures both
+    jit_compile = False  # XLA needs to know how many distinct neighbourhoods there are
 
     def __init__(
         self,
