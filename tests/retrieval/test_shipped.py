@@ -38,7 +38,7 @@ def families(retriever, model, count, **facts):
 def test_size():
     folder = SHIPPED / "architecture_index"
     total = sum(file.stat().st_size for file in folder.rglob("*"))
-    assert total < 30e6
+    assert total < 20e6
     assert len(Index.load(folder)) >= 1000
 
 
