@@ -3,7 +3,7 @@
   python -m perf.folders
 
 Saves 20 residual networks of Keras 3 as .keras files, and ranks 2 and all 20 of them, in turn, each time in a process
-of its own. Prints CPU-seconds of every process, and their difference per further model.
+of its own. Records CPU-seconds of every process, and their difference per further model.
 """
 
 import argparse
@@ -14,15 +14,13 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-
 import keras
 
-from tfnas.reports import tables
+from perf.results import Figure, record
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FEW, MANY = 2, 20
-ROUNDS = 2
+ROUNDS = 3
 
 
 def network(number: int) -> keras.Model:
@@ -50,9 +48,9 @@ def cpu_seconds(folder: pathlib.Path) -> float:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Measures, and records the figures."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    rows = []
+    measured: dict[str, list[float]] = {"few": [], "many": [], "further": []}
     with tempfile.TemporaryDirectory() as scratch:
         few, many = (pathlib.Path(scratch, name) for name in ("few", "many"))
         for folder in (few, many):
@@ -61,11 +59,19 @@ def main() -> None:
             network(number).save(many / f"{number:02}.keras")
             if number < FEW:
                 shutil.copy(many / f"{number:02}.keras", few)
-        for turn in range(ROUNDS):
+        for _ in range(ROUNDS):
             short, long = cpu_seconds(few), cpu_seconds(many)
-            further = (long - short) / (MANY - FEW)
-            rows.append([str(turn + 1), f"{short:.1f}", f"{long:.1f}", f"{further:.2f}"])
-    print(tables.markdown(["round", f"{FEW} models", f"{MANY} models", "a further model"], rows))
+            for name, value in (("few", short), ("many", long), ("further", (long - short) / (MANY - FEW))):
+                measured[name].append(value)
+    works = {
+        "few": (f"`tfnas predict` for {FEW} .keras files", ""),
+        "many": (f"`tfnas predict` for {MANY} .keras files", ""),
+        "further": ("a further model", "<= 0.5"),
+    }
+    record(
+        "folders",
+        [Figure(work, "tfnas", tuple(measured[name]), "CPU-seconds", goal) for name, (work, goal) in works.items()],
+    )
 
 
 if __name__ == "__main__":

@@ -2,38 +2,35 @@
 
   python -m perf.graphs [--corpus]
 
-Prints, for every space, graphs per second of one core made in both ways, and their ratio. With --corpus it also times
-50,000 graphs of NAS-Bench-101, 4,096 of NAS-Bench-201 and 10,000 of DARTS, built and stored by two processes.
+Records, for every space, graphs per CPU-second made in both ways. With --corpus it also measures 50,000 graphs of
+NAS-Bench-101, 4,096 of NAS-Bench-201 and 10,000 of DARTS, built and stored by two processes.
 """
 
 import argparse
 import pathlib
-import sys
 import tempfile
 import time
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import tensorflow as tf
 
 import tfnas
+from perf.results import Figure, record
 from tfnas.graphs.importers.keras_graphs import from_keras
 from tfnas.networks import symbolic
 from tfnas.networks.registry import NETWORKS
-from tfnas.reports import tables
 from tfnas.spaces import get_space
 
 CORPUS = {"nasbench101": 50_000, "nasbench201": 4_096, "darts": 10_000}
 
 
 def main() -> None:
-    """Prints the table."""
+    """Measures, and records the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", action="store_true")
     arguments = parser.parse_args()
     tfnas.runtime.one_thread_per_operation()
-    rows = []
+    figures = []
     for name, network in NETWORKS.items():
         space = get_space(name)
         cells = space.sample(503, np.random.default_rng(0))
@@ -48,9 +45,10 @@ def main() -> None:
             from_keras(network.build(architecture, shape, classes), inputs=tf.TensorSpec((None, *shape)))
         imported = 3 / (time.process_time() - start)
         nodes = np.mean([graph.num_nodes for graph in made])
-        rows.append([name, f"{nodes:.0f}", f"{direct:,.0f}", f"{imported:.2f}", f"{direct / imported:,.0f}"])
-    columns = ["space", "operators", "graphs/s, direct", "graphs/s, network built and imported", "ratio"]
-    print(tables.markdown(columns, rows))
+        figures += [
+            Figure(f"graphs of {name}, {nodes:.0f} operators", program, (rate,), "graphs per CPU-second")
+            for program, rate in (("tfnas", direct), ("Keras network built and imported", imported))
+        ]
     if arguments.corpus:
         from tfnas.corpora import spaces
 
@@ -61,7 +59,12 @@ def main() -> None:
             )
             seconds = time.perf_counter() - start
             bytes_written = sum(file.stat().st_size for file in pathlib.Path(folder, "corpus").iterdir())
-        print(f"\n{count:,} graphs built and stored in {seconds:.0f} s, {bytes_written / 1e6:,.0f} MB")
+        work = f"{count:,} graphs built and stored by two processes"
+        figures += [
+            Figure(f"{work}: seconds", "tfnas", (seconds,), "seconds"),
+            Figure(f"{work}: MB", "tfnas", (bytes_written / 1e6,), "MB"),
+        ]
+    record("graphs", figures, {"command": "python -m perf.graphs --corpus"} if arguments.corpus else {})
 
 
 if __name__ == "__main__":

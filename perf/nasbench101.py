@@ -3,24 +3,24 @@
   python -m perf.nasbench101 [--cells=423624]
 
 Makes a synthetic file (every cell of the space, three repeats at 108 epochs, random metrics), then measures in
-processes of their own: time, processor time and peak memory of both, the time to open the table, and queries.
+processes of their own: CPU-seconds and peak memory of both, the time to open the table, and queries.
 """
 
 import argparse
 import json
 import pathlib
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-
 import numpy as np
 from tqdm import tqdm
 
+from perf import results, rivals
+from perf.results import Figure
 from tfnas.spaces import NASBench101
+
+_OURS, _OFFICIAL = "tfnas, converted and written", "row by row, read"
 
 
 def synthetic(path: pathlib.Path, cells: int) -> None:
@@ -41,49 +41,46 @@ def synthetic(path: pathlib.Path, cells: int) -> None:
     write_official(path, records())
 
 
-def measured(task: str, path: pathlib.Path, records: int) -> dict[str, float]:
-    """Runs this file again with `--task`."""
-    command = [sys.executable, __file__, f"--task={task}", f"--path={path}", f"--records={records}"]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+def measured(task: str, path: pathlib.Path, records: int) -> rivals.Measurement:
+    """Runs this module again with `--task`."""
+    command = [sys.executable, "-m", "perf.nasbench101", f"--task={task}", f"--path={path}", f"--records={records}"]
+    return rivals.measurement(command)
 
 
-def run_task(task: str, path: pathlib.Path, records: int) -> dict[str, float]:
+def run_task(task: str, path: pathlib.Path, records: int) -> rivals.Measurement:
     """The measured part, in its own process."""
     table = path.with_suffix(".npz")
     if task == "convert":
         from tfnas.benchmarks.readers import nasbench101
 
-        started, cpu = time.perf_counter(), time.process_time()
+        started = time.process_time()
         nasbench101.convert(path, table, records=records)
     elif task == "rows":
         from tests.reference.nasbench101 import read_rows
 
-        started, cpu = time.perf_counter(), time.process_time()
+        started = time.process_time()
         read_rows(path)
     else:
         from tfnas.benchmarks.table import read_table
         from tfnas.benchmarks.tabular import TableEvaluator
 
-        started, cpu = time.perf_counter(), time.process_time()
+        started = time.process_time()
         evaluator = TableEvaluator(read_table(table), "validation_accuracy_108", "test_accuracy_108")
-        opened = time.perf_counter() - started
+        opened = time.process_time() - started
         rng = np.random.default_rng(0)
         rows = rng.integers(len(evaluator.table), size=2000)
         architectures = [evaluator.table.architecture(int(row)) for row in rows]
         evaluator.query(architectures[:1])
-        started = time.perf_counter()
+        started = time.process_time()
         for architecture in architectures:
             evaluator.query([architecture])
-        single = (time.perf_counter() - started) / len(architectures)
+        single = (time.process_time() - started) / len(architectures)
         many = evaluator.table.cells[rng.integers(len(evaluator.table), size=500_000)]
-        started = time.perf_counter()
+        started = time.process_time()
         evaluator.query_cells(many)
-        return {"open": opened, "query_microseconds": single * 1e6, "vectorised": time.perf_counter() - started}
-    return {
-        "seconds": time.perf_counter() - started,
-        "cpu_seconds": time.process_time() - cpu,
-        "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-    }
+        together = (time.process_time() - started) / len(many)
+        return {"open": opened, "one": single * 1e6, "together": together * 1e6}
+    return {"seconds": time.process_time() - started, "gigabytes": results.memory("VmHWM") / 1e3}
 
 
 def main() -> None:
@@ -96,17 +93,23 @@ def main() -> None:
     if arguments.task:
         print(json.dumps(run_task(arguments.task, arguments.path, arguments.records)))
         return
+    records = 3 * arguments.cells
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "synthetic.tfrecord"
         synthetic(path, arguments.cells)
-        print(f"{3 * arguments.cells:,} records, {path.stat().st_size / 1e6:.0f} MB")
-        converted, rows = (measured(task, path, 3 * arguments.cells) for task in ("convert", "rows"))
-        print(f"compact table: {path.with_suffix('.npz').stat().st_size / 1e6:.1f} MB")
-        for name, figures in (("tfnas, converted and written", converted), ("row by row, read", rows)):
-            print(f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()))
-        print(f"ratio: {rows['seconds'] / converted['seconds']:.1f} (time on the clock), ", end="")
-        print(f"{rows['cpu_seconds'] / converted['cpu_seconds']:.1f} (processor time)")
-        print(", ".join(f"{key} {value:.3f}" for key, value in measured("open", path, 0).items()))
+        found = {_OURS: measured("convert", path, records), _OFFICIAL: measured("rows", path, records)}
+        opened = measured("open", path, 0)
+    figures = [
+        Figure(f"a file of NAS-Bench-101, {records:,} records: {unit}", name, (one[key],), unit)
+        for key, unit in (("seconds", "CPU-seconds"), ("gigabytes", "GB"))
+        for name, one in found.items()
+    ]
+    figures += [
+        Figure("opening the table", "tfnas", (opened["open"],), "CPU-seconds"),
+        Figure("a query of the table", "tfnas, one by one", (opened["one"],), "CPU-microseconds"),
+        Figure("a query of the table", "tfnas, 500,000 at once", (opened["together"],), "CPU-microseconds"),
+    ]
+    results.record("nasbench101", figures)
 
 
 if __name__ == "__main__":

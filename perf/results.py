@@ -86,7 +86,7 @@ def table(section: Mapping[str, Any]) -> str:
     for figure in section["figures"]:
         base = first.setdefault(figure["work"], figure["median"])
         spread = f"{_number(figure['low'])} to {_number(figure['high'])}" if figure["rounds"] > 1 else ""
-        ratio = f"{figure['median'] / base:.2f}" if base else ""
+        ratio = f"{figure['median'] / base:.{2 if figure['median'] >= base / 10 else 4}f}" if base else ""
         rows.append(
             [
                 figure["work"],
