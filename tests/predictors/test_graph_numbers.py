@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.graphs.test_packed import sample
 from tfnas.graphs.form_numbers import FORM_NUMBERS, KINDS, form_numbers
 from tfnas.graphs.packed import pack
-from tfnas.predictors.graph_numbers import COUNTS, NUMBERS, graph_numbers, groups
+from tfnas.predictors import graph_numbers as module
+from tfnas.predictors.graph_numbers import COUNTS, NUMBERS, groups
+
+graph_numbers = tf.function(module.graph_numbers, autograph=False, reduce_retracing=True)
 
 PAIRS = {
     **{f"{statistic} {kind}": f"{statistic}_{kind}" for statistic in ("longest", "shortest", "mean") for kind in KINDS},
@@ -45,6 +49,14 @@ def test_a_graph_has_the_numbers_it_has_alone(graphs):
     together = graph_numbers(pack(graphs).flat_batch()).numpy()
     alone = [graph_numbers(pack([graph]).flat_batch()).numpy()[0] for graph in graphs]
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_a_cycle_is_an_error():
+    chain = pack(sample("nats_size", 1)).flat_batch()
+    back = [tf.concat([ends, [end]], 0) for ends, end in ((chain.sources, 5), (chain.targets, 4))]
+    assert (4, 5) in set(zip(chain.sources.numpy(), chain.targets.numpy(), strict=True))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a graph has a cycle"):
+        graph_numbers(chain._replace(sources=back[0], targets=back[1]))
 
 
 def test_groups_hold_every_number_once():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tfnas.errors import ConfigurationError
 from tfnas.graphs import cells as cell_graphs
+from tfnas.graphs.computation_graph import smallest_graph, to_example
 from tfnas.retrieval.index import Index
 from tfnas.serving import Limits, Servable
 from tfnas.serving.requests import RequestReader, RequestTooLargeError, read_envelope
@@ -61,6 +62,16 @@ def test_many_rows_are_computed_in_batches(encoder):
     np.testing.assert_array_equal([row["embedding"] for row in rows], columns["embedding"])
     alone = asked(encoder, {"signature_name": "encode_cells", "inputs": ["7"]})["outputs"]
     np.testing.assert_allclose(alone["embedding"][0], columns["embedding"][7], atol=1e-6)
+
+
+def test_a_graph_with_a_cycle_is_a_wrong_request():
+    predictor = Servable(SHIPPED / "cg_predictor", Limits())
+    example = to_example(smallest_graph())
+    for feature, numbers in (("#source", [0, 1]), ("#target", [1, 0]), ("#size", [2])):
+        example.features.feature[f"edges/flow.{feature}"].int64_list.value[:] = numbers
+    instance = {"b64": base64.b64encode(example.SerializeToString()).decode()}
+    with pytest.raises(ConfigurationError, match="a graph has a cycle"):
+        asked(predictor, {"inputs": [instance]})
 
 
 @pytest.mark.parametrize("inputs", [[EXAMPLE], {"examples": [EXAMPLE]}])

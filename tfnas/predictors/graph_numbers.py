@@ -146,33 +146,45 @@ def _is(operator: tf.Tensor, names: Collection[str]) -> tf.Tensor:
 
 
 def _paths(batch: FlatBatch, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The greatest, the smallest and the mean sum of values float32 `[T, K]` on a path, `[B, K]` each."""
+    """The greatest, the smallest and the mean sum of values float32 `[T, K]` on a path, `[B, K]` each.
+
+    An operator is visited once all operators that it hears were visited, so that every edge is looked at once.
+    """
     count, graphs = tf.shape(values)[0], tf.shape(batch.sizes)[0]
-    unit = tf.ones_like(batch.sources, tf.float32)
-    ways = tf.math.unsorted_segment_sum(unit, batch.sources, count)[:, None]
-    heard = tf.math.unsorted_segment_sum(unit, batch.targets, count)[:, None] > 0
+    inner = tf.where(tf.gather(batch.node_graph, batch.targets) < graphs)[:, 0]
+    sources = tf.gather(batch.sources, inner)
+    by_source = tf.argsort(sources, stable=True)
+    targets = tf.gather(tf.gather(batch.targets, inner), by_source)
+    bounds = tf.searchsorted(tf.gather(sources, by_source), tf.range(count + 1))
+    ways = bounds[1:] - bounds[:-1]
+    waiting = tf.math.unsorted_segment_sum(tf.ones_like(targets), targets, count)
+
     signed = tf.concat([values, -values], axis=1)  # the smallest sum is the greatest of the negative values
+    before = tf.where(waiting[:, None] > 0, _FAR_BELOW, tf.zeros_like(signed))
     firsts = tf.cumsum(batch.sizes, exclusive=True)
-    walk = tf.scatter_nd(firsts[:, None], tf.ones_like(firsts, tf.float32)[:, None], [count, 1])
+    walks = tf.scatter_nd(firsts[:, None], tf.ones_like(firsts, tf.float32), [count])
 
-    def step(_, best: tf.Tensor, walk: tf.Tensor, share: tf.Tensor):
-        reached = tf.math.unsorted_segment_max(tf.gather(best, batch.sources), batch.targets, count)
-        further = tf.where(heard, tf.maximum(reached, _FAR_BELOW), 0.0) + signed
-        walk = tf.math.unsorted_segment_sum(
-            tf.gather(walk / tf.maximum(ways, 1.0), batch.sources), batch.targets, count
-        )
-        return tf.reduce_any(further != best) | tf.reduce_any(walk > 0), further, walk, share + walk
+    def visit(nodes: tf.Tensor, waiting: tf.Tensor, before: tf.Tensor, walks: tf.Tensor):
+        number = tf.gather(ways, nodes)
+        edges = tf.ragged.range(tf.gather(bounds, nodes), tf.gather(bounds, nodes + 1)).values
+        heads = tf.gather(targets, edges)[:, None]
+        best = tf.gather(before, nodes) + tf.gather(signed, nodes)
+        walked = tf.gather(walks, nodes) / tf.cast(tf.maximum(number, 1), tf.float32)
+        waiting = tf.tensor_scatter_nd_sub(waiting, heads, tf.ones_like(heads)[:, 0])
+        ready = tf.unique(tf.boolean_mask(heads[:, 0], tf.gather_nd(waiting, heads) == 0)).y
+        before = tf.tensor_scatter_nd_max(before, heads, tf.repeat(best, number, axis=0))
+        return ready, waiting, before, tf.tensor_scatter_nd_add(walks, heads, tf.repeat(walked, number))
 
-    start = tf.where(heard, _FAR_BELOW, signed)
-    free, column = tf.TensorShape([None, signed.shape[1]]), tf.TensorShape([None, 1])
-    _, best, _, share = tf.while_loop(
-        lambda going, *_: going,
-        step,
-        (tf.constant(True), start, walk, walk),
-        shape_invariants=(tf.TensorShape([]), free, column, column),
+    free = tf.TensorShape([None])
+    _, waiting, before, walks = tf.while_loop(
+        lambda nodes, *_: tf.size(nodes) > 0,
+        visit,
+        (tf.cast(tf.where(waiting == 0)[:, 0], tf.int32), waiting, before, walks),
+        shape_invariants=(free, free, tf.TensorShape([None, signed.shape[1]]), free),
     )
-    ends = tf.where(ways > 0, _FAR_BELOW, best)
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(waiting == 0), ["a graph has a cycle"])]):
+        ends = tf.where(ways[:, None] > 0, _FAR_BELOW, before + signed)
     greatest = tf.math.unsorted_segment_max(ends, batch.node_graph, graphs + 1)[:-1]
     longest, shortest = tf.split(greatest, 2, axis=1)
-    mean = tf.math.unsorted_segment_sum(share * values, batch.node_graph, graphs + 1)[:-1]
+    mean = tf.math.unsorted_segment_sum(walks[:, None] * values, batch.node_graph, graphs + 1)[:-1]
     return longest, -shortest, mean
