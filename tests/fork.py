@@ -74,6 +74,8 @@ def call_here(
     os.dup2(descriptor, 2)
     os.close(descriptor)
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell turns off in the background
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which `tfnas.processes` blocks in all forks
     os.chdir(ROOT)
     code = 1
     try:

@@ -31,7 +31,8 @@ FLOORS = (
     ("tfnas.sealed_lines",),
     ("tfnas.artefacts", "tfnas.settings"),
     ("tfnas.archives", "tfnas.typed"),
-    ("tfnas.errors", "tfnas.runtime", "tfnas.reports"),
+    ("tfnas.processes",),
+    ("tfnas.errors", "tfnas.preloading", "tfnas.runtime", "tfnas.reports"),
 )
 
 

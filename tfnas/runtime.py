@@ -168,18 +168,17 @@ def _quiet_import(look_for_devices: bool, whole_keras: bool) -> None:
 def prepare_tensorflow(whole_keras: bool = False) -> None:
     """Lets TensorFlow start without noise and in half the time, in a binary and in the processes that it starts.
 
-    TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all that TensorFlow prints. Nothing changes if TensorFlow has been
-    imported.
+    TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all that TensorFlow prints. If TensorFlow has been imported, nothing
+    changes in this process.
 
     Args:
       whole_keras: True for a binary that runs code of the user, who may give Keras a table of pandas.
     """
-    if "tensorflow" in sys.modules:
-        return
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0":
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         os.environ[QUIET_WORKERS] = _GPU
-        _quiet_import(look_for_devices=True, whole_keras=whole_keras)
+        if "tensorflow" not in sys.modules:
+            _quiet_import(look_for_devices=True, whole_keras=whole_keras)
 
 
 def say(text: str) -> None:

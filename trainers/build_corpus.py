@@ -26,7 +26,7 @@ _TORCH_PYTHON = tfnas_flags.define_path("torch_python", "", "Interpreter with to
 _TIMEOUT = flags.DEFINE_float("timeout_seconds", 120.0, "Longest export of one PyTorch model.", lower_bound=1.0)
 _NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine.", lower_bound=1)
 _LIMIT = flags.DEFINE_integer("limit", None, "Take only the first models of the list.", lower_bound=1)
-_BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of another Beam runner; may be repeated.")
+_BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of an Apache Beam runner; may be repeated.")
 _SPACES = flags.DEFINE_list("spaces", [], "Instead of models: random architectures, as space:count.")
 _LAYOUT = flags.DEFINE_enum("layout", BENCHMARK, LAYOUTS, "Layout of the networks of --spaces.")
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the architectures of --spaces.", lower_bound=0)

@@ -16,7 +16,7 @@ _ENCODER = tfnas_flags.define_path("encoder", None, "Encoder: a shipped name or 
 _CORPUS = tfnas_flags.define_path("corpus", None, "Folder of TFRecord shards.", required=True)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Architectures embedded at a time.", lower_bound=1)
 _NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes on this machine.", lower_bound=1)
-_BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of another Beam runner; may be repeated.")
+_BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "Flag of an Apache Beam runner; may be repeated.")
 _TRUST = tfnas_flags.define_trust()
 tfnas_flags.define_output()
 

@@ -1,16 +1,15 @@
 """Requests that are damaged at random: in their JSON, in their bytes, and in the serialised examples inside."""
 
 import base64
-import copy
-import json
 import random
 from typing import Any
 
+import msgspec
 import tensorflow as tf
 
-_HUGE, _DEEP = "huge integer", "deep brackets"
-_TEXTS = {_HUGE: "1" * 5000, _DEEP: "[" * 5000 + "1" + "]" * 5000}
-"""JSON that Python's json does not write, by the strings that stand for it."""
+_HUGE, _DEEP, _SURROGATE = "huge integer", "deep brackets", "half a character"
+_TEXTS = {_HUGE: b"1" * 5000, _DEEP: b"[" * 5000 + b"1" + b"]" * 5000, _SURROGATE: rb'"\ud800"'}
+"""JSON that msgspec does not write, by the strings that stand for it."""
 _JUNK = [
     None,
     True,
@@ -18,7 +17,7 @@ _JUNK = [
     "",
     "1",
     "false",
-    "\ud800",
+    _SURROGATE,
     0,
     -1,
     3.7,
@@ -41,16 +40,20 @@ def mutated(body: Any, rng: random.Random) -> bytes:
       body: JSON values of a request that is answered.
       rng: generator.
     """
-    body = copy.deepcopy(body)
+    body = _copied(body)
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         rng.choice([_replace, _change_number, _change_number, _remove, _repeat, _nest, *[_damage_example] * 4])(
             body, rng
         )
-    text = json.dumps(body)
+    content = msgspec.json.encode(body)
     for mark, value in _TEXTS.items():
-        text = text.replace(f'"{mark}"', value)
-    content = text.encode()
+        content = content.replace(f'"{mark}"'.encode(), value)
     return _damage(content, rng) if rng.random() < 0.1 else content
+
+
+def _copied(value: Any) -> Any:
+    """JSON values whose lists and objects are new."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
@@ -65,7 +68,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 
 def _replace(body: Any, rng: random.Random) -> None:
     container, key = rng.choice(_places(body))
-    container[key] = copy.deepcopy(rng.choice(_JUNK))
+    container[key] = _copied(rng.choice(_JUNK))
 
 
 def _change_number(body: Any, rng: random.Random) -> None:
@@ -85,7 +88,7 @@ def _repeat(body: Any, rng: random.Random) -> None:
     lists = [container for container, _ in _places(body) if isinstance(container, list)]
     if lists:
         chosen = rng.choice(lists)
-        chosen.extend(copy.deepcopy(chosen[: rng.randint(1, 3)]))
+        chosen.extend(_copied(chosen[: rng.randint(1, 3)]))
 
 
 def _nest(body: Any, rng: random.Random) -> None:

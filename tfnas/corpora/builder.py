@@ -1,4 +1,4 @@
-"""A corpus of real models, converted in parallel by an Apache Beam pipeline.
+"""A corpus of real models, converted in parallel.
 
 Every model leaves a file under `models/` as soon as it is done: its graph, or the reason why there is no graph. So an
 interrupted run goes on where it stopped, on this machine or on a cluster that shares the folder.
@@ -8,13 +8,12 @@ import collections
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
-import apache_beam as beam
 import tensorflow as tf
 
-from tfnas import artefacts
+from tfnas import artefacts, processes
 from tfnas.corpora import graphs as graph_corpora
 from tfnas.corpora import pipelines, sources
 from tfnas.corpora.sources import Converter, Job
@@ -25,18 +24,20 @@ from tfnas.reports import figures, tables
 CORPUS_NAME, MODELS_NAME = "corpus", "models"
 
 
-class _Convert(beam.DoFn):
+class _Convert(processes.Work):
     """Jobs in, files out."""
 
-    def __init__(self, folder: str, torch_python: str, timeout_seconds: float):
-        self._settings = folder, torch_python, timeout_seconds
+    def __init__(self, folder: pathlib.Path, torch_python: str, timeout_seconds: float):
+        self._folder, self._settings = folder, (torch_python, timeout_seconds)
 
-    def setup(self) -> None:
-        folder, torch_python, timeout_seconds = self._settings
-        self._folder = pathlib.Path(folder)
-        self._converter = Converter(torch_python, timeout_seconds)
+    def __enter__(self) -> Self:
+        self._converter = Converter(*self._settings)
+        return self
 
-    def process(self, job: Job) -> Iterator[str]:
+    def __exit__(self, *_: object) -> None:
+        self._converter.close()
+
+    def __call__(self, job: Job) -> None:
         try:
             record = to_example(self._converter.convert(job)).SerializeToString(deterministic=True)
         except TfnasError as error:
@@ -44,10 +45,6 @@ class _Convert(beam.DoFn):
             return
         with artefacts.atomic_file(self._folder / f"{job.key}.example") as file:
             file.write(record)
-        yield job.key
-
-    def teardown(self) -> None:
-        self._converter.close()
 
 
 def build_corpus(
@@ -65,16 +62,17 @@ def build_corpus(
       jobs: models to convert.
       output_dir: folder of `corpus/`, `failures.json`, `summary.json`, `families.md` and the figure `statistics`;
         models that its folder `models/` already holds are not converted again.
-      num_workers: processes of the local runner.
+      num_workers: processes of this machine.
       torch_python: interpreter of the environment with torch.
       timeout_seconds: longest time of an export from PyTorch, in seconds.
-      beam_options: flags of another Beam runner, instead of the local runner.
+      beam_options: flags of an Apache Beam runner, which works instead of processes of this machine.
 
     Returns:
       The summary.
 
     Raises:
       ConfigurationError: no models, a model that is listed twice, or no model that could be converted.
+      ChildProcessError: a worker died.
     """
     keys = collections.Counter(job.key for job in jobs)
     if not jobs or max(keys.values()) > 1:
@@ -86,7 +84,7 @@ def build_corpus(
     waiting = [job for job in jobs if not _outcome(folder, job)]
     pipelines.run(
         waiting,
-        _Convert(str(folder.absolute()), torch_python, timeout_seconds),
+        _Convert(folder.absolute(), torch_python, timeout_seconds),
         lambda: sum(_outcome(folder, job) is not None for job in jobs),
         len(jobs),
         name="Models",

@@ -1,29 +1,18 @@
-"""Apache Beam pipelines whose every item leaves a file, so that an interrupted run goes on where it stopped."""
+"""Work whose every item leaves a file, so that an interrupted run goes on where it stopped: here or on a cluster."""
 
-import builtins
 import contextlib
-import logging
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from tqdm import tqdm
 
-from tfnas import errors
-
-LOCAL_RUNNER = (
-    "--runner=DirectRunner",
-    "--direct_running_mode=multi_processing",
-    "--default_sdk_harness_log_level=CRITICAL",
-)
+from tfnas import processes
 
 
 def run(
     items: Sequence[Any],
-    work: beam.DoFn,
+    work: processes.Work,
     finished: Callable[[], int],
     total: int,
     *,
@@ -36,35 +25,26 @@ def run(
 
     Args:
       items: items that are left to do.
-      work: function that leaves a file for every item, which `finished` counts.
+      work: work that leaves a file for every item, which `finished` counts.
       finished: function that counts the finished items, earlier runs included.
       total: number of all items.
       name: text of the progress bar.
       unit: name of an item in the progress bar.
-      num_workers: processes of the local runner.
-      beam_options: flags of another Beam runner, instead of the local runner.
+      num_workers: processes of this machine.
+      beam_options: flags of an Apache Beam runner, which works instead of processes of this machine.
 
     Raises:
-      TfnasError, OSError: an error of `work`, on whichever machine.
+      TfnasError, OSError: an error of `work`, on whichever machine, or a worker that died.
     """
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised
-    options = list(beam_options) or [*LOCAL_RUNNER, f"--direct_num_workers={num_workers}"]
-    if items:
-        try:
-            with _progress(finished, total, name, unit), beam.Pipeline(options=PipelineOptions(options)) as pipeline:
-                pipeline | "Items" >> beam.Create(items) | "Spread" >> beam.Reshuffle() | name >> beam.ParDo(work)
-        except RuntimeError as error:
-            _raise_error_of_worker(error)
-            raise
+    if not items:
+        return
+    with _progress(finished, total, name, unit):
+        if beam_options:
+            from tfnas.corpora import beam_pipelines
 
-
-def _raise_error_of_worker(error: RuntimeError) -> None:
-    """Raises a user's error of another process again; Beam passes on no more than the text of its traceback."""
-    for line in reversed(str(error).splitlines()):
-        match = re.match(r"(?:RuntimeError: )?(?:[\w.]+\.)?(\w+): (.*?)(?: \[while running .*)?$", line)
-        kind = match and (getattr(errors, match[1], None) or getattr(builtins, match[1], None))
-        if isinstance(kind, type) and issubclass(kind, (errors.TfnasError, OSError)):
-            raise kind(match[2]) from error
+            beam_pipelines.run(items, work, name, beam_options)
+        else:
+            processes.for_each(work, items, num_workers)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Embeddings of a corpus of any size: an Apache Beam pipeline, one shard of it after the other.
+"""Embeddings of a corpus of any size, each shard by some worker, on this machine or on a cluster.
 
 A worker needs the corpus, the SavedModel and the output folder, under the same paths on every machine. Every shard
 leaves one file as soon as it is done, so a run that was cut off goes on where it stopped.
@@ -7,14 +7,12 @@ leaves one file as soon as it is done, so a run that was cut off goes on where i
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
-import apache_beam as beam
 import numpy as np
 import tensorflow as tf
-from apache_beam.utils.shared import Shared
 
-from tfnas import artefacts
+from tfnas import artefacts, processes
 from tfnas import encoders as registry
 from tfnas.corpora import pipelines, shards
 from tfnas.errors import ConfigurationError, CorruptArtefactError, MismatchError
@@ -73,8 +71,8 @@ def embed_corpus(
         Jacobians are means over initialisations, and NaN where a Jacobian is zero or not finite.
       output_dir: an existing folder; shards that it holds already are not embedded again.
       batch_size: architectures that the encoder embeds at a time.
-      num_workers: processes of the local runner.
-      beam_options: flags of another Beam runner; the local runner by default.
+      num_workers: processes of this machine.
+      beam_options: flags of an Apache Beam runner, which works instead of processes of this machine.
       trust: True to open a SavedModel that may do more than compute; see `saved_models.load_module`.
 
     Returns:
@@ -83,6 +81,7 @@ def embed_corpus(
     Raises:
       CorruptArtefactError: a file is missing or damaged.
       MismatchError: see `check`.
+      ChildProcessError: a worker died.
     """
     started = time.perf_counter()
     model, manifest = check(encoder, corpus)
@@ -152,20 +151,24 @@ def read_embeddings(folder: artefacts.PathLike) -> Iterator[tuple[np.ndarray, np
         yield arrays["rows"], arrays["embeddings"]
 
 
-class _EmbedShard(beam.DoFn):
+class _EmbedShard(processes.Work):
     """(name of a shard, its manifest entry, the rows of its records, target) in, a file out."""
+
+    threads_share = True
 
     def __init__(self, encoder: str, corpus: str, batch_size: int, trust: bool):
         if batch_size < 1:
             raise ConfigurationError(f"batch_size={batch_size}, expected at least 1")
         self._folder, self._corpus, self._batch_size, self._trust = encoder, pathlib.Path(corpus), batch_size, trust
-        self._shared = Shared()
 
-    def setup(self) -> None:
-        # All threads of a process share the encoder.
-        self._encoder = self._shared.acquire(lambda: registry.load(self._folder, trust=self._trust), self._folder)
+    def __enter__(self) -> Self:
+        self._encoder = registry.load(self._folder, trust=self._trust)
+        return self
 
-    def process(self, item: tuple[str, dict[str, Any], range, str]) -> Iterator[str]:
+    def __exit__(self, *_: object) -> None:
+        del self._encoder
+
+    def __call__(self, item: tuple[str, dict[str, Any], range, str]) -> None:
         name, facts, rows, target = item
         path = self._corpus / name
         artefacts.check_file(path, facts)
@@ -183,4 +186,3 @@ class _EmbedShard(beam.DoFn):
             record = int(np.argwhere(~np.isfinite(embeddings))[0, 0])
             raise CorruptArtefactError(f"{path}: the embedding of record {record} is not finite")
         artefacts.write_npz(target, embeddings=embeddings, rows=np.array(rows, np.int64))
-        yield target

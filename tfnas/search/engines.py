@@ -7,11 +7,9 @@ import abc
 import concurrent.futures
 import contextlib
 import functools
-import multiprocessing
 import os
 import pkgutil
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +18,7 @@ from typing import Any, Protocol
 
 from absl import logging
 
-from tfnas import artefacts, runtime
+from tfnas import artefacts, processes, runtime
 from tfnas.benchmarks.base import Evaluator, Score
 from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.errors import ConfigurationError
@@ -158,10 +156,8 @@ class _ProcessWorker:
     """A pool of a single process: its death breaks no other worker's pool."""
 
     def __init__(self, make: Make):
-        # Workers are forks of a process that has imported TensorFlow and not started it, so they start at once.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([TrainedEvaluator.__module__])
-        self._pool = concurrent.futures.ProcessPoolExecutor(1, context)
+        server = processes.fork_server(TrainedEvaluator.__module__)
+        self._pool = concurrent.futures.ProcessPoolExecutor(1, server)
         try:
             self.pid = self._pool.submit(_begin, make).result()
         except BrokenProcessPool as error:
@@ -177,8 +173,7 @@ class _ProcessWorker:
             raise WorkerDied(f"process {self.pid}") from error
 
     def close(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        processes.end_worker(self.pid)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -188,9 +183,7 @@ _worker_evaluator: TrainedEvaluator
 def _begin(make: Make) -> int:
     """Prepares a worker; returns its process number."""
     global _worker_evaluator
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the searching process decides when to stop
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    processes.begin_worker()
     runtime.one_thread_per_operation()
     _worker_evaluator = make()
     return os.getpid()
