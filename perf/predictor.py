@@ -2,8 +2,9 @@
 
   python -m perf.predictor
 
-Records the seconds on all cores to embed 50,000 graphs of NAS-Bench-101 and to find their numbers, and of a pretraining epoch over 64,000 graphs:
-those of 20 batches, times the number of batches. The graphs that are trained on are 12,800 of three spaces.
+Records the seconds on all cores to embed 50,000 graphs of NAS-Bench-101 and to find their numbers, and of a pretraining
+epoch over 64,000 graphs: those of 20 batches, times the number of batches. The graphs that are trained on are 12,800 of
+three spaces.
 """
 
 import time

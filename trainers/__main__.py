@@ -56,7 +56,10 @@ def main() -> None:
         print(importlib.metadata.version("tfnas"))
     elif command in commands:
         sys.argv = [f"tfnas {command}", *arguments]
-        runpy.run_module(module_of(command), run_name="__main__")
+        try:
+            runpy.run_module(module_of(command), run_name="__main__")
+        except KeyboardInterrupt:  # while the command's own module was imported
+            sys.exit("interrupted")
     else:
         nearest = difflib.get_close_matches(command, commands, 1, 0)
         sys.exit(f"error: unknown command {command!r}, did you mean {nearest[0]}? tfnas --help lists all")

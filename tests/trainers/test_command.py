@@ -86,6 +86,23 @@ def inspect_at_home(home, *arguments):
     command.main()
 
 
+def test_an_interruption_while_the_command_is_imported_ends_in_one_line():
+    program = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'numpy':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from trainers.__main__ import main\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", program, "embed_corpus", "--encoder=cg_encoder"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "interrupted\n")
+
+
 def test_a_tilde_is_the_users_home(tmp_path):
     (tmp_path / "models").symlink_to(ROOT / "saved_models")
     arguments = ("--model=~/models/arch2vec_nasbench201", "--drawing=~/graph.png")
