@@ -43,6 +43,7 @@ SCRIPTS = (
     Script("jacobian", quick=(), peers=True),
     Script("retrieval"),
     Script("index"),
+    Script("index", flags=("--graphs", "--largest=100000")),
     Script("scale"),
     Script("binaries"),
     Script("folders"),
