@@ -19,6 +19,7 @@ from tfnas import artefacts
 from tfnas.errors import CorruptArtefactError, InvalidArchitectureError, TfnasError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes
+from tfnas.graphs.importers.keras_configs import read_configuration
 from tfnas.graphs.importers.keras_errors import reason
 from tfnas.graphs.importers.keras_graphs import KERAS_LIBRARIES, from_constructor, from_tf_keras_constructor
 from tfnas.graphs.importers.keras_quantised import remove_quantisation
@@ -97,8 +98,10 @@ class KerasFile:
 def from_keras_file(path: artefacts.PathLike, *, input_shapes: InputShapes = None, **facts: object) -> ComputationGraph:
     """The computation graph of a `.keras` file or of a whole model in HDF5. Its weights are not read.
 
-    The layers are built from the file's configuration in safe mode by the Keras that wrote it, and only if Keras
-    defines all of them, so that no code from the file runs and no module that the file names is imported.
+    A `.keras` file of Keras 3 is read from its configuration alone where `keras_rules` knows all of its layers. The
+    layers of any other model are built from the configuration in safe mode by the Keras that wrote the file, and only
+    if Keras defines all of them. The graph is the same either way. No code from the file runs, and no module that the
+    file names is imported.
 
     Args:
       path: `.keras`, `.h5` or `.hdf5` file.
@@ -110,15 +113,25 @@ def from_keras_file(path: artefacts.PathLike, *, input_shapes: InputShapes = Non
       InvalidArchitectureError: a custom layer or a lambda, or anything that `from_keras` refuses.
     """
     file = read_keras_file(path)
+    facts = {"name": file.path.stem, "source": "keras", **facts}
+    graph = None
+    if file.library == "keras" and not file.legacy:
+        graph = read_configuration(file.config, input_shapes=input_shapes, **facts)
+    if graph is None:
+        graph = _built(file, input_shapes, facts)
+    layers = ("/".join(file.renamed.get(scope, scope) for scope in name.split("/")) for name in graph.layers)
+    return graph.replace(layers=tuple(layers))
+
+
+def _built(file: KerasFile, input_shapes: InputShapes, facts: Mapping[str, object]) -> ComputationGraph:
+    """The graph of a model that Keras builds and traces."""
     read = from_tf_keras_constructor if file.library == "tf_keras" else from_constructor
     try:
-        graph, _ = read(file.build, input_shapes=input_shapes, **{"name": file.path.stem, "source": "keras", **facts})
+        return read(file.build, input_shapes=input_shapes, **facts)[0]
     except TfnasError:
         raise
     except Exception as error:  # Keras raises many classes
-        raise InvalidArchitectureError(f"{path}: Keras can't trace it: {reason(error)}") from error
-    layers = ("/".join(file.renamed.get(scope, scope) for scope in name.split("/")) for name in graph.layers)
-    return graph.replace(layers=tuple(layers))
+        raise InvalidArchitectureError(f"{file.path}: Keras can't trace it: {reason(error)}") from error
 
 
 def read_keras_file(path: artefacts.PathLike) -> KerasFile:

@@ -61,7 +61,9 @@ def from_keras(
 
 def _finished(graph: ComputationGraph, model: Any, notes: tuple[str, ...], trainable: int) -> ComputationGraph:
     """The graph of a model with the notes, the number of trainable weights and the names of layers that Keras knows."""
-    layers = layer_names(graph.layers, model)
+    known = {layer.name for layer in model._flatten_layers()}
+    inputs = [tensor._keras_history[0].name for tensor in getattr(model, "inputs", None) or ()]
+    layers = layer_names(graph.layers, model.name, known, inputs)
     return graph.replace(notes=(*notes, *graph.notes), trainable=trainable, layers=layers)
 
 

@@ -1,24 +1,27 @@
 """Names of a Keras model's layers, from the names that TensorFlow gives to their operations."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 _INPUT = re.compile(r"(?:tfnas_)?input_(\d+)")
 _NUMBER = re.compile(r"_\d+$")
 
 
-def layer_names(names: Sequence[str], model: Any) -> tuple[str, ...]:
+def layer_names(names: Sequence[str], model: str, known: Collection[str], inputs: Sequence[str]) -> tuple[str, ...]:
     """Paths such as `block/conv/convolution`: layers from the outside in as the model names them, then the operation.
 
     Keras 3 opens the scope of a layer twice, so that TensorFlow numbers the scope; the name of the model goes first.
 
     Args:
       names: names of operations; those of inputs are the names that the importer gives them.
-      model: model of Keras 3 or of tf_keras.
+      model: name of the model.
+      known: names of all layers, those of inner models included.
+      inputs: names of the inputs.
+
+    Example:
+      >>> layer_names(["tfnas_input_0", "net_2/conv_1/Relu"], "net", {"conv"}, ["image"])
+      ('image', 'conv/Relu')
     """
-    known = {layer.name for layer in model._flatten_layers()}
-    inputs = [tensor._keras_history[0].name for tensor in getattr(model, "inputs", None) or ()]
 
     def readable(name: str) -> str:
         match = _INPUT.fullmatch(name)
@@ -27,9 +30,9 @@ def layer_names(names: Sequence[str], model: Any) -> tuple[str, ...]:
         first, *rest = name.split("/")
         if not rest:
             return name
-        if first == model.name:
+        if first == model:
             return "/".join(rest)
-        if _NUMBER.sub("", first) != model.name:
+        if _NUMBER.sub("", first) != model:
             return name
         plain = (_NUMBER.sub("", scope) for scope in rest)
         return "/".join(short if short in known else scope for short, scope in zip(plain, rest, strict=True))

@@ -130,3 +130,21 @@ def topological(sources: Sequence[Collection[int]], readers: Sequence[Sequence[i
             if not missing[reader]:
                 ready.append(reader)
     return order
+
+
+def in_order_of_readiness(names: Sequence[str], sources: Sequence[Collection[int]]) -> list[int]:
+    """Nodes after their sources as `topological` has them, where nodes become ready together in order of their names.
+
+    Args:
+      names: name of every node.
+      sources: distinct sources of every node.
+
+    Example:
+      >>> in_order_of_readiness(["x", "b", "a"], [set(), {0}, {0}])
+      [0, 2, 1]
+    """
+    readers: list[list[int]] = [[] for _ in names]
+    for reader in sorted(range(len(names)), key=names.__getitem__):
+        for source in sources[reader]:
+            readers[source].append(reader)
+    return topological(sources, readers)

@@ -18,7 +18,7 @@ from tfnas import artefacts
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.importers.extents import InputShapes, closed_shapes
-from tfnas.graphs.importers.raw import RawGraph, RawNode, Shape, topological
+from tfnas.graphs.importers.raw import RawGraph, RawNode, Shape, in_order_of_readiness
 from tfnas.graphs.importers.simplify import simplify
 from tfnas.graphs.importers.tensorflow_constants import check_constants
 from tfnas.graphs.importers.tensorflow_control import collapse
@@ -249,11 +249,7 @@ def _topological(graph: tf.Graph) -> list[tf.Operation]:
     operations = graph.get_operations()
     number = {operation: index for index, operation in enumerate(operations)}
     sources = [{number[tensor.op] for tensor in operation.inputs} for operation in operations]
-    readers: list[list[int]] = [[] for _ in operations]
-    for reader in sorted(range(len(operations)), key=lambda index: operations[index].name):
-        for source in sources[reader]:
-            readers[source].append(reader)
-    order = topological(sources, readers)
+    order = in_order_of_readiness([operation.name for operation in operations], sources)
     if len(order) < len(operations):
         raise InvalidArchitectureError("the graph has a cycle")
     return [operations[index] for index in order]
