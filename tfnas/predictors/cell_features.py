@@ -136,9 +136,9 @@ class _Paths:
     def __init__(self, space: Space, reference: LiveCells):
         self._skips = [code for code, name in enumerate(space.operations) if name in SKIPS]
         self._paths = _vertex_paths(reference)
-        hashes = self._hashes(reference)
-        present = [np.unique(row[row != 0]) for row in hashes]
-        sequences, counts = np.unique(np.concatenate([*present, np.zeros(0, np.uint64)]), return_counts=True)
+        hashes = np.sort(self._hashes(reference), axis=1)
+        first = np.diff(hashes, axis=1, prepend=np.uint64(0)) != 0  # of its kind in a cell, and no lack of a path
+        sequences, counts = np.unique(hashes[first], return_counts=True)
         common = np.argsort(-counts, kind="stable")[:_MOST_SEQUENCES]
         self._sequences = np.sort(sequences[common[counts[common] >= _RAREST * len(reference)]])
 

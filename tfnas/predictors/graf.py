@@ -22,6 +22,7 @@ paths whose inner vertices lie in the subset, the fewest and the most vertices o
 feeds; and once, the logarithm of the number of paths from that input.
 """
 
+_MANY = np.iinfo(np.int16).max
 _ALL_SUBSETS = 5  # up to so many operations, every subset has features
 
 
@@ -50,19 +51,19 @@ class GraphNumbers:
 
     def _numbers(self, cells: "_Columns") -> np.ndarray:
         live = cells.codes != DEAD
-        ends = np.isin(cells.codes, self._ends) & live
+        ends = _are(cells.codes, self._ends) & live
         everywhere = [self._paths(cells, cells.sources & (cells.codes == code), live) for code in self._inputs]
         through = self._paths(cells, cells.sources, live) * self._paths_to_outputs(cells, live)  # of each vertex
         total = np.maximum((through * cells.sinks).sum(axis=0), 1)
         columns = []
         if "inputs" in self._kinds:
             columns += [np.log1p((paths * cells.sinks).sum(axis=0)) for paths in everywhere]
-        for subset, kind in itertools.product(self.subsets, self._kinds):
-            members = np.isin(cells.codes, subset)
+        memberships = (_are(cells.codes, subset) for subset in self.subsets)
+        for members, kind in itertools.product(memberships, self._kinds):
             if kind == "counts":
                 columns.append(members.sum(axis=0))
             elif kind == "chains":
-                columns.append(self._extreme(cells, cells.sources, live, members, np.maximum, -1.0))
+                columns.append(self._extreme(cells, cells.sources, live, members, np.maximum, -1))
             elif kind == "shares":
                 columns.append((through * members).sum(axis=0) / total)
             elif kind == "edges":
@@ -84,8 +85,8 @@ class GraphNumbers:
             within = (self._paths(cells, starts, allowed) * cells.sinks).sum(axis=0)
             columns += [
                 within / np.maximum((paths * cells.sinks).sum(axis=0), 1),
-                self._extreme(cells, starts, allowed, members, np.minimum, np.inf),
-                self._extreme(cells, starts, allowed, members, np.maximum, -1.0),
+                self._extreme(cells, starts, allowed, members, np.minimum, _MANY),
+                self._extreme(cells, starts, allowed, members, np.maximum, -1),
                 (members & (cells.edges & starts[:, None]).any(axis=0)).sum(axis=0),
             ]
         return columns
@@ -110,16 +111,17 @@ class GraphNumbers:
         allowed: np.ndarray,
         members: np.ndarray,
         extreme: Callable[[np.ndarray, np.ndarray], np.ndarray],
-        worst: float,
+        worst: int,
     ) -> np.ndarray:
-        """float64 `[N]`: fewest or most members on an allowed path from a start to an output; -1 without any path."""
-        values = np.where(starts & allowed, members.astype(np.float64), worst)
+        """int16 `[N]`: fewest or most members on an allowed path from a start to an output; -1 without any path."""
+        members, worst = members.astype(np.int16), np.int16(worst)
+        values = np.where(starts & allowed, members, worst)
         for source, target in self._edges:
             usable = cells.edges[source, target] & allowed[target] & (values[source] != worst)
             step = np.where(usable, values[source] + members[target], worst)
             values[target] = extreme(values[target], step)
         best = extreme.reduce(np.where(cells.sinks & allowed, values, worst), axis=0)
-        return np.where(best == worst, -1.0, best)
+        return np.where(best == worst, np.int16(-1), best)
 
 
 class _Columns(NamedTuple):
@@ -141,6 +143,13 @@ class _Columns(NamedTuple):
     def of(cls, cells: LiveCells) -> "_Columns":
         fields = (cells.codes, cells.edges, cells.sources, cells.sinks)
         return cls(*(np.ascontiguousarray(np.moveaxis(field, 0, -1)) for field in fields))
+
+
+def _are(codes: np.ndarray, subset: Sequence[int]) -> np.ndarray:
+    """Whether codes `[V, N]`, -1 or above, are in a subset."""
+    table = np.zeros(256, bool)  # whose last row stands for -1
+    table[list(subset)] = True
+    return table[codes]
 
 
 def subsets(names: Sequence[str], codes: Sequence[int]) -> list[list[int]]:
