@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import joblib
 import psutil
 import pytest
 
@@ -119,3 +120,19 @@ def test_a_fork_server_ends_while_it_imports_if_nobody_waits_for_it(tmp_path, mo
     asking.communicate()
     _, alive = psutil.wait_procs(started, timeout=5)
     assert not alive
+
+
+def blocks_interruptions(number):
+    return number, signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_workers_of_joblib_do_not_hear_interruptions():
+    """Their first function may come after the interruption, so what matters is what they inherit."""
+    asked = (
+        "import joblib; from tests.test_processes import blocks_interruptions as asked; from tfnas import processes;"
+    )
+    asked += "print(*processes.results((joblib.delayed(asked)(number) for number in range(4)), 2))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.split("\n")[0] == "(0, True) (1, True) (2, True) (3, True)", done.stderr
+    alone = [joblib.delayed(blocks_interruptions)(number) for number in range(2)]
+    assert list(processes.results(alone, 1)) == [(0, False), (1, False)]

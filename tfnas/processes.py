@@ -1,7 +1,8 @@
 """Processes of this machine that work for a process, and end with it.
 
-Workers are forks of a process that has imported TensorFlow and not started it, so they start at once. A terminal sends
-Ctrl-C to all its processes; workers do not hear it, and the process that they work for decides when they end.
+A terminal sends Ctrl-C to all its processes; workers do not hear it, and the process that they work for decides when
+they end. Workers that need TensorFlow are forks of a process that has imported TensorFlow and not started it, so they
+start at once.
 """
 
 import abc
@@ -12,10 +13,12 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import connection, context, forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
+
+import joblib
 
 from tfnas import preloading
 
@@ -65,15 +68,35 @@ def fork_server(module: str) -> context.ForkServerContext:
     """
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload([preloading.__name__])
-    resource_tracker.ensure_running()  # which would allow SIGINT again
     os.environ[preloading.WANTED] = f"{os.getpid()} {module}"
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by the server and its forks
     try:
-        forkserver.ensure_running()
+        with _deaf_children():
+            forkserver.ensure_running()
     finally:
         os.environ.pop(preloading.WANTED, None)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return server
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Lets processes that this thread starts inherit that SIGINT is blocked; the thread hears it after the block."""
+    resource_tracker.ensure_running()  # which allows SIGINT when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def results(calls: Iterable[Any], workers: int = -1) -> Iterator[Any]:
+    """Results of calls in order, computed by processes of joblib.
+
+    Args:
+      calls: functions with arguments, as `joblib.delayed` makes them.
+      workers: number of processes, which the results do not depend on; by default one per processor.
+    """
+    with _deaf_children():
+        return joblib.Parallel(n_jobs=workers, return_as="generator")(calls)
 
 
 def begin_worker() -> None:

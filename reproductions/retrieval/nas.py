@@ -5,6 +5,7 @@ import numpy as np
 from tqdm import tqdm
 
 from reproductions.retrieval import enas
+from tfnas import processes
 from tfnas.graphs.computation_graph import ComputationGraph
 from tfnas.graphs.packed import PackedGraphs, pack
 from tfnas.networks import symbolic
@@ -32,7 +33,7 @@ def lineages(per_space: int, descendants: int, seed: int) -> Collection:
     """
     jobs = [(space, start, descendants, seed) for space in SPACES for start in range(0, per_space, _CHUNK)]
     jobs = [(*job, min(_CHUNK, per_space - job[1])) for job in jobs]
-    built = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(_lineages)(*job) for job in jobs)
+    built = processes.results(joblib.delayed(_lineages)(*job) for job in jobs)
     bar = tqdm(built, desc="Lineages", total=len(jobs), unit="chunk", leave=False)
     graphs = PackedGraphs.concatenate(list(bar))
     families = np.array(graphs.families, str)[graphs.family]

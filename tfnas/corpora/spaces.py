@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, processes
 from tfnas.corpora import graphs as graph_corpora
 from tfnas.networks import symbolic
 from tfnas.networks.registry import Network, network_of
@@ -47,9 +47,7 @@ def write_space_corpus(
         jobs += [(network, space, cells[start : start + _CHUNK], start) for start in range(0, count, _CHUNK)]
 
     def records() -> Iterator[graph_corpora.Record]:
-        built = joblib.Parallel(n_jobs=num_workers, return_as="generator")(
-            joblib.delayed(_build)(*job, layout) for job in jobs
-        )
+        built = processes.results((joblib.delayed(_build)(*job, layout) for job in jobs), num_workers)
         with tqdm(total=sum(count for _, count in counts), desc="Graphs", unit="graph", leave=False) as bar:
             for chunk in built:
                 yield from chunk

@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 from absl import logging
 
-from tfnas import artefacts
+from tfnas import artefacts, processes
 from tfnas.benchmarks import Evaluator
 from tfnas.benchmarks.function import load_function
 from tfnas.benchmarks.table import CompactTable, read_table
@@ -318,8 +318,8 @@ def network_size(space: Space, size: str) -> RememberedMeasure:
     def measure(cells: CellTable) -> np.ndarray:
         chunks = [cells[start : start + _CHUNK] for start in range(0, len(cells), _CHUNK)]
         workers = 1 if len(chunks) < 3 else -1
-        sizes = joblib.Parallel(n_jobs=workers)(joblib.delayed(_sizes)(space, network, chunk) for chunk in chunks)
-        return np.concatenate(sizes)[:, column]
+        sizes = processes.results((joblib.delayed(_sizes)(space, network, chunk) for chunk in chunks), workers)
+        return np.concatenate(list(sizes))[:, column]
 
     return RememberedMeasure(space, measure)
 

@@ -21,7 +21,7 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from tfnas import artefacts
+from tfnas import artefacts, processes
 from tfnas.errors import ConfigurationError, CorruptArtefactError, InvalidArchitectureError
 from tfnas.spaces import isomorphism
 from tfnas.spaces.architecture import ABSENT, Architecture, CellTable
@@ -400,9 +400,7 @@ def md5_hashes(cells: CellTable, folder: pathlib.Path | None = None) -> np.ndarr
     paths = {start: None if folder is None else folder / f"{start:06d}.npz" for start in chunks}
     hashes = {start: _part(path, len(chunks[start])) for start, path in paths.items()}
     missing = [start for start, known in hashes.items() if known is None]
-    hashed = joblib.Parallel(n_jobs=-1, return_as="generator")(
-        joblib.delayed(_md5_chunk)(chunks[start]) for start in missing
-    )
+    hashed = processes.results(joblib.delayed(_md5_chunk)(chunks[start]) for start in missing)
     with tqdm(total=len(chunks), desc="Hashing NAS-Bench-101 cells", leave=False) as bar:
         bar.update(len(chunks) - len(missing))
         for start, md5 in zip(missing, hashed, strict=True):

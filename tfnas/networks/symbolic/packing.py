@@ -4,6 +4,7 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
+from tfnas import processes
 from tfnas.graphs.packed import PackedGraphs, pack
 from tfnas.networks import symbolic
 from tfnas.networks.registry import Network, network_of
@@ -38,9 +39,7 @@ def pack_cells(
     network = network_of(space)  # workers know no rows that a user added
     chunks = [cells[start : start + _CHUNK] for start in range(0, len(cells), _CHUNK)]
     workers = 1 if len(chunks) < 3 else num_workers  # starting processes takes longer than some hundred graphs
-    built = joblib.Parallel(n_jobs=workers, return_as="generator")(
-        joblib.delayed(_pack)(network, space, chunk, layout) for chunk in chunks
-    )
+    built = processes.results((joblib.delayed(_pack)(network, space, chunk, layout) for chunk in chunks), workers)
     title = f"Graphs of {space.name}"
     bar = tqdm(built, desc=title, total=len(chunks), unit="chunk", disable=not progress, leave=False)
     graphs = PackedGraphs.concatenate(list(bar))
