@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfnas.errors import ConfigurationError
-from tfnas.graphs.motifs import baselines
+from tfnas.graphs.motifs import baselines, mining, weisfeiler_lehman
 from tfnas.graphs.motifs.baselines import bigram_segments
 from tfnas.graphs.motifs.chains import Chains
 from tfnas.graphs.motifs.config import MotifConfig
@@ -239,3 +239,25 @@ def test_a_graph_smaller_than_the_longest_motif():
     vocabulary = MotifVocabulary.mined(MotifConfig(), graphs_of([([1, 2, 3] * 8, [(a, a + 1) for a in range(23)])] * 2))
     macro = vocabulary.split(graphs_of([([1, 2, 3], [(0, 1), (1, 2)])]))
     assert macro.size.tolist() == [3]
+
+
+@pytest.mark.parametrize("edges", [0, 1, 20, 400])
+def test_heard_sums(edges):
+    """Nodes with no edge, a few and many edges hear the sum over all of them."""
+    rng = np.random.default_rng(edges)
+    sources, targets = rng.integers(0, 30, edges), rng.integers(0, 30, edges) // 2
+    colours = rng.integers(0, 2**64, 30, np.uint64)
+    expected = np.zeros_like(colours)
+    np.add.at(expected, targets, weisfeiler_lehman.HeardSums(np.arange(30), np.arange(30))(colours)[sources])
+    np.testing.assert_array_equal(weisfeiler_lehman.HeardSums(sources, targets)(colours), expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000])
+@pytest.mark.parametrize("largest", [2**64, 2**20])
+def test_hashes_among_kinds(count, largest):
+    """Also where kinds are not spread evenly."""
+    rng = np.random.default_rng(count)
+    kinds = np.unique(rng.integers(0, largest, count, np.uint64))
+    ends = np.array([0, 2**64 - 1], np.uint64)
+    hashes = np.concatenate([rng.integers(0, largest, 500, np.uint64), kinds, ends])
+    np.testing.assert_array_equal(mining.among(hashes, kinds), np.isin(hashes, kinds))

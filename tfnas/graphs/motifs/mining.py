@@ -20,6 +20,7 @@ from tfnas.graphs.motifs.weisfeiler_lehman import HeardSums, edge_ends, mixed
 from tfnas.graphs.packed import PackedGraphs
 
 _ORDER_ROUNDS = 6
+_SPARE_BITS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,9 +143,7 @@ class MotifVocabulary:
         for length, hashes, inside in windows(nodes, max(self.kinds, default=0)):
             if length not in self.kinds:
                 continue
-            kinds = self.kinds[length]
-            entry = np.minimum(np.searchsorted(kinds, hashes), len(kinds) - 1)
-            longest[inside & (kinds[entry] == hashes)] = length
+            longest[inside & among(hashes, self.kinds[length])] = length
         return macro_graphs(graphs, nodes, jumps(longest, nodes.offsets))
 
 
@@ -158,6 +157,31 @@ def _in_graphs(kinds: np.ndarray, owner: np.ndarray, least: int) -> np.ndarray:
     new_pair = new_kind | np.append(True, owner[1:] != owner[:-1])
     firsts = np.flatnonzero(new_kind)
     return kinds[firsts][np.add.reduceat(new_pair.astype(np.int64), firsts) >= least]
+
+
+def among(hashes: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Which hashes are among some kinds.
+
+    Args:
+      hashes: uint64 `[n]`.
+      kinds: uint64 `[m]` in ascending order, m at least 1; hashes too, and thus spread evenly.
+
+    Returns:
+      bool `[n]`.
+
+    Example:
+      >>> among(np.array([3, 1 << 63, 7], np.uint64), np.array([3, 1 << 63], np.uint64)).tolist()
+      [True, True, False]
+    """
+    # The first bits of a hash say where it would stand, give or take a few places; a binary search does the rest.
+    shift = np.uint64(max(64 - len(kinds).bit_length() - _SPARE_BITS, 0))
+    first_bits = np.arange((1 << int(64 - shift)) + 1, dtype=np.uint64)
+    starts = np.searchsorted(kinds >> shift, first_bits)
+    place = starts[:-1][(hashes >> shift).astype(np.int64)]
+    for power in reversed(range(int(np.diff(starts).max()).bit_length())):
+        further = np.minimum(place + (1 << power), len(kinds))
+        place = np.where(kinds[further - 1] < hashes, further, place)
+    return kinds[np.minimum(place, len(kinds) - 1)] == hashes
 
 
 def windows(nodes: Sequences, longest: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

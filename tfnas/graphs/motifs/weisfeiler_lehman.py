@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import scipy.sparse
 
 _FACTORS = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_FEW_EDGES = 4
 ROUNDS = 4
 """Rounds after which graphs with equal colours count as one structure."""
 
@@ -97,16 +98,26 @@ class HeardSums:
 
     def __init__(self, sources: np.ndarray, targets: np.ndarray):
         order = np.argsort(targets, kind="stable")
-        self._sources, targets = sources[order], targets[order]
-        self._firsts = np.flatnonzero(np.diff(targets, prepend=-1))
-        self._heads = targets[self._firsts]
+        sources, targets = sources[order], targets[order]
+        firsts = np.flatnonzero(np.diff(targets, prepend=-1))
+        heads, counts = targets[firsts], np.diff(firsts, append=len(targets))
+        # NumPy sums segments slowly: most nodes have an edge or two, which are added one by one.
+        few = counts <= _FEW_EDGES
+        self._steps = [
+            (heads[nodes], sources[firsts[nodes] + step])
+            for step in range(_FEW_EDGES)
+            if (nodes := few & (counts > step)).any()
+        ]
+        self._busy, self._sources = heads[~few], sources[np.repeat(~few, counts)]
+        self._firsts = np.cumsum(counts[~few]) - counts[~few]
 
     def __call__(self, colours: np.ndarray) -> np.ndarray:
         """Sums uint64 `[nodes]` of colours uint64 `[nodes]`."""
-        heard = np.zeros_like(colours)
-        if len(self._heads):
-            terms = mixed(colours * _FACTORS[0])[self._sources]
-            heard[self._heads] = np.add.reduceat(terms, self._firsts)
+        terms, heard = mixed(colours * _FACTORS[0]), np.zeros_like(colours)
+        for nodes, sources in self._steps:
+            heard[nodes] += terms[sources]
+        if len(self._busy):
+            heard[self._busy] = np.add.reduceat(terms[self._sources], self._firsts)
         return heard
 
 
