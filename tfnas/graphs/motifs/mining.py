@@ -164,7 +164,7 @@ def among(hashes: np.ndarray, kinds: np.ndarray) -> np.ndarray:
 
     Args:
       hashes: uint64 `[n]`.
-      kinds: uint64 `[m]` in ascending order, m at least 1; hashes too, and thus spread evenly.
+      kinds: hashes uint64 `[m]` in ascending order, m at least 1.
 
     Returns:
       bool `[n]`.
