@@ -177,11 +177,11 @@ def among(hashes: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     shift = np.uint64(max(64 - len(kinds).bit_length() - _SPARE_BITS, 0))
     first_bits = np.arange((1 << int(64 - shift)) + 1, dtype=np.uint64)
     starts = np.searchsorted(kinds >> shift, first_bits)
-    place = starts[:-1][(hashes >> shift).astype(np.int64)]
+    bound = starts[:-1][(hashes >> shift).astype(np.int64)]
     for power in reversed(range(int(np.diff(starts).max()).bit_length())):
-        further = np.minimum(place + (1 << power), len(kinds))
-        place = np.where(kinds[further - 1] < hashes, further, place)
-    return kinds[np.minimum(place, len(kinds) - 1)] == hashes
+        further = np.minimum(bound + (1 << power), len(kinds))
+        bound = np.where(kinds[further - 1] < hashes, further, bound)
+    return kinds[np.minimum(bound, len(kinds) - 1)] == hashes
 
 
 def windows(nodes: Sequences, longest: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
