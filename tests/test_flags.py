@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 from absl import flags
 from absl.testing import flagsaver
@@ -74,3 +76,22 @@ def test_an_error_begins_a_line(leave, capsys):
         break
     assert generator is not None
     assert "\nerror: full\n" in capsys.readouterr().err.replace("\r", "\n")
+
+
+def test_an_interrupted_binary_waits_for_no_thread_and_leaves_no_worker():
+    program = (
+        "import multiprocessing, threading, time\n"
+        "from tfnas import flags\n"
+        "def main():\n"
+        "    worker = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))\n"
+        "    worker.start()\n"
+        "    print(worker.pid)\n"
+        "    threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "    raise KeyboardInterrupt\n"
+        "flags.run(main)"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert time.monotonic() - began < 50
+    assert (done.returncode, done.stderr) == (1, "interrupted\n")
+    assert not psutil.pid_exists(int(done.stdout))

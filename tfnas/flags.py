@@ -343,7 +343,7 @@ def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
             sys.exit(f"error: {' '.join(str(error).split())}")
         except KeyboardInterrupt:
             resumes = "; run the same command with --resume to continue" if "resume" in flags.FLAGS else ""
-            sys.exit(f"interrupted{resumes}")
+            runtime.leave(f"interrupted{resumes}")
 
     app.run(guarded, flags_parser=_parsed)
 

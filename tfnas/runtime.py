@@ -1,5 +1,6 @@
 """Settings of the TensorFlow runtime that must be made before it starts, and work on all processors."""
 
+import atexit
 import concurrent.futures
 import contextlib
 import functools
@@ -14,7 +15,7 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     import threadpoolctl
@@ -213,6 +214,26 @@ def progress(**options: object) -> Iterator[Callable[[], object]]:
 
     with tqdm(leave=False, disable=None, **options) as bar:
         yield bar.update
+
+
+def leave(message: str, code: int = 1) -> NoReturn:
+    """Ends this process and its workers in the middle of their work.
+
+    The process does not wait for its threads. An interpreter that ends on its own waits for some threads and aborts the
+    process if others are in C++ code.
+
+    Args:
+      message: last line on the standard error.
+      code: exit code.
+    """
+    print(message, file=sys.stderr)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    atexit._run_exitfuncs()  # which give back files and semaphores
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def one_thread_per_operation() -> None:

@@ -1,6 +1,5 @@
 """Runs that are killed, interrupted, doubled, or started where little is allowed."""
 
-import collections
 import contextlib
 import ctypes
 import dataclasses
@@ -24,9 +23,11 @@ from perf.faults.table import Row, scaled
 from tests.fork import run_here, server
 from tests.small_runs import SMALL_RUNS, SmallRun, make_inputs
 from tests.trainers.test_mistakes import COMMANDS, LONG, OUTPUT
+from trainers.__main__ import GROUPS
 
 _KILLS, _INTERRUPTS = 20, 5
-_SECONDS_TO_END = 5.0
+_SECONDS_TO_END, _SECONDS_TO_INTERRUPT = 5.0, 20.0
+_COMMANDS = {name for names in GROUPS.values() for name in names}
 _PREDICTOR = "predictor/variables/variables.data-00000-of-00001"
 
 RUNS: dict[str, SmallRun] = {
@@ -157,55 +158,66 @@ def output_flag(name: str, folder: pathlib.Path) -> str:
 
 
 def interrupted_binaries(share: float) -> Iterator[Row]:
-    """SIGINT, as Ctrl-C sends to a terminal's processes, at random moments of the first seconds of every binary."""
+    """SIGINT, as Ctrl-C sends to a terminal's processes: after 20 s, and at random moments before, of every binary."""
     with small_inputs() as (inputs, work):
         make_all_inputs(inputs)
-        times, reasons = [], collections.Counter()
-        rng, number = random.Random(0), 0
+        times, wrong = [], []
+        rng = random.Random(0)
         for name, arguments in commands(inputs).items():
-            for _ in range(scaled(_INTERRUPTS, share)):
-                number += 1
-                folder = work / str(number)
+            longest = _SECONDS_TO_INTERRUPT
+            for number in range(scaled(_INTERRUPTS, share)):
+                folder = work / f"{name} {number}"
                 folder.mkdir()
-                seconds, reason = interrupt(name, [*arguments, output_flag(name, folder)], folder, rng.uniform(0.5, 8))
+                after = rng.uniform(1, longest) if number else longest
+                began = time.monotonic()
+                seconds, reason = interrupt(name, [*arguments, output_flag(name, folder)], folder, after)
+                longest = longest if number else max(1.0, min(longest, time.monotonic() - began))
                 times.append(seconds)
-                if reason:
-                    reasons[f"{name}: {reason}"] += 1
-        measured = f"slowest {max(times):.1f} s" + "".join(f"; {reason}" for reason in list(reasons)[:5])
-        held = not reasons and max(times) < _SECONDS_TO_END
-        bound = f"ends within {_SECONDS_TO_END:.0f} s, one line, no process left"
-        yield Row("every binary: SIGINT at a random moment", number, measured, bound, held)
+                if reason or seconds > _SECONDS_TO_END:
+                    wrong.append(f"{name} after {after:.1f} s: {reason or f'{seconds:.1f} s'}")
+                    print(wrong[-1], (folder / "log").read_text()[-3000:], sep="\n", file=sys.stderr, flush=True)
+    measured = f"slowest {max(times):.1f} s" + "".join(f"; {line}" for line in wrong[:5])
+    bound = f"ends within {_SECONDS_TO_END:.0f} s, one line, no process left"
+    yield Row("every binary: SIGINT at a random moment", len(times), measured, bound, not wrong)
 
 
 def interrupt(name: str, arguments: Sequence[str], folder: pathlib.Path, after: float) -> tuple[float, str]:
     """Sends SIGINT to a binary and all processes of its group.
 
+    Args:
+      name: name of a module of `trainers`.
+      arguments: flags.
+      folder: folder of the file `log`, which gets what the binary prints.
+      after: seconds after the start.
+
     Returns:
-      Seconds until the process ended, and what was wrong, "" for nothing.
+      Seconds until the process ended, 0 if it ended by itself before, and what was wrong, "" for nothing.
     """
-    log, errors = folder / "log", folder / "errors"
-    process = started(run_here, name, list(arguments), log, errors)
-    process.join(after)
-    if process.exitcode is not None:
-        return 0.0, "" if process.exitcode == 0 else f"exit code {process.exitcode}"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # children of a shell's background would ignore it
+    command = (
+        [sys.executable, "-m", "trainers", name] if name in _COMMANDS else [sys.executable, "-m", f"trainers.{name}"]
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([*command, *arguments], stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(after)
+        return 0.0, f"exit code {process.returncode}" if process.returncode else ""
     children = psutil.Process(process.pid).children(recursive=True)
     began = time.monotonic()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-    process.join(60)
+    os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(60)
     seconds = time.monotonic() - began
-    with contextlib.suppress(psutil.NoSuchProcess):
-        children += psutil.Process(process.pid).children(recursive=True) if process.exitcode is None else []
     _, left = psutil.wait_procs(children, timeout=_SECONDS_TO_END)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.join()
-    said = [line for line in errors.read_text().splitlines() if line.strip() and "|" not in line]  # no bars
-    if process.exitcode == 0:
-        return seconds, ""
+    for child in left:
+        child.kill()
+    process.kill()
+    process.wait()
+    said = [line for line in (folder / "log").read_text().splitlines() if line.strip()]
     if left:
         return seconds, f"{len(left)} processes left"
-    if not said or not said[-1].startswith("interrupted") or "Traceback" in "\n".join(said):
+    whole = process.returncode == 0  # the run was done already
+    if not whole and (not said or not said[-1].startswith("interrupted") or "Traceback" in "\n".join(said)):
         return seconds, f"said {said[-1:]}"
     return seconds, ""
 

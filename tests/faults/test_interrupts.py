@@ -21,7 +21,7 @@ def test_interrupted_runs_with_workers_are_resumed(name):
             folder = work / str(number)
             folder.mkdir()
             flags = small.command(inputs, folder / "out")
-            seconds, reason = runs.interrupt(small.program, flags, folder, rng.uniform(0.5, 8))
+            seconds, reason = runs.interrupt(small.program, flags, folder, rng.uniform(1, 12))
             assert not reason
             assert seconds < _SECONDS
             resumed = run(small.program, *flags, *(["--resume"] if (folder / "out").exists() else []))
