@@ -4,11 +4,11 @@ import collections
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from perf.faults.processes import ROOT
-from perf.faults.table import Row, scaled
+from perf.faults.table import Row, chosen, scaled
 
 _BITS, _CUTS = 300, 100
 _LARGEST_MB = 2000
@@ -16,29 +16,29 @@ _ANSWERS = ("refused", "equal", "beginning", "different")
 _SAVED_MODELS = ("encoder", "predictor")
 
 
-def damaged_artefacts(share: float) -> Iterator[Row]:
+def damaged_artefacts(share: float, names: Collection[str] = ()) -> Iterator[Row]:
     """Flipped bits and truncations, noticed by the manifest or by the file's own checksum."""
     modes = {"bit": scaled(_BITS, share), "cut": scaled(_CUTS, share)}
-    for kind in kinds():
+    for kind in chosen(kinds(), names):
         yield _row(kind, "damaged", modes, differences=False)
 
 
-def forged_artefacts(share: float) -> Iterator[Row]:
+def forged_artefacts(share: float, names: Collection[str] = ()) -> Iterator[Row]:
     """The same damage behind a manifest that was made to fit.
 
     Nothing tells a SavedModel's graph from another graph then: differences are counted, and not bounded, where a reader
     runs a SavedModel.
     """
-    for kind in kinds(manifest=True):
+    for kind in chosen(kinds(manifest=True), names):
         runs = kind.endswith(_SAVED_MODELS)
         part = share / 10 if runs else share  # whose readers take seconds
         modes = {"forged bit": scaled(_BITS, part), "forged cut": scaled(_CUTS, part)}
         yield _row(kind, "damaged, manifest made to fit", modes, differences=runs)
 
 
-def forged_manifests(share: float) -> Iterator[Row]:
+def forged_manifests(share: float, names: Collection[str] = ()) -> Iterator[Row]:
     """Manifests of which one value is missing or another value."""
-    for kind in kinds(manifest=True):
+    for kind in chosen(kinds(manifest=True), names):
         part = share / 10 if kind.endswith(_SAVED_MODELS) else share
         modes = {"forged entry": scaled(_BITS, part)}
         yield _row(kind, "another value in the manifest", modes, differences=True)

@@ -12,14 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import psutil
 
 from perf.faults.processes import ROOT
-from perf.faults.table import Row, scaled
+from perf.faults.table import Row, chosen, scaled
 from tests.fork import run_here, server
 from tests.small_runs import SMALL_RUNS, SmallRun, make_inputs
 from tests.trainers.test_mistakes import COMMANDS, LONG, OUTPUT
@@ -79,10 +79,11 @@ def finished(process: BaseProcess, log: pathlib.Path) -> None:
         raise RuntimeError(f"exit code {process.exitcode}: {log.read_text()[-3000:]}")
 
 
-def killed_runs(share: float) -> Iterator[Row]:
+def killed_runs(share: float, names: Collection[str] = ()) -> Iterator[Row]:
     """SIGKILL at random moments; each run is resumed until the run ends, and the results are compared."""
     with small_inputs() as (inputs, work):
-        for name, small in RUNS.items():
+        for name in chosen(RUNS, names):
+            small = RUNS[name]
             kills = scaled(_KILLS, share)
             wrong = kill(small, inputs, work / small.program / name, kills)
             measured = f"{kills - len(wrong)} resumed to equal results" + "".join(f"; {reason}" for reason in wrong[:2])
@@ -157,20 +158,21 @@ def output_flag(name: str, folder: pathlib.Path) -> str:
     return f"--{OUTPUT[name]}{folder}/x.json" if name in OUTPUT else f"--output_dir={folder / 'out'}"
 
 
-def interrupted_binaries(share: float) -> Iterator[Row]:
+def interrupted_binaries(share: float, names: Collection[str] = ()) -> Iterator[Row]:
     """SIGINT, as Ctrl-C sends to a terminal's processes: after 20 s, and at random moments before, of every binary."""
     with small_inputs() as (inputs, work):
         make_all_inputs(inputs)
         times, wrong = [], []
         rng = random.Random(0)
-        for name, arguments in commands(inputs).items():
+        binaries = commands(inputs)
+        for name in chosen(binaries, names):
             longest = _SECONDS_TO_INTERRUPT
             for number in range(scaled(_INTERRUPTS, share)):
                 folder = work / f"{name} {number}"
                 folder.mkdir()
                 after = rng.uniform(1, longest) if number else longest
                 began = time.monotonic()
-                seconds, reason = interrupt(name, [*arguments, output_flag(name, folder)], folder, after)
+                seconds, reason = interrupt(name, [*binaries[name], output_flag(name, folder)], folder, after)
                 longest = longest if number else max(1.0, min(longest, time.monotonic() - began))
                 times.append(seconds)
                 if reason or seconds > _SECONDS_TO_END:

@@ -1,7 +1,7 @@
 """The table of faults: its rows, and how the rows are printed."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 HEADER = "| fault | tries | measured | bound | held |\n|---|---|---|---|---|"
 
@@ -32,6 +32,11 @@ class Row:
 def scaled(tries: int, share: float) -> int:
     """A share of some tries, at least a single try."""
     return max(1, round(tries * share))
+
+
+def chosen(candidates: Iterable[str], names: Collection[str]) -> list[str]:
+    """The candidates among some names; all for no names."""
+    return [candidate for candidate in candidates if not names or candidate in names]
 
 
 def printed(rows: Iterable[Row]) -> Iterator[Row]:
