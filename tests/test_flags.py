@@ -95,3 +95,20 @@ def test_an_interrupted_binary_waits_for_no_thread_and_leaves_no_worker():
     assert time.monotonic() - began < 50
     assert (done.returncode, done.stderr) == (1, "interrupted\n")
     assert not psutil.pid_exists(int(done.stdout))
+
+
+def test_an_interrupted_binary_does_not_wait_for_a_library():
+    """The second lock of a mutex never returns, and no signal breaks it off."""
+    program = (
+        "import ctypes, os, signal, threading\n"
+        "from tfnas import flags\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def main():\n"
+        "    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    mutex, library = ctypes.create_string_buffer(256), ctypes.CDLL(None)\n"
+        "    library.pthread_mutex_lock(mutex)\n"
+        "    library.pthread_mutex_lock(mutex)\n"
+        "flags.run(main)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "interrupted\n")

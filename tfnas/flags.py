@@ -330,8 +330,10 @@ def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
             _stop(f"unexpected argument {arguments[1]!r}, expected flags that start with --")
         logging.set_verbosity(logging.WARNING)
         logging.get_absl_handler().addFilter(lambda record: not record.getMessage().startswith(_BEAM_WARNING))
+        resumes = "; run the same command with --resume to continue" if "resume" in flags.FLAGS else ""
         try:
-            _with_bars_closed(main)
+            with runtime.ending_when_interrupted(f"interrupted{resumes}"):
+                _with_bars_closed(main)
         except TfnasError as error:
             sys.exit(f"error: {error}")
         except OSError as error:
@@ -342,7 +344,6 @@ def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
                 raise
             sys.exit(f"error: {' '.join(str(error).split())}")
         except KeyboardInterrupt:
-            resumes = "; run the same command with --resume to continue" if "resume" in flags.FLAGS else ""
             runtime.leave(f"interrupted{resumes}")
 
     app.run(guarded, flags_parser=_parsed)

@@ -13,6 +13,8 @@ import os
 import re
 import signal
 import sys
+import threading
+import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -216,6 +218,40 @@ def progress(**options: object) -> Iterator[Callable[[], object]]:
         yield bar.update
 
 
+_SECONDS_TO_RAISE = 3.0
+_leaving = threading.Lock()
+
+
+@contextlib.contextmanager
+def ending_when_interrupted(message: str) -> Iterator[None]:
+    """Lets the process `leave` if a block is not left within three seconds of SIGINT; for the main thread.
+
+    Python raises KeyboardInterrupt when a call of a library returns, and the compilation of a network returns late.
+    Nothing happens where another handler has taken SIGINT over.
+
+    Args:
+      message: last line on the standard error.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def watch() -> None:
+        while signals := os.read(reader, 1):
+            if signals[0] == signal.SIGINT and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                time.sleep(_SECONDS_TO_RAISE)
+                close_bars()
+                leave(message)
+        os.close(reader)
+
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+
+
 def leave(message: str, code: int = 1) -> NoReturn:
     """Ends this process and its workers in the middle of their work.
 
@@ -226,6 +262,9 @@ def leave(message: str, code: int = 1) -> NoReturn:
       message: last line on the standard error.
       code: exit code.
     """
+    _leaving.acquire()  # another thread that leaves waits for the end
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing more to end
     print(message, file=sys.stderr)
     for worker in multiprocessing.active_children():
         worker.kill()
