@@ -87,7 +87,7 @@ def _answer(retriever, model, options) -> None:
     output_dir = _output_folder(filters | {"top_k": _TOP_K.value})
     if output_dir:
         from tfnas.retrieval.answer import write_relatives
-        from tfnas.retrieval.page import write_page  # slow to import: Matplotlib and SciPy
+        from tfnas.retrieval.page import write_page  # slow to import: SciPy
 
         write_page(answer, retriever.index, output_dir / "relatives.html")
         for suffix in ("csv", "json"):
