@@ -27,6 +27,7 @@ BLOCKS = (LATENTS, *cell_features.BLOCKS)
 
 _REFERENCE = 3000  # candidates that decide the scales of features
 _PAIRED = 1000  # of them, those whose distances decide the length scales
+_CHUNK = 512  # candidates whose features and kernels fit into the cache of a core
 _ITERATIONS = 15  # of L-BFGS, which starts from the last weights
 _LEAST_VARIANCE = 1e-8
 
@@ -212,10 +213,14 @@ class AdditiveProcess:
 
     def mean(self, rows: np.ndarray, run: int = 0) -> np.ndarray:
         """Predictive means of rows `[m]`, in normal scores, float64 `[m]`."""
-        mixture = self._mixtures[run]
-        examples, blocks = self._features(self._rows[run]), self._features(rows)
+        mixture, examples = self._mixtures[run], self._features(self._rows[run])
         weights = np.outer(mixture.weights, mixture.solution).astype(np.float32)
-        return np.einsum("kn,knm->m", weights, self._kernels(examples, blocks)).astype(np.float64)
+        means = np.empty(len(rows))
+        for start in range(0, len(rows), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            kernels = self._kernels(examples, self._features(rows[chunk]))
+            means[chunk] = np.einsum("kn,knm->m", weights, kernels)
+        return means
 
     def posterior(self, rows: np.ndarray, run: int = 0) -> Posterior:
         """Predictive distribution of the noiseless normal scores of rows `[m]`."""
@@ -286,10 +291,10 @@ def _features(
         described = CellFeatures(candidates.space, candidates.cells[rows], names)
         tables.update(zip(described.names, described.transform(candidates.cells), strict=True))
     if LATENTS in blocks:
-        tables[LATENTS] = Scale.of(latents[rows])(latents)
+        tables[LATENTS] = np.ascontiguousarray(Scale.of(latents[rows])(latents))  # rows are taken
     paired = rows[:: -(-len(rows) // _PAIRED)]
     return (
         [table[paired] for table in tables.values()],
         tuple(tables),
-        lambda rows: [table[rows] for table in tables.values()],
+        lambda rows: [table[rows] if isinstance(rows, slice) else table.take(rows, 0) for table in tables.values()],
     )
