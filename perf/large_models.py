@@ -10,13 +10,10 @@ import argparse
 import multiprocessing
 import pathlib
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import onnx

@@ -5,11 +5,7 @@ python -m perf.onnx_operators
 
 import argparse
 import collections
-import pathlib
-import sys
 import warnings
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from tfnas.errors import TfnasError
 from tfnas.graphs.importers.onnx_graphs import from_onnx

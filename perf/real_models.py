@@ -16,8 +16,6 @@ import sys
 import time
 import zipfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-
 import tfnas
 from tfnas.errors import TfnasError
 from tfnas.reports import tables

@@ -22,8 +22,6 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-
 import tensorflow as tf
 import tf_keras
 from sklearn.datasets import load_digits
