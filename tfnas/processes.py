@@ -64,7 +64,7 @@ def fork_server(module: str) -> context.ForkServerContext:
     is blocked in every process that comes from it.
 
     Args:
-      module: name of the module that workers need, which is imported once for all of them; the first call decides.
+      module: name of the module that workers need, imported once; the first call decides.
     """
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload([preloading.__name__])
@@ -91,10 +91,15 @@ def _deaf_children() -> Iterator[None]:
 def results(calls: Iterable[Any], workers: int = -1) -> Iterator[Any]:
     """Results of calls in order, computed by processes of joblib.
 
+    A process takes seconds to start, so that this process does one or two calls itself.
+
     Args:
       calls: functions with arguments, as `joblib.delayed` makes them.
       workers: number of processes, which the results do not depend on; by default one per processor.
     """
+    calls = list(calls)
+    if len(calls) < 3:
+        workers = 1
     with _deaf_children():
         return joblib.Parallel(n_jobs=workers, return_as="generator")(calls)
 

@@ -33,7 +33,8 @@ def lineages(per_space: int, descendants: int, seed: int) -> Collection:
     """
     jobs = [(space, start, descendants, seed) for space in SPACES for start in range(0, per_space, _CHUNK)]
     jobs = [(*job, min(_CHUNK, per_space - job[1])) for job in jobs]
-    built = processes.results(joblib.delayed(_lineages)(*job) for job in jobs)
+    workers = -1 if per_space > _CHUNK else 1  # starting processes takes longer than a chunk of every space
+    built = processes.results((joblib.delayed(_lineages)(*job) for job in jobs), workers)
     bar = tqdm(built, desc="Lineages", total=len(jobs), unit="chunk", leave=False)
     graphs = PackedGraphs.concatenate(list(bar))
     families = np.array(graphs.families, str)[graphs.family]

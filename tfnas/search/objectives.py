@@ -317,8 +317,7 @@ def network_size(space: Space, size: str) -> RememberedMeasure:
 
     def measure(cells: CellTable) -> np.ndarray:
         chunks = [cells[start : start + _CHUNK] for start in range(0, len(cells), _CHUNK)]
-        workers = 1 if len(chunks) < 3 else -1
-        sizes = processes.results((joblib.delayed(_sizes)(space, network, chunk) for chunk in chunks), workers)
+        sizes = processes.results(joblib.delayed(_sizes)(space, network, chunk) for chunk in chunks)
         return np.concatenate(list(sizes))[:, column]
 
     return RememberedMeasure(space, measure)

@@ -38,8 +38,7 @@ def pack_cells(
     """
     network = network_of(space)  # workers know no rows that a user added
     chunks = [cells[start : start + _CHUNK] for start in range(0, len(cells), _CHUNK)]
-    workers = 1 if len(chunks) < 3 else num_workers  # starting processes takes longer than some hundred graphs
-    built = processes.results((joblib.delayed(_pack)(network, space, chunk, layout) for chunk in chunks), workers)
+    built = processes.results((joblib.delayed(_pack)(network, space, chunk, layout) for chunk in chunks), num_workers)
     title = f"Graphs of {space.name}"
     bar = tqdm(built, desc=title, total=len(chunks), unit="chunk", disable=not progress, leave=False)
     graphs = PackedGraphs.concatenate(list(bar))
