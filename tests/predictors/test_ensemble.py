@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from sklearn.ensemble import ExtraTreesRegressor
 
 from tfnas.errors import ConfigurationError
 from tfnas.predictors.additive_gp import AdditiveGP
 from tfnas.predictors.ensemble import LabelEnsemble, Process, Trees
+from tfnas.predictors.forest import Forest
 from tfnas.predictors.label_scores import power_scores
 
 
@@ -100,3 +102,11 @@ def test_refusals(problem):
         LabelEnsemble([Process([0])]).fit([block[:9] for block in blocks], labels[:9])
     with pytest.raises(ConfigurationError, match="NaN"):
         LabelEnsemble([Process([0])]).fit([block[:20] for block in blocks], np.full(20, np.nan))
+
+
+def test_trees_are_those_of_scikit_learn(rng):
+    inputs, targets = rng.normal(size=(2, 30, 8)), rng.normal(size=(2, 30))
+    forest, queries = Forest([3, 4], trees=5).fit(inputs, targets), rng.normal(size=(20, 8))
+    for run, seed in enumerate((3, 4)):
+        expected = ExtraTreesRegressor(5, max_features=0.5, random_state=seed).fit(inputs[run], targets[run])
+        np.testing.assert_allclose(forest.predict(queries, run)[0], expected.predict(queries), rtol=1e-12)

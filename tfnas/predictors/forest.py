@@ -8,7 +8,7 @@ References:
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesRegressor
+import sklearn
 from sklearn.tree import ExtraTreeRegressor
 
 from tfnas.predictors.base import example_sets
@@ -40,10 +40,14 @@ class Forest:
           ConfigurationError: fewer than two examples, other shapes, another number of seeds, NaN or infinity.
         """
         inputs, targets = example_sets(inputs, targets, len(self.seeds))
+        inputs = np.ascontiguousarray(inputs, np.float32)
 
+        # The trees are those of `sklearn.ensemble.ExtraTreesRegressor`, which copies and checks settings tree by tree.
         def grow(run: int) -> list[ExtraTreeRegressor]:
-            forest = ExtraTreesRegressor(self._count, max_features=self._share, random_state=self.seeds[run])
-            return forest.fit(inputs[run], targets[run]).estimators_
+            seeds = np.random.RandomState(self.seeds[run]).randint(np.iinfo(np.int32).max, size=self._count)
+            trees = [ExtraTreeRegressor(max_features=self._share, random_state=seed) for seed in seeds.tolist()]
+            with sklearn.config_context(skip_parameter_validation=True):
+                return [tree.fit(inputs[run], targets[run, :, None], check_input=False) for tree in trees]
 
         self._trees = in_threads(grow, range(len(inputs)))
         return self
