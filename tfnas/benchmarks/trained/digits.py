@@ -66,13 +66,8 @@ class PopulationTrainer:
 
     def __init__(self, config: DigitsConfig):
         self.config = config
-        images = ImageData.digits(config.train_images, config.split_seed)
-        self._train, self._validation, self._test = (
-            (tf.constant(pixels), tf.constant(labels))
-            for pixels, labels in (images.train, images.validation, images.test)
-        )
-        self._population = Population(config.skeleton, images.train[0].shape[-1])
-        self._epoch = tf.function(self._one_epoch)
+        # Number of epochs, learning rate and seed are arguments of the programs.
+        self._programs = _programs(dataclasses.replace(config, epochs=1, learning_rate=0.0, seed=0))
 
     def train(self, codes: np.ndarray, every_epoch: bool = False) -> Curves:
         """Trains the networks of some cells.
@@ -85,7 +80,7 @@ class PopulationTrainer:
         started = time.perf_counter()
         padded = np.zeros((config.group, codes.shape[1]), np.int32)
         padded[: len(codes)] = codes
-        weights, statistics = self._population.initial(config.group, config.seed)
+        weights, statistics = self._programs.population.initial(config.group, config.seed)
         momentum = tf.nest.map_structure(tf.zeros_like, weights)
         per_epoch = config.train_images // config.batch_size
         rng = np.random.default_rng(config.seed)
@@ -94,7 +89,7 @@ class PopulationTrainer:
         curves = []
         for epoch, epoch_rates in enumerate(np.split(rates.astype(np.float32), config.epochs), start=1):
             order = rng.permutation(config.train_images)[: per_epoch * config.batch_size]
-            weights, statistics, momentum = self._epoch(
+            weights, statistics, momentum = self._programs.epoch(
                 weights,
                 statistics,
                 momentum,
@@ -103,11 +98,25 @@ class PopulationTrainer:
                 tf.constant(epoch_rates),
             )
             if every_epoch or epoch == config.epochs:
-                curves.append(self._accuracies(weights, statistics, tf.constant(padded)).numpy())
+                curves.append(self._programs.accuracies(weights, statistics, tf.constant(padded)).numpy())
         validation, test = np.moveaxis(np.array(curves), 0, -1)[:, : len(codes)]
         return Curves(validation, test, time.perf_counter() - started)
 
-    def _one_epoch(
+
+class _Programs:
+    """The images of a benchmark, and the programs that train and measure a group of networks on them."""
+
+    def __init__(self, config: DigitsConfig):
+        self._config = config
+        images = ImageData.digits(config.train_images, config.split_seed)
+        self._train, self._validation, self._test = (
+            (tf.constant(pixels), tf.constant(labels))
+            for pixels, labels in (images.train, images.validation, images.test)
+        )
+        self.population = Population(config.skeleton, images.train[0].shape[-1])
+
+    @tf.function
+    def epoch(
         self,
         weights: Tensors,
         statistics: Tensors,
@@ -116,30 +125,35 @@ class PopulationTrainer:
         order: tf.Tensor,
         rates: tf.Tensor,
     ) -> tuple[Tensors, Tensors, Tensors]:
+        """Weights, statistics and momentum after one pass over the images."""
         images, labels = self._train
         for step in tf.range(tf.shape(rates)[0]):
-            chosen = tf.repeat(tf.gather(labels, order[step])[:, None], self.config.group, axis=1)
+            chosen = tf.repeat(tf.gather(labels, order[step])[:, None], self._config.group, axis=1)
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                logits, statistics = self._population.logits(
+                logits, statistics = self.population.logits(
                     weights, statistics, codes, tf.gather(images, order[step]), training=True
                 )
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(chosen, logits)
-                loss = tf.reduce_sum(losses) / self.config.batch_size  # the networks share no weights
+                loss = tf.reduce_sum(losses) / self._config.batch_size  # the networks share no weights
             gradients = tape.gradient(loss, weights)
             momentum = {name: 0.9 * momentum[name] + gradients[name] for name in weights}
             weights = {name: weights[name] - rates[step] * (0.9 * momentum[name] + gradients[name]) for name in weights}
         return weights, statistics, momentum
 
     @tf.function
-    def _accuracies(self, weights: Tensors, statistics: Tensors, codes: tf.Tensor) -> tf.Tensor:
+    def accuracies(self, weights: Tensors, statistics: Tensors, codes: tf.Tensor) -> tf.Tensor:
         """Validation and test accuracy, float32 `[2, A]`."""
         accuracies = []
         for images, labels in (self._validation, self._test):
-            logits, _ = self._population.logits(weights, statistics, codes, images, training=False)
+            logits, _ = self.population.logits(weights, statistics, codes, images, training=False)
             right = tf.argmax(logits, axis=-1, output_type=tf.int32) == labels[:, None]
             accuracies.append(tf.reduce_mean(tf.cast(right, tf.float32), axis=0))
         return tf.stack(accuracies)
+
+
+# Trainings of the same networks that differ in length, rate or seed are traced once.
+_programs = functools.lru_cache(maxsize=4)(_Programs)
 
 
 class DigitsEvaluator(Evaluator):
