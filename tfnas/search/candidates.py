@@ -112,7 +112,8 @@ class Candidates(CandidateSet):
     Args:
       space: space of the architectures.
       cells: N architectures.
-      embeddings: float32 `[N, D]`; None for candidates that nothing embedded.
+      embeddings: float32 `[N, D]`, or a function that computes them when they are needed for the first time; None for
+        candidates that nothing embedded.
       latents: vectors that the embeddings were pooled from, float32 `[N, L]`, or a function that computes them when
         they are needed for the first time; None if they are not known.
 
@@ -124,14 +125,15 @@ class Candidates(CandidateSet):
         self,
         space: Space,
         cells: CellTable,
-        embeddings: np.ndarray | None = None,
+        embeddings: np.ndarray | Callable[[], np.ndarray] | None = None,
         latents: np.ndarray | Callable[[], np.ndarray] | None = None,
     ):
-        if not len(cells) or (embeddings is not None and len(cells) != len(embeddings)):
-            count = 0 if embeddings is None else len(embeddings)
-            raise ConfigurationError(f"{len(cells)} candidates with {count} embeddings")
+        if not len(cells):
+            raise ConfigurationError("0 candidates")
         self.space, self.cells, self.embedded = space, cells, embeddings is not None
         self._embeddings, self._latents = embeddings, latents
+        if not callable(embeddings):
+            self._check_count(embeddings, "embeddings")
 
     @property
     def met(self) -> int:
@@ -144,7 +146,14 @@ class Candidates(CandidateSet):
                 f"no encoder of {self.space.name} ships with tfnas, and none was given, for a search by embeddings; "
                 "pass --encoder, or search by additive, evolution or random"
             )
+        if callable(self._embeddings):
+            self._embeddings = self._embeddings()
+            self._check_count(self._embeddings, "embeddings")
         return self._embeddings
+
+    def _check_count(self, vectors: np.ndarray | None, what: str) -> None:
+        if vectors is not None and len(vectors) != len(self):
+            raise ConfigurationError(f"{len(self)} candidates with {len(vectors)} {what}")
 
     @functools.cached_property
     def standardised(self) -> np.ndarray:
@@ -155,8 +164,7 @@ class Candidates(CandidateSet):
     def latents(self) -> np.ndarray | None:
         """Vectors that the embeddings were pooled from, float32 `[N, L]`, or None."""
         latents = self._latents() if callable(self._latents) else self._latents
-        if latents is not None and len(latents) != len(self):
-            raise ConfigurationError(f"{len(self)} candidates with {len(latents)} latents")
+        self._check_count(latents, "latents")
         return latents
 
     def rows_of_cells(self, cells: CellTable) -> np.ndarray:

@@ -152,7 +152,7 @@ def candidates_of(
         cells, points = read_embedding_table(embeddings, encoder)
     else:
         cells = evaluator.cells()
-        points = encoder.embed(cells)
+        points = functools.partial(encoder.embed, cells)
     return Candidates(evaluator.space, cells, points, functools.partial(encoder.latents, cells))
 
 
