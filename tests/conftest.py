@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 # Small products gain nothing from the threads of BLAS and OpenMP, which wait for each other in busy loops.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
@@ -10,14 +11,20 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tfnas import runtime
 from tfnas.spaces import SPACES, FiniteSpace, NASBench101, get_space
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Two logical CPUs, so that MirroredStrategy has replicas to talk to; threads as the binaries have them."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return  # this process only hands out the tests
+    import tensorflow as tf
+
     runtime.one_thread_per_operation()
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -62,8 +69,10 @@ def space(request: pytest.FixtureRequest, small_nasbench101: SmallNASBench101):
 
 
 @pytest.fixture(scope="session")
-def two_replicas() -> tf.distribute.MirroredStrategy:
+def two_replicas() -> "tf.distribute.MirroredStrategy":
     """Two logical CPUs. One strategy serves all tests: two in one process would share the keys of their collectives."""
+    import tensorflow as tf
+
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 

@@ -1,6 +1,9 @@
 """Training of DARTS networks on tiny images: augmentation, learning, resumption, the evaluator."""
 
 import dataclasses
+import pathlib
+import shutil
+import tempfile
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from tfnas.benchmarks.trained.darts_config import TRAININGS, DartsTraining
 from tfnas.benchmarks.trained.images import ImageData
 from tfnas.errors import ConfigurationError
 from tfnas.networks import darts
+from tfnas.training.log import read_metrics
 
 SKELETON = darts.DartsSkeleton(num_classes=2, channels=4, layers=3, auxiliary=False)
 TINY = DartsTraining(epochs=3, batch_size=16, learning_rate=0.05, cutout=2, averaged_epochs=2)
@@ -38,36 +42,51 @@ def data():
     return ImageData(*parts, num_classes=2)
 
 
-def test_a_killed_training_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
-    whole = darts.DartsNetwork(SKELETON, LIGHT)
-    history = training.fit(whole, data.train, data.validation, TINY, tmp_path / "whole")
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """Evaluator, score, network and history of a training, and its folder as a kill in the third epoch leaves it."""
+    half = tmp_path_factory.mktemp("darts") / "half"
+    fit, measured, fits, calls = training.fit, training.measured, [], []
+
+    def watched_fit(network, train, validation, config, folder):
+        fits.append((network, fit(network, train, validation, config, folder)))
+        return fits[-1][1]
+
+    def watched_measured(network, images, metric):
+        calls.append(metric)
+        if len(calls) == 3:
+            (folder,) = pathlib.Path(tempfile.gettempdir()).glob("*/checkpoints")
+            shutil.copytree(folder.parent, half)
+        return measured(network, images, metric)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("scratch")))
+        patch.setattr(training, "fit", watched_fit)
+        patch.setattr(training, "measured", watched_measured)
+        evaluator = training.DartsEvaluator(data, SKELETON, TINY)
+        (score,) = evaluator.query([LIGHT])
+    ((network, history),) = fits
+    return evaluator, score, network, history, half
+
+
+def test_a_killed_training_resumes_to_the_same_weights(data, whole):
+    _, _, network, history, half = whole
     assert [record["epoch"] for record in history] == [1, 2, 3]
     assert history[-1]["loss"] < history[0]["loss"]
-    original, calls = training.measured, []
-
-    def dies_in_the_third_epoch(*arguments):
-        calls.append(arguments)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return original(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "measured", dies_in_the_third_epoch)
-        with pytest.raises(KeyboardInterrupt):
-            training.fit(darts.DartsNetwork(SKELETON, LIGHT), data.train, data.validation, TINY, tmp_path / "half")
     fresh = darts.DartsNetwork(SKELETON, LIGHT)
-    again = training.fit(fresh, data.train, data.validation, TINY, tmp_path / "half", resume=True)
+    assert [record["epoch"] for record in read_metrics(half / "metrics.jsonl")] == [1, 2]
+    again = training.fit(fresh, data.train, data.validation, TINY, half, resume=True)
     # Sums over several threads differ in their last digits; the binary runs every operation on one thread.
     for before, after in zip(history, again, strict=True):
         assert after == pytest.approx(before, rel=1e-4)
-    for mine, theirs in zip(fresh.trainable_variables, whole.trainable_variables, strict=True):
+    for mine, theirs in zip(fresh.trainable_variables, network.trainable_variables, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-4)
 
 
-def test_the_evaluator_scores_the_last_epochs(data):
-    evaluator = training.DartsEvaluator(data, SKELETON, TINY)
-    (score,) = evaluator.query([LIGHT])
+def test_the_evaluator_scores_the_last_epochs(whole):
+    evaluator, score, _, history, _ = whole
     assert not score.failure
+    assert score.validation == pytest.approx(np.mean([record["validation_accuracy"] for record in history[-2:]]))
     assert 0.6 < score.validation <= 1.0
     assert 0.6 < score.test <= 1.0
     assert evaluator.query([LIGHT]) == [score]

@@ -134,7 +134,7 @@ def _write_many(path, writer, appends, acknowledged, killing):
 
 
 @pytest.mark.parametrize(
-    ("writers", "appends", "kills"), [(3, 20, 20), pytest.param(8, 200, 200, marks=pytest.mark.slow)]
+    ("writers", "appends", "kills"), [(3, 20, 10), pytest.param(8, 200, 200, marks=pytest.mark.slow)]
 )
 def test_writers_are_killed(writers, appends, kills, tmp_path):
     """Nothing acknowledged is lost, nothing is there twice, whoever is killed while writing."""

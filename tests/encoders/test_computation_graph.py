@@ -1,6 +1,7 @@
 """The encoder of computation graphs: NumPy oracles, invariances, training on replicas, export."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from tfnas.graphs import spectra
 from tfnas.graphs.computation_graph import ComputationGraph, to_example, to_graph_tensor
 from tfnas.graphs.packed import embed_packed, pack
 from tfnas.training import loop
-from tfnas.training.log import read_metrics
+from tfnas.training.log import MetricsLog, read_metrics
 from tfnas.training.strategies import get_strategy
 
 SMALL = {"width": 8, "layers": 2, "embedding_dim": 6, "projection_dim": 4, "batch_size": 8, "num_neighbours": 2}
@@ -220,7 +221,7 @@ def test_replicas_see_each_others_negatives(graphs, two_replicas):
     found = []
     for strategy in (get_strategy("default"), two_replicas):
         with strategy.scope():
-            task = ContrastiveTask(small(), graphs, 1, 1, replicas=strategy.num_replicas_in_sync)
+            task = ContrastiveTask(small(layers=1), graphs, 1, 1, replicas=strategy.num_replicas_in_sync)
         found.append(step(task, strategy, config))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
     for first, second in zip(found[0][1], found[1][1], strict=True):
@@ -229,22 +230,30 @@ def test_replicas_see_each_others_negatives(graphs, two_replicas):
 
 @pytest.fixture(scope="module")
 def run_folder(graphs, tmp_path_factory):
+    """Folder of a pretraining, beside the folder `killed` that a kill at the end of the second epoch leaves."""
     folder = tmp_path_factory.mktemp("cg")
-    GraphPretraining(small(), graphs).run(folder, epochs=2, seed=1)
+    write = MetricsLog.write
+
+    def watched(log, epoch, values):
+        if epoch == 2:
+            shutil.copytree(folder, folder.with_name("killed"))
+        write(log, epoch, values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MetricsLog, "write", watched)
+        GraphPretraining(small(), graphs).run(folder, epochs=2, seed=1)
     return folder
 
 
-def test_pretraining_leaves_everything_and_resumes_to_the_same(graphs, run_folder, tmp_path):
+def test_pretraining_leaves_everything_and_resumes_to_the_same(graphs, run_folder):
     for name in ("summary.json", "training.png", "map.png", "encoder/saved_model.pb", "metrics.jsonl"):
         assert (run_folder / name).exists()
     losses = [record["loss"] for record in read_metrics(run_folder / "metrics.jsonl")]
     assert losses[1] < losses[0]
-    config = small()
-    task = ContrastiveTask(config, graphs, 1, 2)
-    schedule = loop.TrainingConfig(1, config.batch_size, 1, config.clip_norm, steps_per_call=10)
-    loop.train(task, schedule, tmp_path, get_strategy("default"))
-    GraphPretraining(config, graphs).run(tmp_path, epochs=2, seed=1, resume=True)
-    first, second = (SavedGraphEncoder(folder / "encoder").embed(graphs) for folder in (run_folder, tmp_path))
+    killed = run_folder.with_name("killed")
+    assert len(read_metrics(killed / "metrics.jsonl")) == 1
+    GraphPretraining(small(), graphs).run(killed, epochs=2, seed=1, resume=True)
+    first, second = (SavedGraphEncoder(folder / "encoder").embed(graphs) for folder in (run_folder, killed))
     np.testing.assert_array_equal(first, second)
 
 
@@ -299,7 +308,7 @@ def labelled(graphs):
 
 def test_regression_learns_and_fine_tuning_starts_from_the_same_weights(graphs, tmp_path):
     target = labelled(graphs)
-    model = GraphRegressor(small(), 1, hidden=(8,))
+    model = GraphRegressor(small(layers=1), 1, hidden=(8,))
     schedule = RegressionConfig(epochs=25, batch_size=8, learning_rate=5e-3, tune_epochs=3, tune_batch_size=4)
     train(model, target, schedule, tmp_path, seed=1, strategy=get_strategy("default"))
     losses = [record["loss"] for record in read_metrics(tmp_path / "metrics.jsonl")]

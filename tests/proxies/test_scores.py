@@ -284,19 +284,19 @@ def test_table_of_scores_goes_on_where_it_was_cut(tmp_path):
 @pytest.mark.parametrize("library", [tf_keras, keras], ids=["keras2", "keras3"])
 @pytest.mark.parametrize("residual", [False, True], ids=["chain", "residual"])
 def test_synflow_of_deep_networks_by_hand(library, residual):
-    """Every kernel's entries are 8 and every layer's sum is the output, so that the score has a closed form."""
-    layers = library.layers
-    for depth in (10, 300):
+    """Every layer's sum is the output, so that the score has a closed form; the flow leaves the range of float64."""
+    layers, weight, width = library.layers, 2.0**18, 4
+    for depth in (10, 60):
         inputs = library.Input((2, 2, 4))
         x = inputs
         for _ in range(depth):
             y = layers.Conv2D(4, 1, use_bias=False)(x)
             x = layers.ReLU()(layers.Add()([x, y]) if residual else y)
         model = library.Model(inputs, layers.Dense(3, use_bias=False)(layers.GlobalAveragePooling2D()(x)))
-        for weight in model.weights:
-            weight.assign(np.full(weight.shape, 8.0, np.float32))
-        growth = 33 if residual else 32
-        counted = depth * 32 / 33 + 1 if residual else depth + 1
-        expected = depth * np.log(growth) + np.log(3 * 32) + np.log(counted)
+        for variable in model.weights:
+            variable.assign(np.full(variable.shape, weight, np.float32))
+        growth = width * weight + residual
+        counted = depth * width * weight / growth + 1
+        expected = depth * np.log(growth) + np.log(3 * width * weight) + np.log(counted)
         found = ProxyProgram(model, ["synflow"]).scores(IMAGES[:, :2, :2, [0, 1, 2, 0]], LABELS)
         assert found["synflow"] == pytest.approx(expected, rel=1e-9)

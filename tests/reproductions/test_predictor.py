@@ -63,16 +63,23 @@ def data(tables, monkeypatch):
     return tables
 
 
-@pytest.fixture
-def corpus(data, tmp_path):
-    return predictor_corpus.load(tmp_path, SETTINGS)
+@pytest.fixture(scope="module")
+def corpus_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("corpus")
 
 
-def test_corpus(corpus, tmp_path):
+@pytest.fixture(scope="module")
+def corpus(tables, corpus_folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFNAS_DATA_DIR", str(tables))
+        return predictor_corpus.load(corpus_folder, SETTINGS)
+
+
+def test_corpus(corpus, corpus_folder, data):
     assert [len(corpus.rows(family)) for family in TARGETS] == [110, 115 + int(_none_free()), 80]
     assert len(corpus.labelled("nasbench301")) == 70
     assert corpus.spectra.shape == (len(corpus.graphs), 11)
-    again = predictor_corpus.load(tmp_path, SETTINGS)
+    again = predictor_corpus.load(corpus_folder, SETTINGS)
     for name in ("codes", "edges", "labels", "family"):
         np.testing.assert_array_equal(getattr(again.graphs, name), getattr(corpus.graphs, name))
     row = int(corpus.rows("nasbench201")[7])

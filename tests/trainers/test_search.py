@@ -14,9 +14,9 @@ from tfnas.search import STRATEGIES
 
 def test_search_on_the_shipped_table_gives_the_same_results(tmp_path):
     """All strategies in one process, some of them in another; tests/test_determinism.py compares bytes."""
-    flags = ["--benchmark=digits201", "--runs=2", "--queries=16"]
+    flags = ["--benchmark=digits201", "--runs=2", "--queries=8"]
     results = []
-    for name, strategies in (("all", STRATEGIES), ("some", ("random", "evolution", "additive"))):
+    for name, strategies in (("all", STRATEGIES), ("some", ("evolution", "additive"))):
         output = f"--output_dir={tmp_path / name}"
         printed = run("search", *flags, f"--strategy={','.join(strategies)}", output).stdout
         assert all(f"| {strategy} " in printed for strategy in strategies)
