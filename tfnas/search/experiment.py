@@ -4,6 +4,7 @@ import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 from tqdm import tqdm
 
 from tfnas import artefacts, runtime
@@ -148,6 +149,7 @@ def candidates_of(
             return Candidates(evaluator.space, evaluator.cells())
         return OpenCandidates(evaluator.space)
     encoder.check_space(evaluator.space)
+    points: np.ndarray | Callable[[], np.ndarray]
     if embeddings is not None:
         cells, points = read_embedding_table(embeddings, encoder)
     else:
