@@ -112,3 +112,26 @@ def test_an_interrupted_binary_does_not_wait_for_a_library():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert (done.returncode, done.stderr) == (1, "interrupted\n")
+
+
+@pytest.mark.parametrize("error", ["TypeError", "ConfigurationError"])
+@pytest.mark.parametrize("sent", [True, False])
+def test_an_interruption_that_a_library_turns_into_an_error_is_an_interruption(error, sent):
+    """As TensorFlow does with an interruption while it traces gradients; without SIGINT the error is what it was."""
+    program = (
+        "import os, signal\n"
+        "from tfnas import flags\n"
+        "from tfnas.errors import ConfigurationError\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def main():\n"
+        "    try:\n"
+        f"        {'os.kill(os.getpid(), signal.SIGINT)' if sent else 'pass'}\n"
+        "    except KeyboardInterrupt:\n"
+        "        pass\n"
+        f"    raise {error}('from a library')\n"
+        "flags.run(main)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert (done.stderr == "interrupted\n") == sent
+    assert ("from a library" in done.stderr) != sent

@@ -224,30 +224,46 @@ _leaving = threading.Lock()
 
 @contextlib.contextmanager
 def ending_when_interrupted(message: str) -> Iterator[None]:
-    """Lets the process `leave` if a block is not left within three seconds of SIGINT; for the main thread.
+    """Lets the process `leave` if SIGINT comes during a block; for the main thread.
 
-    Python raises KeyboardInterrupt when a call of a library returns, and the compilation of a network returns late.
-    Nothing happens where another handler has taken SIGINT over.
+    Python raises KeyboardInterrupt when a call of a library returns. Some libraries turn it into another error, and the
+    compilation of a network returns late: three seconds after SIGINT the process leaves whatever it is at. Nothing
+    happens where another handler than Python's has SIGINT.
 
     Args:
       message: last line on the standard error.
     """
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
+    heard = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal heard
+        heard = True
+        raise KeyboardInterrupt
 
     def watch() -> None:
         while signals := os.read(reader, 1):
-            if signals[0] == signal.SIGINT and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            if signals[0] == signal.SIGINT and signal.getsignal(signal.SIGINT) is interrupt:
                 time.sleep(_SECONDS_TO_RAISE)
                 close_bars()
                 leave(message)
         os.close(reader)
 
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, interrupt)
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield
+    except BaseException:
+        if heard:
+            leave(message)
+        raise
     finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.set_wakeup_fd(before)
         os.close(writer)
 
