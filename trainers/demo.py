@@ -15,9 +15,9 @@ from tfnas.encoders.arch2vec.config import PRESETS
 from tfnas.search import DEFAULT_STRATEGY
 from tfnas.spaces import NASBench201
 
-_EPOCHS = flags.DEFINE_integer("epochs", 10, "Pretraining epochs.", lower_bound=1)
-_QUERIES = flags.DEFINE_integer("queries", 30, "Networks trained per run and strategy.", lower_bound=1)
-_RUNS = flags.DEFINE_integer("runs", 5, "Independent search runs per strategy.", lower_bound=1)
+_EPOCHS = flags.DEFINE_integer("epochs", 5, "Pretraining epochs.", lower_bound=1)
+_QUERIES = flags.DEFINE_integer("queries", 24, "Networks trained per run and strategy.", lower_bound=1)
+_RUNS = flags.DEFINE_integer("runs", 4, "Independent search runs per strategy.", lower_bound=1)
 _TABLE_RUNS = flags.DEFINE_integer("table_runs", 40, "Runs per strategy where trainings are looked up.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Decides everything random.", lower_bound=0)
 tfnas_flags.define_output()
