@@ -34,18 +34,47 @@ def run(folder, strategy=None, epochs=3, resume=False, **changes):
     return [v.numpy() for v in task.model.variables]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_samples():
+    """Hundreds of prior samples are judged after an epoch, which is quicker than thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tfnas.encoders.arch2vec.task.NUM_SAMPLES", 300)
+        yield
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def snapshots(tmp_path_factory):
+    """Folder and weights of a run of three epochs: at its end, after its first epoch, and in the middle of that epoch.
+
+    The loop saves after every call, of which an epoch has three; a kill after a save leaves what the folder holds then.
+    """
+    folder, save, found = tmp_path_factory.mktemp("whole"), tf.train.CheckpointManager.save, []
+
+    def watched(manager, *arguments, **options):
+        path = save(manager, *arguments, **options)
+        if len(found) < 3:
+            shutil.copytree(folder, copy := tmp_path_factory.mktemp("copies") / "folder")
+            found.append((copy, [variable.numpy() for variable in manager.checkpoint.model.variables]))
+        return path
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.train.CheckpointManager, "save", watched)
+        patch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+        weights = run(folder)
+    _, middle, first_epoch = found
+    return {"whole": (folder, weights), "first epoch": first_epoch, "middle": middle}
+
+
+@pytest.fixture(scope="module")
+def whole(snapshots):
     """Folder and weights of a run of three epochs that nothing interrupted."""
-    folder = tmp_path_factory.mktemp("whole")
-    return folder, run(folder)
+    return snapshots["whole"]
 
 
 @pytest.fixture(scope="module")
-def first_epoch(tmp_path_factory):
-    """Folder and weights of a run of one epoch; copy the folder to go on."""
-    folder = tmp_path_factory.mktemp("first")
-    return folder, run(folder, epochs=1)
+def first_epoch(snapshots):
+    """Folder and weights of a run after one epoch; copy the folder to go on."""
+    return snapshots["first epoch"]
 
 
 def test_two_replicas_equal_one_device(first_epoch, tmp_path, two_replicas):
@@ -66,21 +95,9 @@ def test_resumed_run_equals_uninterrupted_run(whole, first_epoch, tmp_path):
     assert read_metrics(whole[0] / "metrics.jsonl") == read_metrics(tmp_path / "parts" / "metrics.jsonl")
 
 
-def test_interrupted_in_the_middle_of_an_epoch(whole, tmp_path, monkeypatch):
+def test_interrupted_in_the_middle_of_an_epoch(whole, snapshots, tmp_path):
     """A checkpoint between two calls of one epoch carries order, noise and running sums."""
-    save, saves = tf.train.CheckpointManager.save, []
-
-    def interrupt(self, *arguments, **options):
-        save(self, *arguments, **options)
-        saves.append(1)
-        if len(saves) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", interrupt)
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "parts")
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
+    shutil.copytree(snapshots["middle"][0], tmp_path / "parts")
     assert not read_metrics(tmp_path / "parts" / "metrics.jsonl")
     resumed = run(tmp_path / "parts", resume=True)
     for first, second in zip(whole[1], resumed, strict=True):
@@ -110,8 +127,8 @@ def test_training_learns(whole):
 
 def test_damaged_checkpoint(first_epoch, tmp_path):
     shutil.copytree(first_epoch[0], tmp_path / "a")
-    index = next((tmp_path / "a" / "checkpoints").glob("*.index"))
-    index.write_bytes(index.read_bytes()[:40])
+    for index in (tmp_path / "a" / "checkpoints").glob("*.index"):
+        index.write_bytes(index.read_bytes()[:40])
     with pytest.raises(CorruptArtefactError, match="checkpoint"):
         run(tmp_path / "a", resume=True)
 
