@@ -1,6 +1,7 @@
 """Models of Keras 3 from their configuration alone: the same graphs as those of models that Keras builds and traces."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -243,6 +244,24 @@ def test_unknown_models_are_left_to_keras(build, tmp_path):
     build().save(tmp_path / "model.keras")
     assert read_configuration(read_keras_file(tmp_path / "model.keras").config) is None
     assert from_keras_file(tmp_path / "model.keras").num_nodes > 2
+
+
+def test_broken_configurations_are_left_to_keras(tmp_path):
+    """Values of other types and references to nothing; Keras says what is wrong."""
+    model_of(layers.Conv2D(2, 3), IMAGE).save(tmp_path / "model.keras")
+    for path, value in (
+        (("config", "layers"), 3),
+        (("config", "layers", 2, "name"), "other"),
+        (("config", "layers", 2, "config", "filters"), "2"),
+        (("config", "layers", 2, "config", "strides"), None),
+        (("config", "layers", 2, "inbound_nodes", 0, "args", 0, "config", "keras_history", 0), "nobody"),
+        (("config", "input_layers"), []),
+        (("config", "output_layers"), ["re_lu", 5, 0]),
+        (("config",), []),
+    ):
+        config = read_keras_file(tmp_path / "model.keras").config
+        functools.reduce(lambda entry, key: entry[key], path[:-1], config)[path[-1]] = value
+        assert read_configuration(config) is None
 
 
 def test_a_model_that_unfolds_without_end(tmp_path, monkeypatch):

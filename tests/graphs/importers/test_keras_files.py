@@ -166,6 +166,17 @@ def test_layers_that_run_code_are_refused(kind, tmp_path):
         read_keras_file(edited(tmp_path / "model.keras", tmp_path / "bad.keras", replace))
 
 
+@pytest.mark.parametrize("holder", ["layer", "kernel_initializer"])
+def test_names_of_classes_are_texts(holder, tmp_path):
+    def replace(config):
+        layer = config["config"]["layers"][1]
+        (layer if holder == "layer" else layer["config"][holder])["class_name"] = {"a": 1}
+
+    small_model(keras).save(tmp_path / "model.keras")
+    with pytest.raises(CorruptArtefactError, match="the name of a class is no text"):
+        read_keras_file(edited(tmp_path / "model.keras", tmp_path / "bad.keras", replace))
+
+
 def test_functions_of_a_file_work_on_arrays_alone(tmp_path):
     inputs = tf_keras.Input((4,))
     model = tf_keras.Model(inputs, tf.concat([tf.nn.relu(inputs) * 2.0, inputs[:, :2]], axis=-1))

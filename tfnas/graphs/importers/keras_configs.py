@@ -157,7 +157,9 @@ def _read_model(entry: Mapping[str, Any], operations: Operations, *, trainable: 
     sequential = _class(entry) == _SEQUENTIAL
     if not sequential and _class(entry) != _FUNCTIONAL:
         raise UnknownLayerError(f"a model of the class {_class(entry)}")
-    trainable = trainable and config.get("trainable", True) is True
+    if not isinstance(config.get("trainable", True), bool):
+        raise UnknownLayerError("a model that says neither that it is trained nor that it is not")
+    trainable = trainable and config.get("trainable", True)
     layers: dict[str, _Layer] = {}
     calls: dict[Call, list[Any]] = {}
     for item in config["layers"]:
@@ -166,6 +168,8 @@ def _read_model(entry: Mapping[str, Any], operations: Operations, *, trainable: 
         name = layer.settings.name
         if name in layers:
             raise UnknownLayerError(f"two layers {name!r}")
+        if not sequential and (item["name"] != name or (_class(item) == _INPUT and item["inbound_nodes"])):
+            raise UnknownLayerError(f"a layer {name!r} of two names, or an input with a source")
         layers[name] = layer
         if _class(item) == _INPUT:
             calls[name, 0] = []

@@ -214,15 +214,21 @@ def _dictionaries(config: Any, path: pathlib.Path) -> Iterator[dict[str, Any]]:
 def _simplify_initializers(value: dict[str, Any]) -> None:
     """Zeros in place of random initial values of Keras, which would take most of the time and say nothing."""
     for name, entry in value.items():
-        if name.endswith("_initializer") and isinstance(entry, dict) and entry.get("class_name") in _RANDOM:
+        if name.endswith("_initializer") and isinstance(entry, dict) and str(entry.get("class_name")) in _RANDOM:
             value[name] = entry | {"class_name": "Zeros", "config": {}}
 
 
 def _check(value: dict[str, Any], path: pathlib.Path) -> None:
-    """Raises InvalidArchitectureError for an object from elsewhere than Keras, or a class that runs code."""
+    """Refuses an object from elsewhere than Keras, a class that runs code, and a class without a name.
+
+    Raises:
+      CorruptArtefactError, InvalidArchitectureError: see above.
+    """
     kind, settings = value.get("class_name"), value.get("config")
     if kind is None:
         return
+    if not isinstance(kind, str):
+        raise CorruptArtefactError(f"{path}: the name of a class is no text")
     module = value.get("module")
     root = str(module).partition(".")[0]
     if module is not None and root not in KERAS_LIBRARIES and (root, kind) != ("builtins", "function"):
