@@ -135,3 +135,14 @@ def test_an_interruption_that_a_library_turns_into_an_error_is_an_interruption(e
     assert done.returncode == 1
     assert (done.stderr == "interrupted\n") == sent
     assert ("from a library" in done.stderr) != sent
+
+
+def test_a_binary_that_is_done_ends_as_done():
+    program = (
+        "import atexit, os, signal\n"
+        "from tfnas import flags\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "flags.run(lambda: atexit.register(os.kill, os.getpid(), signal.SIGINT))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")

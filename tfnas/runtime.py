@@ -227,8 +227,9 @@ def ending_when_interrupted(message: str) -> Iterator[None]:
     """Lets the process `leave` if SIGINT comes during a block; for the main thread.
 
     Python raises KeyboardInterrupt when a call of a library returns. Some libraries turn it into another error, and the
-    compilation of a network returns late: three seconds after SIGINT the process leaves whatever it is at. Nothing
-    happens where another handler than Python's has SIGINT.
+    compilation of a network returns late: three seconds after SIGINT the process leaves whatever it is at. After the
+    block SIGINT is ignored, so that work that is done ends as done. Nothing happens where another handler than Python's
+    has SIGINT.
 
     Args:
       message: last line on the standard error.
@@ -263,7 +264,7 @@ def ending_when_interrupted(message: str) -> Iterator[None]:
             leave(message)
         raise
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(before)
         os.close(writer)
 
