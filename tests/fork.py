@@ -73,6 +73,8 @@ def call_here(
         descriptor = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    # The streams of the fork server may have been of another kind, such as a file that seeks.
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", buffering=1, closefd=False)
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell turns off in the background
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which `tfnas.processes` blocks in all forks
