@@ -54,8 +54,9 @@ def neighbourhoods(batch: FlatBatch, rounds: int, ways: Sequence[str]) -> list[R
     of_node, first = _classes(name)
     every_round = [Round(first, (), of_node)]
     for _ in range(rounds):
+        # Names are mixed, so that their sums tell multisets apart.
         heard = [
-            tf.math.unsorted_segment_sum(tf.gather(mixed(name * _number(_WAYS[way])), sender), receiver, count)
+            _number(_WAYS[way]) * tf.math.unsorted_segment_sum(tf.gather(name, sender), receiver, count)
             for way, (sender, receiver) in zip(ways, ends, strict=True)
         ]
         name = mixed(name * _number(3) + tf.add_n(heard))
@@ -99,8 +100,8 @@ def _names(nodes: tf.Tensor) -> tf.Tensor:
     columns = tf.unstack(nodes, axis=1) if nodes.shape.rank == 2 else [nodes]
     name = tf.zeros_like(columns[0], tf.uint64)
     for column in columns:
-        name = mixed(name * _number(3) + tf.cast(column, tf.uint64))
-    return name
+        name = name * _number(_FACTORS[1]) + tf.cast(column, tf.uint64)
+    return mixed(name)
 
 
 def _classes(names: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
