@@ -2,7 +2,7 @@
 
   python -m perf.folders
 
-Saves 20 residual networks of Keras 3 as .keras files, and ranks 2 and all 20 of them, in turn, each time in a process
+Saves 20 residual networks of Keras 3 as .keras files, and ranks 2 of them and 200 copies, in turn, each in a process
 of its own. Records CPU-seconds of every process, and their difference per further model.
 """
 
@@ -19,7 +19,7 @@ import keras
 from perf.results import Figure, record
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FEW, MANY = 2, 20
+KINDS, FEW, MANY = 20, 2, 200
 ROUNDS = 3
 
 
@@ -55,10 +55,12 @@ def main() -> None:
         few, many = (pathlib.Path(scratch, name) for name in ("few", "many"))
         for folder in (few, many):
             folder.mkdir()
-        for number in range(MANY):
-            network(number).save(many / f"{number:02}.keras")
+        for number in range(KINDS):
+            network(number).save(many / f"{number:03}.keras")
             if number < FEW:
-                shutil.copy(many / f"{number:02}.keras", few)
+                shutil.copy(many / f"{number:03}.keras", few)
+        for number in range(KINDS, MANY):
+            shutil.copy(many / f"{number % KINDS:03}.keras", many / f"{number:03}.keras")
         for _ in range(ROUNDS):
             short, long = cpu_seconds(few), cpu_seconds(many)
             for name, value in (("few", short), ("many", long), ("further", (long - short) / (MANY - FEW))):

@@ -117,8 +117,7 @@ def draw() -> None:
         axes.set_ylabel("CPU-milliseconds of a query")
         axes.legend(frameon=False)
         figures.tidy(axes)
-    figure.tight_layout()
-    figures.save_figure(figure, _FIGURE)
+    figure.savefig(_FIGURE, dpi=150, bbox_inches="tight")
 
 
 def main() -> None:
