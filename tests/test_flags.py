@@ -97,6 +97,26 @@ def test_an_interrupted_binary_waits_for_no_thread_and_leaves_no_worker():
     assert not psutil.pid_exists(int(done.stdout))
 
 
+def test_what_waits_for_a_worker_does_not_see_it_end_with_an_interrupted_binary():
+    program = (
+        "import atexit, multiprocessing, sys, threading, time\n"
+        "from tfnas import flags, runtime\n"
+        "def watch(worker):\n"
+        "    worker.join()\n"
+        "    runtime.hold_if_leaving()\n"
+        "    print('starts another worker', file=sys.stderr, flush=True)\n"
+        "def main():\n"
+        "    worker = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))\n"
+        "    worker.start()\n"
+        "    threading.Thread(target=watch, args=(worker,)).start()\n"
+        "    atexit.register(time.sleep, 1)\n"
+        "    raise KeyboardInterrupt\n"
+        "flags.run(main)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "interrupted\n")
+
+
 def test_an_interrupted_binary_does_not_wait_for_a_library():
     """The second lock of a mutex never returns, and no signal breaks it off."""
     program = (

@@ -292,6 +292,12 @@ def leave(message: str, code: int = 1) -> NoReturn:
     os._exit(code)
 
 
+def hold_if_leaving() -> None:
+    """Waits for the end if this process leaves: that a worker is gone then says nothing about the worker's task."""
+    if _leaving.locked():
+        threading.Event().wait()
+
+
 def one_thread_per_operation() -> None:
     """Lets every operation on a CPU run on one thread. A binary that has not imported TensorFlow yet does so later.
 

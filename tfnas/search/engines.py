@@ -108,6 +108,7 @@ class Engine(abc.ABC):
                     score = worker.evaluate(self.evaluator.space.write(architecture, "graph"))
                     break
                 except WorkerDied as death:
+                    runtime.hold_if_leaving()
                     self._forget(worker)
                     worker = None
                     logging.warning("a worker died (%s)", death)
