@@ -253,8 +253,7 @@ def draw() -> None:
         axes.set_ylabel("CPU-seconds")
         axes.legend(fontsize=8, frameon=False, loc="upper left")
         figures.tidy(axes)
-    figure.tight_layout()
-    figures.save_figure(figure, PICTURE)
+    figure.savefig(PICTURE, dpi=150, bbox_inches="tight")
 
 
 def measure_in_processes(name: str, sizes: Sequence[int]) -> None:
