@@ -27,28 +27,33 @@ class GraphEncoder(tf_keras.Model):
     """
 
     def __init__(self, config: GraphEncoderConfig, seed: int = 0):
-        super().__init__()
+        super().__init__(name="graph_encoder")
         self.config = config
         seeds = iter(range(seed * 10_000, (seed + 1) * 10_000))
 
-        def dense(units: int, activation: str | None = None, use_bias: bool = True) -> tf_keras.layers.Dense:
+        def dense(name: str, units: int, activation: str | None = None, use_bias: bool = True) -> tf_keras.layers.Dense:
             initializer = tf_keras.initializers.GlorotUniform(next(seeds))
-            return tf_keras.layers.Dense(units, activation, use_bias=use_bias, kernel_initializer=initializer)
+            return tf_keras.layers.Dense(
+                units, activation, use_bias=use_bias, kernel_initializer=initializer, name=name
+            )
 
-        def table(rows: int, size: int) -> tf_keras.layers.Embedding:
+        def table(name: str, rows: int, size: int) -> tf_keras.layers.Embedding:
             initializer = tf_keras.initializers.RandomNormal(stddev=0.5, seed=next(seeds))
-            return tf_keras.layers.Embedding(rows, size, embeddings_initializer=initializer)
+            return tf_keras.layers.Embedding(rows, size, embeddings_initializer=initializer, name=name)
 
-        self.operator_table = table(len(OPERATORS), _OPERATOR_DIM)
-        self.kernel_tables = [table(_LARGEST_KERNEL + 1, _KERNEL_DIM) for _ in range(2)]
-        self.shape_layer = dense(_SHAPE_DIM)
-        self.first = dense(config.width, "tanh")
-        self.own = [dense(config.width) for _ in range(config.layers)]
-        names = ("forward",) if config.directions == "forward" else ("forward", "backward")
-        self.heard = [{name: dense(config.width, use_bias=False) for name in names} for _ in range(config.layers)]
-        self.readout = dense(config.embedding_dim)
-        self.hidden = dense(config.embedding_dim, "relu")
-        self.projection = dense(config.projection_dim)
+        self.operator_table = table("operators", len(OPERATORS), _OPERATOR_DIM)
+        self.kernel_tables = [table(f"kernels_{side}", _LARGEST_KERNEL + 1, _KERNEL_DIM) for side in range(2)]
+        self.shape_layer = dense("shape", _SHAPE_DIM)
+        self.first = dense("first", config.width, "tanh")
+        self.own = [dense(f"own_{layer}", config.width) for layer in range(config.layers)]
+        ways = ("forward",) if config.directions == "forward" else ("forward", "backward")
+        self.heard = [
+            {way: dense(f"{way}_{layer}", config.width, use_bias=False) for way in ways}
+            for layer in range(config.layers)
+        ]
+        self.readout = dense("readout", config.embedding_dim)
+        self.hidden = dense("hidden", config.embedding_dim, "relu")
+        self.projection = dense("projection", config.projection_dim)
         self._build()
 
     def _build(self) -> None:

@@ -42,21 +42,26 @@ class JacobianEncoder(tf_keras.Model):
         self.spread = tf.Variable(tf.ones([width]), trainable=False, name="spread")
         self._seeds = iter(np.random.SeedSequence([seed, 7]).generate_state(64))
         if self._rows:
-            self.row_network = self._network(components * len(self._rows), config.row_layers, config.width)
+            self.row_network = self._network("rows", components * len(self._rows), config.row_layers, config.width)
             width += config.width
-        self.network = self._network(width, config.layers, config.embedding_dim)
-        self.head = self._dense(config.embedding_dim, config.projection_dim)
+        self.network = self._network("layer", width, config.layers, config.embedding_dim)
+        self.head = self._dense("head", config.embedding_dim, config.projection_dim)
 
-    def _network(self, inputs: int, layers: int, outputs: int) -> list[tf_keras.layers.Dense]:
+    def _network(self, name: str, inputs: int, layers: int, outputs: int) -> list[tf_keras.layers.Dense]:
         widths = [inputs, *[self.config.width] * (layers - 1), outputs]
-        return [self._dense(before, after) for before, after in itertools.pairwise(widths)]
+        return [
+            self._dense(f"{name}_{number}", before, after)
+            for number, (before, after) in enumerate(itertools.pairwise(widths))
+        ]
 
-    def _dense(self, inputs: int, outputs: int) -> tf_keras.layers.Dense:
+    def _dense(self, name: str, inputs: int, outputs: int) -> tf_keras.layers.Dense:
         bound = inputs**-0.5
         initializers = [
             tf_keras.initializers.RandomUniform(-bound, bound, seed=int(next(self._seeds)) >> 1) for _ in range(2)
         ]
-        layer = tf_keras.layers.Dense(outputs, kernel_initializer=initializers[0], bias_initializer=initializers[1])
+        layer = tf_keras.layers.Dense(
+            outputs, kernel_initializer=initializers[0], bias_initializer=initializers[1], name=name
+        )
         layer.build([None, inputs])
         return layer
 

@@ -24,15 +24,16 @@ _OPERATOR_DIM, _KERNEL_DIM = 32, 4
 _HEADS = 4
 
 
-def _dense(units: int, seeds: Iterator[int], use_bias: bool = True) -> tf_keras.layers.Dense:
+def _dense(name: str, units: int, seeds: Iterator[int], use_bias: bool = True) -> tf_keras.layers.Dense:
     initializer = tf_keras.initializers.GlorotUniform(next(seeds))
-    return tf_keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer)
+    return tf_keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer, name=name)
 
 
 class SumConvolution(tf_keras.layers.Layer):
     """A node's state and the sum of the states that it hears, each through a matrix.
 
     Args:
+      name: name of the layer.
       units: U.
       seeds: seeds of the weights.
       both: whether a node also hears the nodes that it feeds, through a third matrix.
@@ -41,10 +42,10 @@ class SumConvolution(tf_keras.layers.Layer):
       Morris et al. 2019, "Weisfeiler and Leman Go Neural: Higher-order Graph Neural Networks", equation 5.
     """
 
-    def __init__(self, units: int, seeds: Iterator[int], both: bool):
-        super().__init__()
-        self.own = _dense(units, seeds)
-        self.heard = [_dense(units, seeds, use_bias=False) for _ in range(1 + both)]
+    def __init__(self, name: str, units: int, seeds: Iterator[int], both: bool):
+        super().__init__(name=name)
+        self.own = _dense("own", units, seeds)
+        self.heard = [_dense(f"heard_{way}", units, seeds, use_bias=False) for way in range(1 + both)]
 
     def call(self, states: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         total = self.own(states)
@@ -58,6 +59,7 @@ class SymmetricConvolution(tf_keras.layers.Layer):
     """The graph convolutional network's sum of neighbours and the node itself, divided by the roots of in-degrees.
 
     Args:
+      name: name of the layer.
       units: U.
       seeds: seeds of the weights.
       both: whether edges are undirected.
@@ -66,9 +68,9 @@ class SymmetricConvolution(tf_keras.layers.Layer):
       Kipf and Welling 2017, "Semi-Supervised Classification with Graph Convolutional Networks", equation 2.
     """
 
-    def __init__(self, units: int, seeds: Iterator[int], both: bool):
-        super().__init__()
-        self.dense = _dense(units, seeds, use_bias=False)
+    def __init__(self, name: str, units: int, seeds: Iterator[int], both: bool):
+        super().__init__(name=name)
+        self.dense = _dense("dense", units, seeds, use_bias=False)
         self.both = both
         self.units = units
 
@@ -91,6 +93,7 @@ class AttentionConvolution(tf_keras.layers.Layer):
     """Graph attention, version 2, over a node's neighbours and itself, heads side by side.
 
     Args:
+      name: name of the layer.
       units: U, a multiple of the 4 heads.
       seeds: seeds of the weights.
       both: whether edges are undirected.
@@ -99,9 +102,9 @@ class AttentionConvolution(tf_keras.layers.Layer):
       Brody et al. 2022, "How Attentive are Graph Attention Networks?", equation 7.
     """
 
-    def __init__(self, units: int, seeds: Iterator[int], both: bool):
-        super().__init__()
-        self.query, self.value = _dense(units, seeds), _dense(units, seeds)
+    def __init__(self, name: str, units: int, seeds: Iterator[int], both: bool):
+        super().__init__(name=name)
+        self.query, self.value = _dense("query", units, seeds), _dense("value", units, seeds)
         self.both, self.size = both, units // _HEADS
         self._seed = next(seeds)
 
@@ -138,11 +141,11 @@ CONVOLUTIONS = {"sum": SumConvolution, "gcn": SymmetricConvolution, "gat": Atten
 class GraphNetwork(tf_keras.layers.Layer):
     """Some convolutions in a row, with exponential linear units between them (after every `sum`: tanh)."""
 
-    def __init__(self, config: MotifEncoderConfig, layers: int, seed: int):
-        super().__init__()
+    def __init__(self, name: str, config: MotifEncoderConfig, layers: int, seed: int):
+        super().__init__(name=name)
         seeds = itertools.count(seed * 1000)
         kind, both = CONVOLUTIONS[config.convolution], config.directions == "both"
-        self.convolutions = [kind(config.width, seeds, both) for _ in range(layers)]
+        self.convolutions = [kind(f"convolution_{layer}", config.width, seeds, both) for layer in range(layers)]
         self._squashes = config.convolution == "sum"
 
     def call(self, states: tf.Tensor, sources: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -158,18 +161,18 @@ class GraphNetwork(tf_keras.layers.Layer):
 class OperatorTable(tf_keras.layers.Layer):
     """First states of operators, from what they are and the size of their kernels."""
 
-    def __init__(self, config: MotifEncoderConfig, seed: int):
-        super().__init__()
+    def __init__(self, name: str, config: MotifEncoderConfig, seed: int):
+        super().__init__(name=name)
         seeds = itertools.count(seed * 1000)
 
-        def table(rows: int, size: int) -> tf_keras.layers.Embedding:
+        def table(name: str, rows: int, size: int) -> tf_keras.layers.Embedding:
             initializer = tf_keras.initializers.RandomNormal(stddev=0.5, seed=next(seeds))
-            return tf_keras.layers.Embedding(rows, size, embeddings_initializer=initializer)
+            return tf_keras.layers.Embedding(rows, size, embeddings_initializer=initializer, name=name)
 
-        self.operators = table(len(OPERATORS), _OPERATOR_DIM)
-        self.kernels = [table(_LARGEST_KERNEL + 1, _KERNEL_DIM) for _ in range(2)]
+        self.operators = table("operators", len(OPERATORS), _OPERATOR_DIM)
+        self.kernels = [table(f"kernels_{side}", _LARGEST_KERNEL + 1, _KERNEL_DIM) for side in range(2)]
         self.first = tf_keras.layers.Dense(
-            config.width, "tanh", kernel_initializer=tf_keras.initializers.GlorotUniform(next(seeds))
+            config.width, "tanh", kernel_initializer=tf_keras.initializers.GlorotUniform(next(seeds)), name="first"
         )
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
@@ -188,26 +191,26 @@ class MotifEncoder(tf_keras.Model):
     """
 
     def __init__(self, config: MotifEncoderConfig, families: int = 0, seed: int = 0):
-        super().__init__()
+        super().__init__(name="motif_encoder")
         self.config = config
         seeds = iter(range(seed * 100, (seed + 1) * 100))
-        self.table = OperatorTable(config, next(seeds))
-        self.motif_network = GraphNetwork(config, config.motif_layers, next(seeds))
-        self.macro_network = GraphNetwork(config, config.macro_layers, next(seeds)) if config.macro_layers else None
-
-        def dense(units: int) -> tf_keras.layers.Dense:
-            return tf_keras.layers.Dense(units, kernel_initializer=tf_keras.initializers.GlorotUniform(next(seeds)))
-
-        self.colour_layer = dense(config.embedding_dim) if config.neighbourhood_width else None
-        self.readout = dense(config.embedding_dim)
+        self.table = OperatorTable("table", config, next(seeds))
+        self.motif_network = GraphNetwork("motifs", config, config.motif_layers, next(seeds))
+        self.macro_network = None
+        if config.macro_layers:
+            self.macro_network = GraphNetwork("macro", config, config.macro_layers, next(seeds))
+        self.colour_layer = None
+        if config.neighbourhood_width:
+            self.colour_layer = _dense("colours", config.embedding_dim, seeds)
+        self.readout = _dense("readout", config.embedding_dim, seeds)
         self.context_table = self.context_network = self.discriminator = self.classifier = None
         if config.motif_loss != "none":
-            self.context_table = OperatorTable(config, next(seeds))
-            self.context_network = GraphNetwork(config, config.motif_layers, next(seeds))
+            self.context_table = OperatorTable("context_table", config, next(seeds))
+            self.context_network = GraphNetwork("contexts", config, config.motif_layers, next(seeds))
         if config.motif_loss == "discriminator":
-            self.discriminator = dense(1)
+            self.discriminator = _dense("discriminator", 1, seeds)
         if config.class_weight:
-            self.classifier = dense(families)
+            self.classifier = _dense("classifier", families, seeds)
         self._build()
 
     def _build(self) -> None:
