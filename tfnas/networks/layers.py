@@ -86,3 +86,16 @@ class LayerSettings:
 
             layer.build = build_with_bound
         return layer
+
+
+def forget_counts(network: tf_keras.Model) -> None:
+    """Names every layer of a subclassed network after its class, so that equal networks train to the same bits.
+
+    Keras numbers layers through the whole process, and TensorFlow adds up gradients in the order of names.
+
+    Args:
+      network: a network whose variables exist; programs that were traced before keep their names.
+    """
+    for layer in network.submodules:
+        if isinstance(layer, tf_keras.layers.Layer):
+            layer._name = type(layer).__name__.lstrip("_")  # a name may not start with an underscore

@@ -21,6 +21,7 @@ from tfnas.benchmarks.trained.evaluator import TrainedEvaluator
 from tfnas.benchmarks.trained.images import ImageData, Labelled
 from tfnas.benchmarks.trained.metrics import METRICS, weights_of_classes
 from tfnas.networks.darts import CIFAR10, DartsNetwork, DartsSkeleton
+from tfnas.networks.layers import forget_counts
 from tfnas.reports import figures
 from tfnas.spaces import Architecture, Darts
 from tfnas.training.log import MetricsLog, read_metrics
@@ -60,6 +61,7 @@ def fit(
     steps = -(-len(labels) // config.batch_size)
     tf_keras.utils.set_random_seed(config.seed)
     network.with_auxiliary(images[:1], training=True)  # creates every variable
+    forget_counts(network)
     optimizer = tf_keras.optimizers.SGD(
         config.learning_rate, momentum=0.9, global_clipnorm=config.clip_norm or None, jit_compile=False
     )
