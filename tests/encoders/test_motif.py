@@ -55,7 +55,7 @@ def embedded(config, graphs, seed=0):
 def test_gcn_layer_against_its_matrix_form():
     states = tf.constant(RNG.normal(size=(5, 4)), tf.float32)
     sources, targets = tf.constant([0, 1, 2, 0]), tf.constant([1, 2, 4, 3])
-    layer = SymmetricConvolution(3, itertools.count(), both=False)
+    layer = SymmetricConvolution("gcn", 3, itertools.count(), both=False)
     found = layer(states, sources, targets, tf.ones([4]))
     degrees = np.array([1, 2, 2, 2, 2.0])
     adjacency = np.eye(5)
@@ -68,7 +68,7 @@ def test_attention_layer_against_a_loop():
     states = tf.constant(RNG.normal(size=(5, 4)), tf.float32)
     ends = [(0, 1), (1, 2), (0, 2), (3, 2)]
     mask = [1.0, 1.0, 0.0, 1.0]
-    layer = AttentionConvolution(8, itertools.count(), both=False)
+    layer = AttentionConvolution("gat", 8, itertools.count(), both=False)
     found = layer(states, *(tf.constant(side) for side in zip(*ends, strict=True)), tf.constant(mask)).numpy()
     queries = layer.query(states).numpy().reshape(5, 4, 2)
     values = layer.value(states).numpy().reshape(5, 4, 2)
