@@ -233,7 +233,8 @@ def growth(sizes: Sequence[int], values: Sequence[float], least: float = 1e-3) -
 def draw() -> None:
     """A panel per axis of `perf/results.json`, with the exponent of every line beside its name."""
     sections = {name: section for name in AXES if (section := results.read().get(f"growth, {name}"))}
-    figure, panels = plt.subplots(-(-len(sections) // 4), min(4, len(sections)), figsize=(16, 7), squeeze=False)
+    rows, columns = -(-len(sections) // 4), min(4, len(sections))
+    figure, panels = plt.subplots(rows, columns, figsize=(16, 7), squeeze=False, layout="constrained")
     for axes in panels.ravel()[len(sections) :]:
         axes.axis("off")
     for axes, (name, section) in zip(panels.ravel(), sections.items(), strict=False):
@@ -253,7 +254,7 @@ def draw() -> None:
         axes.set_ylabel("CPU-seconds")
         axes.legend(fontsize=8, frameon=False, loc="upper left")
         figures.tidy(axes)
-    figure.savefig(PICTURE, dpi=150, bbox_inches="tight")
+    figure.savefig(PICTURE, dpi=150)
 
 
 def measure_in_processes(name: str, sizes: Sequence[int]) -> None:
