@@ -97,6 +97,11 @@ def test_an_interrupted_binary_waits_for_no_thread_and_leaves_no_worker():
     assert not psutil.pid_exists(int(done.stdout))
 
 
+def ends_as_interrupted(program):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "interrupted\n")
+
+
 def test_what_waits_for_a_worker_does_not_see_it_end_with_an_interrupted_binary():
     program = (
         "import atexit, multiprocessing, sys, threading, time\n"
@@ -113,8 +118,7 @@ def test_what_waits_for_a_worker_does_not_see_it_end_with_an_interrupted_binary(
         "    raise KeyboardInterrupt\n"
         "flags.run(main)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert (done.returncode, done.stderr) == (1, "interrupted\n")
+    ends_as_interrupted(program)
 
 
 def test_an_interrupted_binary_does_not_wait_for_a_library():
@@ -130,8 +134,7 @@ def test_an_interrupted_binary_does_not_wait_for_a_library():
         "    library.pthread_mutex_lock(mutex)\n"
         "flags.run(main)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert (done.returncode, done.stderr) == (1, "interrupted\n")
+    ends_as_interrupted(program)
 
 
 @pytest.mark.parametrize("error", ["TypeError", "ConfigurationError"])
