@@ -1,13 +1,14 @@
 """Shared fixtures."""
 
+import gc
 import os
 import pathlib
 from typing import TYPE_CHECKING
 
 # Small products gain nothing from the threads of BLAS and OpenMP, which wait for each other in busy loops.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-# Small programs run once or twice: XLA's optimisation takes more time than it saves.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Small programs run a few times: all of XLA's optimisation takes more time than it saves, none of it loses time too.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
 import numpy as np
 import pytest
@@ -23,11 +24,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Two logical CPUs, so that MirroredStrategy has replicas to talk to; threads as the binaries have them."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return  # this process only hands out the tests
-    import tensorflow as tf
+    with runtime.without_collections():
+        import tensorflow as tf
 
     runtime.one_thread_per_operation()
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+def pytest_collection_finish() -> None:
+    """The collector of garbage passes over the modules that the tests have imported."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

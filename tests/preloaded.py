@@ -1,5 +1,7 @@
 """What a fork server imports once, so that the processes that tests kill start at once."""
 
+import gc
+
 import matplotlib.pyplot
 import sklearn.ensemble
 import tf_keras
@@ -13,3 +15,5 @@ from tfnas.search import experiment
 
 PACKAGES = (matplotlib.pyplot, sklearn.ensemble, tf_keras, gnn.GraphTensor)
 MODULES = (packing, label_predictor, ranking, saved, spaces, relatives, experiment)
+
+gc.freeze()  # the collector of garbage passes over the modules, here and in the forks

@@ -76,7 +76,7 @@ def without_noise() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """Lets the collector of garbage rest while modules are imported, and pass over the modules from then on."""
     gc.disable()
     try:
@@ -100,7 +100,7 @@ class _QuietLoader(importlib.abc.Loader):
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
-        with without_noise(), _without_collections():
+        with without_noise(), without_collections():
             self._loader.exec_module(module)
             if self._finder.one_thread:
                 module.config.threading.set_intra_op_parallelism_threads(1)

@@ -216,6 +216,10 @@ def families_of_chains():
     return graphs
 
 
+TRAINED = [pytest.param(name, marks=pytest.mark.slow) if name in ("gcn", "gat") else name for name in PRESETS]
+"""Presets; the baselines gcn and gat train on whole graphs as `tfnas` does, and their layers have their own tests."""
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The pretraining, its summary and its folder for each preset, run once when a test first asks for a preset."""
@@ -230,7 +234,7 @@ def trained(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("name", list(PRESETS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_trained_and_exported(name, trained):
     pretraining, summary, folder = trained(name)
     graphs = families_of_chains()
@@ -250,7 +254,7 @@ def test_trained_and_exported(name, trained):
     np.testing.assert_allclose(again, found[:3], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", list(PRESETS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_training_separates_families(name, trained):
     pretraining, _, folder = trained(name)
     graphs = families_of_chains()

@@ -179,7 +179,14 @@ def test_a_program_is_the_same_whatever_was_built_before(name, tmp_path, monkeyp
     assert operations(pretraining) == first
 
 
-@pytest.mark.parametrize("name", [name for name, kind in ENCODERS.items() if kind.epochs is not None])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("arch2vec", "motif") else pytest.param(name, marks=pytest.mark.slow)
+        for name, kind in ENCODERS.items()
+        if kind.epochs is not None
+    ],
+)
 def test_export_of_a_killed_run(name, tmp_path, monkeypatch):
     """A run that dies while it logs its second epoch exports the weights of its last checkpoint."""
     kind = ENCODERS[name]

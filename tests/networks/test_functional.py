@@ -48,7 +48,10 @@ def built_by(source):
     return names["build"]()
 
 
-@pytest.mark.parametrize("name", SMALL_NETWORKS)
+@pytest.mark.parametrize(  # DARTS and NAS-Bench-301 share their network
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "nasbench301" else name for name in SMALL_NETWORKS],
+)
 def test_equals_the_trained_network(name, rng, tmp_path, small_nasbench101):
     """Model, file and source code, of random architectures, on images of an odd size; layers are counted by kind."""
     skeleton, make = SMALL_NETWORKS[name]
