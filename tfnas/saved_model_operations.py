@@ -24,7 +24,7 @@ COMPUTING = frozenset(
         *("Concat", "ConcatV2", "Const", "Cumsum", "DisableCopyOnRead", "DivNoNan", "Einsum", "Elu"),
         *("EnsureShape", "Equal", "Erf", "Erfc", "Exp", "ExpandDims", "FFT2D", "Fill", "Floor", "FloorDiv"),
         *("FloorMod", "GatherNd", "GatherV2", "Greater", "GreaterEqual", "Identity", "IdentityN", "If", "Imag"),
-        *("IsFinite", "LeakyRelu", "LeftShift", "Less", "LessEqual", "Log", "Log1p", "LogicalAnd"),
+        *("InvertPermutation", "IsFinite", "LeakyRelu", "LeftShift", "Less", "LessEqual", "Log", "Log1p", "LogicalAnd"),
         *("LogicalNot", "LogicalOr", "LowerBound", "MatMul", "MatrixBandPart", "MatrixDiagV3", "Max"),
         *("Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "NoOp", "NotEqual", "OneHot", "OnesLike", "Pack"),
         *("Pad", "PadV2", "ParseExampleV2", "PartitionedCall", "Placeholder", "Pow", "Prod"),

@@ -22,15 +22,17 @@ class Round(NamedTuple):
     """The distinct neighbourhoods of one size, C of them, and what each hears.
 
     Attributes:
-      before: int32 `[C]`, the neighbourhood one step smaller of the same operator.
-      messages: pairs of int32 `[M]` for every way: smaller neighbourhoods that send, and neighbourhoods that receive,
-        ascending.
+      first: int32 `[C]`, the first node of the batch that has the neighbourhood; ascending.
       of_node: int32 `[T]`, the neighbourhood of every node of the batch.
+      senders: int32 `[M]`, who sends: `kinds n + k` if neighbourhood n of one step less sends a message of kind k. A
+        node hears itself, which is kind 0, and then its neighbours, a kind for every way. Empty in the first round.
+      receivers: int32 `[M]`, neighbourhoods that receive; ascending.
     """
 
-    before: tf.Tensor
-    messages: tuple[tuple[tf.Tensor, tf.Tensor], ...]
+    first: tf.Tensor
     of_node: tf.Tensor
+    senders: tf.Tensor
+    receivers: tf.Tensor
 
 
 def neighbourhoods(batch: FlatBatch, rounds: int, ways: Sequence[str]) -> list[Round]:
@@ -39,40 +41,68 @@ def neighbourhoods(batch: FlatBatch, rounds: int, ways: Sequence[str]) -> list[R
     Args:
       batch: B graphs.
       rounds: number of rounds of messages.
-      ways: ways of messages, `forward` (targets hear sources) and `backward`.
+      ways: ways of messages, `forward` (targets hear sources) and `backward`; `kinds` of messages are one more.
 
     Returns:
-      `rounds + 1` entries. The first has no messages, and its `before` numbers nodes of the batch.
+      `rounds + 1` entries.
     """
-    count = tf.shape(batch.node_graph)[0]
-    ends = []
-    for way in ways:
-        sender, receiver = (batch.sources, batch.targets) if way == "forward" else (batch.targets, batch.sources)
-        order = tf.argsort(receiver, stable=True)
-        ends.append((tf.gather(sender, order), tf.gather(receiver, order)))
+    count, kinds = tf.shape(batch.node_graph)[0], 1 + len(ways)
+    nodes = tf.range(count)
+    ends = [(batch.sources, batch.targets) if way == "forward" else (batch.targets, batch.sources) for way in ways]
+    heard, hearer, starts = _messages(nodes, ends)
+    # Messages to the node of padding, the last, reach no graph.
+    stops = tf.concat([starts[1:], starts[-1:] + 1], 0)
     name = _names(batch.nodes)
-    of_node, first = _classes(name)
-    every_round = [Round(first, (), of_node)]
+    first, of_node = _classes(name)
+    every_round = [Round(first, of_node, *2 * [tf.zeros([0], tf.int32)])]
     for _ in range(rounds):
         # Names are mixed, so that their sums tell multisets apart.
-        heard = [
+        sums_of_names = [
             _number(_WAYS[way]) * tf.math.unsorted_segment_sum(tf.gather(name, sender), receiver, count)
             for way, (sender, receiver) in zip(ways, ends, strict=True)
         ]
-        name = mixed(name * _number(3) + tf.add_n(heard))
-        smaller = of_node
-        of_node, first = _classes(name)
+        name = mixed(name * _number(3) + tf.add_n(sums_of_names))
+        smaller = kinds * of_node
+        rows = tf.concat([smaller + kind for kind in range(kinds)], 0)
+        first, of_node = _classes(name)
         # The first node of a neighbourhood hears for all its nodes. First nodes ascend with their neighbourhoods, so
-        # that receivers stay in order. Messages to the node of padding reach no graph.
-        hears = tf.equal(tf.gather(first, of_node), tf.range(count)) & (tf.range(count) < count - 1)
-        messages = []
-        for sender, receiver in ends:
-            edges = tf.where(tf.gather(hears, receiver))[:, 0]
-            messages.append(
-                (tf.gather(smaller, tf.gather(sender, edges)), tf.gather(of_node, tf.gather(receiver, edges)))
+        # that receivers do too.
+        messages = tf.ragged.range(tf.gather(starts, first), tf.gather(stops, first)).flat_values
+        every_round.append(
+            Round(
+                first,
+                of_node,
+                tf.gather(rows, tf.gather(heard, messages)),
+                tf.gather(of_node, tf.gather(hearer, messages)),
             )
-        every_round.append(Round(tf.gather(smaller, first), tuple(messages), of_node))
+        )
     return every_round
+
+
+def _messages(nodes: tf.Tensor, ends: Sequence[tuple[tf.Tensor, tf.Tensor]]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """What T nodes hear, in the order of receivers; a node hears itself first, and then its neighbours way by way.
+
+    Args:
+      nodes: int32 `[T]`, their numbers.
+      ends: senders and receivers int32 `[E]` of every way.
+
+    Returns:
+      int32 `[M]`, the sender plus T times the kind of a message; int32 `[M]`, the receiver; int32 `[T]`, the first
+      message to every node.
+    """
+    count, edges = tf.size(nodes), tf.range(tf.size(ends[0][0]))
+    degrees = [tf.math.unsorted_segment_sum(tf.ones_like(receiver), receiver, count) for _, receiver in ends]
+    starts = tf.cumsum(1 + tf.add_n(degrees), exclusive=True)
+    senders, receivers, slots, taken = [nodes], [nodes], [starts], starts + 1
+    for (sender, receiver), degree in zip(ends, degrees, strict=True):
+        order = tf.argsort(receiver, stable=True)
+        senders.append(tf.gather(sender, order))
+        receivers.append(tf.gather(receiver, order))
+        slots.append(edges + tf.gather(taken - tf.cumsum(degree, exclusive=True), receivers[-1]))
+        taken += degree
+    in_order = tf.math.invert_permutation(tf.concat(slots, 0))
+    coded = tf.concat([sender + kind * count for kind, sender in enumerate(senders)], 0)
+    return tf.gather(coded, in_order), tf.gather(tf.concat(receivers, 0), in_order), starts
 
 
 def sums(values: tf.Tensor, senders: tf.Tensor, receivers: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
@@ -82,7 +112,7 @@ def sums(values: tf.Tensor, senders: tf.Tensor, receivers: tf.Tensor, count: tf.
       values: float32 `[n, D]`.
       senders: int32 `[M]`, rows of `values`.
       receivers: int32 `[M]`, rows of the result, ascending.
-      count: number of receivers.
+      count: number of rows of the result.
     """
     return tf.sparse.segment_sum(values, senders, receivers, num_segments=count)
 
@@ -105,9 +135,9 @@ def _names(nodes: tf.Tensor) -> tf.Tensor:
 
 
 def _classes(names: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Numbers int32 `[T]` of distinct names, counted in the order in which they occur, and the first node of each."""
+    """The first node int32 `[C]` of every name, and numbers int32 `[T]` of names in the order in which they occur."""
     distinct, numbers = tf.unique(tf.bitcast(names, tf.int64))
-    return numbers, tf.math.unsorted_segment_min(tf.range(tf.size(numbers)), numbers, tf.size(distinct))
+    return tf.math.unsorted_segment_min(tf.range(tf.size(numbers)), numbers, tf.size(distinct)), numbers
 
 
 def _number(value: int) -> tf.Tensor:

@@ -76,8 +76,8 @@ class PackedGraphs:
         nodes, edges = _ranges(self.node_offsets, rows), _ranges(self.edge_offsets, rows)
         return dataclasses.replace(
             self,
-            codes=self.codes[nodes],
-            edges=self.edges[edges],
+            codes=self.codes.take(nodes),
+            edges=self.edges.take(edges, axis=0),
             node_offsets=_offsets(self.num_nodes[rows]),
             edge_offsets=_offsets(self.num_edges[rows]),
             family=self.family[rows],
@@ -91,14 +91,14 @@ class PackedGraphs:
 
     def flat_batch(self) -> "FlatBatch":
         """All graphs as one batch of features, with one node of padding."""
-        owner = np.repeat(np.arange(len(self), dtype=np.int32), self.num_nodes)
-        starts = np.repeat(self.node_offsets[:-1], self.num_edges)[:, None]
-        ends = np.append(self.edges + starts, [[len(owner), len(owner)]], axis=0).astype(np.int32)
+        owner = np.repeat(np.arange(len(self) + 1, dtype=np.int32), np.append(self.num_nodes, 1))
+        starts = np.repeat(self.node_offsets.astype(np.int32), np.append(self.num_edges, 1))
+        ends = np.append(self.edges, np.zeros((1, 2), np.int32), axis=0)
         return FlatBatch(
-            tf.constant(self.features[np.append(self.codes, 0)]),
-            tf.constant(np.append(owner, np.int32(len(self)))),
-            tf.constant(ends[:, 0]),
-            tf.constant(ends[:, 1]),
+            tf.constant(self.features.take(np.append(self.codes, 0), axis=0)),
+            tf.constant(owner),
+            tf.constant(ends[:, 0] + starts),
+            tf.constant(ends[:, 1] + starts),
             tf.constant(self.num_nodes.astype(np.int32)),
         )
 

@@ -60,6 +60,8 @@ class GraphEncoder(tf_keras.Model):
         """Creates all variables, in an order that does not depend on the first input."""
         nodes = tf.zeros([2, 10], tf.int32)
         empty = tf.zeros([1], tf.int32)
+        for layer in (*self.own, *(layer for heard in self.heard for layer in heard.values())):
+            layer.build([None, self.config.width])
         self.project(self.encode(FlatBatch(nodes, tf.constant([0, 1]), empty + 1, empty + 1, empty + 1)))
 
     def call(self, graph: "gnn.GraphTensor") -> tf.Tensor:
@@ -93,7 +95,7 @@ class GraphEncoder(tf_keras.Model):
           float32 `[B, D]`; an empty graph is embedded as if its operators' states were zero.
         """
         rounds = neighbourhoods(batch, self.config.layers, tuple(self.heard[0]))
-        nodes = tf.gather(batch.nodes, rounds[0].before)
+        nodes = tf.gather(batch.nodes, rounds[0].first)
         states = self.embed_nodes(nodes if features is None else tf.gather(features, nodes))
         graphs = tf.shape(batch.sizes)[0]
         sizes = tf.cast(tf.maximum(batch.sizes, 1), tf.float32)[:, None]
@@ -102,13 +104,12 @@ class GraphEncoder(tf_keras.Model):
             return sums(states, of_node, batch.node_graph, graphs + 1)[:-1] / sizes
 
         pooled = [mean(rounds[0].of_node)]
-        for layer_of_self, heard, round_ in zip(self.own, self.heard, rounds[1:], strict=True):
-            # Layers work on the smaller neighbourhoods, of which there are fewer.
-            count = tf.size(round_.before)
-            total = tf.gather(layer_of_self(states), round_.before)
-            for layer, (senders, receivers) in zip(heard.values(), round_.messages, strict=True):
-                total += sums(layer(states), senders, receivers, count)
-            states = tf.tanh(total)
+        for alone, heard, round_ in zip(self.own, self.heard, rounds[1:], strict=True):
+            # One product gives the messages of all kinds of the smaller neighbourhoods, of which there are fewer.
+            kernel = tf.concat([alone.kernel, *(layer.kernel for layer in heard.values())], axis=1)
+            bias = tf.pad(alone.bias, [[0, len(heard) * self.config.width]])
+            messages = tf.reshape(tf.nn.bias_add(states @ kernel, bias), [-1, self.config.width])
+            states = tf.tanh(sums(messages, round_.senders, round_.receivers, tf.size(round_.first)))
             pooled.append(mean(round_.of_node))
         return self.readout(tf.concat(pooled, axis=1) if self.config.pooling == "all" else pooled[-1])
 
