@@ -101,7 +101,8 @@ class GraphEncoder(tf_keras.Model):
         sizes = tf.cast(tf.maximum(batch.sizes, 1), tf.float32)[:, None]
 
         def mean(of_node: tf.Tensor) -> tf.Tensor:
-            return sums(states, of_node, batch.node_graph, graphs + 1)[:-1] / sizes
+            total = tf.sparse.segment_sum(states, of_node, batch.node_graph, num_segments=graphs + 1)
+            return total[:-1] / sizes
 
         pooled = [mean(rounds[0].of_node)]
         for alone, heard, round_ in zip(self.own, self.heard, rounds[1:], strict=True):
@@ -109,7 +110,7 @@ class GraphEncoder(tf_keras.Model):
             kernel = tf.concat([alone.kernel, *(layer.kernel for layer in heard.values())], axis=1)
             bias = tf.pad(alone.bias, [[0, len(heard) * self.config.width]])
             messages = tf.reshape(tf.nn.bias_add(states @ kernel, bias), [-1, self.config.width])
-            states = tf.tanh(sums(messages, round_.senders, round_.receivers, tf.size(round_.first)))
+            states = tf.tanh(sums(messages, round_.messages, tf.size(round_.first)))
             pooled.append(mean(round_.of_node))
         return self.readout(tf.concat(pooled, axis=1) if self.config.pooling == "all" else pooled[-1])
 
