@@ -58,7 +58,7 @@ def main() -> None:
     retriever = Retriever.load(saved_models.folder(_INDEX.value), encoder, trust=_TRUST.value)
 
     def models(text):
-        return [text] if text in retriever.index.names else named_models([text])
+        return [text] if text in retriever.index else named_models([text])
 
     gc.freeze()  # or every collection would look through the modules of TensorFlow and Keras again
     asked = models(_MODEL.value)

@@ -27,6 +27,15 @@ def cosines(queries):
     return queries / np.linalg.norm(queries, axis=1, keepdims=True) @ unit.T
 
 
+def test_rows_of_names(index):
+    assert [index.row(name) for name in NAMES] == list(range(len(NAMES)))
+    for missing in ("", "a", "net", "net0" + "0" * 90, "net1\0", "zebra", "\U0010ffff"):
+        assert missing not in index
+        with pytest.raises(ConfigurationError, match="holds no architecture"):
+            index.row(missing)
+    assert "net0" in index
+
+
 def test_equal_to_sorting_all_similarities(index):
     queries = RNG.normal(size=(130, 12))
     found = index.search(queries, 7)

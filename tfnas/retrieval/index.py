@@ -100,7 +100,7 @@ class Index:
         for label, texts in (("names", self.names), ("sources", self.sources), ("families", self.families)):
             if texts.shape != (len(self.embeddings),):
                 raise ConfigurationError(f"{len(texts)} {label} for {len(self.embeddings)} embeddings")
-        unique, counts = np.unique(self.names, return_counts=True)
+        unique, self._alphabetical, counts = np.unique(self.names, return_index=True, return_counts=True)
         if (counts > 1).any():
             name = str(unique[counts.argmax()])
             raise ConfigurationError(f"architecture {name!r} occurs {counts.max()} times in the index")
@@ -132,10 +132,18 @@ class Index:
         Raises:
           ConfigurationError: the index does not hold the architecture.
         """
-        rows = np.flatnonzero(self.names == name)
-        if not len(rows):
+        if name not in self:
             raise ConfigurationError(f"the index holds no architecture {name!r}")
-        return int(rows[0])
+        return self._nearest_row(name)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the index holds an architecture of that name."""
+        return len(self) > 0 and bool(self.names[self._nearest_row(name)] == name)
+
+    def _nearest_row(self, name: str) -> int:
+        """The row of the first name that is not before `name` in the alphabet, or of the last name."""
+        rank = np.searchsorted(self.names, name, sorter=self._alphabetical)
+        return int(self._alphabetical[min(rank, len(self) - 1)])
 
     def remove(self, names: Sequence[str]) -> "Index":
         """The index without some architectures; the scores of the rest mean what they meant.
@@ -187,21 +195,15 @@ class Index:
             raise ConfigurationError(
                 f"queries {queries.shape}, count={count}, expected [Q, {self.embeddings.shape[1]}], k"
             )
-        allowed = np.ones(len(self), bool) if allowed is None else np.array(allowed, bool)
-        for label, chosen, values in (("source", sources, self.sources), ("family", families, self.families)):
-            if chosen is not None:
-                unknown = sorted(set(chosen) - set(values.tolist()))
-                if unknown:
-                    raise ConfigurationError(f"the index knows no {label} {unknown[0]!r}")
-                allowed &= np.isin(values, list(chosen))
-        allowed[[self.row(name) for name in without]] = False
-        if not allowed.any():
+        allowed = self._allowed(sources, families, without, allowed)
+        left = len(self) if allowed is None else int(np.count_nonzero(allowed))
+        if not left:
             raise ConfigurationError("no architecture of the index is allowed")
         if backend is not None and backend not in EXACT:
             raise ConfigurationError(f"backend={backend!r}, expected one of {', '.join(EXACT)}")
-        count = min(count, int(allowed.sum()))
+        count = min(count, left)
         matched: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(queries)
-        if backend is None and self.lists is not None and allowed.mean() >= _ALLOWED_FOR_LISTS and installed():
+        if backend is None and self.lists is not None and left >= _ALLOWED_FOR_LISTS * len(self) and installed():
             outcomes = self._searcher("ivf").batches(queries, allowed, count)
             matched = [outcome if len(outcome[0]) == count else None for outcome in outcomes]
         rest = np.array([number for number, outcome in enumerate(matched) if outcome is None], int)
@@ -214,6 +216,31 @@ class Index:
             for outcome in matched
             if outcome is not None
         ]
+
+    def _allowed(
+        self,
+        sources: Sequence[str] | None,
+        families: Sequence[str] | None,
+        without: Sequence[str],
+        allowed: np.ndarray | None,
+    ) -> np.ndarray | None:
+        """bool `[N]`, architectures that pass the filters of `search`; None for all of them.
+
+        A query in lists takes less time than a pass over N numbers.
+        """
+        filters = [] if allowed is None else [np.asarray(allowed, bool)]
+        for label, chosen, values in (("source", sources, self.sources), ("family", families, self.families)):
+            if chosen is not None:
+                unknown = sorted(set(chosen) - set(values.tolist()))
+                if unknown:
+                    raise ConfigurationError(f"the index knows no {label} {unknown[0]!r}")
+                filters.append(np.isin(values, list(chosen)))
+        if not filters and not without:
+            return None
+        passed = np.logical_and.reduce(filters) if filters else np.ones(len(self), bool)
+        if without:
+            passed[[self.row(name) for name in without]] = False
+        return passed
 
     def _searcher(self, name: str) -> Searcher:
         if name not in self._searchers:

@@ -189,7 +189,7 @@ class Retriever:
         return Clusters.of(collection, np.concatenate([embedding for _, embedding, *_ in read]))
 
     def _row(self, model: Model) -> int | None:
-        return self.index.row(model) if isinstance(model, str) and model in self.index.names else None
+        return self.index.row(model) if isinstance(model, str) and model in self.index else None
 
     def _read(self, query: Model, options: Options) -> tuple[Collection, np.ndarray, int | None, tuple[str, ...]]:
         """A model as a collection, its embedding `[1, D]` of length 1, its row in the index, and the notes."""

@@ -22,12 +22,14 @@ _TIES = 1e-6
 class Searcher(Protocol):
     """A search among N embeddings of length 1."""
 
-    def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches(
+        self, queries: np.ndarray, allowed: np.ndarray | None, count: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Rows and similarities of one query after the other, best first.
 
         Args:
           queries: float32 `[Q, D]` of length 1.
-          allowed: bool `[N]`.
+          allowed: bool `[N]`; None for all rows.
           count: k, at most the number of allowed rows.
         """
 
@@ -60,11 +62,14 @@ class ExactSearcher(tf.Module):
 
         self.search = search
 
-    def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches(
+        self, queries: np.ndarray, allowed: np.ndarray | None, count: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """See `Searcher`."""
+        mask = tf.ones(self.embeddings.shape[:1], tf.bool) if allowed is None else tf.constant(allowed)
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             batch = queries[start : start + _QUERIES_AT_ONCE]
-            outcome = self.search(tf.constant(batch), tf.constant(allowed), tf.constant(count))
+            outcome = self.search(tf.constant(batch), mask, tf.constant(count))
             yield from zip(outcome["rows"].numpy(), outcome["similarities"].numpy(), strict=True)
 
 
@@ -86,11 +91,13 @@ class FaissSearcher:
         self._index = self._faiss.IndexFlatIP(embeddings.shape[1])
         self._index.add(embeddings)
 
-    def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches(
+        self, queries: np.ndarray, allowed: np.ndarray | None, count: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """See `Searcher`."""
         parameters = None
-        if not allowed.all():
-            parameters = self._faiss.SearchParameters(sel=self._faiss.IDSelectorBatch(np.flatnonzero(allowed)))
+        if allowed is not None:
+            parameters = self._faiss.SearchParameters(sel=_selector(self._faiss, allowed))
         values, rows = self._index.search(queries, count, params=parameters)
         yield from zip(rows, values, strict=True)
 
@@ -143,13 +150,12 @@ class InvertedLists:
         lists = cls(means.centroids, members[:, 0].astype(np.int32), count, 1.0)
         asked = np.unique(np.linspace(0, len(embeddings) - 1, _MEASURED).astype(int))
         nearest = min(_NEAREST + 1, len(embeddings))
-        everything = np.ones(len(embeddings), bool)
-        exact = list(ExactSearcher(embeddings).batches(embeddings[asked], everything, nearest))
+        exact = list(ExactSearcher(embeddings).batches(embeddings[asked], None, nearest))
         searcher = ListSearcher(embeddings, lists)
         probes = 1
         while True:
             searcher.probes = min(probes, count)
-            recall = _recall(asked, exact, list(searcher.batches(embeddings[asked], everything, nearest)))
+            recall = _recall(asked, exact, list(searcher.batches(embeddings[asked], None, nearest)))
             if recall >= RECALL or probes >= count:
                 return dataclasses.replace(lists, probes=searcher.probes, recall=recall)
             probes *= 2
@@ -214,15 +220,20 @@ class ListSearcher:
         pointer, members = self._faiss.swig_ptr, lists.members.astype(np.int64)
         self._index.add_core(len(embeddings), pointer(embeddings), None, pointer(members))
 
-    def batches(self, queries: np.ndarray, allowed: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches(
+        self, queries: np.ndarray, allowed: np.ndarray | None, count: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """See `Searcher`; a query finds fewer than k rows where its lists hold fewer."""
-        parameters = self._faiss.SearchParametersIVF(nprobe=self.probes)
-        if not allowed.all():
-            selector = self._faiss.IDSelectorBatch(np.flatnonzero(allowed))
-            parameters = self._faiss.SearchParametersIVF(nprobe=self.probes, sel=selector)
+        selector = None if allowed is None else _selector(self._faiss, allowed)
+        parameters = self._faiss.SearchParametersIVF(nprobe=self.probes, sel=selector)
         values, rows = self._index.search(queries, count, params=parameters)
         for matched, similarities in zip(rows, values, strict=True):
             yield matched[matched >= 0], similarities[matched >= 0]
+
+
+def _selector(faiss: Any, allowed: np.ndarray) -> Any:
+    """What FAISS asks which of the rows bool `[N]` are allowed."""
+    return faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
 
 
 def _recall(asked: np.ndarray, exact: list[Any], matched: list[Any]) -> float:
