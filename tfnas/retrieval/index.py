@@ -142,7 +142,7 @@ class Index:
 
     def _nearest_row(self, name: str) -> int:
         """The row of the first name that is not before `name` in the alphabet, or of the last name."""
-        rank = np.searchsorted(self.names, name, sorter=self._alphabetical)
+        rank = int(np.searchsorted(self.names, name, sorter=self._alphabetical))
         return int(self._alphabetical[min(rank, len(self) - 1)])
 
     def remove(self, names: Sequence[str]) -> "Index":
