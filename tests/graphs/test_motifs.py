@@ -107,19 +107,29 @@ def node_by_node(count, edges, colours):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6))
-def test_chains_equal_steps_from_node_to_node(seed):
+@given(st.integers(0, 10**6), st.sampled_from([1, 1, 3, 60, 150]))
+def test_chains_equal_steps_from_node_to_node(seed, graphs):
+    """Graphs one by one, and many side by side; a cycle in one of them is an error."""
     rng = np.random.default_rng(seed)
-    count = int(rng.integers(1, 14))
-    numbers = rng.permutation(count) if seed % 2 else np.arange(count)
-    kept = [(a, b) for b in range(count) for a in range(b) if rng.random() < 1.5 / count]
-    edges = [(int(numbers[a]), int(numbers[b])) for a, b in (kept[place] for place in rng.permutation(len(kept)))]
-    colours = rng.integers(0, 4, count)
-    sources, targets = np.array(edges, int).reshape(-1, 2).T
-    chains = Chains(sources, targets, np.array([0, count]))
-    order, depth, height = node_by_node(count, edges, colours.tolist())
+    sizes = rng.integers(0 if graphs > 1 else 1, 14, graphs)
+    offsets = np.append(0, np.cumsum(sizes))
+    colours = rng.integers(0, 4, offsets[-1]).astype(np.uint64)
+    pairs, expected = [np.zeros((0, 2), int)], []
+    for first, count in zip(offsets.tolist(), sizes.tolist(), strict=False):
+        numbers = rng.permutation(count) if seed % 2 else np.arange(count)
+        kept = [(a, b) for b in range(count) for a in range(b) if rng.random() < 1.5 / count]
+        edges = [(int(numbers[a]), int(numbers[b])) for a, b in (kept[place] for place in rng.permutation(len(kept)))]
+        pairs.append(np.array(edges, int).reshape(-1, 2) + first)
+        order, *lengths = node_by_node(count, edges, colours[first : first + count].tolist())
+        expected.append([[first + node for node in order], *lengths])
+    sources, targets = np.concatenate(pairs).T
+    chains = Chains(sources, targets, offsets)
+    order, depth, height = (list(itertools.chain(*parts)) for parts in zip(*expected, strict=True))
     assert chains.topological(colours).tolist() == order
     assert [lengths.tolist() for lengths in chains.longest_paths()] == [depth, height]
+    if len(sources):
+        with pytest.raises(ConfigurationError, match="a graph has a cycle"):
+            Chains(np.append(sources, targets[-1]), np.append(targets, sources[-1]), offsets).topological(colours)
 
 
 @pytest.mark.parametrize("space", ["nasbench101", "nats_size"])

@@ -16,7 +16,7 @@ import numpy as np
 
 from tfnas.graphs.motifs.chains import Chains
 from tfnas.graphs.motifs.config import MotifConfig
-from tfnas.graphs.motifs.weisfeiler_lehman import HeardSums, edge_ends, mixed
+from tfnas.graphs.motifs.weisfeiler_lehman import HeardSums, edge_ends, mixed, summands
 from tfnas.graphs.packed import PackedGraphs
 
 _ORDER_ROUNDS = 6
@@ -90,7 +90,8 @@ def sequences(graphs: PackedGraphs, steps: int, operators: bool = True) -> Seque
     colours = mixed(kinds + mixed(depth.astype(np.uint64)) + mixed(height.astype(np.uint64) * np.uint64(7)))
     before, after = HeardSums(sources, targets), HeardSums(targets, sources)
     for _ in range(_ORDER_ROUNDS):
-        colours = mixed(colours * np.uint64(3) + before(colours) + mixed(after(colours)))
+        hashed = summands(colours)
+        colours = mixed(colours * np.uint64(3) + before.of(hashed) + mixed(after.of(hashed)))
     order = chains.topological(colours)
     codes = kinds if operators else np.full(len(kinds), mixed(np.ones(1, np.uint64))[0])
     for _ in range(steps):
@@ -177,11 +178,12 @@ def among(hashes: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     shift = np.uint64(max(64 - len(kinds).bit_length() - _SPARE_BITS, 0))
     first_bits = np.arange((1 << int(64 - shift)) + 1, dtype=np.uint64)
     starts = np.searchsorted(kinds >> shift, first_bits)
-    bound = starts[:-1][(hashes >> shift).astype(np.int64)]
-    for power in reversed(range(int(np.diff(starts).max()).bit_length())):
-        further = np.minimum(bound + (1 << power), len(kinds))
-        bound = np.where(kinds[further - 1] < hashes, further, bound)
-    return kinds[np.minimum(bound, len(kinds) - 1)] == hashes
+    powers = int(np.diff(starts).max()).bit_length()
+    padded = np.append(kinds, np.full(1 << powers, np.iinfo(np.uint64).max, np.uint64))
+    bound = starts[(hashes >> shift).astype(np.int64)]
+    for step in (1 << power for power in reversed(range(powers))):
+        bound += (padded[bound + (step - 1)] < hashes) * step
+    return (padded[bound] == hashes) & (bound < len(kinds))
 
 
 def windows(nodes: Sequences, longest: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FACTORS = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _FEW_EDGES = 4
+_BLOCK = 1 << 14
 ROUNDS = 4
 """Rounds after which graphs with equal colours count as one structure."""
 
@@ -113,23 +114,35 @@ class HeardSums:
 
     def __call__(self, colours: np.ndarray) -> np.ndarray:
         """Sums uint64 `[nodes]` of colours uint64 `[nodes]`."""
-        terms, heard = mixed(colours * _FACTORS[0]), np.zeros_like(colours)
+        return self.of(summands(colours))
+
+    def of(self, hashed: np.ndarray) -> np.ndarray:
+        """Sums uint64 `[nodes]` of the `summands` uint64 `[nodes]` of colours."""
+        heard = np.zeros_like(hashed)
         for nodes, sources in self._steps:
-            heard[nodes] += terms[sources]
+            heard[nodes] += hashed[sources]
         if len(self._busy):
-            heard[self._busy] = np.add.reduceat(terms[self._sources], self._firsts)
+            heard[self._busy] = np.add.reduceat(hashed[self._sources], self._firsts)
         return heard
 
 
+def summands(colours: np.ndarray) -> np.ndarray:
+    """What nodes of colours uint64 `[nodes]` add to the sums of those that hear them, uint64 `[nodes]`."""
+    return mixed(colours * _FACTORS[0])
+
+
 def mixed(values: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64, a bijection that spreads every bit."""
-    values = values + _FACTORS[0]
-    shifted = np.empty_like(values)
-    for shift, factor in zip((30, 27), _FACTORS[1:], strict=True):
-        values ^= np.right_shift(values, np.uint64(shift), out=shifted)
-        values *= factor
-    values ^= np.right_shift(values, np.uint64(31), out=shifted)
-    return values
+    """The finaliser of SplitMix64, a bijection that spreads every bit, of uint64 `[n]`."""
+    result = np.empty_like(values)
+    shifted = np.empty(min(len(values), _BLOCK), np.uint64)
+    for start in range(0, len(values), _BLOCK):  # a block stays in the processor's cache
+        block = np.add(values[start : start + _BLOCK], _FACTORS[0], out=result[start : start + _BLOCK])
+        spare = shifted[: len(block)]
+        for shift, factor in zip((30, 27), _FACTORS[1:], strict=True):
+            block ^= np.right_shift(block, np.uint64(shift), out=spare)
+            block *= factor
+        block ^= np.right_shift(block, np.uint64(31), out=spare)
+    return result
 
 
 def structure_hashes(graphs: PackedGraphs) -> np.ndarray:
