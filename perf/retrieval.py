@@ -153,29 +153,34 @@ def searches(count: int, width: int) -> list[Figure]:
     return [Figure(work, name, tuple(seconds), "CPU-seconds") for name, seconds in values.items()]
 
 
-def print_encoders(graphs: PackedGraphs) -> None:
-    """Prints how fast the shipped encoders embed, and an update of the motif encoder."""
+def encoders(graphs: PackedGraphs) -> list[Figure]:
+    """Embeddings by the shipped encoders, and an update of the motif encoder."""
     encoder, collection = SavedMotifEncoder(), read_collection(SHIPPED / "architecture_index" / "graphs.npz")
-    print("networks embedded per processor second:")
-    for name, chosen in (("by colours", SavedColourEncoder()), ("by motifs, cut first", encoder)):
+    measured = []
+    for name, chosen in (("colours", SavedColourEncoder()), ("motifs, cut first", encoder)):
         for data, packed in (("NAS-Bench-301", graphs), ("the index", collection.graphs)):
             chosen.embed(packed[np.arange(50)])
-            seconds = timed(lambda encode=chosen.embed, given=packed: encode(given))
-            label = f"{name}, {data} ({packed.num_nodes.mean():.0f} operators)"
-            print(f"  {label:48s} {len(packed) / seconds:8.0f}")
+            rates = tuple(
+                len(packed) / timed(lambda encode=chosen.embed, given=packed: encode(given)) for _ in range(_ROUNDS)
+            )
+            work = f"embedding by {name}: {data}, {packed.num_nodes.mean():.0f} operators"
+            measured.append(Figure(work, "tfnas", rates, "networks per CPU-second"))
     models = collection[:300].graphs.with_own_families()
     levels = encoder.splitter(models)
     schedule = loop.TrainingConfig(epochs=1, batch_size=64, seed=1, clip_norm=5.0)
     rows, weights = loop.epoch_batches(len(levels), schedule, 1)
-    print("an update of the preset tfnas (128 of 300 models of the index), processor seconds:")
-    for name, compiled in (("as it is trained", False), ("by XLA", True)):
+    for name, compiled in (("as it is trained", False), ("compiled by XLA", True)):
         task = RetrievalTask(preset("tfnas"), levels, 1, 1)
         task.jit_compile = compiled
         task.optimizer.build(task.model.trainable_variables)
         run = loop.compile_steps(task, schedule, tf.distribute.get_strategy(), 3, True)
         arguments = (tf.constant(rows[:3]), tf.constant(weights[:3]), task.draw(tf.constant([1, 2]), 3, 64))
         run(*arguments, tf.constant(1))
-        print(f"  {name:35s} {timed(lambda work=run, given=arguments: work(*given, tf.constant(3))) / 3:8.2f}")
+        seconds = tuple(
+            timed(lambda work=run, given=arguments: work(*given, tf.constant(3))) / 3 for _ in range(_ROUNDS)
+        )
+        measured.append(Figure("an update of the motif encoder on 128 models", name, seconds, "CPU-seconds"))
+    return measured
 
 
 def main() -> None:
@@ -190,8 +195,8 @@ def main() -> None:
     graphs = pack_cells(space, space.sample(options.graphs, np.random.default_rng(0)), layout="benchmark")
     with tempfile.TemporaryDirectory() as folder:
         figures = answers(pathlib.Path(folder))
-    record("retrieval", [*figures, *motifs(graphs), *searches(options.vectors, options.dim)], {"rounds": _ROUNDS})
-    print_encoders(graphs)
+    figures += [*motifs(graphs), *searches(options.vectors, options.dim), *encoders(graphs)]
+    record("retrieval", figures, {"rounds": _ROUNDS})
 
 
 if __name__ == "__main__":
