@@ -6,6 +6,8 @@ import networkx as nx
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.graphs.isomorphism import to_networkx
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
@@ -166,3 +168,15 @@ def test_colours_outside_a_vocabulary_are_left_out():
     assert 0 < counts[0].sum() < len(second.codes)
     assert counts[0].shape[1] == len(vocabularies[0])
     assert shared > 0
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0, 1, 2, 40]), st.sampled_from([3, 1000, 2**31]))
+def test_distinct_rows_are_those_of_numpy(seed, count, largest):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-largest, largest, (count, 10)).astype(np.int32)[rng.integers(0, max(count, 1), count)]
+    features, codes = packed._distinct(rows)
+    expected, inverse = np.unique(rows, axis=0, return_inverse=True)
+    np.testing.assert_array_equal(features, expected)
+    np.testing.assert_array_equal(codes, inverse.ravel())
+    assert codes.dtype == features.dtype == np.int32

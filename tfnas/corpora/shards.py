@@ -19,6 +19,7 @@ from tfnas.typed import Natural
 
 SUFFIX = ".tfrecord"
 _FRAME = 16  # bytes around every record
+_READ_AT_ONCE = 64
 
 
 def names(name: str, count: int) -> list[str]:
@@ -157,7 +158,7 @@ def read_file(path: pathlib.Path) -> Iterator[bytes]:
     """
     check_frames(path)
     try:
-        for record in tf.data.TFRecordDataset(str(path)):
-            yield record.numpy()
+        for records in tf.data.TFRecordDataset(str(path)).batch(_READ_AT_ONCE):
+            yield from records.numpy()
     except tf.errors.OpError as error:
         raise CorruptArtefactError(f"{path}: not a file of records ({str(error).splitlines()[0]})") from error

@@ -122,9 +122,8 @@ class PackedGraphs:
         if not packs:
             raise ConfigurationError("no graphs to put together")
         every = np.concatenate([pack.features for pack in packs])
-        features, inverse = np.unique(every, axis=0, return_inverse=True)
+        features, inverse = _distinct(every)
         starts = _offsets(np.array([len(pack.features) for pack in packs]))
-        inverse = inverse.ravel().astype(np.int32)
         families = tuple(dict.fromkeys(name for pack in packs for name in pack.families))
         indices = [np.array([families.index(name) for name in pack.families], np.int32) for pack in packs]
         return cls(
@@ -184,10 +183,10 @@ def _packed(graphs: Sequence[ComputationGraph]) -> PackedGraphs:
         rows.append(node_features(graph))
         edges.append(graph.edges.astype(np.int32))
         facts.append((families[graph.family], graph.label))
-    features, codes = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
+    features, codes = _distinct(np.concatenate(rows))
     return PackedGraphs(
         features=features,
-        codes=codes.ravel().astype(np.int32),
+        codes=codes,
         edges=np.concatenate(edges),
         node_offsets=_offsets(np.array([len(nodes) for nodes in rows])),
         edge_offsets=_offsets(np.array([len(flow) for flow in edges])),
@@ -202,6 +201,24 @@ def node_features(graph: ComputationGraph) -> np.ndarray:
     """int32 `[V, 10]`."""
     columns = (graph.operators[:, None], graph.shapes, graph.kernels, graph.bias[:, None])
     return np.concatenate(columns, axis=1).astype(np.int32)
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows of int32 `[n, F]` in ascending order, and the number int32 `[n]` of every row among them.
+
+    One number of 64 bits stands for the columns so far, which NumPy sorts in a fraction of the time of whole rows.
+    """
+    if not len(rows):
+        return rows, np.zeros(0, np.int32)
+    numbers = np.zeros(len(rows), np.int64)
+    for column in rows.astype(np.int64).T:
+        least = column.min()
+        span = int(column.max() - least) + 1
+        if (int(numbers.max()) + 1) * span >= 2**63:
+            numbers = np.unique(numbers, return_inverse=True)[1]
+        numbers = numbers * span + (column - least)
+    _, first, numbers = np.unique(numbers, return_index=True, return_inverse=True)
+    return rows[first], numbers.astype(np.int32)
 
 
 def _offsets(sizes: np.ndarray) -> np.ndarray:

@@ -48,8 +48,10 @@ def structure(graph: ComputationGraph) -> np.ndarray:
     share = [0.0] * count
     share[0] = 1.0
     for source, target in zip(sources, targets, strict=True):  # sources ascend, so their depths are final
-        depth[target] = max(depth[target], depth[source] + 1)
-        weighted_depth[target] = max(weighted_depth[target], weighted_depth[source] + weighted[target])
+        if depth[target] <= depth[source]:
+            depth[target] = depth[source] + 1
+        if weighted_depth[target] < weighted_depth[source] + weighted[target]:
+            weighted_depth[target] = weighted_depth[source] + weighted[target]
         share[target] += share[source] / ways[source]
     return np.array(
         [
