@@ -179,7 +179,7 @@ def test_a_program_is_the_same_whatever_was_built_before(name, tmp_path, monkeyp
     assert operations(pretraining) == first
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize(  # one stage, and several
     "name",
     [
         name if name in ("arch2vec", "motif") else pytest.param(name, marks=pytest.mark.slow)

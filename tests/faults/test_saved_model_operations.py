@@ -32,6 +32,36 @@ def test_operations_that_hold_state_only_hold_variables():
     }
 
 
+def sparse_product(indices, shape=(2, 2), rows=2, entries=2):
+    matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=tf.constant(indices, tf.int64), values=tf.ones([entries]), dense_shape=tf.constant(shape, tf.int64)
+    )
+    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=tf.ones([rows, 4]))
+
+
+def sparse_gradient(index, receiver):
+    return tf.raw_ops.SparseSegmentSumGrad(
+        grad=tf.ones([2, 4]), indices=tf.constant([0, index]), segment_ids=tf.constant([0, receiver]), output_dim0=2
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *(lambda entry=entry: sparse_product([[0, 0], entry]) for entry in ([1, 10**6], [1, -1], [5, 1], [-3, 1])),
+        lambda: sparse_product([[0, 0], [1, 1]], entries=1),
+        lambda: sparse_product([[0, 0], [1, 1]], rows=7),
+        *(lambda pair=pair: sparse_gradient(*pair) for pair in ((10**6, 1), (-1, 1), (1, 10**6))),
+        *(lambda order=order: tf.raw_ops.InvertPermutation(x=order) for order in ([0, 5], [0, -1], [1, 1])),
+    ],
+)
+def test_sparse_operations_refuse_what_lies_outside(call):
+    """They are allowed in a SavedModel of strangers, and must not read or write beyond their inputs."""
+    assert sparse_product([[0, 0], [1, 1]]).numpy().tolist() == [[1.0] * 4] * 2
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        call()
+
+
 class Writer(tf.Module):
     """Writes a file when it is called."""
 

@@ -107,7 +107,7 @@ def node_by_node(count, edges, colours):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from([1, 1, 3, 60, 150]))
+@given(st.integers(0, 10**6), st.sampled_from([1, 1, 3, 400]))
 def test_chains_equal_steps_from_node_to_node(seed, graphs):
     """Graphs one by one, and many side by side; a cycle in one of them is an error."""
     rng = np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def test_chains_equal_steps_from_node_to_node(seed, graphs):
     offsets = np.append(0, np.cumsum(sizes))
     colours = rng.integers(0, 4, offsets[-1]).astype(np.uint64)
     pairs, expected = [np.zeros((0, 2), int)], []
-    for first, count in zip(offsets.tolist(), sizes.tolist(), strict=False):
+    for first, count in zip(offsets[:-1].tolist(), sizes.tolist(), strict=True):
         numbers = rng.permutation(count) if seed % 2 else np.arange(count)
         kept = [(a, b) for b in range(count) for a in range(b) if rng.random() < 1.5 / count]
         edges = [(int(numbers[a]), int(numbers[b])) for a, b in (kept[place] for place in rng.permutation(len(kept)))]

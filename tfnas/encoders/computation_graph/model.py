@@ -105,10 +105,10 @@ class GraphEncoder(tf_keras.Model):
             return total[:-1] / sizes
 
         pooled = [mean(rounds[0].of_node)]
-        for alone, heard, round_ in zip(self.own, self.heard, rounds[1:], strict=True):
+        for layer_of_self, heard, round_ in zip(self.own, self.heard, rounds[1:], strict=True):
             # One product gives the messages of all kinds of the smaller neighbourhoods, of which there are fewer.
-            kernel = tf.concat([alone.kernel, *(layer.kernel for layer in heard.values())], axis=1)
-            bias = tf.pad(alone.bias, [[0, len(heard) * self.config.width]])
+            kernel = tf.concat([layer_of_self.kernel, *(layer.kernel for layer in heard.values())], axis=1)
+            bias = tf.pad(layer_of_self.bias, [[0, len(heard) * self.config.width]])
             messages = tf.reshape(tf.nn.bias_add(states @ kernel, bias), [-1, self.config.width])
             states = tf.tanh(sums(messages, round_.messages, tf.size(round_.first)))
             pooled.append(mean(round_.of_node))

@@ -6,9 +6,8 @@ import numpy as np
 
 from tfnas.errors import ConfigurationError
 
-_SIDE_BY_SIDE = (
-    40  # graphs from which on NumPy takes an edge of each in less time than Python takes one after the other
-)
+_SIDE_BY_SIDE = 40
+"""Graphs from which on NumPy takes an edge of each in less time than Python takes one edge after the other."""
 
 
 class Chains:
