@@ -16,6 +16,9 @@ from tfnas.spaces.nasbench201 import AVERAGE_POOL, CONV1X1, CONV3X3, NODE_EDGES,
 
 Tensors = dict[str, tf.Tensor]
 _EPSILON, _MOMENTUM = 1e-5, 0.9
+_FROM_INPUT = ((1, 3, 0), (0, 1, 3))
+"""Edges from the input of a cell, in the order in which their gradients are added up: in the first stage and in later
+stages. The trainings of the shipped table Digits-201 were added up so, and repeat to the last bit."""
 
 
 class Population:
@@ -95,8 +98,8 @@ class Population:
         """
         new: Tensors = dict(statistics)
 
-        def norm(features: tf.Tensor, name: str) -> tf.Tensor:
-            scale, offset = weights[f"{name}/gamma"], weights[f"{name}/beta"]
+        def norm(features: tf.Tensor, name: str, mask: tf.Tensor | float = 1.0) -> tf.Tensor:
+            scale, offset = weights[f"{name}/gamma"] * mask, weights[f"{name}/beta"] * mask
             if not training:
                 factor = scale * tf.math.rsqrt(statistics[f"{name}/variance"] + _EPSILON)
                 return features * factor + (offset - statistics[f"{name}/mean"] * factor)
@@ -116,12 +119,17 @@ class Population:
                 main = norm(convolution(tf.nn.relu(features), f"{name}/first", 2), f"{name}/first")
                 main = norm(convolution(tf.nn.relu(main), f"{name}/second"), f"{name}/second")
                 features = main + convolution(tf.nn.avg_pool2d(features, 2, 2, "SAME"), f"{name}/shortcut")
-            choice = _Choice(codes, self.skeleton.channels * 2**stage, features.shape[1:3])
+            order = _FROM_INPUT[min(stage, 1)]
+            choice = _Choice(codes, self.skeleton.channels * 2**stage, features.shape[1:3], order)
             for cell in range(self.skeleton.cells_per_stage):
                 nodes: list[tf.Tensor | None] = [features, None, None, None]
+                inputs = choice.rectified(features, 0)
                 for edge, (source, target) in enumerate(NODE_EDGES):
-                    value = choice.apply(nodes[source], edge, f"{stage}/{cell}/{edge}", weights, norm)
-                    nodes[target] = value if nodes[target] is None else nodes[target] + value
+                    if edge not in inputs:
+                        inputs |= choice.rectified(nodes[source], source)
+                    convolved, negative = choice.apply(inputs[edge], edge, f"{stage}/{cell}/{edge}", weights, norm)
+                    before = nodes[target]
+                    nodes[target] = convolved - negative if before is None else before - (negative - convolved)
                 features = nodes[-1]
         pooled = tf.reduce_mean(tf.nn.relu(norm(features, "last")), axis=(1, 2))
         pooled = tf.reshape(pooled, [tf.shape(images)[0], -1, self._width])
@@ -130,10 +138,15 @@ class Population:
 
 
 class _Choice:
-    """The chosen operations of A cells as masks over A x C channels."""
+    """The chosen operations of A cells as masks over A x C channels.
 
-    def __init__(self, codes: tf.Tensor, channels: int, size: tf.TensorShape):
+    Full-sized tensors are multiplied by masks and subtracted. Selecting and broadcasting take longer, and additions
+    are put in another order by TensorFlow's graph optimiser.
+    """
+
+    def __init__(self, codes: tf.Tensor, channels: int, size: tf.TensorShape, order: tuple[int, ...]):
         height, width = size
+        self._order = order
         self._masks = {
             name: tf.repeat(tf.cast(codes == EDGE_OPERATIONS.index(name), tf.float32), channels, axis=0)
             for name in (CONV1X1, CONV3X3, AVERAGE_POOL, SKIP)
@@ -142,7 +155,15 @@ class _Choice:
         self._identity = tf.tile(tf.eye(channels), (1, count))  # [C, A C]
         neighbours = np.minimum(3, np.minimum(np.arange(height) + 2, height - np.arange(height) + 1))[:, None]
         neighbours = neighbours * np.minimum(3, np.minimum(np.arange(width) + 2, width - np.arange(width) + 1))
-        self._share = tf.constant(1.0 / neighbours[..., None], tf.float32)  # an average leaves out the border
+        share = tf.constant(1.0 / neighbours[..., None], tf.float32)  # an average leaves out the border
+        self._convolved = self._masks[CONV1X1] + self._masks[CONV3X3]
+        self._thresholds = [
+            tf.where(self._convolved[:, edge] > 0, 0.0, tf.float32.min) for edge in range(len(NODE_EDGES))
+        ]  # [A C] each
+        self._negatives = [
+            (self._convolved[:, edge] - 1) * tf.where(self._masks[AVERAGE_POOL][:, edge] > 0, share, 1.0)
+            for edge in range(len(NODE_EDGES))
+        ]  # [height, width, A C] each
 
     def apply(
         self,
@@ -150,15 +171,35 @@ class _Choice:
         edge: int,
         name: str,
         weights: Tensors,
-        norm: Callable[[tf.Tensor, str], tf.Tensor],
-    ) -> tf.Tensor:
+        norm: Callable[[tf.Tensor, str, tf.Tensor], tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What an edge computes of its rectified inputs: convolved channels, and what is to be subtracted from them.
+
+        The second holds the negative outputs of all other operations. Each is 0 where the other is not.
+        """
         conv1x1, conv3x3, pool, skip = (self._masks[key][:, edge] for key in (CONV1X1, CONV3X3, AVERAGE_POOL, SKIP))
         centre = weights[f"{name}/1x1/kernel"] * conv1x1 + self._identity * skip
         kernel = weights[f"{name}/3x3/kernel"] * conv3x3 + self._identity * pool
         kernel += tf.pad(centre, ((1, 1), (1, 1), (0, 0), (0, 0)))
-        is_convolution = conv1x1 + conv3x3
-        # ReLU where a convolution follows; everything passes elsewhere.
-        rectified = tf.maximum(inputs, tf.where(is_convolution > 0, 0.0, inputs.dtype.min))
-        outputs = tf.nn.conv2d(rectified, kernel, 1, "SAME")
-        outputs *= tf.where(pool > 0, self._share, 1.0)
-        return tf.where(is_convolution > 0, norm(outputs, name), outputs)
+        outputs = tf.nn.conv2d(inputs, kernel, 1, "SAME")
+        return norm(outputs, name, self._convolved[:, edge]), outputs * self._negatives[edge]
+
+    def rectified(self, inputs: tf.Tensor, node: int) -> dict[int, tf.Tensor]:
+        """What every edge from a node reads: ReLU where a convolution follows; everything passes elsewhere."""
+        edges = [edge for edge, (source, _) in enumerate(NODE_EDGES) if source == node]
+
+        @tf.custom_gradient
+        def rectify(features: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
+            masks = {edge: tf.cast(features >= self._thresholds[edge], features.dtype) for edge in edges}
+
+            def gradient(*upstream: tf.Tensor) -> tf.Tensor:
+                gradients = dict(zip(edges, upstream, strict=True))
+                first, *others = self._order if node == 0 else edges
+                total = gradients[first] * masks[first]
+                for edge in others:
+                    total -= gradients[edge] * -masks[edge]
+                return total
+
+            return [features * mask for mask in masks.values()], gradient
+
+        return dict(zip(edges, rectify(inputs), strict=True))

@@ -29,7 +29,7 @@ class DigitsConfig:
       learning_rate: first learning rate of SGD with Nesterov momentum 0.9, which falls to 0 along a cosine.
       seed: decides the initial weights and the order of the images.
       split_seed: decides which images train, validate and test.
-      group: networks in one tensor program. A network's numbers don't depend on its neighbours, only on their count.
+      group: largest number of networks in one tensor program. A network's numbers depend on no other network.
     """
 
     skeleton: Skeleton = dataclasses.field(default_factory=lambda: Skeleton(channels=8, cells_per_stage=1, stages=2))
@@ -66,8 +66,8 @@ class PopulationTrainer:
 
     def __init__(self, config: DigitsConfig):
         self.config = config
-        # Number of epochs, learning rate and seed are arguments of the programs.
-        self._programs = _programs(dataclasses.replace(config, epochs=1, learning_rate=0.0, seed=0))
+        # Networks, epochs, learning rate and seed are arguments of the programs.
+        self._programs = _programs(dataclasses.replace(config, epochs=1, learning_rate=0.0, seed=0, group=1))
 
     def train(self, codes: np.ndarray, every_epoch: bool = False) -> Curves:
         """Trains the networks of some cells.
@@ -78,9 +78,8 @@ class PopulationTrainer:
         """
         config = self.config
         started = time.perf_counter()
-        padded = np.zeros((config.group, codes.shape[1]), np.int32)
-        padded[: len(codes)] = codes
-        weights, statistics = self._programs.population.initial(config.group, config.seed)
+        cells = tf.constant(codes, tf.int32)
+        weights, statistics = self._programs.population.initial(len(codes), config.seed)
         momentum = tf.nest.map_structure(tf.zeros_like, weights)
         per_epoch = config.train_images // config.batch_size
         rng = np.random.default_rng(config.seed)
@@ -93,13 +92,13 @@ class PopulationTrainer:
                 weights,
                 statistics,
                 momentum,
-                tf.constant(padded),
+                cells,
                 tf.constant(order.reshape(per_epoch, -1), tf.int32),
                 tf.constant(epoch_rates),
             )
             if every_epoch or epoch == config.epochs:
-                curves.append(self._programs.accuracies(weights, statistics, tf.constant(padded)).numpy())
-        validation, test = np.moveaxis(np.array(curves), 0, -1)[:, : len(codes)]
+                curves.append(self._programs.accuracies(weights, statistics, cells).numpy())
+        validation, test = np.moveaxis(np.array(curves), 0, -1)
         return Curves(validation, test, time.perf_counter() - started)
 
 
@@ -109,14 +108,20 @@ class _Programs:
     def __init__(self, config: DigitsConfig):
         self._config = config
         images = ImageData.digits(config.train_images, config.split_seed)
-        self._train, self._validation, self._test = (
-            (tf.constant(pixels), tf.constant(labels))
-            for pixels, labels in (images.train, images.validation, images.test)
-        )
+        self._train = tuple(tf.constant(array) for array in images.train)
+        parts = images.validation, images.test
+        self._measured = tuple(tf.constant(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
+        self._sizes = [len(labels) for _, labels in parts]
         self.population = Population(config.skeleton, images.train[0].shape[-1])
+        weights, statistics = tf.nest.map_structure(
+            _spec, self.population.initial(1, config.seed), self.population.initial(2, config.seed)
+        )
+        codes = tf.TensorSpec([None, None], tf.int32)
+        batches = (tf.TensorSpec([None, config.batch_size], tf.int32), tf.TensorSpec([None]))
+        self.epoch = tf.function(self._epoch, [weights, statistics, weights, codes, *batches])
+        self.accuracies = tf.function(self._accuracies, [weights, statistics, codes])
 
-    @tf.function
-    def epoch(
+    def _epoch(
         self,
         weights: Tensors,
         statistics: Tensors,
@@ -128,7 +133,7 @@ class _Programs:
         """Weights, statistics and momentum after one pass over the images."""
         images, labels = self._train
         for step in tf.range(tf.shape(rates)[0]):
-            chosen = tf.repeat(tf.gather(labels, order[step])[:, None], self._config.group, axis=1)
+            chosen = tf.repeat(tf.gather(labels, order[step])[:, None], tf.shape(codes)[0], axis=1)
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 logits, statistics = self.population.logits(
@@ -141,15 +146,18 @@ class _Programs:
             weights = {name: weights[name] - rates[step] * (0.9 * momentum[name] + gradients[name]) for name in weights}
         return weights, statistics, momentum
 
-    @tf.function
-    def accuracies(self, weights: Tensors, statistics: Tensors, codes: tf.Tensor) -> tf.Tensor:
+    def _accuracies(self, weights: Tensors, statistics: Tensors, codes: tf.Tensor) -> tf.Tensor:
         """Validation and test accuracy, float32 `[2, A]`."""
-        accuracies = []
-        for images, labels in (self._validation, self._test):
-            logits, _ = self.population.logits(weights, statistics, codes, images, training=False)
-            right = tf.argmax(logits, axis=-1, output_type=tf.int32) == labels[:, None]
-            accuracies.append(tf.reduce_mean(tf.cast(right, tf.float32), axis=0))
-        return tf.stack(accuracies)
+        images, labels = self._measured
+        logits, _ = self.population.logits(weights, statistics, codes, images, training=False)
+        right = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == labels[:, None], tf.float32)
+        return tf.stack([tf.reduce_mean(part, axis=0) for part in tf.split(right, self._sizes)])
+
+
+def _spec(one: tf.Tensor, two: tf.Tensor) -> tf.TensorSpec:
+    """The type of a tensor of any number of networks, from those of one network and of two."""
+    lengths = zip(one.shape, two.shape, strict=True)
+    return tf.TensorSpec([length if length == other else None for length, other in lengths], one.dtype)
 
 
 # Trainings of the same networks that differ in length, rate or seed are traced once.
