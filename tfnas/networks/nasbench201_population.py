@@ -194,9 +194,9 @@ class _Choice:
 
             def gradient(*upstream: tf.Tensor) -> tf.Tensor:
                 gradients = dict(zip(edges, upstream, strict=True))
-                first, *others = self._order if node == 0 else edges
+                first, *later = self._order if node == 0 else edges
                 total = gradients[first] * masks[first]
-                for edge in others:
+                for edge in later:
                     total -= gradients[edge] * -masks[edge]
                 return total
 

@@ -109,9 +109,9 @@ class _Programs:
         self._config = config
         images = ImageData.digits(config.train_images, config.split_seed)
         self._train = tuple(tf.constant(array) for array in images.train)
-        parts = images.validation, images.test
-        self._measured = tuple(tf.constant(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
-        self._sizes = [len(labels) for _, labels in parts]
+        measured = images.validation, images.test
+        self._measured = tuple(tf.constant(np.concatenate(arrays)) for arrays in zip(*measured, strict=True))
+        self._sizes = [len(labels) for _, labels in measured]
         self.population = Population(config.skeleton, images.train[0].shape[-1])
         weights, statistics = tf.nest.map_structure(
             _spec, self.population.initial(1, config.seed), self.population.initial(2, config.seed)
@@ -151,7 +151,7 @@ class _Programs:
         images, labels = self._measured
         logits, _ = self.population.logits(weights, statistics, codes, images, training=False)
         right = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == labels[:, None], tf.float32)
-        return tf.stack([tf.reduce_mean(part, axis=0) for part in tf.split(right, self._sizes)])
+        return tf.stack([tf.reduce_mean(images, axis=0) for images in tf.split(right, self._sizes)])
 
 
 def _spec(one: tf.Tensor, two: tf.Tensor) -> tf.TensorSpec:
