@@ -213,7 +213,7 @@ class DartsNetwork(Classifier):
             before, now = now, blueprint.inner(name, one_cell.describe, before, now)
         return blueprint.classifier(self.classifier, now, self.pool)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         """Logits float32 `[B, classes]` in inference mode, by a compiled program."""
         return self.call(images)

@@ -177,7 +177,7 @@ def outputs(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
     return hidden[..., 0]
 
 
-@tf.function(jit_compile=True, reduce_retracing=True)
+@tf.function(autograph=False, jit_compile=True, reduce_retracing=True)
 def _forward(weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
     return outputs(weights, tf.repeat(inputs[None], tf.shape(weights[0])[0], 0))
 

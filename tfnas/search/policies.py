@@ -88,10 +88,10 @@ def _cell(weights: list[tf.Tensor], states: tf.Tensor, memory: tf.Tensor) -> tup
     return tf.einsum("ru,rud->rd", outputs, mean) + mean_bias, tf.stack([outputs, cells])
 
 
-_step = tf.function(_cell)
+_step = tf.function(_cell, autograph=False)
 
 
-@tf.function
+@tf.function(autograph=False)
 def _policy_gradient(
     weights: list[tf.Tensor],
     first: list[tf.Tensor],

@@ -182,7 +182,7 @@ def _update_program(
     classes = network.skeleton.num_classes
     entropy = tf_keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def update(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         network.drop_seed.assign(seed)
         images = augment(images, config, seed)

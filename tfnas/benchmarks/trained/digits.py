@@ -119,7 +119,7 @@ class _Programs:
         codes = tf.TensorSpec([None, None], tf.int32)
         batches = (tf.TensorSpec([None, config.batch_size], tf.int32), tf.TensorSpec([None]))
         self.epoch = tf.function(self._epoch, [weights, statistics, weights, codes, *batches])
-        self.accuracies = tf.function(self._accuracies, [weights, statistics, codes])
+        self.accuracies = tf.function(self._accuracies, [weights, statistics, codes], autograph=False)
 
     def _epoch(
         self,

@@ -74,7 +74,7 @@ def embeddings(model: Arch2Vec, cells: CellTable) -> np.ndarray:
 def _compiled_encoder(model: Arch2Vec) -> tf.types.experimental.GenericFunction:
     if not hasattr(model, "compiled_embedding"):
         # XLA can't read variables of several devices.
-        @tf.function(jit_compile=model.distribute_strategy.num_replicas_in_sync == 1)
+        @tf.function(autograph=False, jit_compile=model.distribute_strategy.num_replicas_in_sync == 1)
         def embed(operations: tf.Tensor, adjacency: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             ops = tf.one_hot(tf.cast(operations, tf.int32), model.num_operations)
             embedding, posterior = model.embed(ops, tf.cast(adjacency, tf.float32))

@@ -61,7 +61,7 @@ class SavedCellEncoder(SavedEncoder):
         super().__init__(folder, trust=trust)
         operations = len(self.manifest["operations"])
 
-        @tf.function(jit_compile=True)
+        @tf.function(autograph=False, jit_compile=True)
         def encode(codes: tf.Tensor, adjacency: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             ops = tf.one_hot(tf.cast(codes, tf.int32), operations)
             outputs = self.module.encode(ops, tf.cast(adjacency, tf.float32))

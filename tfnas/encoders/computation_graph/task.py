@@ -143,7 +143,7 @@ class GraphPretraining(Pretraining):
     def mapped(self, model: GraphEncoder, seed: int) -> tuple[np.ndarray, list[str]]:
         rows = np.random.default_rng(seed).permutation(len(self.graphs))[:_IN_MAP]
         shown = self.graphs[np.sort(rows)]
-        embeddings = embed_packed(tf.function(model.encode, reduce_retracing=True), shown)
+        embeddings = embed_packed(tf.function(model.encode, autograph=False, reduce_retracing=True), shown)
         return embeddings, [shown.families[family] for family in shown.family]
 
     def headline(self, summary: Mapping[str, Any]) -> str:

@@ -185,7 +185,7 @@ def check_images(images: np.ndarray) -> None:
         raise ConfigurationError("images hold NaN or infinity")
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(autograph=False, reduce_retracing=True)
 def description_tensors(
     jacobian: tf.Tensor, height: tf.Tensor, width: tf.Tensor, components: tf.Tensor, basis: tf.Tensor | None = None
 ) -> tuple[tf.Tensor, ...]:

@@ -101,7 +101,7 @@ def flat_inputs(corpus: JacobianCorpus) -> Inputs:
 def embed(model: JacobianEncoder, corpus: JacobianCorpus) -> np.ndarray:
     """Embeddings float32 `[M, A, D]`; NaN for Jacobians that are zero or not finite."""
     inputs = flat_inputs(corpus)
-    encode = tf.function(model.encode, reduce_retracing=True)
+    encode = tf.function(model.encode, autograph=False, reduce_retracing=True)
     embeddings = [
         encode(Inputs(*(values[start : start + _CHUNK] for values in inputs))).numpy()
         for start in range(0, corpus.state.size, _CHUNK)

@@ -188,7 +188,7 @@ class MotifPretraining(Pretraining):
         return export(model, self.splitter, folder, **facts)
 
     def mapped(self, model: MotifEncoder, seed: int) -> tuple[np.ndarray, list[str]]:
-        embeddings = embed_two_level(tf.function(model.encode, reduce_retracing=True), self.levels)
+        embeddings = embed_two_level(tf.function(model.encode, autograph=False, reduce_retracing=True), self.levels)
         return embeddings, [self.graphs.families[family] for family in self.graphs.family]
 
     def headline(self, summary: Mapping[str, Any]) -> str:
