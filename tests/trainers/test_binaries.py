@@ -150,6 +150,7 @@ def test_chain(pretrained, corpus, tmp_path):
     search = [
         f"--encoder={encoder}",
         f"--embeddings={tmp_path / 'table' / 'embeddings'}",
+        "--benchmark=digits201",
         "--strategy=random",
         "--queries=3",
         f"--output_dir={tmp_path / 'search'}",

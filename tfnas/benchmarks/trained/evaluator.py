@@ -170,6 +170,10 @@ class TrainedEvaluator(Evaluator):
             keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=config.weight_decay or None),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
+        if keras is tf_keras:  # a step that makes no variables is traced once, not twice
+            if not model.built:
+                model.build((None, *data.train[0].shape[1:]))
+            model.optimizer.build(model.trainable_variables)
         limit = config.time_limit_seconds
         weights = weights_of_classes(config.class_weights, data.train[1], data.num_classes)
         with runtime.progress(total=config.epochs, desc="Training", unit="epoch", delay=1.0) as advance:
