@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfnas.errors import ConfigurationError, InvalidArchitectureError
-from tfnas.spaces import Architecture, Darts, FiniteSpace, NASBench301, NATSSize
+from tfnas.spaces import Architecture, Darts, FiniteSpace, NASBench101, NASBench301, NATSSize
 
 
 def test_size_space_strings():
@@ -76,3 +76,10 @@ def test_mutants_of_a_listed_space_are_the_nearest(rng):
     space = FiniteSpace("pairs", cells)
     mutants = {space.mutate(cells[4], rng).operations for _ in range(60)}
     assert mutants == {("in", *names, "out") for names in ("ab", "cb", "ba", "bc")}
+
+
+@pytest.mark.parametrize("space", [NASBench101(), NASBench301()], ids=lambda space: space.name)
+def test_hashes_do_not_depend_on_how_many_are_computed_at_once(space, rng):
+    cells = space.sample(300, rng)
+    parts = [space.canonical_hashes(cells[start : start + 75]) for start in range(0, 300, 75)]
+    np.testing.assert_array_equal(space.canonical_hashes(cells), np.concatenate(parts))

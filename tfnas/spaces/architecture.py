@@ -1,6 +1,7 @@
 """The two forms an architecture takes: one object, or a row of a table."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,9 +65,9 @@ def check_adjacency(adjacency: np.ndarray, num_vertices: int) -> np.ndarray:
         raise InvalidArchitectureError(f"adjacency has type {matrix.dtype}, expected numbers")
     if matrix.dtype.kind == "f" and not np.isfinite(matrix).all():
         raise InvalidArchitectureError("adjacency holds NaN or infinity, expected 0 and 1")
-    if not np.isin(matrix, (0, 1)).all():
+    if not ((matrix == 0) | (matrix == 1)).all():
         raise InvalidArchitectureError("adjacency holds values other than 0 and 1")
-    if np.tril(matrix).any():
+    if matrix[_lower(num_vertices)].any():
         row, column = np.argwhere(np.tril(matrix))[0]
         raise InvalidArchitectureError(
             f"adjacency is not strictly upper triangular: entry ({row}, {column}) is set; "
@@ -75,6 +76,12 @@ def check_adjacency(adjacency: np.ndarray, num_vertices: int) -> np.ndarray:
     checked = matrix.astype(np.uint8)
     checked.flags.writeable = False
     return checked
+
+
+@functools.lru_cache(maxsize=64)
+def _lower(num_vertices: int) -> np.ndarray:
+    """The diagonal and what is below it, bool `[V, V]`."""
+    return np.tri(num_vertices, dtype=bool)
 
 
 @dataclasses.dataclass(frozen=True)

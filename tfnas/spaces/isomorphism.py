@@ -16,6 +16,7 @@ import numpy as np
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _CHUNK = 1 << 17
+_FEW = 256  # graphs, up to which whole matrices take less time than edge after edge
 
 
 def module_hash(adjacency: np.ndarray, labels: Sequence[int]) -> str:
@@ -82,25 +83,41 @@ def fingerprints(adjacency: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _fingerprint_chunk(adjacency: np.ndarray, labels: np.ndarray) -> np.ndarray:
     # Vertex-major layout: every operation below runs over contiguous rows of N numbers.
-    num_vertices = labels.shape[1]
     edges = np.ascontiguousarray(np.moveaxis(adjacency, 0, -1)).astype(bool)
     present = np.ascontiguousarray(labels.T) >= 0
     out_degree, in_degree = edges.sum(axis=1), edges.sum(axis=0)
     seed = (labels.T.astype(np.int64) + 3) * 65536 + out_degree * 256 + in_degree
-    colours = np.where(present, _mix(seed.astype(np.uint64)), np.uint64(0))
     zero = np.uint64(0)
-    for _ in range(num_vertices):
-        from_before = np.zeros_like(colours)
-        from_after = np.zeros_like(colours)
-        spread = _mix(colours ^ np.uint64(0xD6E8FEB86659FD93))
-        for i in range(num_vertices):
-            for j in range(i + 1, num_vertices):
-                edge = edges[i, j]
-                from_before[j] += np.where(edge, spread[i], zero)
-                from_after[i] += np.where(edge, spread[j], zero)
+    colours = np.where(present, _mix(seed.astype(np.uint64)), zero)
+    if len(labels) <= _FEW:
+        heard = functools.partial(_heard_by_few, edges.astype(np.uint64))
+    else:
+        heard = functools.partial(_heard_by_many, edges, np.argwhere(edges.any(axis=-1)).tolist())
+    for _ in range(labels.shape[1]):
+        from_before, from_after = heard(_mix(colours ^ np.uint64(0xD6E8FEB86659FD93)))
         colours = np.where(present, _mix(_mix(from_before) + _mix(from_after ^ _GOLDEN) * _GOLDEN + colours), zero)
     total = np.where(present, _mix(colours), zero).sum(axis=0, dtype=np.uint64)
     return _mix(total + present.sum(axis=0).astype(np.uint64))
+
+
+def _heard_by_few(weights: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of numbers over the predecessors and over the successors of every vertex, uint64 `[V, N]` each.
+
+    Args:
+      weights: uint64 `[V, V, N]`, 1 where an edge is, and 0 elsewhere.
+      spread: the numbers, uint64 `[V, N]`.
+    """
+    return (weights * spread[:, None]).sum(axis=0), (weights * spread).sum(axis=1)
+
+
+def _heard_by_many(edges: np.ndarray, connected: list[list[int]], spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `_heard_by_few` returns, from edges bool `[V, V, N]` and the pairs of vertices that some graph connects."""
+    before, after = np.zeros_like(spread), np.zeros_like(spread)
+    for source, target in connected:
+        edge = edges[source, target]
+        before[target] += np.where(edge, spread[source], np.uint64(0))
+        after[source] += np.where(edge, spread[target], np.uint64(0))
+    return before, after
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
