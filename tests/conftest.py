@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Two logical CPUs, so that MirroredStrategy has replicas to talk to; threads as the binaries have them."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return  # this process only hands out the tests
+    runtime.collect_seldom()
     with runtime.without_collections():
         import tensorflow as tf
 

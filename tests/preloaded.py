@@ -6,6 +6,7 @@ import matplotlib.pyplot
 import sklearn.ensemble
 import tf_keras
 
+from tfnas import runtime
 from tfnas.graphs import gnn
 from tfnas.networks.symbolic import packing
 from tfnas.predictors import label_predictor, ranking, saved
@@ -16,4 +17,5 @@ from tfnas.search import experiment
 PACKAGES = (matplotlib.pyplot, sklearn.ensemble, tf_keras, gnn.GraphTensor)
 MODULES = (packing, label_predictor, ranking, saved, spaces, relatives, experiment)
 
+runtime.collect_seldom()
 gc.freeze()  # the collector of garbage passes over the modules, here and in the forks

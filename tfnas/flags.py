@@ -323,6 +323,7 @@ def run(main: Callable[[], None], *, runs_user_code: bool = False) -> None:
     if _HELP.intersection(sys.argv[1:]):
         print(_help(main))
         return
+    runtime.collect_seldom()
     runtime.prepare_tensorflow(whole_keras=runs_user_code)
 
     def guarded(arguments: list[str]) -> None:

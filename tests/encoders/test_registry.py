@@ -179,10 +179,10 @@ def test_a_program_is_the_same_whatever_was_built_before(name, tmp_path, monkeyp
     assert operations(pretraining) == first
 
 
-@pytest.mark.parametrize(  # one stage, and several
+@pytest.mark.parametrize(
     "name",
     [
-        name if name in ("arch2vec", "motif") else pytest.param(name, marks=pytest.mark.slow)
+        name if name == "motif" else pytest.param(name, marks=pytest.mark.slow)  # motif has several stages
         for name, kind in ENCODERS.items()
         if kind.epochs is not None
     ],

@@ -87,6 +87,7 @@ def test_two_replicas_equal_one_device(first_epoch, tmp_path, two_replicas):
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
+@pytest.mark.slow  # the encoders' own tests resume after an epoch too
 def test_resumed_run_equals_uninterrupted_run(whole, first_epoch, tmp_path):
     shutil.copytree(first_epoch[0], tmp_path / "parts")
     resumed = run(tmp_path / "parts", resume=True)
