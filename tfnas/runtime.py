@@ -78,8 +78,8 @@ def without_noise() -> Iterator[None]:
 def collect_seldom() -> None:
     """Lets the collector of garbage run after 10,000 new objects, and not after 700.
 
-    TensorFlow makes hundreds of objects for every operation that it traces, and nearly none is garbage: a tenth of the
-    time of tracing was spent on looking.
+    TensorFlow makes hundreds of objects for every operation that it traces, and nearly none is garbage; a collection
+    after every 700 takes a tenth of the time of tracing.
     """
     gc.set_threshold(10_000, *gc.get_threshold()[1:])
 

@@ -42,6 +42,13 @@ def test_neighbours_do_not_matter(rng):
     assert whole.validation.shape == (4, 2)
 
 
+def test_groups_of_any_size_share_a_program(rng):
+    trainer = PopulationTrainer(dataclasses.replace(CONFIG, epochs=1))
+    for count in (3, 1, 4):
+        trainer.train(rng.integers(0, 5, (count, 6)))
+    assert trainer._programs.epoch.experimental_get_tracing_count() == 1
+
+
 def test_last_epoch_of_the_curve_is_the_answer(rng):
     codes = rng.integers(0, 5, (3, 6))
     trainer = PopulationTrainer(dataclasses.replace(CONFIG, epochs=3))

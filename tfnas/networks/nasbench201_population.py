@@ -175,7 +175,7 @@ class _Choice:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """What an edge computes of its rectified inputs: convolved channels, and what is to be subtracted from them.
 
-        The second holds the negative outputs of all other operations. Each is 0 where the other is not.
+        The second holds the negative outputs of all other operations. In every channel one of the two is 0.
         """
         conv1x1, conv3x3, pool, skip = (self._masks[key][:, edge] for key in (CONV1X1, CONV3X3, AVERAGE_POOL, SKIP))
         centre = weights[f"{name}/1x1/kernel"] * conv1x1 + self._identity * skip
