@@ -35,6 +35,7 @@ class Script:
 
 SCRIPTS = (
     Script("arch2vec", quick=("--rounds=2",), peers=True),
+    Script("products"),
     Script("graph_encoder", quick=("--rounds=1",), peers=True),
     Script("nasbench101"),
     Script("graphs", flags=("--corpus",)),
