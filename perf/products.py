@@ -15,7 +15,7 @@ from absl import app, flags
 from perf.arithmetic import matmul_peak
 from perf.results import Figure, record
 
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Measurements of each product.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 15, "Measurements of each product.", lower_bound=1)
 _PRODUCTS = 2000
 _ROWS, _WIDTH = 32 * 7, 128
 

@@ -87,6 +87,26 @@ def test_trains(digits):
         assert score.cost_seconds > 0
 
 
+def test_a_step_is_traced_once(digits):
+    traced = []
+
+    class Network(tf_keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.classifier = tf_keras.layers.Dense(10)
+
+        def call(self, images):
+            return self.classifier(tf.reshape(images, [-1, 64]))
+
+        def train_step(self, batch):
+            traced.append(len(self.trainable_variables))
+            return super().train_step(batch)
+
+    evaluator = TrainedEvaluator(SPACE, lambda *_: Network(), digits, TrainedConfig(epochs=1, batch_size=40))
+    assert evaluator.query([CELLS["linear"]])[0].failure == ""
+    assert traced == [2]
+
+
 def test_same_seed_same_score_whatever_came_before(digits):
     config = TrainedConfig(epochs=2)
     alone = TrainedEvaluator(SPACE, Builder(), digits, config).query([CELLS["wide"]])[0]

@@ -150,7 +150,6 @@ def test_chain(pretrained, corpus, tmp_path):
     search = [
         f"--encoder={encoder}",
         f"--embeddings={tmp_path / 'table' / 'embeddings'}",
-        "--benchmark=digits201",
         "--strategy=random",
         "--queries=3",
         f"--output_dir={tmp_path / 'search'}",

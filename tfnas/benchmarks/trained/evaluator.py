@@ -172,7 +172,7 @@ class TrainedEvaluator(Evaluator):
         )
         if keras is tf_keras:  # a step that makes no variables is traced once, not twice
             if not model.built:
-                model(data.train[0][:1])
+                model(data.train[0][: config.batch_size])
             model.optimizer.build(model.trainable_variables)
         limit = config.time_limit_seconds
         weights = weights_of_classes(config.class_weights, data.train[1], data.num_classes)
